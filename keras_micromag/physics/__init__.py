@@ -1,0 +1,40 @@
+"""The embedded Stoner-Wohlfarth physics: from grains to the demagnetisation curve.
+
+Knows nothing of learning. Units are SI, fields are flux densities µ0·H in tesla; index letters in
+shapes: b magnets, g grains, p particles per grain, t field steps.
+"""
+
+from keras_micromag.physics.demag import demag_matrix, demag_tensor
+from keras_micromag.physics.easy_axes import random_easy_axes
+from keras_micromag.physics.hysteresis import ConvergenceError, Hysteresis, simulate
+from keras_micromag.physics.material import (
+    BAFE12O19,
+    MATERIALS,
+    ND2FE14B,
+    SM2CO17,
+    SMCO5,
+    Material,
+)
+from keras_micromag.physics.polyhedron import Polyhedron
+from keras_micromag.physics.stoner_wohlfarth import equilibrium, switching_field
+from keras_micromag.physics.structure import Microstructure, cubic_grains
+
+__all__ = [
+    "BAFE12O19",
+    "MATERIALS",
+    "ND2FE14B",
+    "SM2CO17",
+    "SMCO5",
+    "ConvergenceError",
+    "Hysteresis",
+    "Material",
+    "Microstructure",
+    "Polyhedron",
+    "cubic_grains",
+    "demag_matrix",
+    "demag_tensor",
+    "equilibrium",
+    "random_easy_axes",
+    "simulate",
+    "switching_field",
+]

@@ -1,0 +1,82 @@
+"""Argument checks that more than one module needs; each raises one sentence that names the argument."""
+
+import numpy as np
+
+
+def finite_array(value, name, shape=None, meaning=""):
+    """Return `value` as a float64 array, or raise a sentence naming `name`.
+
+    Args:
+        value: anything that NumPy can read as an array of numbers.
+        name: the argument's name in the caller's signature.
+        shape: expected shape; `None` for a free axis, a leading `...` for any leading axes.
+        meaning: words that follow the shape in the error, such as "with g = 64".
+
+    Raises:
+        ValueError: when `value` is no array of numbers, has another shape, or holds NaN or inf.
+    """
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"`{name}` must be an array of numbers; received {value!r}.") from None
+    if shape is not None and not _matches(array.shape, shape):
+        wanted = "(" + ", ".join("..." if s is ... else str(s or "n") for s in shape)
+        wanted += ",)" if len(shape) == 1 else ")"
+        raise ValueError(
+            f"`{name}` must have shape {wanted}{' ' + meaning if meaning else ''}; "
+            f"received {array.shape}."
+        )
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"`{name}` must be finite; received {array[where]} at index {where}.")
+    return array
+
+
+def unit_vectors(value, name, shape, meaning=""):
+    """Like `finite_array`, and every vector along the last axis must have length 1 (to 1e-3)."""
+    array = finite_array(value, name, shape, meaning)
+    length = np.linalg.norm(array, axis=-1)
+    # Float32 input and rounded text files are welcome, so the vectors are normalised afterwards;
+    # 1e-3 tells those from vectors that were never meant to have unit length.
+    wrong = np.abs(length - 1.0) > 1e-3
+    if wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"`{name}` must hold unit vectors; received length {length[where]:.6g} at index {where}."
+        )
+    return array / length[..., None]
+
+
+def number(value, name, *, above=None, least=None):
+    """Return `value` as a finite float above `above` or at least `least`."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"`{name}` must be a number; received {value!r}.") from None
+    bound = f"greater than {above}" if above is not None else f"at least {least}"
+    if above is None and least is None:
+        bound = "finite"
+    if (
+        not np.isfinite(result)
+        or (above is not None and result <= above)
+        or (least is not None and result < least)
+    ):
+        raise ValueError(f"`{name}` must be {bound}; received {value!r}.")
+    return result
+
+
+def one_of(value, name, choices):
+    """Return `value` when it is among `choices`, else raise a sentence that lists them."""
+    if value not in choices:
+        listed = ", ".join(repr(c) for c in choices)
+        raise ValueError(f"`{name}` must be one of {listed}; received {value!r}.")
+    return value
+
+
+def _matches(actual, wanted):
+    if wanted and wanted[0] is ...:
+        wanted = wanted[1:]
+        actual = actual[len(actual) - len(wanted) :] if len(actual) >= len(wanted) else (-1,)
+    return len(actual) == len(wanted) and all(
+        w is None or a == w for a, w in zip(actual, wanted, strict=True)
+    )

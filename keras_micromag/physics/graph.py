@@ -1,0 +1,55 @@
+"""The few things in which the Keras backends differ for a compiled loop."""
+
+from functools import reduce
+
+import numpy as np
+from keras import backend, ops
+
+
+def compiled(function):
+    """`function` of tensors, compiled once per shape on TensorFlow and JAX, as it is on PyTorch."""
+    if backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # Without XLA every operation of the loop is dispatched and written to memory on its own,
+        # which costs more than the matrix product.
+        return tf.function(function, jit_compile=True, autograph=False)
+    return function
+
+
+def require_dtype(dtype: str) -> None:
+    """Raise where the backend would silently lower `dtype`.
+
+    Raises:
+        ValueError: for float64 on JAX without its x64 mode.
+    """
+    given = ops.convert_to_tensor(np.zeros((), dtype))
+    if backend.standardize_dtype(given.dtype) != dtype:
+        raise ValueError(
+            f"`dtype` must be one that the backend really computes in; received {dtype!r}, which "
+            f"{backend.backend()} lowers to {backend.standardize_dtype(given.dtype)!r} (JAX: set "
+            "the environment variable JAX_ENABLE_X64=1)."
+        )
+
+
+def sum_over(tensor, axis: int):
+    """Sum over a short static axis that is not the last."""
+    return _reduced(ops.add, ops.sum, tensor, axis)
+
+
+def max_over(tensor, axis: int):
+    """Maximum over a short static axis that is not the last."""
+    return _reduced(ops.maximum, ops.max, tensor, axis)
+
+
+def _reduced(pairwise, whole, tensor, axis):
+    # XLA on a CPU runs its own reductions an order of magnitude slower than the sum written out,
+    # which it fuses with what precedes it. PyTorch runs every operation on its own.
+    if backend.backend() == "torch":
+        return whole(tensor, axis=axis)
+    lead = (slice(None),) * axis
+    return reduce(pairwise, [tensor[(*lead, i)] for i in range(tensor.shape[axis])])

@@ -1,0 +1,198 @@
+"""A grain's shape: a closed polyhedron with flat faces."""
+
+from functools import cached_property
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.spatial import HalfspaceIntersection, QhullError
+
+from keras_micromag.physics import checks
+
+_FLAT = 1e-9
+"""How far, in units of the polyhedron's size, a vertex may lie off its face's plane."""
+
+
+class Polyhedron:
+    """A closed polyhedron, checked when it is made.
+
+    Args:
+        vertices: (v, 3) in metres.
+        faces: one sequence of vertex indices per face, counter-clockwise seen from outside. Faces
+            may be any flat simple polygons; the body may be non-convex.
+
+    Attributes:
+        vertices: (v, 3) float64.
+        faces: tuple of tuples of int.
+        edges: (e, 2) vertex indices, each edge once, in the order in which the faces name them.
+        edge_faces: (e, 2) the face that runs along the edge from its first to its second vertex,
+            and the one that runs back.
+        normals: (f, 3) outward unit normals.
+        size: largest extent of the bounding box in metres; tolerances are relative to it.
+        volume: in m³. centroid: (3,) in metres.
+
+    Raises:
+        ValueError: for a polyhedron that is open, inside out, not flat-faced or degenerate.
+    """
+
+    def __init__(self, vertices, faces):
+        self.vertices = checks.finite_array(vertices, "vertices", (None, 3))
+        self.vertices.flags.writeable = False
+        self.faces = tuple(tuple(int(i) for i in face) for face in faces)
+        self._check_indices()
+        self.edges, self.edge_faces = self._pair_edges()
+        self.size = float(np.ptp(self.vertices, axis=0).max())
+        self.normals = self._face_normals()
+        self.volume, self.centroid = self._volume_and_centroid()
+
+    def _check_indices(self):
+        if len(self.faces) < 4:
+            raise ValueError(f"`faces` must hold at least 4 faces; received {len(self.faces)}.")
+        for f, face in enumerate(self.faces):
+            if len(face) < 3 or len(set(face)) != len(face):
+                raise ValueError(
+                    "`faces` must hold polygons of at least 3 different vertices; "
+                    f"face {f} is {face}."
+                )
+            if min(face) < 0 or max(face) >= len(self.vertices):
+                raise ValueError(
+                    f"`faces` must index the {len(self.vertices)} vertices from 0; "
+                    f"face {f} is {face}."
+                )
+        unused = set(range(len(self.vertices))).difference(*self.faces)
+        if unused:
+            raise ValueError(f"`faces` must use all vertices; vertex {min(unused)} is in none.")
+
+    def _pair_edges(self):
+        owner = {}
+        for f, face in enumerate(self.faces):
+            for i, j in zip(face, face[1:] + face[:1], strict=True):
+                if (i, j) in owner:
+                    raise ValueError(
+                        f"`faces` must run along each edge once in each direction; faces "
+                        f"{owner[i, j]} and {f} both run from vertex {i} to {j}."
+                    )
+                owner[i, j] = f
+        for i, j in owner:
+            if (j, i) not in owner:
+                raise ValueError(
+                    "`faces` must close the polyhedron; the edge between vertices "
+                    f"{i} and {j} has only face {owner[i, j]}."
+                )
+        edges = [e for e in owner if owner[e] < owner[e[::-1]]]
+        return np.array(edges), np.array([(owner[i, j], owner[j, i]) for i, j in edges])
+
+    def _face_normals(self):
+        lengths = np.linalg.norm(np.subtract(*self.vertices[self.edges.T]), axis=-1)
+        if lengths.min() <= _FLAT * self.size:
+            i, j = self.edges[lengths.argmin()]
+            raise ValueError(f"`vertices` must differ; vertices {i} and {j} coincide.")
+        normals = np.empty((len(self.faces), 3))
+        for f, face in enumerate(self.faces):
+            corners = self.vertices[list(face)]
+            spokes = corners[1:] - corners[0]
+            area = 0.5 * np.cross(spokes[:-1], spokes[1:]).sum(axis=0)
+            length = np.linalg.norm(area)
+            if length <= _FLAT * self.size * np.linalg.norm(spokes, axis=-1).max():
+                raise ValueError(f"`faces` must enclose an area; face {f} has none.")
+            normals[f] = area / length
+            off = np.abs(spokes @ normals[f]).max()
+            if off > _FLAT * self.size:
+                raise ValueError(
+                    f"`faces` must be flat; face {f} leaves its plane by {off / self.size:.2g} "
+                    "of the polyhedron's size."
+                )
+        return normals
+
+    def _volume_and_centroid(self):
+        # Tetrahedra from one corner to every triangle: about a corner, not about the origin, or
+        # a grain far from the origin would lose digits.
+        origin = self.vertices[0]
+        fan = self.vertices[self.triangles] - origin
+        six_volumes = np.einsum("ti,ti->t", fan[:, 0], np.cross(fan[:, 1], fan[:, 2]))
+        volume = six_volumes.sum() / 6.0
+        if abs(volume) <= _FLAT * self.size**3:
+            raise ValueError("`faces` must enclose a volume; the polyhedron has none.")
+        if volume < 0:
+            raise ValueError(
+                "`faces` must be counter-clockwise seen from outside; the polyhedron is inside out."
+            )
+        return float(volume), origin + six_volumes @ fan.sum(axis=1) / (24.0 * volume)
+
+    @cached_property
+    def triangles(self) -> np.ndarray:
+        """(n, 3) vertex indices of the faces cut into fans from their first corner."""
+        return np.array([(f[0], i, j) for f in self.faces for i, j in zip(f[1:], f[2:])])  # noqa: B905
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """(f,) plane constants: n·x = offset on the face, in metres from the centroid."""
+        first = self.vertices[[face[0] for face in self.faces]] - self.centroid
+        return np.einsum("fi,fi->f", self.normals, first)
+
+    @cached_property
+    def is_convex(self) -> bool:
+        """Whether every vertex lies on the inner side of every face."""
+        height = (self.vertices - self.centroid) @ self.normals.T - self.offsets
+        return bool(height.max() <= _FLAT * self.size)
+
+    def translated(self, shift) -> "Polyhedron":
+        """The same polyhedron, moved by `shift` (3,) metres."""
+        return Polyhedron(self.vertices + np.asarray(shift), self.faces)
+
+    def inset(self, depth: float) -> "Polyhedron":
+        """The polyhedron with every face moved inwards by `depth` metres; small faces may vanish.
+
+        Raises:
+            ValueError: when the polyhedron is not convex, or nothing is left of it.
+        """
+        depth = checks.number(depth, "depth", least=0)
+        if not self.is_convex:
+            raise ValueError("a polyhedron must be convex to be inset; this one is not.")
+        if depth == 0:
+            return self
+        # In units of the size and about the centroid, since Qhull's tolerances are absolute.
+        offsets = (self.offsets - depth) / self.size
+        centre, radius = _chebyshev_centre(self.normals, offsets)
+        if radius <= _FLAT:
+            raise ValueError(
+                f"`depth` must leave something of the polyhedron; received {depth:g} m for one of "
+                f"size {self.size:g} m."
+            )
+        try:
+            cut = HalfspaceIntersection(np.column_stack([self.normals, -offsets]), centre)
+        except QhullError as error:
+            raise ValueError(f"`depth` of {depth:g} m leaves a degenerate polyhedron.") from error
+        vertices = _merge(cut.intersections)
+        faces = [_ordered_face(vertices, n, o) for n, o in zip(self.normals, offsets, strict=True)]
+        vertices = self.centroid + self.size * vertices
+        return Polyhedron(vertices, [face for face in faces if len(face) >= 3])
+
+
+def _chebyshev_centre(normals, offsets):
+    """Centre and radius of the largest ball in n·x <= offset; a radius <= 0 for an empty body."""
+    solution = linprog(
+        [0, 0, 0, -1],
+        A_ub=np.column_stack([normals, np.ones(len(normals))]),
+        b_ub=offsets,
+        bounds=[(None, None)] * 4,
+    )
+    return (solution.x[:3], solution.x[3]) if solution.success else (np.zeros(3), -np.inf)
+
+
+def _merge(points):
+    """Qhull gives one intersection per dual facet, so a corner of four faces comes twice."""
+    kept = []
+    for point in points:
+        if all(np.abs(point - other).max() > _FLAT for other in kept):
+            kept.append(point)
+    return np.array(kept)
+
+
+def _ordered_face(vertices, normal, offset):
+    """Indices of the vertices on the plane, counter-clockwise seen against `normal`."""
+    on = np.flatnonzero(np.abs(vertices @ normal - offset) <= _FLAT)
+    if len(on) < 3:
+        return on
+    spokes = vertices[on] - vertices[on].mean(axis=0)
+    u = spokes[0] / np.linalg.norm(spokes[0])
+    return on[np.argsort(np.arctan2(spokes @ np.cross(normal, u), spokes @ u))]

@@ -1,0 +1,334 @@
+"""Algorithm 1 as a compiled loop: every magnet of a batch walks through the field at its own pace.
+
+An iteration is one product with the matrix B for all magnets, one Euler step of every particle and
+the decision, per magnet, what to do next: go on relaxing, flip the unstable grains, or write the
+equilibrium down and move on. A magnet that moves on starts from moments extrapolated in the field
+(not over a flip, which would switch grains that are stable), so most fields need a single product.
+
+Far from any switching even that is more than it takes: a magnet may then stride over several
+fields at once, and those between get the quadratic through three equilibria. See `_next_stride`.
+
+Axes: b magnets, p particles, g grains. Grains come last, since all work but the product is
+element-wise over (b, p, g), with weights and axes that vary along g.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from keras_micromag.physics.graph import compiled, max_over, sum_over
+from keras_micromag.physics.stoner_wohlfarth import astroid, euler_step
+
+ITERATIONS = 64
+"""Iterations per call of the compiled function; between calls the host collects the equilibria."""
+
+LONGEST_STRIDE = 0.03
+"""How far a stride may go, in units of the smallest anisotropy field."""
+
+_STABLE = 0.9
+"""Strides need (|h∥|^⅔ + h⊥^⅔)³ below this at their end; see `_next_stride`."""
+
+_DAMPED_AFTER = 30
+"""Iterations without a flip after which moments move only half-way: a cycle of two is broken so."""
+
+
+class Magnet(NamedTuple):
+    """What does not change along a loop."""
+
+    matrix: Any  # (3g + 1, 3pg) h at all particles from all moments and, last row, from 1 T
+    weights: Any  # (p, g) share of a particle in its grain's moment, 0 on padding
+    easy_axes: Any  # (b, 3, g)
+    field: Any  # (t,) in tesla
+    reach: Any  # (t,) int, the last field that a stride from here may end on
+    tol: Any  # () largest change of a moment's component
+    max_iterations: Any  # () products per field
+
+
+class State(NamedTuple):
+    """What a magnet carries from one iteration to the next."""
+
+    target: Any  # (b,) index of the field being solved; t when all are done
+    origin: Any  # (b,) index of the field solved before; -1 at first
+    branch: Any  # (b, g) ±1: the moment lies in the well around branch * easy axis
+    tau: Any  # (b, p, g) tan(φ/2) of the particles
+    moments: Any  # (b, 3, g) trial moments
+    last: Any  # (b, 3, g) equilibrium at the field before
+    slope: Any  # (b, 3, g) its first and
+    bend: Any  # (b, 3, g) second divided difference with those before it
+    last_field: Any  # (b,) in tesla
+    field_before: Any  # (b,) in tesla, one earlier
+    smooth: Any  # (b,) number of equilibria in a row that no flip divides
+    flipped: Any  # (b, g) 1 where the grain flipped at this field
+    products: Any  # (b,) spent on this field
+    relaxing: Any  # (b,) of these, since the last flip
+
+
+class Record(NamedTuple):
+    """What an iteration leaves behind: an equilibrium and the way that led to it."""
+
+    target: Any  # (b,) index of the field, -1 if nothing was reached
+    origin: Any  # (b,) index of the equilibrium before
+    moments: Any  # (b, 3, g)
+    slope: Any  # (b, 3, g) divided differences: the states between origin and target
+    bend: Any  # (b, 3, g)
+    products: Any  # (b,)
+    converged: Any  # (b,) 0 where max_iterations was spent first
+
+
+def start(easy_axes, branch, particles: int, dtype: str) -> State:
+    """The state before the first field: moments along their branches.
+
+    Args:
+        easy_axes: (b, 3, g). branch: (b, g) ±1. Both NumPy arrays.
+        particles: p.
+    """
+    b, _, g = easy_axes.shape
+    vectors, magnets = np.zeros((b, 3, g)), np.zeros(b)
+    state = State(
+        target=magnets,
+        origin=magnets - 1,
+        branch=branch,
+        tau=np.zeros((b, particles, g)),
+        moments=branch[:, None] * easy_axes,
+        last=vectors,
+        slope=vectors,
+        bend=vectors,
+        last_field=magnets,
+        field_before=magnets,
+        smooth=magnets,
+        flipped=np.zeros((b, g)),
+        products=magnets,
+        relaxing=magnets,
+    )
+    counters = ("target", "origin", "smooth", "products", "relaxing")
+    return State(
+        *(
+            ops.convert_to_tensor(value, "int32" if name in counters else dtype)
+            for name, value in zip(State._fields, state, strict=True)
+        )
+    )
+
+
+_COMPILED = {}
+
+
+def advance(magnet: Magnet, state: State, avalanche: str) -> tuple[State, Record]:
+    """Go on by up to `ITERATIONS` iterations.
+
+    Returns:
+        The new state, and the records of all iterations, stacked along a new first axis.
+    """
+    if avalanche not in _COMPILED:
+        _COMPILED[avalanche] = compiled(lambda magnet, state: _advance(magnet, state, avalanche))
+    return _COMPILED[avalanche](magnet, state)
+
+
+def _advance(magnet, state, avalanche):
+    b, _, g = magnet.easy_axes.shape
+    dtype = state.tau.dtype
+    counts = ops.zeros((ITERATIONS, b), "int32")
+    vectors = ops.zeros((ITERATIONS, b, 3, g), dtype)
+    records = Record(counts - 1, counts, vectors, vectors, vectors, counts, counts)
+
+    def unfinished(i, state, records):
+        return ops.logical_and(i < ITERATIONS, ops.any(state.target < magnet.field.shape[0]))
+
+    def body(i, state, records):
+        state, record = _iterate(magnet, state, avalanche)
+        records = Record(
+            *(
+                ops.slice_update(all_, (i,) + (0,) * (len(all_.shape) - 1), new[None])
+                for all_, new in zip(records, record, strict=True)
+            )
+        )
+        return i + 1, state, records
+
+    first = ops.convert_to_tensor(0, "int32")
+    _, state, records = ops.while_loop(unfinished, body, (first, state, records))
+    return state, records
+
+
+def _iterate(magnet, state, avalanche):
+    dtype = state.tau.dtype
+    last_index = magnet.field.shape[0] - 1
+    active = state.target <= last_index
+    target = ops.minimum(state.target, last_index)
+    field = ops.take(magnet.field, target)
+
+    moments, tau, outside, unsettled = _relax(magnet, state, field)
+    change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
+    settled = ops.logical_and(change <= magnet.tol, ops.logical_not(unsettled))
+
+    unstable = ops.cast(outside > 1.0, dtype)
+    if avalanche == "weakest_first":
+        weakest = ops.one_hot(ops.argmax(outside, axis=1), outside.shape[1], dtype=dtype)
+        unstable = unstable * weakest
+    any_unstable = ops.any(unstable > 0.5, axis=1)
+
+    striding = target > state.origin + 1
+    surprise = ops.max(ops.abs(moments - _extrapolate(state, field)), axis=(1, 2))
+    far_from_switching = ops.max(outside, axis=1) < _STABLE
+    trusted = ops.logical_and(surprise <= 8.0 * magnet.tol, far_from_switching)
+    longer = ops.logical_and(surprise <= magnet.tol, far_from_switching)
+    products = state.products + 1
+    exhausted = products >= magnet.max_iterations
+
+    # What each magnet does next: exactly one of these, or none, which is to go on relaxing.
+    retreat = ops.logical_and(
+        striding,
+        ops.logical_or(ops.logical_and(settled, ops.logical_not(trusted)), state.relaxing >= 4),
+    )
+    settled = ops.logical_and(settled, ops.logical_not(retreat))
+    exhausted = ops.logical_and(exhausted, ops.logical_not(retreat))
+    reached = ops.logical_and(settled, ops.logical_not(any_unstable))
+    reached = ops.logical_and(ops.logical_or(reached, exhausted), active)
+    flip = ops.logical_and(ops.logical_and(settled, any_unstable), ops.logical_not(reached))
+
+    flips = unstable * ops.cast(flip, dtype)[:, None]
+    state = _flip(magnet, state, moments, tau, flips)
+    state = state._replace(products=products, relaxing=_where(flip, 0, state.relaxing + 1))
+    on, slope, bend = _move_on(magnet, state, moments, field, trusted, longer)
+    back = _retreat(magnet, state)
+    new = State(*(_where(retreat, r, s) for r, s in zip(back, state, strict=True)))
+    new = State(*(_where(reached, o, n) for o, n in zip(on, new, strict=True)))
+    nothing = ops.full_like(target, -1)
+    converged = ops.cast(ops.logical_and(settled, ops.logical_not(any_unstable)), "int32")
+    return new, Record(
+        ops.where(reached, target, nothing), state.origin, moments, slope, bend, products, converged
+    )
+
+
+def _relax(magnet, state, field):
+    """One product with B, one Euler step of every particle, the mean over each grain.
+
+    Returns:
+        moments (b, 3, g); tau (b, p, g); outside (b, g), the largest (|h∥|^⅔ + h⊥^⅔)³ of the
+        grain's particles with h∥ < 0, above 1 where the grain is unstable; and unsettled (b,),
+        whether a particle is further than `tol` from the equilibrium in its present field.
+    """
+    b, _, g = magnet.easy_axes.shape
+    p = magnet.weights.shape[0]
+    sources = ops.concatenate([ops.reshape(state.moments, (b, 3 * g)), field[:, None]], axis=1)
+    h = ops.reshape(ops.matmul(sources, magnet.matrix), (b, 3, p, g))
+    axes = magnet.easy_axes[:, :, None]
+    along = sum_over(h * axes, axis=1)
+    # From the components across, not from |h|² - along², which cancels for small angles.
+    across = ops.sqrt(sum_over(ops.square(h - along[:, None] * axes), axis=1))
+    along = along * state.branch[:, None]
+
+    fold, cubed = astroid(along, across)
+    real = magnet.weights > 0
+    unstable = ops.logical_and(along < 0, cubed > 1.0)
+    step, error = euler_step(state.tau, along, across, fold)
+    tau = ops.where(unstable, fold, state.tau + step)
+    zero = ops.zeros_like(tau)
+    outside = max_over(ops.where(ops.logical_and(along < 0, real), cubed, zero), axis=1)
+    error = ops.where(ops.logical_and(real, ops.logical_not(unstable)), error, zero)
+    unsettled = ops.max(max_over(error, axis=1), axis=1) > magnet.tol
+
+    # cosφ along s·k and sinφ along h⊥, weighted; sinφ / h⊥ is finite for h⊥ -> 0.
+    share = magnet.weights / (1.0 + tau * tau)
+    cos = sum_over((1.0 - tau * tau) * share, axis=1)
+    tiny = ops.full_like(across, np.finfo(_name(across)).tiny)
+    sin = sum_over((2.0 * tau * share / ops.maximum(across, tiny))[:, None] * h, axis=2)
+    cos = cos * state.branch - sum_over(sin * magnet.easy_axes, axis=1)
+    moments = cos[:, None] * magnet.easy_axes + sin
+    moments = moments / ops.sqrt(sum_over(moments * moments, axis=1))[:, None]
+    return moments, tau, outside, unsettled
+
+
+def _flip(magnet, state, moments, tau, flips):
+    """The state with the grains in `flips` (b, g) turned to their other branch."""
+    branch = state.branch * (1.0 - 2.0 * flips)
+    turned = flips[:, None] > 0.5
+    damped = state.relaxing >= _DAMPED_AFTER
+    moments = _where(damped, 0.5 * (moments + state.moments), moments)
+    return state._replace(
+        branch=branch,
+        tau=tau * (1.0 - flips)[:, None],
+        moments=ops.where(turned, branch[:, None] * magnet.easy_axes, moments),
+        flipped=ops.maximum(state.flipped, flips),
+    )
+
+
+def _extrapolate(state, field):
+    """Moments at `field` (b,) from the equilibria before."""
+    ahead = (field - state.last_field)[:, None, None]
+    further = (field - state.field_before)[:, None, None]
+    return state.last + ahead * (state.slope + further * state.bend)
+
+
+def _move_on(magnet, state, moments, field, trusted, longer):
+    """The state after an equilibrium at `field`, and the divided differences that lead to it."""
+    quiet = ops.logical_not(ops.any(state.flipped > 0.5, axis=1))
+    ahead = field - state.last_field
+    first = ops.logical_and(ops.logical_and(quiet, state.smooth >= 1), ops.abs(ahead) > 0)
+    second = ops.logical_and(first, state.smooth >= 2)
+    one = ops.ones_like(ahead)
+    # Where grains flipped, the others keep the slope that they had: it has hardly changed.
+    slope = _where(
+        first,
+        (moments - state.last) / ops.where(first, ahead, one)[:, None, None],
+        state.slope * (1.0 - state.flipped)[:, None],
+    )
+    span = ops.where(second, field - state.field_before, one)
+    second = ops.logical_and(second, ops.abs(span) > 0)
+    span = ops.where(second, span, one)
+    bend = _where(second, (slope - state.slope) / span[:, None, None], ops.zeros_like(slope))
+
+    smooth = ops.where(quiet, state.smooth + 1, ops.ones_like(state.smooth))
+    target = _next_stride(magnet, state, smooth, trusted, longer)
+    on = state._replace(
+        origin=state.target,
+        target=target,
+        last=moments,
+        slope=slope,
+        bend=bend,
+        last_field=field,
+        field_before=state.last_field,
+        smooth=smooth,
+        flipped=ops.zeros_like(state.flipped),
+        products=ops.zeros_like(state.products),
+        relaxing=ops.zeros_like(state.products),
+    )
+    return on._replace(moments=_extrapolate(on, _field_at(magnet, target))), slope, bend
+
+
+def _next_stride(magnet, state, smooth, trusted, longer):
+    """Index of the field to solve next: up to twice as far as last time, where that is safe.
+
+    Two things could go wrong between two equilibria. The quadratic through the last three could
+    miss the moments: its error is at most 1/8 of that of extrapolating the one before, which is
+    known, so `surprise` <= 8 tol keeps it below `tol`. And a grain could become unstable and
+    stable again: |h∥|^⅔ + h⊥^⅔ along a straight line exceeds its values at both ends by at most
+    2·(4/27)·L^⅔ if the field moves by L, which for L = 0.04 (LONGEST_STRIDE and a third for the
+    demagnetising field) stays below 1 - 0.9^⅓. Turning points of the field always end a stride.
+    """
+    stride = state.target - state.origin
+    stride = ops.where(trusted, ops.where(longer, 2 * stride, stride), ops.ones_like(stride))
+    stride = ops.where(smooth >= 4, stride, ops.ones_like(stride))
+    limit = ops.take(magnet.reach, ops.minimum(state.target, magnet.field.shape[0] - 1))
+    return ops.maximum(ops.minimum(state.target + stride, limit), state.target + 1)
+
+
+def _retreat(magnet, state):
+    """The state that tries half the stride from the last equilibrium."""
+    target = state.origin + ops.maximum((state.target - state.origin) // 2, 1)
+    back = state._replace(target=target, relaxing=ops.zeros_like(state.relaxing))
+    return back._replace(moments=_extrapolate(back, _field_at(magnet, target)))
+
+
+def _field_at(magnet, index):
+    return ops.take(magnet.field, ops.minimum(index, magnet.field.shape[0] - 1))
+
+
+def _where(condition, x, y):
+    """`ops.where` for a condition per magnet, (b,), and any further axes of y."""
+    if not ops.is_tensor(x):
+        x = ops.full_like(y, x)
+    return ops.where(ops.reshape(condition, (-1,) + (1,) * (len(y.shape) - 1)), x, y)
+
+
+def _name(tensor):
+    return ops.dtype(tensor)
