@@ -1,0 +1,58 @@
+# Every target makes the environment that it needs: tools/environment.py leaves a whole one alone.
+
+PYTHON ?= python3
+ENVIRONMENT := $(PYTHON) tools/environment.py
+BIN := .venv/bin
+# TensorFlow's remarks on the processor and on missing GPUs drown everything else.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.DEFAULT_GOAL := help
+# CI reads pytest's closing line, so that of the whole suite comes last, even with make -j.
+.NOTPARALLEL:
+.PHONY: help demo test lint format test-only-jax test-jax test-torch test-tensorflow bench dist clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
+
+demo: ## simulate the paper's ten magnets: their table, loops and picture come to runs/demo
+	@$(ENVIRONMENT) .venv tensorflow,plot
+	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag simulate --magnets 10 --seed 1 --out runs/demo
+
+test: lint test-only-jax test-jax test-torch test-tensorflow ## lint, then all tests on all backends
+
+lint: ## check style and format
+	@$(ENVIRONMENT) .venv dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: ## format the code, and mend what ruff can mend
+	@$(ENVIRONMENT) .venv dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-only-jax: ## the tests that compute with Keras, where neither TensorFlow nor PyTorch is installed
+	@$(ENVIRONMENT) .venv-jax jax,test
+	@.venv-jax/bin/python -c 'from importlib.util import find_spec as has; \
+	assert has("jax") and not has("tensorflow") and not has("torch"), "remove .venv-jax"'
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -m backend
+
+test-jax test-torch: ## the tests that compute with Keras, on this backend
+	@$(ENVIRONMENT) .venv dev
+	KERAS_BACKEND=$(@:test-%=%) $(BIN)/python -m pytest -m backend
+
+test-tensorflow: ## all tests, on TensorFlow
+	@$(ENVIRONMENT) .venv dev
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+
+bench: ## measure what is claimed about speed
+	@$(ENVIRONMENT) .venv dev
+	$(BIN)/python -m benchmarks
+
+dist: ## build sdist and wheel into dist/
+	@$(ENVIRONMENT) .venv dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+clean: ## remove what the tools left; keep the environments and runs/
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -1,0 +1,246 @@
+"""The house: what imports what, what an import does, what is shipped."""
+
+import ast
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import keras
+import pytest
+
+import keras_micromag
+
+ROOT = Path(__file__).resolve().parents[1]
+BACKENDS = {"tensorflow", "jax", "torch"}
+
+# ---------------------------------------------------------------------------------------------
+# Layers
+# ---------------------------------------------------------------------------------------------
+
+# Each may import itself and those named beside it (DESIGN: imports run one way).
+LAYERS = {
+    "_keras": "",
+    "physics": "",
+    "layers": "physics",
+    "losses": "physics",
+    "metrics": "physics",
+    "models": "physics layers losses metrics",
+    "plots": "physics",
+    "cli": "physics layers losses metrics models plots",
+    "__main__": "cli",
+    "__init__": "physics",
+}
+
+
+def imported(file):
+    """Return what parts of the package `file` imports: `physics` for keras_micromag.physics.x."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute here"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    own = {name.split(".")[1] for name in names if name.startswith("keras_micromag.")}
+    return own - {"__version__", "_keras"}  # below every layer
+
+
+def test_imports_run_one_way():
+    package = ROOT / "keras_micromag"
+    for file in package.rglob("*.py"):
+        layer = file.relative_to(package).with_suffix("").parts[0]
+        assert layer in LAYERS, f"give {layer} its place in LAYERS"
+        upwards = imported(file) - {layer, *LAYERS[layer].split()}
+        assert not upwards, f"{file.relative_to(ROOT)} imports {upwards}"
+    for file in ROOT.glob("tfds_esw/**/*.py"):
+        assert imported(file) <= {"physics"}, f"{file.relative_to(ROOT)} imports more than physics"
+
+
+# ---------------------------------------------------------------------------------------------
+# Import
+# ---------------------------------------------------------------------------------------------
+
+
+def python(code, *, cwd, **environ):
+    """Run `code` in a fresh Python that has no settings of Keras but those in `environ`."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("KERAS_")}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=cwd,
+        env={**kept, "KERAS_HOME": str(cwd), **environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_package_alone_does_not_import_keras(tmp_path):
+    # So `keras-micromag --help` is quick, and --backend comes in time.
+    code = "import sys, keras_micromag; sys.exit('keras' in sys.modules)"
+    assert python(code, cwd=tmp_path).returncode == 0
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.backend
+def test_import_has_no_side_effects(tmp_path):
+    # Against bare Keras, which itself imports what it finds (matplotlib, pandas, jax).
+    code = """if True:
+        import json, os, sys, keras
+        modules, environ, floatx = set(sys.modules), dict(os.environ), keras.config.floatx()
+        import keras_micromag, keras_micromag.physics
+        assert dict(os.environ) == environ and keras.config.floatx() == floatx
+        print(json.dumps([sorted(modules), sorted(set(sys.modules) - modules)]))
+    """
+    chosen = keras.backend.backend()
+    result = python(code, cwd=tmp_path, KERAS_BACKEND=chosen)
+    assert result.returncode == 0, result.stderr
+    before, new = (set(names) for names in json.loads(result.stdout))
+    assert "keras_micromag.physics" in new
+    unwanted = {"matplotlib", "tensorflow_datasets", "keras_tuner", "xarray"} | BACKENDS - {chosen}
+    assert not new & unwanted
+    if chosen != "tensorflow":
+        assert "tensorflow" not in before | new
+    assert [file.name for file in tmp_path.iterdir()] == ["keras.json"], "Keras's own, nothing else"
+
+
+@pytest.mark.parametrize("chosen", [None, *sorted(BACKENDS)])
+def test_import_without_any_backend_says_what_to_install(chosen, tmp_path):
+    code = f"import sys; sys.modules |= dict.fromkeys({BACKENDS}); import keras_micromag"
+    result = python(code, cwd=tmp_path, **({"KERAS_BACKEND": chosen} if chosen else {}))
+    assert result.returncode == 1
+    *_, sentence = result.stderr.splitlines()
+    missing = chosen or "tensorflow"
+    assert f'Keras is to run on {missing}, which is not installed: pip install "' in sentence
+    assert all(f'pip install "keras-micromag[{name}]"' in sentence for name in BACKENDS)
+    assert sentence.count("KERAS_BACKEND=") == 2
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from keras_micromag import physics",
+        "from keras_micromag.physics import simulate",
+        "import keras_micromag; keras_micromag.physics",
+    ],
+)
+def test_import_without_the_chosen_backend_names_one_that_is_there(statement, tmp_path):
+    here = keras.backend.backend()
+    missing = dict.fromkeys(BACKENDS - {here})
+    # Keras takes TensorFlow where nothing is set, even if it is not installed.
+    environ = {"KERAS_BACKEND": "jax"} if here == "tensorflow" else {}
+    code = f"import sys; sys.modules |= {missing}; {statement}"
+    result = python(code, cwd=tmp_path, **environ)
+    assert result.returncode == 1
+    *_, sentence = result.stderr.splitlines()
+    wanted = environ.get("KERAS_BACKEND", "tensorflow")
+    assert f'Keras is to run on {wanted}, which is not installed: pip install "' in sentence
+    assert f"or set KERAS_BACKEND={here}, which is installed" in sentence
+
+
+def test_other_missing_modules_are_not_blamed_on_the_backend(tmp_path):
+    code = "import sys; sys.modules['keras'] = None; from keras_micromag import physics"
+    result = python(code, cwd=tmp_path)
+    *_, sentence = result.stderr.splitlines()
+    assert sentence.startswith("ModuleNotFoundError: ")
+    assert "keras-micromag[" not in sentence
+
+
+# ---------------------------------------------------------------------------------------------
+# What is shipped
+# ---------------------------------------------------------------------------------------------
+
+
+def test_one_version():
+    version = keras_micromag.__version__
+    assert importlib.metadata.version("keras-micromag") == version
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert newest[1] == version
+
+
+@pytest.mark.backend
+def test_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    assert blocks
+    namespace = {"__name__": "readme"}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), namespace)
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory):
+    """The folder with sdist and wheel; the wheel is built from the sdist, not from this folder."""
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT]
+    subprocess.run(build, check=True, capture_output=True, text=True)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_sdist_holds_the_project(dist):
+    [sdist] = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {
+        *["LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "Makefile", ".ci/run"],
+        *["pyproject.toml", "setup.cfg", "tests/constraints.txt", "keras_micromag/py.typed"],
+    }
+    for folder in ("keras_micromag", "tests", "benchmarks", "tools"):
+        wanted |= {str(file.relative_to(ROOT)) for file in ROOT.glob(f"{folder}/**/*.py")}
+    assert not wanted - names
+    assert not [name for name in names if name.startswith((".venv", "runs")) or ".pyc" in name]
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_package_alone(dist):
+    [wheel] = dist.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+        metadata = archive.read(next(name for name in names if name.endswith("/METADATA"))).decode()
+    package = {name for name in names if ".dist-info/" not in name}
+    expected = {str(file.relative_to(ROOT)) for file in ROOT.glob("keras_micromag/**/*.py")}
+    assert package == {*expected, "keras_micromag/py.typed"}
+    assert [name for name in names if name.endswith("/LICENSE")]
+    assert "Requires-Python: >=3.11" in metadata
+    needs = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.M)
+    assert sorted(needs) == ["keras", "numpy", "scipy"]
+
+
+@pytest.mark.slow
+def test_the_wheel_installs_into_an_empty_environment(dist, tmp_path):
+    [wheel] = dist.glob("*.whl")
+    venv.create(tmp_path / "empty")
+    bin = tmp_path / "empty" / "bin"
+    pip = [sys.executable, "-m", "pip", "--python", bin / "python", "install", "--quiet", wheel]
+    subprocess.run(pip, check=True)
+
+    def run(*command, **environ):
+        kept = {name: text for name, text in os.environ.items() if name != "KERAS_BACKEND"}
+        return subprocess.run(
+            command, cwd=tmp_path, env=kept | environ, capture_output=True, text=True, timeout=120
+        )
+
+    bare = run(bin / "python", "-c", "import keras_micromag")
+    assert bare.returncode == 1
+    assert 'pip install "keras-micromag[tensorflow]"' in bare.stderr.splitlines()[-1]
+    # The backend is lent from here: .pth files are not read on PYTHONPATH, so this project is not.
+    lent = {"PYTHONPATH": importlib.util.find_spec("keras").submodule_search_locations[0] + "/.."}
+    lent["KERAS_BACKEND"] = keras.backend.backend()
+    where = run(bin / "python", "-c", "import keras_micromag as k; print(k.__file__)", **lent)
+    assert where.stdout.startswith(str(tmp_path)), where.stderr
+    for command in ([bin / "keras-micromag"], [bin / "python", "-m", "keras_micromag"]):
+        assert "simulate" in run(*command, "--help", **lent).stdout
+        refused = run(*command, "no-such-command", **lent)
+        assert refused.returncode != 0
+        assert "Traceback" not in refused.stderr
