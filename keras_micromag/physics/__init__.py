@@ -4,9 +4,10 @@ Knows nothing of learning. Units are SI, fields are flux densities µ0·H in tes
 shapes: b magnets, g grains, p particles per grain, t field steps.
 """
 
+from keras_micromag import _keras  # noqa: F401
 from keras_micromag.physics.demag import demag_matrix, demag_tensor
 from keras_micromag.physics.easy_axes import random_easy_axes
-from keras_micromag.physics.hysteresis import ConvergenceError, Hysteresis, simulate
+from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.material import (
     BAFE12O19,
     MATERIALS,
@@ -16,6 +17,7 @@ from keras_micromag.physics.material import (
     Material,
 )
 from keras_micromag.physics.polyhedron import Polyhedron
+from keras_micromag.physics.simulation import ConvergenceError, simulate
 from keras_micromag.physics.stoner_wohlfarth import equilibrium, switching_field
 from keras_micromag.physics.structure import Microstructure, cubic_grains
 

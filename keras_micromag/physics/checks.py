@@ -1,4 +1,4 @@
-"""Argument checks that more than one module needs; each raises one sentence that names the argument."""
+"""Argument checks; each raises one sentence that names the argument."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def finite_array(value, name, shape=None, meaning=""):
         ValueError: when `value` is no array of numbers, has another shape, or holds NaN or inf.
     """
     try:
-        array = np.asarray(value, dtype=np.float64)
+        array = np.array(value, dtype=np.float64)  # a copy: the caller keeps its own
     except (TypeError, ValueError):
         raise ValueError(f"`{name}` must be an array of numbers; received {value!r}.") from None
     if shape is not None and not _matches(array.shape, shape):
@@ -42,7 +42,8 @@ def unit_vectors(value, name, shape, meaning=""):
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"`{name}` must hold unit vectors; received length {length[where]:.6g} at index {where}."
+            f"`{name}` must hold unit vectors; received length {length[where]:.6g} "
+            f"at index {where}."
         )
     return array / length[..., None]
 

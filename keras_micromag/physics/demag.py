@@ -6,7 +6,7 @@ from keras_micromag.physics import checks
 from keras_micromag.physics.polyhedron import Polyhedron
 from keras_micromag.physics.structure import Microstructure
 
-_CHUNK = 2**15
+_CHUNK = 3 * 2**12
 """Points times (vertices + edges + faces) that are worked on at once, so that it stays in cache."""
 
 _SAME = 1e-11
@@ -52,7 +52,7 @@ def demag_tensor(points, vertices, faces) -> np.ndarray:
     """
     body = Polyhedron(vertices, faces)
     points = checks.finite_array(points, "points", (..., 3))
-    return _Kernel(body)(points.reshape(-1, 3) - body.centroid).reshape(points.shape + (3,))
+    return _Kernel(body)(points.reshape(-1, 3) - body.centroid).reshape((*points.shape, 3))
 
 
 def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.ndarray:
@@ -84,28 +84,33 @@ def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.n
     matrix = np.zeros((g, p, 3, g, 3))
     # Each class of equal grains is seen by all targets at once: one kernel, few large calls.
     for source_class in np.unique(structure.shape_class):
-        kernel = _Kernel(structure.grains[source_class])
         sources = np.flatnonzero(structure.shape_class == source_class)
-        for target_class in np.unique(structure.particle_class):
-            targets = np.flatnonzero(structure.particle_class == target_class)
-            _fill_blocks(matrix, structure, kernel, targets, sources, self_field)
+        _fill_columns(matrix, structure, sources, self_field)
     matrix[structure.weights == 0] = 0.0
     return matrix
 
 
-def _fill_blocks(matrix, structure, kernel, targets, sources, self_field):
+def _fill_columns(matrix, structure, sources, self_field):
+    """The columns of B that belong to equal grains `sources`."""
+    body = structure.grains[sources[0]]
+    targets = np.arange(len(structure))
     pairs = np.stack(np.meshgrid(targets, sources, indexing="ij"), axis=-1).reshape(-1, 2)
     if not self_field:
         pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     if len(pairs) == 0:
         return
     shifts = structure.centroids[pairs[:, 0]] - structure.centroids[pairs[:, 1]]
-    first, block = _distinct(shifts / (_SAME * kernel.body.size))
-    particles = structure.particles[targets[0]] - structure.centroids[targets[0]]
+    classes = structure.particle_class[pairs[:, 0]]
+    if len(sources) == 1:  # nothing can repeat
+        first = block = np.arange(len(pairs))
+    else:
+        first, block = _distinct(np.column_stack([classes, shifts / (_SAME * body.size)]))
+    offsets = structure.particles - structure.centroids[:, None]
+    points = shifts[first, None] + offsets[classes[first]]
     try:
-        tensors = kernel((shifts[first, None] + particles).reshape(-1, 3))
+        tensors = _Kernel(body)(points.reshape(-1, 3))
     except OnEdgeError as error:
-        pair, particle = divmod(error.index, len(particles))
+        pair, particle = divmod(error.index, points.shape[1])
         target, source = pairs[first[pair]]
         raise ValueError(
             f"particle {particle} of grain {target} lies on an edge of grain {source}, where the "
@@ -125,6 +130,9 @@ def _distinct(rows):
     return first, inverse.reshape(-1)
 
 
+_TINY = np.finfo(float).tiny
+
+
 class OnEdgeError(ValueError):
     """A point lies on an edge; `index` is its number among the points."""
 
@@ -138,123 +146,96 @@ class _Kernel:
 
     def __init__(self, body: Polyhedron):
         self.body = body
-        self.vertices = body.vertices - body.centroid
-        along = np.subtract(*body.vertices[body.edges.T[::-1]])
-        self.length = np.linalg.norm(along, axis=-1)
-        tangent = along / self.length[:, None]
+        # In units of the size: the products below must neither overflow nor underflow.
+        self.vertices = (body.vertices - body.centroid) / body.size
+        self.edges = body.edges
+        start, end = self.vertices[self.edges.T]
+        self.length = np.linalg.norm(end - start, axis=-1)
+        tangent = (end - start) / self.length[:, None]
         left, right = body.normals[body.edge_faces.T]
+        # In each face's plane, across the edge and out of the face.
+        out_left, out_right = np.cross(tangent, left), np.cross(right, tangent)
+        # Every edge is a rim of two faces; the rims are sorted by face.
+        rim_face = body.edge_faces.T.ravel()
+        order = np.argsort(rim_face, kind="stable")
+        self.rim_face = rim_face[order]
+        self.rim_edge = np.tile(np.arange(len(self.edges)), 2)[order]
+        self.face_starts = np.searchsorted(self.rim_face, np.arange(len(body.faces)))
+        self.left_rim = np.argsort(order)[: len(self.edges)]
+        # Height n·R under each face and distance o·R before each rim are affine in the point: one
+        # matrix product for all of them.
+        normals = np.concatenate([body.normals, np.concatenate([out_left, out_right])[order]])
+        corners = [face[0] for face in body.faces]
+        anchors = self.vertices[np.concatenate([corners, self.edges[self.rim_edge, 0]])]
+        self.planes = np.column_stack([-normals, np.einsum("pi,pi->p", normals, anchors)])
         self.face_dyads = _outer(body.normals, body.normals).reshape(-1, 9) / (-4 * np.pi)
-        edge_dyads = _outer(np.cross(left, tangent), left) - _outer(np.cross(right, tangent), right)
+        edge_dyads = -(_outer(out_left, left) + _outer(out_right, right))
         # An edge between coplanar faces, as in a triangulated cube, carries no step of the charge.
         self.sharp = np.linalg.norm(edge_dyads, axis=(1, 2)) > 1e-9
-        self.edges, self.length = body.edges[self.sharp], self.length[self.sharp]
-        self.tangent = tangent[self.sharp]
         self.edge_dyads = edge_dyads[self.sharp].reshape(-1, 9) / (-4 * np.pi)
-        self.fans = _fans(body)
         # Rounding of the coordinates as they were given: nearer to an edge is on it.
-        self.resolution = 16 * np.finfo(float).eps * max(np.abs(body.vertices).max(), body.size)
+        self.resolution = 16 * np.finfo(float).eps * max(np.abs(body.vertices).max() / body.size, 1)
 
     def __call__(self, points):
         """Tensors (n, 3, 3) at `points` (n, 3), relative to the centroid."""
         out = np.empty((len(points), 9))
         step = max(16, _CHUNK // (len(self.vertices) + len(self.edges) + len(self.body.faces)))
-        for start in range(0, len(points), step):
-            part = slice(start, start + step)
+        for first in range(0, len(points), step):
+            part = slice(first, first + step)
             try:
-                out[part] = self._chunk(points[part])
+                out[part] = self._chunk(points[part] / self.body.size)
             except OnEdgeError as error:
-                raise OnEdgeError(start + error.index) from None
+                raise OnEdgeError(first + error.index) from None
         return out.reshape(-1, 3, 3)
 
     def _chunk(self, points):
-        # Axes: component, vertex, point. The points are last, so that every line below runs over
-        # contiguous memory.
-        seen = self.vertices.T[:, :, None] - points.T[:, None, :]
-        distance = np.sqrt(np.einsum("ivn,ivn->vn", seen, seen))
-        logarithms = self._logarithms(seen, distance)
-        angles = self._solid_angles(seen, distance)
-        return angles.T @ self.face_dyads + logarithms.T @ self.edge_dyads
-
-    def _logarithms(self, seen, distance):
-        """Λ (e, n) = ln[(r_i + r_j + l) / (r_i + r_j - l)], written so that nothing cancels.
+        """Angles and logarithms from what they share, the q of each edge (e, n).
 
         With q = r_i r_j + R_i·R_j, (r_i + r_j)² - l² = 2q, so Λ = ln(1 + l (r_i + r_j + l) / q):
-        exact far away. Near the edge R_i·R_j < 0, and q = |R_i × t|² l² / (r_i r_j - R_i·R_j).
+        exact far away. Near the edge R_i·R_j < 0, and q = |R_i × t|² l² / (r_i r_j - R_i·R_j) with
+        |R_i × t|² = height² + across²: exact there too.
         """
-        i, j = self.edges.T
-        start, length = seen[:, i], self.length[:, None]
-        dot = np.einsum("ien,ien->en", start, seen[:, j])
-        product = distance[i] * distance[j]
-        q = product + dot
-        near = dot <= 0
-        if near.any():
-            edge, point = np.nonzero(near)
-            across = np.cross(start[:, edge, point].T, self.tangent[edge])
-            square = np.einsum("ni,ni->n", across, across)
-            on_edge = square <= self.resolution**2
-            if on_edge.any():
-                raise OnEdgeError(int(point[on_edge].min()))
-            q[edge, point] = (
-                square * self.length[edge] ** 2 / (product[edge, point] - dot[edge, point])
-            )
-        return np.log1p(length * (distance[i] + distance[j] + length) / q)
+        # Axes: vertex, edge or plane, then point, so that every line runs over contiguous memory.
+        x, y, z = (v[:, None] - p for v, p in zip(self.vertices.T, points.T, strict=True))
+        distance = np.sqrt(x * x + y * y + z * z)
+        planes = self.planes @ np.vstack([points.T, np.ones(len(points))])
+        height, across = np.split(planes, [len(self.body.faces)])
 
-    def _solid_angles(self, seen, distance):
+        i, j = self.edges.T
+        dot = x[i] * x[j] + y[i] * y[j] + z[i] * z[j]
+        far = distance[i] * distance[j] + np.abs(dot)
+        far = np.maximum(far, _TINY)
+        square = height[self.body.edge_faces[:, 0]] ** 2 + across[self.left_rim] ** 2
+        beside = dot <= 0
+        on_edge = (square <= self.resolution**2) & beside & self.sharp[:, None]
+        if on_edge.any():
+            raise OnEdgeError(int(np.nonzero(on_edge)[1].min()))
+        q = np.where(beside, square * (self.length**2)[:, None] / far, far)
+        over_q = 1.0 / np.maximum(q, _TINY)
+
+        both = distance[i] + distance[j]
+        length = self.length[:, None]
+        sharp = self.sharp
+        logarithms = np.log1p(length[sharp] * (both[sharp] + length[sharp]) * over_q[sharp])
+        angles = self._solid_angles(height, across, both * over_q, length * over_q)
+        return angles.T @ self.face_dyads + logarithms.T @ self.edge_dyads
+
+    def _solid_angles(self, height, across, both_over_q, length_over_q):
         """Ω (f, n), the solid angle of each face, positive seen from the inner side.
 
         A. van Oosterom and J. Strackee, IEEE Trans. Biomed. Eng. 30 (1983) 125-126, for the
-        triangles of each face's fan; their complex numbers are multiplied before the argument is
-        taken, so a polygon costs one arctangent.
+        triangles between each edge and the foot of the perpendicular, seen in the direction of
+        the normal. Their complex numbers are multiplied before the argument is taken, so a face
+        costs one arctangent, and no diagonal of it comes in, near which digits would be lost.
         """
-        inverse = 1.0 / distance
-        angles = np.empty((len(self.body.faces), seen.shape[-1]))
-        for faces, corners, areas in self.fans:
-            height = np.einsum(
-                "fi,ifn->fn", self.body.normals[faces], seen[:, corners[:, 0]], optimize=True
-            )
-            cosine = [
-                np.einsum("ifn,ifn->fn", seen[:, a], seen[:, b]) * inverse[a] * inverse[b]
-                for a, b in _fan_pairs(corners)
-            ]
-            spoke, rim = cosine[: corners.shape[1] - 1], cosine[corners.shape[1] - 1 :]
-            height = height * inverse[corners[:, 0]]
-            total = None
-            for k in range(corners.shape[1] - 2):
-                real = 1.0 + spoke[k] + spoke[k + 1] + rim[k]
-                imaginary = (
-                    areas[:, k, None] * height * inverse[corners[:, k + 1]]
-                    * inverse[corners[:, k + 2]]
-                )  # fmt: skip
-                if total is None:
-                    total = real, imaginary
-                else:
-                    total = (
-                        total[0] * real - total[1] * imaginary,
-                        total[0] * imaginary + total[1] * real,
-                    )
-            angles[faces] = 2.0 * np.arctan2(total[1], total[0])
-        return angles
+        corner = np.empty(across.shape, complex)
+        corner.real = np.abs(height)[self.rim_face]
+        corner.real *= both_over_q[self.rim_edge]
+        corner.real += 1.0
+        np.multiply(across, length_over_q[self.rim_edge], out=corner.imag)
+        product = np.multiply.reduceat(corner, self.face_starts, axis=0)
+        return np.copysign(2.0 * np.arctan2(product.imag, product.real), height)
 
 
 def _outer(a, b):
     return a[:, :, None] * b[:, None, :]
-
-
-def _fans(body):
-    """Faces grouped by their number of corners: (faces, corners (f, c), twice the fan's areas)."""
-    counts = np.array([len(face) for face in body.faces])
-    fans = []
-    for count in np.unique(counts):
-        faces = np.flatnonzero(counts == count)
-        corners = np.array([body.faces[f] for f in faces])
-        spokes = body.vertices[corners[:, 1:]] - body.vertices[corners[:, :1]]
-        normals = np.cross(spokes[:, :-1], spokes[:, 1:])
-        fans.append((faces, corners, np.einsum("fki,fi->fk", normals, body.normals[faces])))
-    return fans
-
-
-def _fan_pairs(corners):
-    """Corner pairs of which a fan needs the angle: hub to each corner, then along the rim."""
-    hub, rim = corners[:, 0], corners[:, 1:]
-    yield from ((hub, rim[:, k]) for k in range(rim.shape[1]))
-    yield from ((rim[:, k], rim[:, k + 1]) for k in range(rim.shape[1] - 1))

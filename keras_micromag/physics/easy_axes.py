@@ -26,9 +26,16 @@ def random_easy_axes(n, *, cone: float = 35.0, seed) -> np.ndarray:
         >>> random_easy_axes(64, cone=35.0, seed=1).shape
         (64, 3)
     """
-    shape = tuple(int(i) for i in np.atleast_1d(n))
-    if min(shape) < 1:
-        raise ValueError(f"`n` must be positive; received {n!r}.")
+    shape = np.atleast_1d(n)
+    if not np.issubdtype(shape.dtype, np.integer) or shape.ndim != 1 or not (shape > 0).all():
+        raise ValueError(
+            f"`n` must be a positive whole number or several in a tuple; received {n!r}."
+        )
+    shape = tuple(shape.tolist())
+    if seed is None:
+        raise ValueError(
+            "`seed` must be given, so that the axes can be drawn again; received None."
+        )
     cone = checks.number(cone, "cone", least=0)
     if cone > 180:
         raise ValueError(f"`cone` must be at most 180 degrees; received {cone:g}.")

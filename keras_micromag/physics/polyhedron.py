@@ -1,6 +1,7 @@
 """A grain's shape: a closed polyhedron with flat faces."""
 
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import linprog
@@ -10,6 +11,10 @@ from keras_micromag.physics import checks
 
 _FLAT = 1e-9
 """How far, in units of the polyhedron's size, a vertex may lie off its face's plane."""
+
+
+_SHORT = 1e-12
+"""Edges and faces smaller than this part of the polyhedron's size are none."""
 
 
 class Polyhedron:
@@ -83,7 +88,7 @@ class Polyhedron:
 
     def _face_normals(self):
         lengths = np.linalg.norm(np.subtract(*self.vertices[self.edges.T]), axis=-1)
-        if lengths.min() <= _FLAT * self.size:
+        if lengths.min() <= _SHORT * self.size:
             i, j = self.edges[lengths.argmin()]
             raise ValueError(f"`vertices` must differ; vertices {i} and {j} coincide.")
         normals = np.empty((len(self.faces), 3))
@@ -92,7 +97,7 @@ class Polyhedron:
             spokes = corners[1:] - corners[0]
             area = 0.5 * np.cross(spokes[:-1], spokes[1:]).sum(axis=0)
             length = np.linalg.norm(area)
-            if length <= _FLAT * self.size * np.linalg.norm(spokes, axis=-1).max():
+            if length <= _SHORT * self.size * np.linalg.norm(spokes, axis=-1).max():
                 raise ValueError(f"`faces` must enclose an area; face {f} has none.")
             normals[f] = area / length
             off = np.abs(spokes @ normals[f]).max()
@@ -121,7 +126,7 @@ class Polyhedron:
     @cached_property
     def triangles(self) -> np.ndarray:
         """(n, 3) vertex indices of the faces cut into fans from their first corner."""
-        return np.array([(f[0], i, j) for f in self.faces for i, j in zip(f[1:], f[2:])])  # noqa: B905
+        return np.array([(f[0], i, j) for f in self.faces for i, j in pairwise(f[1:])])
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -134,6 +139,38 @@ class Polyhedron:
         """Whether every vertex lies on the inner side of every face."""
         height = (self.vertices - self.centroid) @ self.normals.T - self.offsets
         return bool(height.max() <= _FLAT * self.size)
+
+    def contains(self, points, room: float = 0.0) -> np.ndarray:
+        """Whether `points` (n, 3) lie inside, or less than `room` metres outside; (n,).
+
+        With a negative `room`, whether they lie inside by more than that. Of a non-convex body
+        points nearer to the surface than |room| are on the side that `room` says.
+        """
+        points = np.asarray(points, float)
+        if self.is_convex:
+            height = (points - self.centroid) @ self.normals.T - self.offsets
+            return (height <= room).all(axis=1)
+        a, b, c = np.moveaxis(self.vertices[self.triangles][:, :, None] - points, 1, 0)
+        near = self._distance(points) <= abs(room)
+        ra, rb, rc = (np.linalg.norm(r, axis=-1) for r in (a, b, c))
+        ab, bc, ca = (np.einsum("tni,tni->tn", r, s) for r, s in ((a, b), (b, c), (c, a)))
+        volume = np.einsum("tni,tni->tn", a, np.cross(b, c))
+        # Half the solid angle of each triangle; all of them together are 2π inside.
+        half = np.arctan2(volume, ra * rb * rc + ab * rc + bc * ra + ca * rb).sum(axis=0)
+        return np.where(near, room > 0, half > np.pi)
+
+    def _distance(self, points):
+        """(n,) distance to the nearest of the faces' triangles, at least from their planes."""
+        corner, u, v = np.moveaxis(self.vertices[self.triangles], 1, 0)
+        u, v = u - corner, v - corner
+        normal = np.cross(u, v)
+        square = np.einsum("ti,ti->t", normal, normal)
+        to = points[:, None] - corner
+        p = np.einsum("nti,ti->nt", np.cross(to, v), normal) / square
+        q = np.einsum("nti,ti->nt", np.cross(u, to), normal) / square
+        height = np.abs(np.einsum("nti,ti->nt", to, normal)) / np.sqrt(square)
+        over = np.minimum.reduce([p, q, 1.0 - p - q]) >= -_FLAT
+        return np.where(over, height, np.inf).min(axis=1)
 
     def translated(self, shift) -> "Polyhedron":
         """The same polyhedron, moved by `shift` (3,) metres."""
@@ -162,10 +199,18 @@ class Polyhedron:
             cut = HalfspaceIntersection(np.column_stack([self.normals, -offsets]), centre)
         except QhullError as error:
             raise ValueError(f"`depth` of {depth:g} m leaves a degenerate polyhedron.") from error
-        vertices = _merge(cut.intersections)
-        faces = [_ordered_face(vertices, n, o) for n, o in zip(self.normals, offsets, strict=True)]
-        vertices = self.centroid + self.size * vertices
-        return Polyhedron(vertices, [face for face in faces if len(face) >= 3])
+        vertices, labels = _corners(cut)
+        faces = [
+            _ordered_face(vertices, normal, [v for v, label in enumerate(labels) if f in label])
+            for f, normal in enumerate(self.normals)
+        ]
+        faces = [face for face in faces if len(face) >= 3]
+        used = sorted({v for face in faces for v in face})
+        renumbered = {v: k for k, v in enumerate(used)}
+        return Polyhedron(
+            self.centroid + self.size * vertices[used],
+            [[renumbered[v] for v in face] for face in faces],
+        )
 
 
 def _chebyshev_centre(normals, offsets):
@@ -179,20 +224,29 @@ def _chebyshev_centre(normals, offsets):
     return (solution.x[:3], solution.x[3]) if solution.success else (np.zeros(3), -np.inf)
 
 
-def _merge(points):
-    """Qhull gives one intersection per dual facet, so a corner of four faces comes twice."""
-    kept = []
-    for point in points:
-        if all(np.abs(point - other).max() > _FLAT for other in kept):
-            kept.append(point)
-    return np.array(kept)
+def _corners(cut):
+    """Corners (v, 3) and the set of half-spaces that meet in each, in an order free of rounding.
+
+    Qhull gives one intersection per dual facet, so a corner of four faces comes twice.
+    """
+    corners = []
+    for point, planes in zip(cut.intersections, cut.dual_facets, strict=True):
+        for other, label in corners:
+            if np.abs(point - other).max() <= _SHORT:
+                label.update(planes)
+                break
+        else:
+            corners.append((point, set(planes)))
+    corners.sort(key=lambda corner: sorted(corner[1]))
+    return np.array([point for point, _ in corners]), [label for _, label in corners]
 
 
-def _ordered_face(vertices, normal, offset):
-    """Indices of the vertices on the plane, counter-clockwise seen against `normal`."""
-    on = np.flatnonzero(np.abs(vertices @ normal - offset) <= _FLAT)
+def _ordered_face(vertices, normal, on):
+    """Indices `on` counter-clockwise seen against `normal`, from the lowest."""
     if len(on) < 3:
         return on
     spokes = vertices[on] - vertices[on].mean(axis=0)
     u = spokes[0] / np.linalg.norm(spokes[0])
-    return on[np.argsort(np.arctan2(spokes @ np.cross(normal, u), spokes @ u))]
+    order = np.argsort(np.arctan2(spokes @ np.cross(normal, u), spokes @ u))
+    order = np.roll(order, -int(np.argmin(order)))
+    return [on[k] for k in order]

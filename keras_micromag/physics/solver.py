@@ -18,7 +18,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.physics.graph import compiled, max_over, sum_over
-from keras_micromag.physics.stoner_wohlfarth import astroid, euler_step
+from keras_micromag.physics.stoner_wohlfarth import astroid, at_least, euler_step
 
 ITERATIONS = 64
 """Iterations per call of the compiled function; between calls the host collects the equilibria."""
@@ -127,25 +127,38 @@ def advance(magnet: Magnet, state: State, avalanche: str) -> tuple[State, Record
 def _advance(magnet, state, avalanche):
     b, _, g = magnet.easy_axes.shape
     dtype = state.tau.dtype
-    counts = ops.zeros((ITERATIONS, b), "int32")
-    vectors = ops.zeros((ITERATIONS, b, 3, g), dtype)
-    records = Record(counts - 1, counts, vectors, vectors, vectors, counts, counts)
+
+    # A tensor for each: PyTorch writes the slices in place.
+    def counts():
+        return ops.zeros((ITERATIONS, b), "int32")
+
+    def vectors():
+        return ops.zeros((ITERATIONS, b, 3, g), dtype)
+
+    records = Record(
+        target=counts() - 1,
+        origin=counts(),
+        moments=vectors(),
+        slope=vectors(),
+        bend=vectors(),
+        products=counts(),
+        converged=counts(),
+    )
+
+    zero = ops.convert_to_tensor(0, "int32")
 
     def unfinished(i, state, records):
         return ops.logical_and(i < ITERATIONS, ops.any(state.target < magnet.field.shape[0]))
 
     def body(i, state, records):
         state, record = _iterate(magnet, state, avalanche)
-        records = Record(
-            *(
-                ops.slice_update(all_, (i,) + (0,) * (len(all_.shape) - 1), new[None])
-                for all_, new in zip(records, record, strict=True)
-            )
+        written = (
+            ops.slice_update(whole, (i, *[zero] * (len(whole.shape) - 1)), part[None])
+            for whole, part in zip(records, record, strict=True)
         )
-        return i + 1, state, records
+        return i + 1, state, Record(*written)
 
-    first = ops.convert_to_tensor(0, "int32")
-    _, state, records = ops.while_loop(unfinished, body, (first, state, records))
+    _, state, records = ops.while_loop(unfinished, body, (zero, state, records))
     return state, records
 
 
@@ -172,7 +185,7 @@ def _iterate(magnet, state, avalanche):
     trusted = ops.logical_and(surprise <= 8.0 * magnet.tol, far_from_switching)
     longer = ops.logical_and(surprise <= magnet.tol, far_from_switching)
     products = state.products + 1
-    exhausted = products >= magnet.max_iterations
+    exhausted = ops.logical_and(products >= magnet.max_iterations, ops.logical_not(striding))
 
     # What each magnet does next: exactly one of these, or none, which is to go on relaxing.
     retreat = ops.logical_and(
@@ -180,7 +193,6 @@ def _iterate(magnet, state, avalanche):
         ops.logical_or(ops.logical_and(settled, ops.logical_not(trusted)), state.relaxing >= 4),
     )
     settled = ops.logical_and(settled, ops.logical_not(retreat))
-    exhausted = ops.logical_and(exhausted, ops.logical_not(retreat))
     reached = ops.logical_and(settled, ops.logical_not(any_unstable))
     reached = ops.logical_and(ops.logical_or(reached, exhausted), active)
     flip = ops.logical_and(ops.logical_and(settled, any_unstable), ops.logical_not(reached))
@@ -210,11 +222,13 @@ def _relax(magnet, state, field):
     b, _, g = magnet.easy_axes.shape
     p = magnet.weights.shape[0]
     sources = ops.concatenate([ops.reshape(state.moments, (b, 3 * g)), field[:, None]], axis=1)
-    h = ops.reshape(ops.matmul(sources, magnet.matrix), (b, 3, p, g))
+    # Not ops.matmul, which gives float32 for float64 on PyTorch.
+    h = ops.reshape(ops.einsum("bs,st->bt", sources, magnet.matrix), (b, 3, p, g))
     axes = magnet.easy_axes[:, :, None]
     along = sum_over(h * axes, axis=1)
-    # From the components across, not from |h|² - along², which cancels for small angles.
-    across = ops.sqrt(sum_over(ops.square(h - along[:, None] * axes), axis=1))
+    sideways = h - along[:, None] * axes
+    # Not from |h|² - along², which cancels for small angles.
+    across = ops.sqrt(sum_over(sideways * sideways, axis=1))
     along = along * state.branch[:, None]
 
     fold, cubed = astroid(along, across)
@@ -227,12 +241,11 @@ def _relax(magnet, state, field):
     error = ops.where(ops.logical_and(real, ops.logical_not(unstable)), error, zero)
     unsettled = ops.max(max_over(error, axis=1), axis=1) > magnet.tol
 
-    # cosφ along s·k and sinφ along h⊥, weighted; sinφ / h⊥ is finite for h⊥ -> 0.
+    # cosφ along s·k and sinφ along the field's part across; where there is none, sinφ is 0.
     share = magnet.weights / (1.0 + tau * tau)
-    cos = sum_over((1.0 - tau * tau) * share, axis=1)
-    tiny = ops.full_like(across, np.finfo(_name(across)).tiny)
-    sin = sum_over((2.0 * tau * share / ops.maximum(across, tiny))[:, None] * h, axis=2)
-    cos = cos * state.branch - sum_over(sin * magnet.easy_axes, axis=1)
+    cos = sum_over((1.0 - tau * tau) * share, axis=1) * state.branch
+    unit = sideways * (1.0 / at_least(across, np.finfo(ops.dtype(across)).tiny))[:, None]
+    sin = sum_over((2.0 * tau * share)[:, None] * unit, axis=2)
     moments = cos[:, None] * magnet.easy_axes + sin
     moments = moments / ops.sqrt(sum_over(moments * moments, axis=1))[:, None]
     return moments, tau, outside, unsettled
@@ -248,7 +261,7 @@ def _flip(magnet, state, moments, tau, flips):
         branch=branch,
         tau=tau * (1.0 - flips)[:, None],
         moments=ops.where(turned, branch[:, None] * magnet.easy_axes, moments),
-        flipped=ops.maximum(state.flipped, flips),
+        flipped=ops.where(flips > 0.5, flips, state.flipped),
     )
 
 
@@ -328,7 +341,3 @@ def _where(condition, x, y):
     if not ops.is_tensor(x):
         x = ops.full_like(y, x)
     return ops.where(ops.reshape(condition, (-1,) + (1,) * (len(y.shape) - 1)), x, y)
-
-
-def _name(tensor):
-    return ops.dtype(tensor)

@@ -6,7 +6,8 @@ across it. The functions take NumPy arrays (and compute in NumPy) or a Keras bac
 The angle φ between the moment and s·k is carried as τ = tan(φ/2), in which the torque
 sinφ cosφ + h∥ sinφ - h⊥ cosφ = 0 is the polynomial h⊥τ⁴ + 2(h∥-1)τ³ + 2(h∥+1)τ - h⊥ = 0: a step
 of its solution costs a dozen products, a division and a square root, no transcendental function,
-and φ stays well conditioned from 0 to π/2. (The quartic's closed-form root is of no use: it loses all digits.)
+and φ stays well conditioned from 0 to π/2. (The quartic's closed-form root
+is of no use: it loses all digits.)
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from keras import ops
 from keras_micromag.physics import checks
 
 _STEPS = 60
-"""Euler steps of `equilibrium`: 5 nearly everywhere, 60 at the triple root of the hard-axis cusp."""
+"""Euler steps of `equilibrium`: 5 do nearly everywhere, 60 at the cusp's triple root."""
 
 
 def switching_field(angle):
@@ -95,7 +96,7 @@ def astroid(h_parallel, h_perpendicular):
     xp = _module(h_parallel)[0]
     # Below this |h∥|^⅔ is nothing beside 1, and the powers of tan below do not overflow.
     least = np.finfo(_dtype_name(h_parallel)).tiny ** (1 / 3)
-    strength = xp.maximum(xp.abs(h_parallel), xp.full_like(h_parallel, least))
+    strength = at_least(xp.abs(h_parallel), least)
     tan = _cube_root(xp, h_perpendicular / strength)
     secant = 1.0 + tan * tan
     fold = xp.where(h_parallel < 0, tan / (1.0 + xp.sqrt(secant)), xp.ones_like(tan))
@@ -111,7 +112,7 @@ def euler_step(tau, h_parallel, h_perpendicular, fold):
     converges cubically to a simple root and costs one square root more than Newton.
 
     Returns:
-        (step, error): the change of τ, and the distance |p‴|/6 · step³ / p′ that is left.
+        (step, error): the change of τ, and about the distance that is left, |p‴|/6 · step³ / p′.
     """
     xp = _module(tau)[0]
     twice = 2.0 * h_parallel
@@ -122,7 +123,7 @@ def euler_step(tau, h_parallel, h_perpendicular, fold):
     bend = 12.0 * (h_perpendicular * tau + h_parallel - 1.0) * tau
     zero, one = xp.zeros_like(tau), xp.ones_like(tau)
     eps = float(np.finfo(_dtype_name(tau)).eps)
-    root = xp.sqrt(xp.maximum(slope * slope - 2.0 * value * bend, xp.full_like(tau, eps * eps)))
+    root = xp.sqrt(at_least(slope * slope - 2.0 * value * bend, eps * eps))
     # The same root of the parabola twice: the form that does not cancel left and right of its top.
     left = -2.0 * value / (xp.abs(slope) + root)
     right = (root - slope) / xp.where(bend < 0.0, bend, -one)
@@ -132,7 +133,17 @@ def euler_step(tau, h_parallel, h_perpendicular, fold):
     noise = 4.0 * eps * (1.0 + xp.abs(h_parallel) + h_perpendicular)
     step = xp.where(xp.abs(value) <= noise, zero, step)
     step = xp.clip(tau + step, zero, fold) - tau
-    return step, 4.0 * xp.abs(step * step * step) / root
+    third = 2.0 * xp.abs(2.0 * h_perpendicular * tau + h_parallel - 1.0)
+    return step, third * xp.abs(step * step * step) / root
+
+
+def at_least(array, least):
+    """Element-wise maximum with a number, in the array's own dtype."""
+    if isinstance(array, np.ndarray | np.floating):
+        return np.maximum(array, least)
+    # On PyTorch ops.maximum gives float32 for float64, and a bare number would become a float32.
+    least = ops.convert_to_tensor(float(least), ops.dtype(array))
+    return ops.where(array < least, least, array)
 
 
 def _module(*arrays):

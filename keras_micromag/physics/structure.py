@@ -8,13 +8,11 @@ from scipy.spatial import cKDTree
 
 from keras_micromag.physics import checks
 from keras_micromag.physics.material import ND2FE14B, Material
+from keras_micromag.physics.overlap import TOUCH, overlap
 from keras_micromag.physics.polyhedron import Polyhedron
 
 SCHEME = ("vertices", "edges", "faces", "centroid")
-"""Where particles can sit on the inset polyhedron: corners, edge midpoints, face centres, centroid."""
-
-_TOUCH = 1e-9
-"""Grains may overlap by this part of their size: rounding, where they touch."""
+"""Where on the inset polyhedron particles can sit: corners, edge midpoints, face centres …"""
 
 
 class Microstructure:
@@ -77,7 +75,7 @@ class Microstructure:
         self._refuse_overlap()
         box = float(np.prod(self.bounds[1] - self.bounds[0]))
         self.volume = box if volume is None else checks.number(volume, "volume", above=0)
-        if self.packing_fraction > 1 + _TOUCH:
+        if self.packing_fraction > 1 + TOUCH:
             raise ValueError(
                 f"`volume` must hold the grains of {self.volumes.sum():g} m³; received {volume:g}."
             )
@@ -85,7 +83,7 @@ class Microstructure:
             self.particles, self.weights = self._embed(depth, scheme, material, weights)
         else:
             self.particles, self.weights = self._given_particles(particles, weights)
-        for array in (self.volumes, self.centroids, self.particles, self.weights):
+        for array in (self.volumes, self.centroids, self.bounds, self.particles, self.weights):
             array.flags.writeable = False
 
     def __len__(self):
@@ -100,7 +98,11 @@ class Microstructure:
     def shape_class(self) -> np.ndarray:
         """(g,) index of the first grain of the same shape up to a translation."""
         return _classes(
-            (grain.faces, _digits((grain.vertices - grain.centroid) / grain.size))
+            (
+                grain.faces,
+                _digits((grain.vertices - grain.centroid) / grain.size),
+                _rounded(grain.size),
+            )
             for grain in self.grains
         )
 
@@ -108,7 +110,7 @@ class Microstructure:
     def particle_class(self) -> np.ndarray:
         """(g,) index of the first grain with the same particles about its centroid."""
         return _classes(
-            (_digits((particles - grain.centroid) / grain.size), grain.size)
+            (_digits((particles - grain.centroid) / grain.size), _rounded(grain.size))
             for particles, grain in zip(self.particles, self.grains, strict=True)
         )
 
@@ -146,8 +148,19 @@ class Microstructure:
     def _given_particles(self, particles, weights):
         g = len(self.grains)
         particles = checks.finite_array(particles, "particles", (g, None, 3), f"with g = {g}")
+        if particles.shape[1] == 0:
+            raise ValueError(
+                "`particles` must hold at least one particle per grain; received none."
+            )
+        for index, (grain, points) in enumerate(zip(self.grains, particles, strict=True)):
+            outside = np.flatnonzero(~grain.contains(points, TOUCH * grain.size))
+            if len(outside):
+                raise ValueError(
+                    f"`particles` must lie in their grains; particle {outside[0]} of grain "
+                    f"{index} does not."
+                )
         if weights is None:
-            return particles, np.full(particles.shape[:2], 1.0 / particles.shape[1])
+            weights = np.ones(particles.shape[:2])
         return particles, self._check_weights(weights, particles)
 
     def _check_weights(self, weights, particles):
@@ -166,11 +179,11 @@ class Microstructure:
         low = np.array([grain.vertices.min(axis=0) for grain in self.grains])
         high = np.array([grain.vertices.max(axis=0) for grain in self.grains])
         pairs = cKDTree(self.centroids).query_pairs(2 * radii.max(), output_type="ndarray")
-        room = _TOUCH * radii[pairs].min(axis=1, initial=np.inf)[:, None]
+        room = TOUCH * radii[pairs].min(axis=1, initial=np.inf)[:, None]
         a, b = pairs.T
         near = ((low[a] < high[b] - room) & (low[b] < high[a] - room)).all(axis=1)
         for i, j in pairs[near]:
-            if _overlap(self.grains[i], self.grains[j]):
+            if overlap(self.grains[i], self.grains[j]):
                 raise ValueError(f"`grains` must not overlap; grains {i} and {j} do.")
 
 
@@ -208,7 +221,7 @@ def cubic_grains(
         (64, (64, 27, 3), 0.876)
     """
     counts = np.asarray(shape)
-    if counts.shape != (3,) or (counts != counts.astype(int)).any() or (counts < 1).any():
+    if counts.shape != (3,) or not (counts >= 1).all() or (counts % 1).any():
         raise ValueError(f"`shape` must be three positive whole numbers; received {shape!r}.")
     counts = counts.astype(int)
     size = checks.number(size, "size", above=0)
@@ -247,41 +260,11 @@ def _digits(array):
     return np.round(array * 1e12).astype(np.int64).tobytes()
 
 
+def _rounded(size):
+    """A length to twelve digits."""
+    return float(f"{size:.12e}")
+
+
 def _classes(keys):
     first = {}
     return np.array([first.setdefault(key, index) for index, key in enumerate(keys)])
-
-
-def _overlap(a, b):
-    """Whether two grains share a volume. Exact for convex ones (separating axis theorem)."""
-    room = _TOUCH * min(a.size, b.size)
-    if not (a.is_convex and b.is_convex):
-        return _contains(a, b, room) or _contains(b, a, room)
-    # Neighbours are nearly always parted by a face; the many edge pairs come last.
-    if _parted(np.concatenate([a.normals, b.normals]), a, b, room):
-        return False
-    along_a, along_b = (np.diff(x.vertices[x.edges], axis=1)[:, 0] / x.size for x in (a, b))
-    axes = np.cross(along_a[:, None], along_b[None]).reshape(-1, 3)
-    length = np.linalg.norm(axes, axis=-1)
-    axes = axes[length > _TOUCH] / length[length > _TOUCH, None]
-    return not _parted(axes, a, b, room)
-
-
-def _parted(axes, a, b, room):
-    on_a, on_b = ((x.vertices - a.centroid) @ axes.T for x in (a, b))
-    gaps = np.maximum(on_b.min(axis=0) - on_a.max(axis=0), on_a.min(axis=0) - on_b.max(axis=0))
-    return bool((gaps >= -room).any())
-
-
-def _contains(body, other, room):
-    """Whether a corner, edge midpoint or the centroid of `other` lies inside `body`."""
-    points = _places(other, SCHEME)
-    points = points + room * np.sign(other.centroid - points)
-    fan = body.vertices[body.triangles][:, :, None] - points
-    distance = np.linalg.norm(fan, axis=-1)
-    (a, b, c), (ra, rb, rc) = np.moveaxis(fan, 1, 0), np.moveaxis(distance, 1, 0)
-    volume = np.einsum("tni,tni->tn", a, np.cross(b, c))
-    dot = (np.einsum("tni,tni->tn", u, v) for u, v in ((a, b), (b, c), (c, a)))
-    ab, bc, ca = dot
-    turns = np.arctan2(volume, ra * rb * rc + ab * rc + bc * ra + ca * rb).sum(axis=0) / (2 * np.pi)
-    return bool((turns > 0.5).any())

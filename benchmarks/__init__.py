@@ -1,0 +1,1 @@
+"""What is claimed about speed, runnable, each beside a peer."""

@@ -1,0 +1,474 @@
+"""Who must agree with whom.
+
+=====================================  ====================================================
+`Microstructure`, `cubic_grains`       held to
+=====================================  ====================================================
+lattice sites, sizes, volumes,         arithmetic
+packing fraction, bounds
+the 27 particles of a cube             the 3 x 3 x 3 grid at `depth` below its faces
+sets of schemes                        counts of corners, edges, faces of the inset body
+weights                                rows sum to 1, 0 on padding, equal otherwise
+every length times 1e-9 to 1e9         the same structure
+touching grains                        welcome; overlapping ones are refused, by name
+bad input                              one sentence that names what is wrong
+=====================================  ====================================================
+"""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from keras_micromag.physics import (
+    BAFE12O19,
+    ND2FE14B,
+    Microstructure,
+    Polyhedron,
+    cubic_grains,
+)
+from tests import oracles
+
+TILT = Rotation.from_rotvec([0.3, -0.5, 0.7]).as_matrix()
+SCHEME = ("vertices", "edges", "faces", "centroid")
+SCALES = (1e-9, 1.0, 1e9)
+
+property_test = settings(max_examples=15, deadline=None, derandomize=True, database=None)
+
+
+def cubes(*shifts, size=1.0):
+    return [oracles.moved(oracles.cube(size), shift=np.asarray(shift)) for shift in shifts]
+
+
+def sorted_rows(points):
+    """Rows in an order that rounding does not disturb."""
+    rounded = np.round(points, 9) + 0.0
+    return points[np.lexsort(rounded.T)]
+
+
+# ---------------------------------------------------------------------------------------------
+# cubic_grains
+# ---------------------------------------------------------------------------------------------
+
+
+def test_the_papers_magnet():
+    magnet = cubic_grains()
+    assert len(magnet) == len(magnet.grains) == 64
+    assert magnet.particles.shape == (64, 27, 3)
+    assert magnet.weights.shape == (64, 27)
+    np.testing.assert_allclose(magnet.weights, 1 / 27, rtol=1e-15)
+    np.testing.assert_allclose(magnet.volumes, (50e-9) ** 3, rtol=1e-12)
+    np.testing.assert_allclose(magnet.bounds, np.outer([-1, 1], [104.5e-9] * 3), rtol=1e-12)
+    assert magnet.volume == pytest.approx((209e-9) ** 3, rel=1e-12)
+    assert magnet.packing_fraction == pytest.approx((200 / 209) ** 3, rel=1e-12)
+    np.testing.assert_allclose(magnet.centroids.mean(axis=0), 0, atol=1e-20)
+
+
+def test_grain_order():
+    shape = (2, 3, 4)
+    magnet = cubic_grains(shape, size=50e-9, gap=3e-9)
+    assert len(magnet) == 24
+    for i, j, k in np.ndindex(shape):
+        site = (np.array([i, j, k]) - (np.array(shape) - 1) / 2) * 53e-9
+        index = i * 3 * 4 + j * 4 + k
+        np.testing.assert_allclose(magnet.centroids[index], site, rtol=0, atol=1e-20)
+
+
+def test_particles_of_a_cube():
+    depth = 1.2 * ND2FE14B.exchange_length
+    assert depth == pytest.approx(2.4e-9, rel=0.02)
+    magnet = cubic_grains((2, 1, 1))
+    reach = np.array([-1, 0, 1]) * (25e-9 - depth)
+    grid = np.stack(np.meshgrid(reach, reach, reach, indexing="ij"), axis=-1).reshape(-1, 3)
+    for particles, centroid in zip(magnet.particles, magnet.centroids, strict=True):
+        actual = sorted_rows((particles - centroid) / 50e-9)
+        np.testing.assert_allclose(actual, sorted_rows(grid / 50e-9), rtol=0, atol=1e-13)
+
+
+def test_particles_come_corners_first():
+    # In the order of the scheme, whatever order the caller names it in.
+    magnet = cubic_grains((1, 1, 1), size=2.0, gap=0.0, depth=0.5, scheme=SCHEME[::-1])
+    zeros = (np.abs(magnet.particles[0]) < 1e-12).sum(axis=1)
+    np.testing.assert_array_equal(zeros, [0] * 8 + [1] * 12 + [2] * 6 + [3])
+
+
+def test_every_grain_has_its_particles_in_the_same_order():
+    magnet = cubic_grains((3, 2, 2))
+    offsets = magnet.particles - magnet.centroids[:, None]
+    np.testing.assert_allclose(offsets, np.broadcast_to(offsets[0], offsets.shape), atol=1e-20)
+
+
+def test_the_order_of_particles_does_not_hang_on_scale():
+    unit = cubic_grains((2, 2, 2), size=1.0, gap=0.06, depth=0.05)
+    for scale in (1e-9, 50e-9, 3.0, 1e9):
+        scaled = cubic_grains((2, 2, 2), size=scale, gap=0.06 * scale, depth=0.05 * scale)
+        np.testing.assert_allclose(scaled.particles / scale, unit.particles, rtol=0, atol=1e-12)
+
+
+def test_depth_and_material():
+    for kwargs, depth in (
+        ({"depth": 7e-9}, 7e-9),
+        ({"material": BAFE12O19}, 1.2 * BAFE12O19.exchange_length),
+        ({"material": BAFE12O19, "depth": 7e-9}, 7e-9),
+    ):
+        magnet = cubic_grains((1, 1, 1), **kwargs)
+        assert magnet.particles.max() == pytest.approx(25e-9 - depth, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "scheme", [s for n in range(1, 5) for s in combinations(SCHEME, n)], ids="+".join
+)
+def test_schemes(scheme):
+    count = {"vertices": 8, "edges": 12, "faces": 6, "centroid": 1}
+    magnet = cubic_grains((2, 1, 1), scheme=scheme)
+    total = sum(count[place] for place in scheme)
+    assert magnet.particles.shape == (2, total, 3)
+    np.testing.assert_allclose(magnet.weights, 1 / total, rtol=1e-15)
+
+
+def test_touching_cubes():
+    magnet = cubic_grains((3, 3, 3), gap=0)
+    assert magnet.packing_fraction == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_cubes_at_every_scale(scale):
+    size, gap = 50.0, 3.0
+    unit = cubic_grains((2, 3, 1), size=size, gap=gap, depth=2.4)
+    scaled = cubic_grains((2, 3, 1), size=size * scale, gap=gap * scale, depth=2.4 * scale)
+    np.testing.assert_allclose(scaled.volumes, unit.volumes * scale**3, rtol=1e-12)
+    np.testing.assert_allclose(scaled.centroids, unit.centroids * scale, atol=1e-12 * size * scale)
+    np.testing.assert_allclose(scaled.bounds, unit.bounds * scale, rtol=1e-12)
+    assert scaled.packing_fraction == pytest.approx(unit.packing_fraction, rel=1e-12)
+
+
+def test_bad_cubes():
+    for shape in ((4, 4), (4, 4, 4, 4), 4, (4, 0, 4), (4, 4, -1), (4, 4, 2.5), (4, np.nan, 4)):
+        with pytest.raises(ValueError, match=r"`shape` must be three positive whole numbers"):
+            cubic_grains(shape)
+    for size in (0, -50e-9, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"`size` must be greater than 0; received"):
+            cubic_grains((1, 1, 1), size=size)
+    for gap in (-3e-9, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"`gap` must be at least 0; received"):
+            cubic_grains((2, 1, 1), gap=gap)
+    for depth in (-1e-9, np.nan):
+        with pytest.raises(ValueError, match=r"`depth` must be at least 0; received"):
+            cubic_grains((1, 1, 1), depth=depth)
+    with pytest.raises(ValueError, match=r"`size` must be a number; received 'big'"):
+        cubic_grains((1, 1, 1), size="big")
+
+
+@pytest.mark.parametrize("depth", [25e-9, 26e-9, 1.0])
+def test_depth_that_empties_a_cube(depth):
+    with pytest.raises(ValueError, match=r"grain 0 has no room for its particles"):
+        cubic_grains((2, 2, 2), depth=depth)
+
+
+def test_bad_scheme():
+    with pytest.raises(ValueError, match=r"`scheme` must be one of 'vertices', .*; received 'corn"):
+        cubic_grains((1, 1, 1), scheme=("corners",))
+    with pytest.raises(ValueError, match=r"`scheme` must name at least one"):
+        cubic_grains((1, 1, 1), scheme=())
+
+
+# ---------------------------------------------------------------------------------------------
+# Microstructure
+# ---------------------------------------------------------------------------------------------
+
+
+def mixed_grains(scale=1.0):
+    """Counts of particles: cube 27, tetrahedron 15, truncated octahedron 75."""
+    return [
+        oracles.moved(oracles.cube(), scale=scale),
+        oracles.moved(oracles.tetrahedron(), scale=scale, shift=(2 * scale, 0, 0)),
+        oracles.moved(
+            oracles.truncated_octahedron(0.4), rotation=TILT, scale=scale, shift=(0, 3 * scale, 0)
+        ),
+    ]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_mixed_grains(scale):
+    structure = Microstructure(mixed_grains(scale), depth=0.05 * scale)
+    counts = np.array([27, 15, 75])
+    assert structure.particles.shape == (3, 75, 3)
+    expected = (np.arange(75) < counts[:, None]) / counts[:, None]
+    np.testing.assert_allclose(structure.weights, expected, rtol=1e-15)
+    np.testing.assert_allclose(structure.weights.sum(axis=1), 1, rtol=1e-15)
+    assert np.isfinite(structure.particles).all()
+    volumes = np.array([1, 1 / 3, 8 * np.sqrt(2) * 0.4**3]) * scale**3
+    np.testing.assert_allclose(structure.volumes, volumes, rtol=1e-12)
+    box = np.prod(np.ptp(np.concatenate([v for v, _ in mixed_grains(scale)]), axis=0))
+    assert structure.volume == pytest.approx(box, rel=1e-12)
+    assert structure.packing_fraction == pytest.approx(volumes.sum() / box, rel=1e-12)
+    np.testing.assert_allclose(
+        structure.centroids / scale, [(0, 0, 0), (2, 0, 0), (0, 3, 0)], rtol=0, atol=1e-12
+    )
+    # Padding sits where the field is harmless, at the centroid.
+    padding = structure.weights == 0
+    assert padding.any()
+    grain, _ = np.nonzero(padding)
+    np.testing.assert_array_equal(structure.particles[padding], structure.centroids[grain])
+
+
+def test_particles_lie_at_their_depth():
+    structure = Microstructure(mixed_grains(), depth=0.05)
+    for grain, particles, weights in zip(
+        structure.grains, structure.particles, structure.weights, strict=True
+    ):
+        foot = grain.vertices[[face[0] for face in grain.faces]]
+        inward = -np.einsum("pfi,fi->pf", particles[:, None] - foot, grain.normals)
+        nearest = inward[weights > 0].min(axis=1)
+        assert (nearest > 0.05 - 1e-12).all()
+        # All but the centroid are on the inset body's surface.
+        np.testing.assert_allclose(np.sort(nearest)[:-1], 0.05, rtol=0, atol=1e-12)
+
+
+def test_similar_grains_of_different_sizes_have_their_own_particles():
+    # Equal up to a factor is not equal: the depth is the same in a big and in a small cube.
+    structure = Microstructure(cubes((0, 0, 0)) + cubes((3, 0, 0), size=0.5), depth=0.1)
+    reach = np.abs(structure.particles - structure.centroids[:, None]).max(axis=(1, 2))
+    np.testing.assert_allclose(reach, [0.4, 0.15], rtol=1e-12)
+
+
+def test_small_faces_vanish():
+    # At depth 1 the squares of a truncated octahedron of edge 1 are gone: 6 + 12 + 8 + 1.
+    body = oracles.truncated_octahedron()
+    assert Microstructure([body], depth=0.1).particles.shape == (1, 75, 3)
+    assert Microstructure([body], depth=1.0).particles.shape == (1, 27, 3)
+
+
+def test_the_grain_that_is_emptied_is_named():
+    grains = cubes((0, 0, 0), (2, 0, 0), (4, 0, 0)) + cubes((6, 0, 0), size=0.3)
+    with pytest.raises(ValueError, match=r"grain 3 has no room for its particles"):
+        Microstructure(grains, depth=0.2)
+
+
+def test_polyhedra_and_pairs():
+    pairs = mixed_grains()
+    polyhedra = [Polyhedron(*pair) for pair in pairs]
+    for grains in (pairs, polyhedra, tuple(polyhedra), [polyhedra[0], *pairs[1:]]):
+        structure = Microstructure(grains, depth=0.05)
+        assert all(isinstance(grain, Polyhedron) for grain in structure.grains)
+        np.testing.assert_array_equal(structure.volumes, [grain.volume for grain in polyhedra])
+
+
+def test_given_volume():
+    structure = Microstructure(cubes((0, 0, 0)), depth=0.1, volume=2.0)
+    assert structure.volume == 2.0
+    assert structure.packing_fraction == pytest.approx(0.5, rel=1e-12)
+    for volume in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match=r"`volume` must be greater than 0"):
+            Microstructure(cubes((0, 0, 0)), depth=0.1, volume=volume)
+    with pytest.raises(ValueError, match=r"`volume` must hold the grains"):
+        Microstructure(cubes((0, 0, 0)), depth=0.1, volume=0.9)
+
+
+def test_given_particles_and_weights():
+    particles = np.zeros((2, 3, 3))
+    particles[1] += [2, 0, 0]
+    particles[:, :, 2] = [0.1, 0.2, 0.3]
+    grains = cubes((0, 0, 0), (2, 0, 0))
+    structure = Microstructure(grains, particles=particles)
+    np.testing.assert_array_equal(structure.particles, particles)
+    np.testing.assert_allclose(structure.weights, 1 / 3, rtol=1e-15)
+    structure = Microstructure(grains, particles=particles, weights=[[2, 1, 1], [3, 1, 0]])
+    np.testing.assert_allclose(structure.weights, [[0.5, 0.25, 0.25], [0.75, 0.25, 0]])
+
+
+def test_non_convex_grain_takes_given_particles():
+    with pytest.raises(ValueError, match=r"grain 0 .*convex"):
+        Microstructure([oracles.l_prism()], depth=0.05)
+    structure = Microstructure([oracles.l_prism()], particles=[[(-0.25, -0.25, 0)]])
+    assert structure.packing_fraction == pytest.approx(0.75, rel=1e-12)
+
+
+def test_weights_for_embedded_particles():
+    grains = mixed_grains()
+    weights = Microstructure(grains, depth=0.05).weights * np.arange(1, 76)
+    structure = Microstructure(grains, depth=0.05, weights=weights)
+    np.testing.assert_allclose(structure.weights.sum(axis=1), 1, rtol=1e-14)
+    np.testing.assert_allclose(
+        structure.weights, weights / weights.sum(axis=1, keepdims=True), rtol=1e-13
+    )
+    with pytest.raises(ValueError, match=r"`weights` must be 0 on padding; grain 0 has 27"):
+        Microstructure(grains, depth=0.05, weights=np.ones((3, 75)))
+
+
+def test_bad_particles_and_weights():
+    grains = cubes((0, 0, 0), (2, 0, 0))
+    with pytest.raises(
+        ValueError, match=r"`particles` must have shape .* with g = 2; received \(3"
+    ):
+        Microstructure(grains, particles=np.zeros((3, 5, 3)))
+    with pytest.raises(ValueError, match=r"`particles` must be finite"):
+        Microstructure(grains, particles=np.full((2, 5, 3), np.nan))
+    with pytest.raises(ValueError, match=r"`particles` must"):
+        Microstructure(grains, particles=np.zeros((2, 0, 3)))
+    particles = np.zeros((2, 5, 3))
+    particles[1] += [2, 0, 0]
+    with pytest.raises(ValueError, match=r"`weights` must have shape \(2, 5\)"):
+        Microstructure(grains, particles=particles, weights=np.ones((2, 4)))
+    for weights in (np.zeros((2, 5)), -np.ones((2, 5)), [[1] * 5, [0] * 5]):
+        with pytest.raises(ValueError, match=r"`weights` must be non-negative"):
+            Microstructure(grains, particles=particles, weights=weights)
+
+
+def test_particle_outside_its_grain():
+    # A moment is embedded in its own grain; anywhere else the indices are mixed up.
+    with pytest.raises(ValueError, match=r"particle 1 of grain 0"):
+        Microstructure(cubes((0, 0, 0)), particles=[[(0, 0, 0), (0, 0, 0.7)]])
+
+
+def test_results_are_read_only():
+    structure = cubic_grains((2, 1, 1))
+    for array in (structure.particles, structure.weights, structure.volumes, structure.bounds):
+        with pytest.raises(ValueError, match=r"read-only"):
+            array[0] = 0.0
+
+
+def test_input_is_left_alone():
+    grains = cubes((0, 0, 0))
+    particles, weights = np.zeros((1, 2, 3)), np.ones((1, 2))
+    structure = Microstructure(grains, particles=particles, weights=weights)
+    particles += 0.1
+    weights[0, 0] = 5
+    grains[0][0][:] = 9.0
+    assert not structure.particles.any()
+    np.testing.assert_array_equal(structure.weights, [[0.5, 0.5]])
+    assert structure.grains[0].vertices.max() == 0.5
+
+
+# ---------------------------------------------------------------------------------------------
+# Overlap
+# ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("rotation", [np.eye(3), TILT])
+def test_touching_grains_are_fine(rotation, scale):
+    shifts = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 1), (0.5, 0.5, -1)])
+    grains = [
+        oracles.moved(oracles.moved(oracles.cube(), shift=shift), rotation=rotation, scale=scale)
+        for shift in shifts
+    ]
+    assert len(Microstructure(grains, depth=0.1 * scale)) == 5
+
+
+def test_truncated_octahedra_fill_space():
+    # The bcc lattice: hexagons and squares meet; all of their bounding boxes overlap.
+    pitch = 2 * np.sqrt(2)
+    cells = np.stack(np.meshgrid(*[np.arange(2)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    shifts = np.concatenate([cells, cells + 0.5]) * pitch
+    grains = [
+        oracles.moved(oracles.moved(oracles.truncated_octahedron(), shift=shift), rotation=TILT)
+        for shift in shifts
+    ]
+    structure = Microstructure(grains, depth=0.1)
+    np.testing.assert_allclose(structure.volumes, pitch**3 / 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_voronoi_cells_fill_a_cube(seed, scale):
+    # A polycrystal without gaps: faces of all sizes, every bounding box overlapping others.
+    cells = [oracles.moved(cell, scale=scale) for cell in oracles.voronoi_cells(seed, count=20)]
+    structure = Microstructure(cells, depth=0.005 * scale)
+    assert structure.volume == pytest.approx(scale**3, rel=1e-9)
+    assert structure.packing_fraction == pytest.approx(1, rel=1e-9)
+    np.testing.assert_allclose(structure.weights.sum(axis=1), 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("shift", [(0, 0, 0), (0.5, 0.5, 0.5), (0.999, 0, 0), (0.99, 0.99, -0.99)])
+def test_overlapping_cubes(shift, scale):
+    grains = [
+        oracles.moved(body, rotation=TILT, scale=scale)
+        for body in cubes((5, 0, 0), (0, 0, 0), shift)
+    ]
+    with pytest.raises(ValueError, match=r"`grains` must not overlap; grains 1 and 2 do"):
+        Microstructure(grains, depth=0.1 * scale)
+
+
+def test_overlap_without_corners_inside():
+    # A cross of two bars, and a grain within a grain: no vertex of one need be in the other.
+    bars = [oracles.prism(3, 1, 1), oracles.prism(1, 3, 0.9)]
+    with pytest.raises(ValueError, match=r"grains 0 and 1 do"):
+        Microstructure(bars, depth=0.1)
+    with pytest.raises(ValueError, match=r"grains 0 and 1 do"):
+        Microstructure(cubes((0, 0, 0)) + cubes((0.1, 0.1, 0.1), size=0.3), depth=0.05)
+
+
+def test_edges_that_cross_in_passing():
+    # Only the cross product of two edges parts these; no face of either does.
+    roof = oracles.moved(
+        oracles.prism(1, 1, 4),
+        rotation=Rotation.from_euler("zx", [45, 90], degrees=True).as_matrix(),
+    )
+    across = Rotation.from_euler("z", 90, degrees=True).as_matrix()
+    beam = oracles.moved(roof, rotation=across)
+    touch = np.sqrt(2)
+    apart = oracles.moved(beam, shift=(0, 0, touch + 1e-6))
+    assert len(Microstructure([roof, apart], depth=0.1)) == 2
+    with pytest.raises(ValueError, match=r"grains 0 and 1 do"):
+        Microstructure([roof, oracles.moved(beam, shift=(0, 0, touch - 1e-3))], depth=0.1)
+
+
+def test_a_grain_in_the_notch_of_another():
+    # Only their hulls overlap.
+    quarter = oracles.moved(oracles.prism(0.5, 0.5, 1.0), shift=(0.25, 0.25, 0))
+    particles = [[(-0.25, -0.25, 0)], [(0.25, 0.25, 0)]]
+    assert len(Microstructure([oracles.l_prism(), quarter], particles=particles)) == 2
+    with pytest.raises(ValueError, match=r"grains 0 and 1 do"):
+        Microstructure(
+            [oracles.l_prism(), oracles.moved(quarter, shift=(-0.1, 0, 0))], particles=particles
+        )
+
+
+def test_a_rod_through_an_arm_of_a_non_convex_grain():
+    rod = oracles.moved(oracles.prism(0.1, 0.1, 5.0), shift=(-0.3, 0.2, 1.0))
+    particles = [[(-0.25, -0.25, 0)], [(-0.3, 0.2, 2.0)]]
+    with pytest.raises(ValueError, match=r"grains 0 and 1 do"):
+        Microstructure([oracles.l_prism(), rod], particles=particles)
+
+
+@property_test
+@given(
+    st.integers(min_value=0, max_value=2**32 - 1),
+    st.floats(min_value=1e-6, max_value=0.5),
+)
+def test_hulls_on_either_side_of_a_plane(seed, gap):
+    rng = np.random.default_rng(seed)
+    a, b = oracles.random_convex_hull(seed), oracles.random_convex_hull(seed + 1)
+    rotation = Rotation.random(rng=rng).as_matrix()
+    a = oracles.moved(a, shift=(0, 0, -a[0][:, 2].max() - gap / 2))
+    b = oracles.moved(b, shift=(0, 0, -b[0][:, 2].min() + gap / 2))
+    apart = [oracles.moved(body, rotation=rotation, scale=1e-7) for body in (a, b)]
+    assert len(Microstructure(apart, scheme=("centroid",), depth=0.0)) == 2
+    centre = apart[0][0].mean(axis=0) - apart[1][0].mean(axis=0)
+    with pytest.raises(ValueError, match=r"grains 0 and 1 do"):
+        Microstructure(
+            [apart[0], oracles.moved(apart[1], shift=centre)], scheme=("centroid",), depth=0.0
+        )
+
+
+def test_bad_grains():
+    with pytest.raises(ValueError, match=r"`grains` must hold at least one grain"):
+        Microstructure([])
+    vertices, faces = oracles.moved(oracles.cube(), shift=(3, 0, 0))
+    good = oracles.cube()
+    broken = vertices.copy()
+    broken[0, 0] = np.nan
+    for bad, words in (
+        ((vertices, faces[1:]), "close"),
+        ((vertices, [face[::-1] for face in faces]), "inside out"),
+        ((broken, faces), "finite"),
+        ((vertices,), "polyhedron"),
+        ("cube", "polyhedron"),
+        (7, "polyhedron"),
+    ):
+        with pytest.raises(ValueError, match=rf"grain 1 .*{words}"):
+            Microstructure([good, bad])
