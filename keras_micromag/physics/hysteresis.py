@@ -125,7 +125,7 @@ class Hysteresis:
         """
         names = [f.name for f in fields(cls)]
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 values = {name: stored[name] for name in names}
         except FileNotFoundError:
             raise

@@ -201,7 +201,7 @@ class _Progress:
 
             console = Console(stderr=True)
             if self.wanted or console.is_terminal:
-                self.bar = Progress(console=console, transient=True)
+                self.bar = Progress(console=console, transient=console.is_terminal)
                 self.bar.start()
                 self.task = self.bar.add_task("field steps", total=self.total)
         return self

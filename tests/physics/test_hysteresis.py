@@ -1,0 +1,150 @@
+"""Figures of merit, on loops whose values are known, and files."""
+
+import numpy as np
+import pytest
+from scipy.constants import mu_0
+
+from keras_micromag.physics import Hysteresis
+
+
+def hysteresis(field, along, *, polarization=(1.6,), volumes=(1.0,), packing=1.0):
+    """Moments of grains with the component `along` (..., t, g) along z, the rest along x."""
+    along = np.asarray(along, float)
+    moments = np.stack([np.sqrt(1 - along**2), 0 * along, along], axis=-1)
+    axes = np.broadcast_to([0.0, 0.0, 1.0], (*along.shape[:-2], along.shape[-1], 3))
+    return Hysteresis(
+        field=np.asarray(field, float),
+        magnetization=moments,
+        easy_axes=axes,
+        converged=np.ones(along.shape[:-1], bool),
+        iterations=np.ones(along.shape[:-1], int),
+        polarization=np.asarray(polarization, float),
+        volumes=np.asarray(volumes, float),
+        packing_fraction=packing,
+        field_direction=np.array([0.0, 0.0, 1.0]),
+    )
+
+
+def test_coercivity_is_interpolated():
+    loop = hysteresis([1.0, 0.0, -1.0, -2.0], [[1.0], [0.9], [0.3], [-0.6]])
+    assert loop.coercivity() == pytest.approx(1.0 + 1 / 3)
+
+
+def test_coercivity_is_positive_from_either_side():
+    up = hysteresis([1.0, -1.0, -2.0], [[1.0], [0.5], [-1.0]])
+    down = hysteresis([-1.0, 1.0, 2.0], [[-1.0], [-0.5], [1.0]])
+    assert up.coercivity() == down.coercivity() > 0
+
+
+def test_coercivity_of_the_first_branch_counts():
+    there_and_back = hysteresis([1, -1, -2, 1, 3.0], [[1.0], [0.5], [-1.0], [-0.5], [1.0]])
+    assert there_and_back.coercivity() == pytest.approx(4 / 3)
+
+
+def test_what_is_not_reached_is_nan():
+    loop = hysteresis([3.0, 2.0], [[1.0], [0.9]])
+    for value in (loop.coercivity(), loop.remanence(), loop.energy_product()):
+        assert np.isnan(value)
+    assert np.isnan(loop.switching_fields).all()
+    single = hysteresis([3.0], [[1.0]])
+    assert np.isnan(single.coercivity())
+    assert hysteresis([0.0], [[0.5]]).remanence() == pytest.approx(0.8)
+
+
+def test_remanence_is_the_bodys_polarization():
+    loop = hysteresis([1.0, -3.0], [[1.0], [0.6]], polarization=[1.6], packing=0.5)
+    assert loop.remanence() == pytest.approx(0.9 * 1.6 * 0.5)
+
+
+def test_the_mean_moment_weighs_polarization_and_volume():
+    loop = hysteresis([0.0], [[1.0, -1.0]], polarization=[1.0, 0.5], volumes=[1.0, 4.0])
+    assert loop.mean_magnetization[0, 2] == pytest.approx((1.0 - 2.0) / 3.0)
+    assert loop.magnetization_along_field[0] == pytest.approx(-1 / 3)
+
+
+@pytest.mark.parametrize("factor", [0.0, 1 / 3])
+def test_energy_product_of_an_ideal_magnet(factor):
+    # A square loop that holds out beyond half its polarisation: Br²/4µ0 whatever the shape.
+    field = np.linspace(4.0, -4.0, 17)
+    loop = hysteresis(field, np.ones((17, 1)), polarization=[1.6])
+    assert loop.energy_product(factor) == pytest.approx(1.6**2 / (4 * mu_0), rel=1e-12)
+
+
+def test_energy_product_of_a_weak_magnet_ends_at_its_coercivity():
+    loop = hysteresis([1.0, -0.2, -0.2 - 1e-9, -1.0], [[1.0], [1.0], [-1.0], [-1.0]])
+    assert loop.energy_product() == pytest.approx((1.6 - 0.2) * 0.2 / mu_0, rel=1e-6)
+
+
+def test_energy_product_refuses_an_impossible_shape():
+    loop = hysteresis([1.0, -1.0], [[1.0], [1.0]])
+    with pytest.raises(ValueError, match=r"`demagnetizing_factor` must be at most 1; received 1.5"):
+        loop.energy_product(1.5)
+    with pytest.raises(ValueError, match=r"`demagnetizing_factor` must be at least 0"):
+        loop.energy_product(-0.1)
+
+
+def test_switching_fields_are_those_of_the_step():
+    along = [[1.0, 1.0, 1.0], [0.9, -1.0, 0.8], [-0.9, -1.0, 0.7], [0.5, -1.0, 0.6]]
+    loop = hysteresis([2.0, -1.0, -2.0, 3.0], along, polarization=[1.0] * 3, volumes=[1.0] * 3)
+    np.testing.assert_array_equal(loop.switching_fields, [-2.0, -1.0, np.nan])
+
+
+def test_batches_give_one_value_each():
+    along = np.array([[[1.0], [0.5], [-1.0]], [[1.0], [-0.5], [-1.0]]])
+    loops = hysteresis([1.0, -1.0, -2.0], along)
+    first = hysteresis([1.0, -1.0, -2.0], along[0])
+    for name in ("coercivity", "remanence", "energy_product"):
+        values = getattr(loops, name)()
+        assert values.shape == (2,)
+        assert values[0] == getattr(first, name)()
+    assert loops.switching_fields.shape == (2, 1)
+
+
+def test_a_file_gives_back_the_loop(tmp_path):
+    loop = hysteresis([1.0, -1.0], [[1.0, 0.5], [-1.0, -0.5]], polarization=[1, 2], volumes=[3, 4])
+    loop.save(tmp_path / "loop.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["loop.npz"]
+    back = Hysteresis.load(tmp_path / "loop.npz")
+    for name, value in vars(loop).items():
+        np.testing.assert_array_equal(getattr(back, name), value)
+    assert back.coercivity() == loop.coercivity()
+    # Nothing in it needs pickle.
+    with np.load(tmp_path / "loop.npz", allow_pickle=False) as stored:
+        assert set(stored) == set(vars(loop))
+
+
+def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
+    loop = hysteresis([1.0, -1.0], [[1.0], [-1.0]])
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match="No space left"):
+        loop.save(tmp_path / "loop.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_files_are_refused(tmp_path):
+    loop = hysteresis([1.0, -1.0], [[1.0], [-1.0]])
+    loop.save(tmp_path / "loop.npz")
+    whole = (tmp_path / "loop.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.npz").write_text("not a loop")
+    np.savez(tmp_path / "other.npz", field=np.zeros(3))
+    for name in ("cut", "text", "other"):
+        with pytest.raises(ValueError, match=rf"`path` must be a file .*{name}\.npz"):
+            Hysteresis.load(tmp_path / f"{name}.npz")
+    with pytest.raises(FileNotFoundError):
+        Hysteresis.load(tmp_path / "none.npz")
+
+
+def test_xarray_names_the_axes():
+    pytest.importorskip("xarray")
+    loops = hysteresis([1.0, -1.0], np.ones((2, 2, 1)))
+    data = loops.to_xarray()
+    assert data.magnetization.dims == ("magnet", "step", "grain", "component")
+    assert data.field.attrs["units"] == "T"
+    np.testing.assert_array_equal(data.magnetization.sel(component="z")[0, :, 0], [1.0, 1.0])
+    single = hysteresis([1.0, -1.0], np.ones((2, 1))).to_xarray()
+    assert single.magnetization.dims == ("step", "grain", "component")

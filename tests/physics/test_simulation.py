@@ -1,0 +1,425 @@
+"""Hysteresis loops.
+
+| who                                  | must agree with whom              | to                   |
+| ------------------------------------ | --------------------------------- | -------------------- |
+| `simulate`, the paper's ten magnets, | Algorithm 1 literally, in NumPy   | 99 % of grain states |
+| float32 and float64, each backend    | float64 (oracles.simulate_literal) | ½ field step in Hc   |
+| `simulate`, other magnets, fields,   | the same                          | every state; 5e-5    |
+| materials and modes                  |                                   |                      |
+| strides over several fields          | one field at a time               | every state; 2 tol   |
+| a batch                              | its magnets alone                 | 5e-5                 |
+| rotated, reversed, permuted, scaled  | the magnet as it was              | 5e-5                 |
+| a loop continued from a state        | the whole loop                    | 5e-5                 |
+
+5e-5 is five times the tolerance of float32: near its fold, rounding moves a grain by
+more than that.
+"""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from keras_micromag.physics import (
+    ND2FE14B,
+    SMCO5,
+    ConvergenceError,
+    Material,
+    Microstructure,
+    cubic_grains,
+    demag_matrix,
+    random_easy_axes,
+    simulate,
+    simulation,
+    solver,
+)
+from tests import oracles
+
+pytestmark = pytest.mark.backend
+
+CLOSE = 5e-5
+PAPER_FIELD = np.linspace(8.0, -8.0, 1000)
+# From saturation: without it a loop starts on the branches towards its first field.
+REVERSAL = np.concatenate([[8.0], np.linspace(-2.5, -5.5, 120)])
+
+
+def literal(structure, easy_axes, field, *, material=ND2FE14B, self_field=False, **options):
+    """`oracles.simulate_literal` with the package's arguments."""
+    materials = [material] * len(structure) if isinstance(material, Material) else material
+    return oracles.simulate_literal(
+        demag_matrix(structure, self_field=self_field),
+        structure.weights,
+        easy_axes,
+        field,
+        polarization=np.array([m.Js for m in materials]),
+        anisotropy_field=np.array([m.anisotropy_field for m in materials]),
+        **options,
+    )[0]
+
+
+def sides(moments, easy_axes):
+    """(..., t, g) which branch each grain is on."""
+    return np.einsum("...tgi,...gi->...tg", moments, easy_axes) > 0
+
+
+def assert_same_loop(found, expected, easy_axes, atol=CLOSE):
+    np.testing.assert_array_equal(sides(found, easy_axes), sides(expected, easy_axes))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
+
+
+@pytest.fixture(scope="module")
+def paper():
+    """The paper's ten magnets and their loops by Algorithm 1, literally."""
+    structure = cubic_grains()
+    easy_axes = random_easy_axes((10, 64), seed=1)
+    loops = [literal(structure, axes, PAPER_FIELD) for axes in easy_axes]
+    return structure, easy_axes, np.array(loops)
+
+
+needs_float64 = pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="JAX has float64 in its x64 mode only; see below"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=needs_float64)])
+def test_the_papers_magnets_follow_algorithm_1(paper, dtype):
+    structure, easy_axes, expected = paper
+    loops = simulate(structure, easy_axes, dtype=dtype)
+    assert loops.magnetization.dtype == dtype
+    assert loops.converged.all()
+    same = sides(loops.magnetization, easy_axes) == sides(expected, easy_axes)
+    assert same.mean() >= 0.99
+    step = PAPER_FIELD[0] - PAPER_FIELD[1]
+    reference = simulate(structure, easy_axes, dtype=dtype)
+    object.__setattr__(reference, "magnetization", expected)
+    np.testing.assert_allclose(loops.coercivity(), reference.coercivity(), atol=step / 2)
+    # Beyond what is asked: with these axes every state is the same.
+    assert_same_loop(loops.magnetization, expected, easy_axes)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="float64 elsewhere is tested above")
+def test_float64_on_jax_in_its_x64_mode(tmp_path):
+    program = (
+        "import numpy as np\n"
+        "from keras_micromag.physics import *\n"
+        "loop = simulate(cubic_grains((2, 2, 2)), random_easy_axes(8, seed=3), dtype='float64',\n"
+        "                field=np.concatenate([[8.0], np.linspace(-2.5, -5.5, 120)]))\n"
+        "assert loop.magnetization.dtype == 'float64'\n"
+        "np.save('loop.npy', loop.magnetization)\n"
+    )
+    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=3)
+    environment = {**os.environ, "JAX_ENABLE_X64": "1"}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
+    found = np.load(tmp_path / "loop.npy")
+    assert_same_loop(found, literal(structure, easy_axes, REVERSAL), easy_axes, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX lowers float64")
+def test_float64_is_refused_rather_than_lowered():
+    with pytest.raises(ValueError, match=r"`dtype` must be .*'float64'.*JAX_ENABLE_X64"):
+        simulate(cubic_grains((1, 1, 1)), [[0, 0, 1]], dtype="float64")
+
+
+@pytest.mark.parametrize("avalanche", ["simultaneous", "weakest_first"])
+def test_both_avalanches(avalanche):
+    structure, easy_axes = cubic_grains((3, 3, 3)), random_easy_axes(27, seed=2)
+    loop = simulate(structure, easy_axes, field=REVERSAL, avalanche=avalanche)
+    assert np.isfinite(loop.switching_fields).all()
+    expected = literal(structure, easy_axes, REVERSAL, avalanche=avalanche)
+    assert_same_loop(loop.magnetization, expected, easy_axes)
+
+
+def test_the_own_field():
+    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=4)
+    loop = simulate(structure, easy_axes, field=REVERSAL, self_field=True)
+    assert np.isfinite(loop.switching_fields).all()
+    expected = literal(structure, easy_axes, REVERSAL, self_field=True)
+    assert_same_loop(loop.magnetization, expected, easy_axes)
+
+
+def test_a_material_per_grain():
+    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=5)
+    soft = Material(Js=1.2, Ku=1e6, A=1e-11, Kd=2e5)
+    materials = [ND2FE14B, soft, SMCO5, soft, ND2FE14B, SMCO5, soft, ND2FE14B]
+    field = np.linspace(3.0, -42.0, 300)
+    loop = simulate(structure, easy_axes, field=field, material=materials)
+    assert np.isfinite(loop.switching_fields).all()
+    expected = literal(structure, easy_axes, field, material=materials)
+    assert_same_loop(loop.magnetization, expected, easy_axes)
+    np.testing.assert_array_equal(loop.polarization, [m.Js for m in materials])
+
+
+def test_irregular_grains_with_particles_of_different_number():
+    cells = [oracles.moved(body, scale=60e-9) for body in oracles.voronoi_cells(seed=3, count=5)]
+    structure = Microstructure(cells, depth=1e-9)
+    assert (structure.weights == 0).any()
+    easy_axes = random_easy_axes(len(cells), seed=6)
+    field = np.linspace(1.0, -8.5, 200)
+    loop = simulate(structure, easy_axes, field=field)
+    assert np.isfinite(loop.switching_fields).all()
+    assert_same_loop(loop.magnetization, literal(structure, easy_axes, field), easy_axes)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        np.concatenate([np.linspace(8, -5, 100), np.linspace(-5, 8, 100)]),
+        np.concatenate(
+            [np.linspace(1, -3.8, 60), np.linspace(-3.8, 2, 40), np.linspace(2, -6, 90)]
+        ),
+        np.concatenate([[8.0, *np.linspace(h0, 6, 30)] for h0 in (-3.3, -3.6, -3.9)]),
+        [8.0, 8.0, -3.7, -3.7, -3.7, 0.0, -8.0],
+        [-8.0, 0.0, 8.0],
+        [0.0],
+    ],
+    ids=["there-and-back", "minor-loop", "reversal-curves", "repeats", "ascending", "one-field"],
+)
+def test_any_sequence_of_fields(field):
+    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=7)
+    loop = simulate(structure, easy_axes, field=field)
+    assert_same_loop(loop.magnetization, literal(structure, easy_axes, field), easy_axes)
+
+
+def test_strides_over_several_fields_change_nothing(monkeypatch):
+    structure, easy_axes = cubic_grains((3, 3, 3)), random_easy_axes((4, 27), seed=8)
+    field = np.linspace(8, -8, 800)
+    strided = simulate(structure, easy_axes, field=field)
+    assert (strided.iterations == 0).mean() > 0.5
+    one_by_one = np.minimum(np.arange(len(field)) + 1, len(field) - 1)
+    monkeypatch.setattr(simulation, "_reach", lambda field, longest: one_by_one)
+    stepped = simulate(structure, easy_axes, field=field)
+    assert (stepped.iterations > 0).all()
+    assert_same_loop(strided.magnetization, stepped.magnetization, easy_axes, atol=2e-5)
+
+
+def test_the_paper_loop_takes_few_products():
+    loop = simulate(cubic_grains(), random_easy_axes(64, seed=1))
+    assert loop.iterations.sum() < 1000
+
+
+@pytest.mark.parametrize("self_field", [False, True])
+def test_a_saturated_magnet_does_not_flip(self_field):
+    structure, easy_axes = cubic_grains((3, 3, 3)), random_easy_axes(27, seed=9)
+    loop = simulate(structure, easy_axes, field=[8.0, 20.0, 8.0], self_field=self_field)
+    assert sides(loop.magnetization, easy_axes).all()
+    assert np.isnan(loop.switching_fields).all()
+
+
+# Equal grains with one particle each, in the centre, have a symmetric B: then what relaxes is this
+# very energy. Several particles sample the field that a grain's energy averages, which shows in the
+# smooth rotation near a fold, three orders below what an avalanche releases.
+@pytest.mark.parametrize(
+    ("scheme", "rise"), [(("centroid",), 1e-8), (("vertices", "edges", "faces"), 3e-5)]
+)
+def test_energy_never_rises_at_a_fixed_field(scheme, rise):
+    structure, easy_axes = cubic_grains((3, 3, 3), scheme=scheme), random_easy_axes(27, seed=10)
+    field = np.linspace(0.0, -7.0, 200)
+    loop = simulate(structure, easy_axes, field=field)
+    matrix = demag_matrix(structure)
+
+    def energy(moments, value):
+        return oracles.energy(
+            matrix,
+            structure.weights,
+            structure.volumes,
+            easy_axes,
+            moments.astype(float),
+            value,
+            polarization=ND2FE14B.Js,
+            Ku=ND2FE14B.Ku,
+            direction=(0, 0, 1),
+        )
+
+    before = [energy(m, h) for m, h in zip(loop.magnetization[:-1], field[1:], strict=True)]
+    after = [energy(m, h) for m, h in zip(loop.magnetization[1:], field[1:], strict=True)]
+    released = (np.array(before) - after) / (ND2FE14B.Ku * structure.volumes.sum())
+    assert released.min() > -rise
+    up = sides(loop.magnetization, easy_axes)
+    flipped = (up[1:] != up[:-1]).any(axis=1)
+    assert flipped.any()
+    assert released[flipped].min() > 1e-2
+
+
+def test_larger_grains_switch_earlier_in_their_own_field():
+    # The particles sit at a fixed depth below ever sharper edges. Known for a cube with its
+    # self-field: the effective demagnetising factor rises by about 1 from 55 nm to 8.3 µm.
+    sizes = [55e-9, 200e-9, 1e-6, 8.3e-6]
+    field = np.linspace(0.0, -8.0, 1601)
+    tilt = np.radians(1.0)
+    axis = [[np.sin(tilt), 0.0, np.cos(tilt)]]
+    coercivity = [
+        simulate(
+            cubic_grains((1, 1, 1), size=size), axis, field=field, self_field=True
+        ).coercivity()
+        for size in sizes
+    ]
+    assert (np.diff(coercivity) < 0).all()
+    factor = (coercivity[0] - coercivity[-1]) / ND2FE14B.Js
+    assert factor == pytest.approx(1.0, abs=0.3)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Eight grains, their axes and their loop."""
+    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=11)
+    loop = simulate(structure, easy_axes, field=REVERSAL)
+    assert np.isfinite(loop.switching_fields).all()
+    return structure, easy_axes, loop.magnetization
+
+
+def test_joint_rotation(small):
+    structure, easy_axes, loop = small
+    turn = Rotation.from_euler("xyz", [20, 50, 130], degrees=True).as_matrix()
+    turned = Microstructure([(grain.vertices @ turn.T, grain.faces) for grain in structure.grains])
+    found = simulate(turned, easy_axes @ turn.T, field=REVERSAL, field_direction=turn[:, 2])
+    np.testing.assert_allclose(found.magnetization, loop @ turn.T, rtol=0, atol=CLOSE)
+
+
+def test_time_reversal(small):
+    structure, easy_axes, loop = small
+    found = simulate(structure, easy_axes, field=-REVERSAL, initial_state=-easy_axes)
+    start = simulate(structure, easy_axes, field=REVERSAL, initial_state=easy_axes)
+    np.testing.assert_allclose(found.magnetization, -start.magnetization, rtol=0, atol=CLOSE)
+    found = simulate(structure, easy_axes, field=-REVERSAL, field_direction=(0, 0, -1))
+    np.testing.assert_allclose(found.magnetization, loop, rtol=0, atol=CLOSE)
+
+
+def test_the_sign_of_an_easy_axis_means_nothing(small):
+    structure, easy_axes, loop = small
+    found = simulate(structure, easy_axes * np.array([1, -1] * 4)[:, None], field=REVERSAL)
+    np.testing.assert_allclose(found.magnetization, loop, rtol=0, atol=CLOSE)
+
+
+def test_permutation_of_grains(small):
+    structure, easy_axes, loop = small
+    order = np.random.default_rng(0).permutation(8)
+    found = simulate(
+        Microstructure([structure.grains[i] for i in order]), easy_axes[order], field=REVERSAL
+    )
+    np.testing.assert_allclose(found.magnetization, loop[:, order], rtol=0, atol=CLOSE)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_length_scale(small, scale):
+    _, easy_axes, loop = small
+    depth = 1.2 * ND2FE14B.exchange_length * scale
+    scaled = cubic_grains((2, 2, 2), size=50e-9 * scale, gap=3e-9 * scale, depth=depth)
+    found = simulate(scaled, easy_axes, field=REVERSAL)
+    np.testing.assert_allclose(found.magnetization, loop, rtol=0, atol=CLOSE)
+
+
+def test_a_batch_is_its_magnets(small):
+    structure, easy_axes, loop = small
+    axes = np.stack([easy_axes, *random_easy_axes((4, 8), seed=12)])
+    batch = simulate(structure, axes, field=REVERSAL)
+    assert batch.magnetization.shape == (5, len(REVERSAL), 8, 3)
+    np.testing.assert_allclose(batch.magnetization[0], loop, rtol=0, atol=CLOSE)
+    alone = simulate(structure, axes[3], field=REVERSAL)
+    np.testing.assert_allclose(batch.magnetization[3], alone.magnetization, rtol=0, atol=CLOSE)
+
+
+def test_a_loop_continued_from_a_state():
+    structure, easy_axes = cubic_grains((3, 3, 3)), random_easy_axes(27, seed=2)
+    loop = simulate(structure, easy_axes, field=REVERSAL).magnetization
+    up = sides(loop, easy_axes).mean(axis=1)
+    middle = int(np.flatnonzero((0.2 < up) & (up < 0.8))[0])
+    rest = simulate(structure, easy_axes, field=REVERSAL[middle + 1 :], initial_state=loop[middle])
+    np.testing.assert_allclose(rest.magnetization, loop[middle + 1 :], rtol=0, atol=CLOSE)
+
+
+@settings(max_examples=15)
+@given(
+    shape=st.tuples(*[st.integers(1, 2)] * 3),
+    cone=st.floats(0.5, 85.0),
+    seed=st.integers(0, 10**6),
+    field=st.lists(st.floats(-9.0, 9.0).map(lambda x: round(x, 3)), min_size=4, max_size=4),
+)
+def test_any_small_magnet_follows_algorithm_1(shape, cone, seed, field):
+    # Padded to eight grains, far apart from one another, so that nothing is compiled anew.
+    structure = cubic_grains((2, 2, 2), size=40e-9, gap=(1 + 7 * shape[0]) * 1e-9)
+    easy_axes = random_easy_axes(8, cone=cone, seed=seed)
+    loop = simulate(structure, easy_axes, field=field)
+    assert_same_loop(loop.magnetization, literal(structure, easy_axes, field), easy_axes, 2e-4)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is compiled")
+def test_equal_shapes_are_compiled_once():
+    structure = cubic_grains((2, 1, 3))
+    for seed in (1, 2):
+        simulate(structure, random_easy_axes((3, 6), seed=seed), field=REVERSAL)
+        function = solver._COMPILED["simultaneous"]
+        if keras.backend.backend() == "jax":
+            count = function._cache_size()
+        else:
+            count = function.experimental_get_tracing_count()
+        if seed == 1:
+            first = count
+    assert count == first
+
+
+def test_a_step_that_does_not_converge_is_an_error_that_names_it():
+    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes((2, 8), seed=13)
+    with pytest.raises(ConvergenceError, match=r"field step 0 \(8 T\) of magnet \d .* = 1"):
+        simulate(structure, easy_axes, max_iterations=1)
+    loop = simulate(structure, easy_axes, field=REVERSAL, max_iterations=3, allow_unconverged=True)
+    assert not loop.converged.all()
+    assert loop.converged.any()
+    assert np.isfinite(loop.magnetization).all()
+
+
+def test_progress_is_shown_when_asked_for(capsys):
+    arguments = cubic_grains((1, 1, 1)), [[0.0, 0.6, 0.8]]
+    simulate(*arguments, field=REVERSAL)
+    assert capsys.readouterr().err == ""
+    simulate(*arguments, field=REVERSAL, progress=True)
+    assert "field steps" in capsys.readouterr().err
+
+
+UP = [[0.0, 0.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"easy_axes": np.ones((3, 1))}, r"`easy_axes` must have shape \(1, 3\) with g = 1; rec"),
+        ({"easy_axes": [0.0, 0.0, 1.0]}, r"`easy_axes` must have shape .*received \(3,\)"),
+        (
+            {"easy_axes": [[0.0, 0.0, 2.0]]},
+            r"`easy_axes` must hold unit vectors; received length 2",
+        ),
+        ({"easy_axes": [[0.0, 0.0, np.nan]]}, r"`easy_axes` must be finite; received nan"),
+        ({"easy_axes": "up"}, r"`easy_axes` must be an array of numbers"),
+        ({"field": [1.0, np.nan]}, r"`field` must be finite; received nan at index \(1,\)"),
+        ({"field": []}, r"`field` must hold at least one value; received none"),
+        ({"field": 8.0}, r"`field` must have shape \(n,\); received \(\)"),
+        ({"field_direction": (0, 0, 0)}, r"`field_direction` must hold unit vectors"),
+        ({"initial_state": np.ones((2, 3))}, r"`initial_state` must have shape \(1, 3\)"),
+        ({"avalanche": "all"}, r"`avalanche` must be one of 'simultaneous', 'weakest_first'"),
+        ({"dtype": "float16"}, r"`dtype` must be one of 'float32', 'float64'; received 'float16'"),
+        ({"tol": 0.0}, r"`tol` must be greater than 0; received 0.0"),
+        ({"max_iterations": 0}, r"`max_iterations` must be at least 1; received 0"),
+        ({"material": [ND2FE14B] * 2}, r"`material` must be a Material or a sequence of g = 1"),
+        ({"material": "Nd2Fe14B"}, r"`material` must be a Material or a sequence"),
+        (
+            {"self_field": True, "material": Material(Js=1.6, Ku=5e6, A=8e-12, Kd=1e5)},
+            r"`self_field` must be False where `Kd` is not 0",
+        ),
+    ],
+)
+def test_bad_input_gets_a_sentence(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        simulate(cubic_grains((1, 1, 1)), **{"easy_axes": UP, **arguments})
+
+
+def test_a_particle_on_an_edge_is_refused():
+    structure = cubic_grains((1, 1, 1), depth=0.0)
+    simulate(structure, UP, field=[1.0])
+    with pytest.raises(ValueError, match=r"particle \d+ of grain 0 lies on an edge of grain 0"):
+        simulate(structure, UP, field=[1.0], self_field=True)
