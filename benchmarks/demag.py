@@ -11,16 +11,15 @@ Run it with `python -m benchmarks.demag`.
 """
 
 import argparse
-import statistics
 import time
 import tracemalloc
-from collections.abc import Callable
 from itertools import permutations
 
 import magpylib
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from benchmarks.timing import interleave, print_table, spread
 from keras_micromag.physics import (
     Microstructure,
     Polyhedron,
@@ -76,19 +75,6 @@ def mesh(grain: Polyhedron) -> magpylib.magnet.TriangularMesh:
     )
 
 
-def interleave(ours: Callable, peer: Callable, rounds: int) -> np.ndarray:
-    """Seconds (rounds, 2) of the two, in turns, after one round that does not count."""
-    seconds = []
-    for _ in range(rounds + 1):
-        row = []
-        for function in (ours, peer):
-            start = time.perf_counter()
-            function()
-            row.append(time.perf_counter() - start)
-        seconds.append(row)
-    return np.array(seconds[1:])
-
-
 def one_grain(points: int, rounds: int) -> np.ndarray:
     """Nanoseconds (rounds, 2) per triangle and point, for one grain seen from many points."""
     rng = np.random.default_rng(1)
@@ -96,9 +82,11 @@ def one_grain(points: int, rounds: int) -> np.ndarray:
     # A few sizes around the grain, inside as well, as particles lie.
     seen_from = rng.uniform(-100e-9, 100e-9, size=(points, 3))
     peer = mesh(grain)
-    seconds = interleave(
-        lambda: demag_tensor(seen_from, grain.vertices, grain.faces),
-        lambda: peer.getH(seen_from),
+    _, seconds = interleave(
+        (
+            lambda: demag_tensor(seen_from, grain.vertices, grain.faces),
+            lambda: peer.getH(seen_from),
+        ),
         rounds,
     )
     return seconds * 1e9 / (TRIANGLES * points)
@@ -110,9 +98,11 @@ def whole_matrix(n: int, rounds: int) -> np.ndarray:
     g, p = structure.weights.shape
     meshes = [mesh(grain) for grain in structure.grains]
     particles = structure.particles.reshape(-1, 3)
-    seconds = interleave(
-        lambda: demag_matrix(structure, self_field=True),
-        lambda: magpylib.getH(meshes, particles),  # all at once, which is its faster way
+    _, seconds = interleave(
+        (
+            lambda: demag_matrix(structure, self_field=True),
+            lambda: magpylib.getH(meshes, particles),  # all at once, which is its faster way
+        ),
         rounds,
     )
     return seconds * 1e9 / (TRIANGLES * g * g * p)
@@ -139,12 +129,6 @@ def memory(structure: Microstructure) -> tuple[float, float]:
     return size / 1e6, peak / size
 
 
-def spread(values, digits: int) -> str:
-    """Median, and the range in brackets."""
-    low, middle, high = (f"{f(values):.{digits}f}" for f in (min, statistics.median, max))
-    return f"{middle} [{low}, {high}]"
-
-
 def main(argv=None) -> None:
     """Measure, and print one line each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demag", description=main.__doc__)
@@ -153,7 +137,7 @@ def main(argv=None) -> None:
     parser.add_argument("--grains", type=int, default=3, help="grains per axis of the polycrystal")
     arguments = parser.parse_args(argv)
     print(f"median [min, max] of {arguments.rounds} rounds; per triangle and point")
-    print(f"{'truncated octahedra':<34}{'keras-micromag, ns':>22}{'magpylib, ns':>22}{'ratio':>20}")
+    rows = [("truncated octahedra", "keras-micromag, ns", "magpylib, ns", "ratio")]
     for name, times in (
         (f"demag_tensor, {arguments.points} points", one_grain(arguments.points, arguments.rounds)),
         (
@@ -161,12 +145,9 @@ def main(argv=None) -> None:
             whole_matrix(arguments.grains, arguments.rounds),
         ),
     ):
-        columns = (
-            spread(times[:, 0], 1),
-            spread(times[:, 1], 0),
-            spread(times[:, 1] / times[:, 0], 1),
-        )
-        print(f"{name:<34}{columns[0]:>22}{columns[1]:>22}{columns[2]:>20}")
+        ours, peer = times.T
+        rows.append((name, spread(ours, 1), spread(peer, 0), spread(peer / ours, 1)))
+    print_table(rows)
     print(f"goal: ratio at least {GOALS['ratio']:g}")
     print()
     seconds = papers_magnet(arguments.rounds)

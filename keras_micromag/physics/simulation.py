@@ -117,6 +117,9 @@ def simulate(
         reach=ops.convert_to_tensor(
             _reach(field, solver.LONGEST_STRIDE * anisotropy_field.min()), "int32"
         ),
+        turn=ops.convert_to_tensor(
+            solver.LARGEST_TURN * anisotropy_field.min() / polarization.max(), dtype
+        ),
         tol=ops.convert_to_tensor(tol, dtype),
         max_iterations=ops.convert_to_tensor(int(max_iterations), "int32"),
     )

@@ -26,7 +26,10 @@ ITERATIONS = 64
 LONGEST_STRIDE = 0.03
 """How far a stride may go, in units of the smallest anisotropy field."""
 
-_STABLE = 0.9
+LARGEST_TURN = 0.01
+"""How much a stride may change the demagnetising field, in the same units."""
+
+_STABLE = 0.89
 """Strides need (|h∥|^⅔ + h⊥^⅔)³ below this at their end; see `_next_stride`."""
 
 _DAMPED_AFTER = 30
@@ -41,6 +44,7 @@ class Magnet(NamedTuple):
     easy_axes: Any  # (b, 3, g)
     field: Any  # (t,) in tesla
     reach: Any  # (t,) int, the last field that a stride from here may end on
+    turn: Any  # () how much a moment's component may change over a stride
     tol: Any  # () largest change of a moment's component
     max_iterations: Any  # () products per field
 
@@ -182,8 +186,10 @@ def _iterate(magnet, state, avalanche):
     striding = target > state.origin + 1
     surprise = ops.max(ops.abs(moments - _extrapolate(state, field)), axis=(1, 2))
     far_from_switching = ops.max(outside, axis=1) < _STABLE
-    trusted = ops.logical_and(surprise <= 8.0 * magnet.tol, far_from_switching)
-    longer = ops.logical_and(surprise <= magnet.tol, far_from_switching)
+    turn = ops.max(ops.abs(moments - state.last), axis=(1, 2))
+    safe = ops.logical_and(far_from_switching, turn <= magnet.turn)
+    trusted = ops.logical_and(surprise <= 6.0 * magnet.tol, safe)
+    longer = ops.logical_and(surprise <= magnet.tol, safe)
     products = state.products + 1
     exhausted = ops.logical_and(products >= magnet.max_iterations, ops.logical_not(striding))
 
@@ -312,11 +318,11 @@ def _next_stride(magnet, state, smooth, trusted, longer):
     """Index of the field to solve next: up to twice as far as last time, where that is safe.
 
     Two things could go wrong between two equilibria. The quadratic through the last three could
-    miss the moments: its error is at most 1/8 of that of extrapolating the one before, which is
-    known, so `surprise` <= 8 tol keeps it below `tol`. And a grain could become unstable and
+    miss the moments: its error is at most 4/27 of that of extrapolating the one before, which is
+    known, so `surprise` <= 6 tol keeps it below `tol`. And a grain could become unstable and
     stable again: |h∥|^⅔ + h⊥^⅔ along a straight line exceeds its values at both ends by at most
-    2·(4/27)·L^⅔ if the field moves by L, which for L = 0.04 (LONGEST_STRIDE and a third for the
-    demagnetising field) stays below 1 - 0.9^⅓. Turning points of the field always end a stride.
+    2·(4/27)·L^⅔ if h moves by L, which for L = LONGEST_STRIDE + LARGEST_TURN stays below
+    1 - _STABLE^⅓. Turning points of the field always end a stride.
     """
     stride = state.target - state.origin
     stride = ops.where(trusted, ops.where(longer, 2 * stride, stride), ops.ones_like(stride))

@@ -1,0 +1,39 @@
+"""Taking turns at the clock, and printing what it said."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+
+def interleave(functions: Sequence[Callable], rounds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Call the functions in turns, so that what else the machine does falls on all of them.
+
+    Returns:
+        Seconds (n,) of each one's first call, which may compile and fill caches, and seconds
+        (rounds, n) of the later ones.
+    """
+    seconds = []
+    for _ in range(rounds + 1):
+        row = []
+        for function in functions:
+            start = time.perf_counter()
+            function()
+            row.append(time.perf_counter() - start)
+        seconds.append(row)
+    return np.array(seconds[0]), np.array(seconds[1:])
+
+
+def spread(values: Iterable[float], digits: int) -> str:
+    """Median, and the range in brackets."""
+    low, middle, high = (f"{f(values):.{digits}f}" for f in (min, statistics.median, max))
+    return f"{middle} [{low}, {high}]"
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of equal length in columns, the first to the left and all others to the right."""
+    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
+    for name, *cells in rows:
+        padded = (f"{cell:>{width}}" for cell, width in zip(cells, others, strict=True))
+        print("   ".join((f"{name:<{first}}", *padded)).rstrip())
