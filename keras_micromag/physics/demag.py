@@ -73,7 +73,7 @@ def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.n
 
     Notes:
         Blocks of grains of equal shapes and equal offsets are computed once, so a lattice costs
-        its distinct offsets only. Temporaries are a few per cent of B.
+        its distinct offsets only. Memory peaks at less than twice that of B.
 
     Example:
         >>> from keras_micromag.physics import cubic_grains, demag_matrix

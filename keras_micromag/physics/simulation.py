@@ -170,16 +170,25 @@ class _Loops:
         covered = target - origin
         row = np.repeat(np.arange(len(target)), covered)
         step = target[row] - (np.cumsum(covered)[row] - 1 - np.arange(covered.sum()))
-        when, magnet, back = when[row], magnet[row], self.field[step] - self.field[target[row]]
-        before = self.field[step] - self.field[np.maximum(origin[row], 0)]
-        moments = records.moments[when, magnet] + back[:, None, None] * (
-            records.slope[when, magnet] + before[:, None, None] * records.bend[when, magnet]
-        )
-        between = step != target[row]
-        moments[between] /= np.linalg.norm(moments[between], axis=1, keepdims=True)
-        self.moments[magnet, step] = np.swapaxes(moments, 1, 2)
-        self.converged[magnet, step] = records.converged[when, magnet]
+        self.converged[magnet[row], step] = records.converged[when, magnet][row]
+        # In parts, so that a large batch needs no copies of its size.
+        for part in np.array_split(np.arange(len(row)), 1 + len(row) // 1024):
+            which = row[part]
+            self.moments[magnet[which], step[part]] = self._between(
+                records, (when[which], magnet[which]), step[part], target[which], origin[which]
+            )
         self.done += len(step)
+
+    def _between(self, records, which, step, target, origin):
+        """(n, g, 3) moments at the fields `step`: equilibria, or the quadratic that ends in one."""
+        back = (self.field[step] - self.field[target])[:, None, None]
+        before = (self.field[step] - self.field[np.maximum(origin, 0)])[:, None, None]
+        moments = records.moments[which] + back * (
+            records.slope[which] + before * records.bend[which]
+        )
+        strode = step != target
+        moments[strode] /= np.linalg.norm(moments[strode], axis=1, keepdims=True)
+        return np.swapaxes(moments, 1, 2)
 
     def refuse_unconverged(self, max_iterations):
         bad = (self.iterations > 0) & ~self.converged

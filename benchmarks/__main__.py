@@ -1,0 +1,34 @@
+"""Every benchmark, one after the other, each in a process of its own: a process has one backend.
+
+Run it with `python -m benchmarks`, or `make bench`.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+
+RUNS = (
+    ("benchmarks.demag", {}),
+    ("benchmarks.simulate", {"KERAS_BACKEND": "tensorflow"}),
+    ("benchmarks.simulate", {"KERAS_BACKEND": "jax"}),
+    # Its float64 is a mode, which costs float32 a little.
+    ("benchmarks.simulate", {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}),
+)
+
+
+def main() -> int:
+    """Run all, and return how many failed."""
+    failed = 0
+    for module, environ in RUNS:
+        settings = [f"{name}={value}" for name, value in environ.items()]
+        print(f"$ {shlex.join([*settings, 'python', '-m', module])}", flush=True)
+        # TensorFlow's remarks on the processor and on missing GPUs drown everything else.
+        everything = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **environ}
+        failed += subprocess.run([sys.executable, "-m", module], env=everything).returncode != 0
+        print(flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

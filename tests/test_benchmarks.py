@@ -1,0 +1,104 @@
+"""The benchmarks run, at the size of a toy; how fast is theirs to say."""
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as everything
+from benchmarks import demag, simulate, timing
+from keras_micromag.physics import cubic_grains, random_easy_axes
+
+BATCHES = [(1, "float32"), (3, "float32")]
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return cubic_grains((2, 2, 1)), random_easy_axes((3, 4), seed=1), np.linspace(8.0, -8.0, 9)
+
+
+@pytest.fixture(scope="module")
+def measured(toy):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulate, "PRODUCTS", 3)
+        return simulate.measure(*toy, batches=BATCHES, compared=2, rounds=2)
+
+
+@pytest.mark.backend
+def test_simulate_is_measured(measured):
+    assert measured.literal.shape == (2,) and (measured.literal > 0).all()
+    assert (measured.literal_products >= 9).all()
+    for row, (magnets, dtype) in zip(measured.rows, BATCHES, strict=True):
+        assert (row.magnets, row.dtype) == (magnets, dtype)
+        for values in (row.seconds, row.ratio, row.product, row.iteration):
+            assert values.shape == (2,) and np.isfinite(values).all() and (values > 0).all()
+        assert np.isfinite(row.compiling)
+        assert (row.products > 0).all()
+
+
+@pytest.mark.backend
+def test_what_is_timed_is_the_same_loop(measured):
+    for row in measured.rows:
+        assert row.alike == 1.0
+        assert row.worst < 0.5
+
+
+@pytest.mark.backend
+def test_nothing_is_compiled_twice(measured):
+    if simulate.keras.backend.backend() == "torch":
+        pytest.skip("PyTorch compiles nothing")
+    # Another test may have compiled for these shapes already.
+    assert all(first <= 1 and later == 0 for first, later in (row.traces for row in measured.rows))
+
+
+@pytest.mark.backend
+def test_memory_is_measured(toy):
+    size, peak, kept = simulate.memory(*toy)
+    assert size > 0
+    assert peak > kept > 0
+
+
+@pytest.mark.backend
+def test_report(measured, capsys):
+    simulate.report(measured)
+    printed = capsys.readouterr().out
+    assert "100.00 %" in printed
+    assert "nan" not in printed
+    assert "processors" in simulate.header()
+
+
+def test_demag_is_measured():
+    for seconds in (demag.one_grain(50, 1), demag.whole_matrix(2, 1)):
+        assert seconds.shape == (1, 2)
+        assert (seconds > 0).all()
+    assert len(demag.papers_magnet(1)) == 1
+    size, peak = demag.memory(cubic_grains((2, 1, 1)))
+    assert size > 0
+    assert peak >= 1
+
+
+def test_turns_are_taken():
+    calls = []
+    first, later = timing.interleave([lambda: calls.append("a"), lambda: calls.append("b")], 2)
+    assert calls == ["a", "b"] * 3
+    assert first.shape == (2,) and later.shape == (2, 2)
+
+
+def test_spread_and_table(capsys):
+    assert timing.spread([3.0, 1.0, 2.26], 1) == "2.3 [1.0, 3.0]"
+    timing.print_table([("name", "ratio"), ("a", "12.5"), ("longer", "")])
+    assert capsys.readouterr().out == "name     ratio\na         12.5\nlonger\n"
+
+
+def test_everything_runs_in_processes_of_their_own(monkeypatch, capsys):
+    ran = []
+
+    class Failed:
+        returncode = 1
+
+    monkeypatch.setattr(
+        everything.subprocess, "run", lambda command, env: ran.append((command, env)) or Failed
+    )
+    assert everything.main() == len(everything.RUNS) == len(ran)
+    for (command, env), (module, environ) in zip(ran, everything.RUNS, strict=True):
+        assert command[-1] == module
+        assert environ.items() <= env.items()
+    assert "KERAS_BACKEND=jax" in capsys.readouterr().out
