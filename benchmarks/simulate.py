@@ -49,7 +49,7 @@ from tests.oracles import simulate_literal
 
 GOALS = {(1, "float32"): 15, (10, "float32"): 30, (64, "float32"): 45, (10, "float64"): 6}
 COMPILE_GOAL = 5.0
-PRODUCTS = 500
+PRODUCTS = 200
 """Bare products per call: enough that starting the compiled loop does not show."""
 
 

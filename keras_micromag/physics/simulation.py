@@ -275,6 +275,7 @@ def _reach(field, longest):
         stretch = np.abs(field[start : end + 1] - field[start])
         within = np.searchsorted(stretch, stretch + longest, side="right") - 1
         reach[start : end + 1] = start + within
+        reach[start] = min(start + 1, end)
         start = end
     return reach
 

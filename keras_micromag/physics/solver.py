@@ -281,9 +281,11 @@ def _extrapolate(state, field):
 def _move_on(magnet, state, moments, field, trusted, longer):
     """The state after an equilibrium at `field`, and the divided differences that lead to it."""
     quiet = ops.logical_not(ops.any(state.flipped > 0.5, axis=1))
-    ahead = field - state.last_field
-    first = ops.logical_and(ops.logical_and(quiet, state.smooth >= 1), ops.abs(ahead) > 0)
-    second = ops.logical_and(first, state.smooth >= 2)
+    ahead, span = field - state.last_field, field - state.field_before
+    repeated = ops.equal(ahead, ops.zeros_like(ahead))
+    first = ops.logical_and(quiet, ops.logical_and(state.smooth >= 1, ops.logical_not(repeated)))
+    # Not across a turning point of the field, where the span can vanish.
+    second = ops.logical_and(first, ops.logical_and(state.smooth >= 2, ahead * (span - ahead) > 0))
     one = ops.ones_like(ahead)
     # Where grains flipped, the others keep the slope that they had: it has hardly changed.
     slope = _where(
@@ -291,12 +293,13 @@ def _move_on(magnet, state, moments, field, trusted, longer):
         (moments - state.last) / ops.where(first, ahead, one)[:, None, None],
         state.slope * (1.0 - state.flipped)[:, None],
     )
-    span = ops.where(second, field - state.field_before, one)
-    second = ops.logical_and(second, ops.abs(span) > 0)
-    span = ops.where(second, span, one)
-    bend = _where(second, (slope - state.slope) / span[:, None, None], ops.zeros_like(slope))
-
-    smooth = ops.where(quiet, state.smooth + 1, ops.ones_like(state.smooth))
+    bend = _where(
+        second,
+        (slope - state.slope) / ops.where(second, span, one)[:, None, None],
+        _where(ops.logical_and(quiet, repeated), state.bend, ops.zeros_like(slope)),
+    )
+    further = ops.where(repeated, state.smooth, state.smooth + 1)
+    smooth = ops.where(quiet, further, ops.ones_like(state.smooth))
     target = _next_stride(magnet, state, smooth, trusted, longer)
     on = state._replace(
         origin=state.target,
@@ -305,7 +308,7 @@ def _move_on(magnet, state, moments, field, trusted, longer):
         slope=slope,
         bend=bend,
         last_field=field,
-        field_before=state.last_field,
+        field_before=ops.where(repeated, state.field_before, state.last_field),
         smooth=smooth,
         flipped=ops.zeros_like(state.flipped),
         products=ops.zeros_like(state.products),
@@ -322,7 +325,8 @@ def _next_stride(magnet, state, smooth, trusted, longer):
     known, so `surprise` <= 6 tol keeps it below `tol`. And a grain could become unstable and
     stable again: |h∥|^⅔ + h⊥^⅔ along a straight line exceeds its values at both ends by at most
     2·(4/27)·L^⅔ if h moves by L, which for L = LONGEST_STRIDE + LARGEST_TURN stays below
-    1 - _STABLE^⅓. Turning points of the field always end a stride.
+    1 - _STABLE^⅓. Turning points of the field end a stride, and none longer than one field starts
+    there (`Magnet.reach`), since the quadratic needs two equilibria on the way.
     """
     stride = state.target - state.origin
     stride = ops.where(trusted, ops.where(longer, 2 * stride, stride), ops.ones_like(stride))
