@@ -25,7 +25,7 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 # Layers
 # ---------------------------------------------------------------------------------------------
 
-# Each may import itself and those named beside it (DESIGN: imports run one way).
+# Each may import itself and those named beside it: imports run one way.
 LAYERS = {
     "_keras": "",
     "physics": "",

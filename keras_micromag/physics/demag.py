@@ -32,7 +32,7 @@ def demag_tensor(points, vertices, faces) -> np.ndarray:
 
     Notes:
         The field of the surface charge M·n is a sum over faces of solid angles Ω and over edges of
-        logarithms Λ, in the grouping of DESIGN that survives rounding (D. Guptasarma and
+        logarithms Λ, in a grouping that survives rounding (D. Guptasarma and
         B. Singh, Geophysics 64 (1999) 70-74, give the closed form). The two faces of an edge share
         its Λ, so that, as in R. A. Werner and D. J. Scheeres, Celestial Mechanics and Dynamical
         Astronomy 65 (1997) 313-344,

@@ -63,9 +63,10 @@ class Material:
         return sqrt(MU0 * self.A) / self.Js
 
 
-# Rounded room-temperature values of J. M. D. Coey, "Magnetism and Magnetic Materials" (Cambridge
-# University Press, 2010), chapters 7, 8 and 11; Ku and Js agree to a few per cent with R. Skomski
-# and J. M. D. Coey, Scripta Materialia 112 (2016) 3-8. Real magnets differ with composition.
+# Rounded room-temperature values after J. M. D. Coey, "Magnetism and Magnetic Materials" (Cambridge
+# University Press, 2010); for Ku and Js see also R. Skomski and J. M. D. Coey, Scripta Materialia
+# 112 (2016) 3-8. The exchange stiffness is the least certain. Real alloys differ with
+# composition: give your own `Material`.
 ND2FE14B = Material(Js=1.61, Ku=4.9e6, A=8e-12, name="Nd2Fe14B")
 SMCO5 = Material(Js=1.08, Ku=17.2e6, A=12e-12, name="SmCo5")
 SM2CO17 = Material(Js=1.25, Ku=4.2e6, A=16e-12, name="Sm2Co17")
