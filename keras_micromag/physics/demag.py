@@ -12,6 +12,8 @@ _CHUNK = 3 * 2**12
 _SAME = 1e-11
 """Two offsets between grains are one if they agree to this part of the grain size."""
 
+_TINY = np.finfo(float).tiny
+
 
 def demag_tensor(points, vertices, faces) -> np.ndarray:
     """Demagnetising tensor of a uniformly magnetised polyhedron, H(x) = tensor @ M.
@@ -128,9 +130,6 @@ def _distinct(rows):
     rounded = np.round(rows).astype(np.int64)
     _, first, inverse = np.unique(rounded, axis=0, return_index=True, return_inverse=True)
     return first, inverse.reshape(-1)
-
-
-_TINY = np.finfo(float).tiny
 
 
 class OnEdgeError(ValueError):
