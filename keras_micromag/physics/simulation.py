@@ -75,6 +75,11 @@ def simulate(
         In float32 moments agree with float64 to about 1e-5, and to 3e-4 for single particles at
         their fold.
 
+        Algorithm 1 itself need not end: where the fields at two particles of a grain call for
+        opposite branches, each flips it back. This happens with soft grains, in which the
+        demagnetising field exceeds the anisotropy field, and above the anisotropy field with an
+        easy axis across it. Such a step is one that does not converge.
+
     Example:
         >>> from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
         >>> magnet = cubic_grains((2, 2, 2))

@@ -432,3 +432,14 @@ def test_a_particle_on_an_edge_is_refused():
     simulate(structure, UP, field=[1.0])
     with pytest.raises(ValueError, match=r"particle \d+ of grain 0 lies on an edge of grain 0"):
         simulate(structure, UP, field=[1.0], self_field=True)
+
+
+def test_an_avalanche_that_never_ends_is_not_an_equilibrium():
+    # So soft that the particles of a grain call for opposite branches: the literal one cycles too.
+    soft = Material(Js=2.0, Ku=6e5, A=1e-11)
+    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=7)
+    field = [3.0, 0.3, 0.0, -0.3]
+    with pytest.raises(RuntimeError, match="does not end"):
+        literal(structure, easy_axes, field, material=soft, max_iterations=200)
+    with pytest.raises(ConvergenceError, match="found no equilibrium"):
+        simulate(structure, easy_axes, field=field, material=soft, max_iterations=200)
