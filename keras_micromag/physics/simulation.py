@@ -72,8 +72,8 @@ def simulate(
         ConvergenceError: naming the field step, unless `allow_unconverged`.
 
     Notes:
-        In float32 moments agree with float64 to about 1e-5, and to 3e-4 for single particles at
-        their fold.
+        In float32 moments agree with float64 to about 1e-5, to 1e-4 where grains are strongly
+        coupled, and single particles near their fold to some 1e-3.
 
         Algorithm 1 itself need not end: where the fields at two particles of a grain call for
         opposite branches, each flips it back. This happens with soft grains, in which the

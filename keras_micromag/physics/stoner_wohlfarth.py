@@ -131,7 +131,9 @@ def euler_step(tau, h_parallel, h_perpendicular, fold):
     # What rounding leaves of the torque at its root: a step on less than that is noise, and near
     # a fold large noise.
     noise = 4.0 * eps * (1.0 + xp.abs(h_parallel) + h_perpendicular)
-    step = xp.where(xp.abs(value) <= noise, zero, step)
+    # Not at a maximum of the energy, where the torque vanishes too: from there it is left.
+    falling = (slope < 0.0) & (slope * slope > 4.0 * noise * xp.abs(bend))
+    step = xp.where((xp.abs(value) <= noise) & ~falling, zero, step)
     step = xp.clip(tau + step, zero, fold) - tau
     third = 2.0 * xp.abs(2.0 * h_perpendicular * tau + h_parallel - 1.0)
     return step, third * xp.abs(step * step * step) / root

@@ -443,3 +443,11 @@ def test_an_avalanche_that_never_ends_is_not_an_equilibrium():
         literal(structure, easy_axes, field, material=soft, max_iterations=200)
     with pytest.raises(ConvergenceError, match="found no equilibrium"):
         simulate(structure, easy_axes, field=field, material=soft, max_iterations=200)
+
+
+def test_a_hard_axis_does_not_stick_at_the_maximum_of_its_energy():
+    # Exactly across its easy axis a moment saturates, and must come back: m_z = h below 1.
+    field = np.array([8.0, 7.0, 4.0, 0.5, 0.03])
+    loop = simulate(cubic_grains((1, 1, 1)), [[1.0, 0.0, 0.0]], field=field)
+    expected = np.minimum(field / ND2FE14B.anisotropy_field, 1.0)
+    np.testing.assert_allclose(loop.magnetization[:, 0, 2], expected, atol=1e-3)
