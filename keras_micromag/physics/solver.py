@@ -27,7 +27,8 @@ LONGEST_STRIDE = 0.03
 """How far a stride may go, in units of the smallest anisotropy field."""
 
 LARGEST_TURN = 0.01
-"""How much a stride may change the demagnetising field, in the same units."""
+"""How much a stride may change the demagnetising field, in the same units; an estimate, since it
+takes a field for the largest moment's change times Js, and near an edge it is a few times that."""
 
 _STABLE = 0.89
 """Strides need (|h∥|^⅔ + h⊥^⅔)³ below this at their end; see `_next_stride`."""
