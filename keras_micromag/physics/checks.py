@@ -26,8 +26,14 @@ def finite_array(value, name, shape=None, meaning=""):
             f"`{name}` must have shape {wanted}{' ' + meaning if meaning else ''}; "
             f"received {array.shape}."
         )
-    if not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    return finite(array, name)
+
+
+def finite(array, name):
+    """Return the NumPy `array`, which must hold neither NaN nor inf."""
+    right = np.isfinite(array)
+    if not right.all():
+        where = tuple(int(i) for i in np.argwhere(~right)[0])
         raise ValueError(f"`{name}` must be finite; received {array[where]} at index {where}.")
     return array
 
@@ -64,6 +70,13 @@ def number(value, name, *, above=None, least=None):
     ):
         raise ValueError(f"`{name}` must be {bound}; received {value!r}.")
     return result
+
+
+def count(value, name):
+    """Return `value` as an int of at least 1."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"`{name}` must be an integer of at least 1; received {value!r}.")
+    return int(value)
 
 
 def one_of(value, name, choices):

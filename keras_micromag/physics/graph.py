@@ -21,6 +21,13 @@ def compiled(function):
     return function
 
 
+def namespace(*arrays):
+    """`keras.ops` for a backend's tensors, else NumPy; and the arrays, in NumPy as float64."""
+    if any(ops.is_tensor(array) for array in arrays):
+        return ops, *arrays
+    return np, *(np.asarray(array, dtype=np.float64) for array in arrays)
+
+
 def require_dtype(dtype: str) -> None:
     """Raise where the backend would silently lower `dtype`.
 

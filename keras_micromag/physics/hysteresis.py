@@ -9,6 +9,7 @@ import numpy as np
 from scipy.constants import mu_0
 
 from keras_micromag.physics import checks
+from keras_micromag.physics.graph import namespace
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +59,8 @@ class Hysteresis:
         return np.where(changed.any(axis=-2), first, np.nan)
 
     def coercivity(self):
-        """Field in tesla that opposes and cancels the mean moment along the field.
-
-        Read by linear interpolation at the first change of its sign; positive when the field then
-        points against the moment that it undoes, nan where the moment never changes sign.
-        """
-        moment = self.magnetization_along_field
-        field = _first_crossing(moment, np.broadcast_to(self.field, moment.shape))
-        return -field * np.sign(moment[..., 0])
+        """(...) field in tesla that cancels the mean moment along the field; see `coercivity`."""
+        return coercivity(self.field, self.magnetization_along_field)
 
     def remanence(self):
         """Polarisation of the body along the field at zero field in tesla.
@@ -159,17 +154,35 @@ class Hysteresis:
         )
 
 
+def coercivity(field, moment):
+    """Field that opposes and cancels a moment.
+
+    Args:
+        field: (..., t) in tesla. NumPy or a backend's tensor, like `moment`.
+        moment: (..., t) component along the field.
+
+    Returns:
+        (...) in tesla, by linear interpolation at the first change of the moment's sign: positive
+        when the field then points against the moment that it undoes, nan where the sign never
+        changes.
+    """
+    xp, field, moment = namespace(field, moment)
+    return -_first_crossing(moment, field + xp.zeros_like(moment)) * xp.sign(moment[..., 0])
+
+
 def _first_crossing(signal, values):
     """(...) `values` where `signal` first reaches 0 along the last axis, linearly; nan if never."""
+    xp = namespace(signal)[0]
     start, end = signal[..., :-1], signal[..., 1:]
     crossing = start * end <= 0
+    nan = xp.zeros_like(signal[..., 0]) + np.nan
     if not crossing.shape[-1]:
-        return np.where(signal == 0, values, np.nan)[..., 0]
-    index = crossing.argmax(axis=-1)[..., None]
-    s0, s1 = (np.take_along_axis(part, index, axis=-1)[..., 0] for part in (start, end))
-    v0, v1 = (np.take_along_axis(values, index + i, axis=-1)[..., 0] for i in (0, 1))
-    share = s0 / np.where(s0 == s1, 1.0, s0 - s1)
-    return np.where(crossing.any(axis=-1), v0 + (v1 - v0) * share, np.nan)[()]
+        return xp.where(signal[..., 0] == 0, values[..., 0], nan)[()]
+    index = xp.argmax(crossing, axis=-1)[..., None]
+    s0, s1 = (xp.take_along_axis(part, index, axis=-1)[..., 0] for part in (start, end))
+    v0, v1 = (xp.take_along_axis(values, index + i, axis=-1)[..., 0] for i in (0, 1))
+    share = s0 / xp.where(s0 == s1, xp.ones_like(s0), s0 - s1)
+    return xp.where(xp.any(crossing, axis=-1), v0 + (v1 - v0) * share, nan)[()]
 
 
 def _largest_product(a, b):

@@ -1,6 +1,6 @@
 """Intrinsic magnetic properties of a grain (Eq. 1)."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import pi, sqrt
 
 from keras_micromag.physics import checks
@@ -46,6 +46,10 @@ class Material:
                 "`Kd` must be greater than -Ku, or the grain has no easy axis; "
                 f"received Ku = {self.Ku:g} and Kd = {self.Kd:g} J/m³."
             )
+
+    def get_config(self) -> dict:
+        """The arguments, as JSON can hold them."""
+        return asdict(self)
 
     @property
     def Ms(self) -> float:

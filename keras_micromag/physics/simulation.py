@@ -13,6 +13,9 @@ from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.structure import Microstructure
 
+DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}
+"""Largest change of a moment's component at which an iteration has settled."""
+
 
 class ConvergenceError(RuntimeError):
     """A field step found no equilibrium within `max_iterations`."""
@@ -93,7 +96,7 @@ def simulate(
     shape = (g, 3) if single else (None, g, 3)
     axes = checks.unit_vectors(axes, "easy_axes", shape, f"with g = {g}")
     axes = axes[None] if single else axes
-    materials = _per_grain(material, g, self_field)
+    materials = per_grain(material, g, self_field)
     field = np.linspace(8.0, -8.0, 1000) if field is None else field
     field = checks.finite_array(field, "field", (None,))
     if len(field) == 0:
@@ -102,33 +105,21 @@ def simulate(
     checks.one_of(avalanche, "avalanche", ("simultaneous", "weakest_first"))
     checks.one_of(dtype, "dtype", ("float32", "float64"))
     require_dtype(dtype)
-    tol = {"float32": 1e-5, "float64": 1e-7}[dtype] if tol is None else tol
+    tol = DEFAULT_TOL[dtype] if tol is None else tol
     tol = checks.number(tol, "tol", above=0)
     if int(max_iterations) < 1:
         raise ValueError(f"`max_iterations` must be at least 1; received {max_iterations}.")
     branch = _branches(axes, direction, field[0], initial_state, single)
 
-    polarization = np.array([m.Js for m in materials])
-    anisotropy_field = np.array([m.anisotropy_field for m in materials])
-    matrix = _reduced_matrix(
-        structure, self_field, polarization, anisotropy_field, direction, dtype
+    body = embed(structure, materials, self_field=self_field, direction=direction, dtype=dtype)
+    magnet = solver.magnet(
+        body,
+        ops.convert_to_tensor(np.ascontiguousarray(np.swapaxes(axes, 1, 2)), dtype),
+        ops.convert_to_tensor(np.broadcast_to(field, (len(axes), len(field))), dtype),
+        tol,
+        int(max_iterations),
     )
-    axes_last = np.ascontiguousarray(np.swapaxes(axes, 1, 2))
-    magnet = solver.Magnet(
-        matrix=ops.convert_to_tensor(matrix, dtype),
-        weights=ops.convert_to_tensor(np.ascontiguousarray(structure.weights.T), dtype),
-        easy_axes=ops.convert_to_tensor(axes_last, dtype),
-        field=ops.convert_to_tensor(field, dtype),
-        reach=ops.convert_to_tensor(
-            _reach(field, solver.LONGEST_STRIDE * anisotropy_field.min()), "int32"
-        ),
-        turn=ops.convert_to_tensor(
-            solver.LARGEST_TURN * anisotropy_field.min() / polarization.max(), dtype
-        ),
-        tol=ops.convert_to_tensor(tol, dtype),
-        max_iterations=ops.convert_to_tensor(int(max_iterations), "int32"),
-    )
-    state = solver.start(axes_last, branch, structure.weights.shape[1], dtype)
+    state = solver.start(magnet, ops.convert_to_tensor(branch, dtype))
     loops = _Loops(len(axes), field, g, dtype)
     with _Progress(progress, len(axes) * len(field)) as bar:
         while not loops.complete:
@@ -143,7 +134,7 @@ def simulate(
         easy_axes=axes,
         converged=loops.converged,
         iterations=loops.iterations,
-        polarization=polarization,
+        polarization=np.array([m.Js for m in materials]),
         volumes=np.array(structure.volumes),
         packing_fraction=structure.packing_fraction,
         field_direction=direction,
@@ -188,9 +179,8 @@ class _Loops:
         """(n, g, 3) moments at the fields `step`: equilibria, or the quadratic that ends in one."""
         back = (self.field[step] - self.field[target])[:, None, None]
         before = (self.field[step] - self.field[np.maximum(origin, 0)])[:, None, None]
-        moments = records.moments[which] + back * (
-            records.slope[which] + before * records.bend[which]
-        )
+        equilibrium = (records.moments[which], records.slope[which], records.bend[which])
+        moments = solver.interpolate(*equilibrium, back, before)
         strode = step != target
         moments[strode] /= np.linalg.norm(moments[strode], axis=1, keepdims=True)
         return np.swapaxes(moments, 1, 2)
@@ -232,7 +222,8 @@ class _Progress:
             self.bar.stop()
 
 
-def _per_grain(material, g, self_field):
+def per_grain(material, g: int, self_field: bool) -> list[Material]:
+    """One material for each of g grains; refuses a shape that would count twice."""
     materials = [material] * g if isinstance(material, Material) else list(material)
     if len(materials) != g or not all(isinstance(m, Material) for m in materials):
         raise ValueError(
@@ -256,33 +247,32 @@ def _branches(axes, direction, first_field, initial_state, single):
     return np.where(np.einsum("bgi,bgi->bg", moments.reshape(axes.shape), axes) >= 0, 1.0, -1.0)
 
 
-def _reduced_matrix(structure, self_field, polarization, anisotropy_field, direction, dtype):
-    """(3g + 1, 3pg): B for unit moments and the applied field's unit, over the targets' H_n⁰."""
+def embed(
+    structure: Microstructure, materials, *, self_field: bool, direction, dtype: str
+) -> solver.Body:
+    """The grains as the solver sees them, in units of their anisotropy fields.
+
+    Args:
+        materials: of each of the g grains. direction: (3,) unit vector of the applied field.
+        dtype: to round to; all is computed in float64.
+    """
     g, p = structure.weights.shape
+    polarization = np.array([m.Js for m in materials])
+    anisotropy_field = np.array([m.anisotropy_field for m in materials])
     matrix = demag_matrix(structure, self_field=self_field)
     matrix *= polarization[:, None]
     matrix /= anisotropy_field[:, None, None, None, None]
-    applied = direction[:, None, None] / np.broadcast_to(anisotropy_field, (p, g))
+    applied = np.asarray(direction)[:, None, None] / np.broadcast_to(anisotropy_field, (p, g))
     # (g, p, i, g', j) -> rows (j, g'), columns (i, p, g): grains last, see solver.
     rows = np.empty((3 * g + 1, 3 * p * g), dtype)
     rows[:-1].reshape(3, g, 3, p, g)[:] = matrix.transpose(4, 3, 2, 1, 0)
     rows[-1] = applied.reshape(-1)
-    return rows
-
-
-def _reach(field, longest):
-    """(t,) for each field the last index of a monotonic stretch from it, at most `longest` away."""
-    direction = np.sign(np.diff(field))
-    ends = np.append(np.flatnonzero(np.diff(direction)) + 1, len(field) - 1)
-    reach = np.arange(len(field))
-    start = 0
-    for end in ends:
-        stretch = np.abs(field[start : end + 1] - field[start])
-        within = np.searchsorted(stretch, stretch + longest, side="right") - 1
-        reach[start : end + 1] = start + within
-        reach[start] = min(start + 1, end)
-        start = end
-    return reach
+    return solver.Body(
+        matrix=rows,
+        weights=np.ascontiguousarray(structure.weights.T, dtype),
+        longest=solver.LONGEST_STRIDE * anisotropy_field.min(),
+        turn=solver.LARGEST_TURN * anisotropy_field.min() / polarization.max(),
+    )
 
 
 def _first_magnet(result):

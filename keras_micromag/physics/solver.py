@@ -37,15 +37,25 @@ _DAMPED_AFTER = 30
 """Iterations without a flip after which moments move only half-way: a cycle of two is broken so."""
 
 
-class Magnet(NamedTuple):
-    """What does not change along a loop."""
+class Body(NamedTuple):
+    """What grains and material make of a magnet, whatever its easy axes; NumPy arrays."""
 
     matrix: Any  # (3g + 1, 3pg) h at all particles from all moments and, last row, from 1 T
     weights: Any  # (p, g) share of a particle in its grain's moment, 0 on padding
-    easy_axes: Any  # (b, 3, g)
-    field: Any  # (t,) in tesla
-    reach: Any  # (t,) int, the last field that a stride from here may end on
+    longest: Any  # () how far a stride may go, in tesla
     turn: Any  # () how much a moment's component may change over a stride
+
+
+class Magnet(NamedTuple):
+    """What does not change along a loop; tensors."""
+
+    matrix: Any  # these four as in Body
+    weights: Any
+    longest: Any
+    turn: Any
+    easy_axes: Any  # (b, 3, g)
+    field: Any  # (b, t) in tesla
+    turns: Any  # (b, t) int, the field's turning points before this one
     tol: Any  # () largest change of a moment's component
     max_iterations: Any  # () products per field
 
@@ -81,37 +91,56 @@ class Record(NamedTuple):
     converged: Any  # (b,) 0 where max_iterations was spent first
 
 
-def start(easy_axes, branch, particles: int, dtype: str) -> State:
+def magnet(body: Body, easy_axes, field, tol: float, max_iterations: int) -> Magnet:
+    """What `advance` and `whole_loop` need to know.
+
+    Args:
+        easy_axes: (b, 3, g) tensor of the dtype to compute in. field: (b, t) likewise, in tesla.
+    """
+    dtype = ops.dtype(easy_axes)
+    direction = ops.sign(field[:, 1:] - field[:, :-1])
+    turning = ops.cast(ops.not_equal(direction[:, 1:], direction[:, :-1]), "int32")
+    # With a 0 for the first and the last field; a single field is both.
+    ends = ops.zeros_like(field[:, : min(2, field.shape[1])], dtype="int32")
+    turning = ops.concatenate([ends[:, :1], turning, ends[:, 1:]], axis=1)
+    return Magnet(
+        *(ops.convert_to_tensor(part, dtype) for part in body),
+        easy_axes=easy_axes,
+        field=field,
+        turns=ops.cast(ops.cumsum(turning, axis=1) - turning, "int32"),
+        tol=ops.convert_to_tensor(tol, dtype),
+        max_iterations=ops.convert_to_tensor(max_iterations, "int32"),
+    )
+
+
+def start(magnet: Magnet, branch) -> State:
     """The state before the first field: moments along their branches.
 
     Args:
-        easy_axes: (b, 3, g). branch: (b, g) ±1. Both NumPy arrays.
-        particles: p.
+        branch: (b, g) ±1.
+
+    Notes:
+        A magnet with an axis or a field that is not finite is done from the start: it would spend
+        all iterations on every field.
     """
-    b, _, g = easy_axes.shape
-    vectors, magnets = np.zeros((b, 3, g)), np.zeros(b)
-    state = State(
-        target=magnets,
-        origin=magnets - 1,
+    vectors = ops.zeros_like(magnet.easy_axes)
+    zeros, count = vectors[:, 0, 0], ops.zeros_like(magnet.turns[:, 0])
+    finite = ops.isfinite(ops.sum(magnet.easy_axes, axis=(1, 2)) + ops.sum(magnet.field, axis=1))
+    return State(
+        target=ops.where(finite, count, count + magnet.field.shape[1]),
+        origin=count - 1,
         branch=branch,
-        tau=np.zeros((b, particles, g)),
-        moments=branch[:, None] * easy_axes,
+        tau=ops.zeros_like(branch)[:, None] + ops.zeros_like(magnet.weights),
+        moments=branch[:, None] * magnet.easy_axes,
         last=vectors,
         slope=vectors,
         bend=vectors,
-        last_field=magnets,
-        field_before=magnets,
-        smooth=magnets,
-        flipped=np.zeros((b, g)),
-        products=magnets,
-        relaxing=magnets,
-    )
-    counters = ("target", "origin", "smooth", "products", "relaxing")
-    return State(
-        *(
-            ops.convert_to_tensor(value, "int32" if name in counters else dtype)
-            for name, value in zip(State._fields, state, strict=True)
-        )
+        last_field=zeros,
+        field_before=zeros,
+        smooth=count,
+        flipped=ops.zeros_like(branch),
+        products=count,
+        relaxing=count,
     )
 
 
@@ -130,7 +159,7 @@ def advance(magnet: Magnet, state: State, avalanche: str) -> tuple[State, Record
 
 
 def _advance(magnet, state, avalanche):
-    b, _, g = magnet.easy_axes.shape
+    b, _, g = ops.shape(magnet.easy_axes)
     dtype = state.tau.dtype
 
     # A tensor for each: PyTorch writes the slices in place.
@@ -153,7 +182,7 @@ def _advance(magnet, state, avalanche):
     zero = ops.convert_to_tensor(0, "int32")
 
     def unfinished(i, state, records):
-        return ops.logical_and(i < ITERATIONS, ops.any(state.target < magnet.field.shape[0]))
+        return ops.logical_and(i < ITERATIONS, _unfinished(magnet, state))
 
     def body(i, state, records):
         state, record = _iterate(magnet, state, avalanche)
@@ -167,12 +196,80 @@ def _advance(magnet, state, avalanche):
     return state, records
 
 
+def whole_loop(magnet: Magnet, branch, avalanche: str):
+    """All states of the loop, without the host: for graphs. Compile it, see `graph.compiled`.
+
+    Returns:
+        (b, t, 3, g); NaN where a field found no equilibrium within `max_iterations`.
+    """
+    b, t = ops.shape(magnet.field)[0], magnet.field.shape[1]
+    lead = ops.arange(b, dtype="int32") * (t + 1)
+
+    def by_field(part):
+        # (b·(t + 1), ...) from part (b, ...); what is no equilibrium goes to the slot t.
+        return ops.repeat(ops.zeros_like(part), t + 1, axis=0)
+
+    state = start(magnet, branch)
+    parts = ("origin", "moments", "slope", "bend")
+    empty = tuple(by_field(getattr(state, part)) for part in parts)
+    reached = by_field(state.target), by_field(state.target)
+
+    def body(state, written):
+        state, records = _advance(magnet, state, avalanche)
+        slot = ops.where(records.target >= 0, records.target, t) + lead
+        slot = ops.reshape(slot, (-1, 1))
+        given = [ops.ones_like(records.target), records.converged]
+        given += [getattr(records, part) for part in parts]
+        return state, tuple(
+            ops.scatter_update(whole, slot, ops.reshape(part, (-1, *part.shape[2:])))
+            for whole, part in zip(written, given, strict=True)
+        )
+
+    _, written = ops.while_loop(
+        lambda state, written: _unfinished(magnet, state), body, (state, reached + empty)
+    )
+    written = [ops.reshape(part, (-1, t + 1, *part.shape[1:]))[:, :t] for part in written]
+    reached, converged, *parts = written
+    # A field that was strode over belongs to the next equilibrium after it.
+    index = ops.zeros_like(reached) + ops.arange(t, dtype="int32")
+    target = ops.where(reached > 0, index, t - 1)
+    # A minimum over all later fields, by doubling: ops.associative_scan fails on TensorFlow's XLA.
+    ahead = 1
+    while ahead < t:
+        later = ops.concatenate([target[:, ahead:], target[:, -1:] + index[:, :ahead] * 0], axis=1)
+        target = ops.minimum(target, later)
+        ahead *= 2
+    converged = ops.take_along_axis(converged * reached, target, axis=1) > 0
+    origin = ops.maximum(ops.take_along_axis(parts[0], target, axis=1), 0)
+    back = magnet.field - ops.take_along_axis(magnet.field, target, axis=1)
+    before = magnet.field - ops.take_along_axis(magnet.field, origin, axis=1)
+    which = target[:, :, None, None]
+    moments, slope, bend = (ops.take_along_axis(part, which, axis=1) for part in parts[1:])
+    between = interpolate(moments, slope, bend, back[:, :, None, None], before[:, :, None, None])
+    norm = ops.sqrt(sum_over(between * between, axis=2))[:, :, None]
+    moments = ops.where(ops.equal(which, index[:, :, None, None]), moments, between / norm)
+    nan = ops.zeros_like(moments) + ops.convert_to_tensor(np.nan, moments.dtype)
+    return ops.where(converged[:, :, None, None], moments, nan)
+
+
+def interpolate(moments, slope, bend, back, before):
+    """The quadratic through three equilibria, the last of which is `moments`; not normalised.
+
+    Args:
+        back, before: the field, from that of the last equilibrium, and from that of the one before.
+    """
+    return moments + back * (slope + before * bend)
+
+
+def _unfinished(magnet, state):
+    return ops.any(state.target < magnet.field.shape[1])
+
+
 def _iterate(magnet, state, avalanche):
     dtype = state.tau.dtype
-    last_index = magnet.field.shape[0] - 1
-    active = state.target <= last_index
-    target = ops.minimum(state.target, last_index)
-    field = ops.take(magnet.field, target)
+    active = state.target < magnet.field.shape[1]
+    target = ops.minimum(state.target, magnet.field.shape[1] - 1)
+    field = _at(magnet.field, target)
 
     moments, tau, outside, unsettled = _relax(magnet, state, field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
@@ -184,7 +281,7 @@ def _iterate(magnet, state, avalanche):
         unstable = unstable * weakest
     any_unstable = ops.any(unstable > 0.5, axis=1)
 
-    striding = target > state.origin + 1
+    striding = ops.logical_and(target > state.origin + 1, active)
     surprise = ops.max(ops.abs(moments - _extrapolate(state, field)), axis=(1, 2))
     far_from_switching = ops.max(outside, axis=1) < _STABLE
     turn = ops.max(ops.abs(moments - state.last), axis=(1, 2))
@@ -226,11 +323,10 @@ def _relax(magnet, state, field):
         grain's particles with h∥ < 0, above 1 where the grain is unstable; and unsettled (b,),
         whether a particle is further than `tol` from the equilibrium in its present field.
     """
-    b, _, g = magnet.easy_axes.shape
-    p = magnet.weights.shape[0]
-    sources = ops.concatenate([ops.reshape(state.moments, (b, 3 * g)), field[:, None]], axis=1)
+    p, g = magnet.weights.shape
+    sources = ops.concatenate([ops.reshape(state.moments, (-1, 3 * g)), field[:, None]], axis=1)
     # Not ops.matmul, which gives float32 for float64 on PyTorch.
-    h = ops.reshape(ops.einsum("bs,st->bt", sources, magnet.matrix), (b, 3, p, g))
+    h = ops.reshape(ops.einsum("bs,st->bt", sources, magnet.matrix), (-1, 3, p, g))
     axes = magnet.easy_axes[:, :, None]
     along = sum_over(h * axes, axis=1)
     sideways = h - along[:, None] * axes
@@ -332,8 +428,24 @@ def _next_stride(magnet, state, smooth, trusted, longer):
     stride = state.target - state.origin
     stride = ops.where(trusted, ops.where(longer, 2 * stride, stride), ops.ones_like(stride))
     stride = ops.where(smooth >= 4, stride, ops.ones_like(stride))
-    limit = ops.take(magnet.reach, ops.minimum(state.target, magnet.field.shape[0] - 1))
+    limit = _reach(magnet, ops.minimum(state.target, magnet.field.shape[1] - 1))
     return ops.maximum(ops.minimum(state.target + stride, limit), state.target + 1)
+
+
+def _reach(magnet, index):
+    """(b,) the last field that a stride from `index` may end on."""
+    t = magnet.field.shape[1]
+    turns = _at(magnet.turns, ops.minimum(index + 1, t - 1))
+    starts = ops.logical_or(index == 0, turns > _at(magnet.turns, index))
+    away = ops.abs(magnet.field - _at(magnet.field, index)[:, None])
+    # As far as the field is monotonic: no turning point between.
+    ahead = ops.logical_and(
+        ops.arange(t, dtype="int32") > index[:, None],
+        ops.logical_and(ops.equal(magnet.turns, turns[:, None]), away <= magnet.longest),
+    )
+    # JAX in its x64 mode counts in int64.
+    steps = ops.cast(ops.sum(ops.cast(ahead, "int32"), axis=1), "int32")
+    return index + ops.where(starts, ops.minimum(steps, 1), steps)
 
 
 def _retreat(magnet, state):
@@ -344,7 +456,12 @@ def _retreat(magnet, state):
 
 
 def _field_at(magnet, index):
-    return ops.take(magnet.field, ops.minimum(index, magnet.field.shape[0] - 1))
+    return _at(magnet.field, ops.minimum(index, magnet.field.shape[1] - 1))
+
+
+def _at(values, index):
+    """(b,) from values (b, t) and index (b,)."""
+    return ops.take_along_axis(values, index[:, None], axis=1)[:, 0]
 
 
 def _where(condition, x, y):

@@ -14,9 +14,14 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.physics import checks
+from keras_micromag.physics.graph import namespace
 
 _STEPS = 60
 """Euler steps of `equilibrium`: 5 do nearly everywhere, 60 at the cusp's triple root."""
+
+
+_STEPS_IN_GRAPH = 20
+"""Those of `relaxed_moment`, unrolled: what is left is below float32's rounding but at the cusp."""
 
 
 def switching_field(angle):
@@ -37,7 +42,7 @@ def switching_field(angle):
         >>> switching_field(np.radians([0.0, 45.0])).round(6).tolist()
         [1.0, 0.5]
     """
-    xp, angle = _module(angle)
+    xp, angle = namespace(angle)
     cos, sin = xp.abs(xp.cos(angle)), xp.abs(xp.sin(angle))
     return (_cube_root(xp, cos) ** 2 + _cube_root(xp, sin) ** 2) ** -1.5
 
@@ -66,7 +71,7 @@ def equilibrium(h_parallel, h_perpendicular):
         >>> round(float(equilibrium(0.0, 0.5)), 6)  # sinφ = h⊥ at remanence
         0.523599
     """
-    xp, h_parallel, h_perpendicular = _module(h_parallel, h_perpendicular)
+    xp, h_parallel, h_perpendicular = namespace(h_parallel, h_perpendicular)
     if xp is np:
         checks.finite_array(h_parallel, "h_parallel")
         checks.finite_array(h_perpendicular, "h_perpendicular")
@@ -84,6 +89,50 @@ def equilibrium(h_parallel, h_perpendicular):
     return 2.0 * xp.arctan(xp.where(unstable, fold, tau))
 
 
+def relaxed_moment(field, direction):
+    """Equilibrium moment on a branch, as a graph that can be differentiated.
+
+    Args:
+        field: (..., 3) reduced total field h. A backend's tensor, like all here.
+        direction: (..., 3) the branch's easy direction s·k, a unit vector.
+
+    Returns:
+        (moment, unstable): (..., 3) unit vectors and (...) bool, whether the branch has no
+        equilibrium left (Eq. 2); its moment is then that of the fold at which it ended.
+
+    Notes:
+        The derivative is that of the equilibrium, not of the iteration. With h_eff = h + (m·k) k
+        the torque vanishes where h_eff = λ m; to first order, with r the change of h_eff across m
+        at m held and q the part of k across m, the moment turns by (r + q (q·r) / (λ - q²)) / λ.
+        It grows without bound towards the fold, where λ = q², and is 0 beyond it. Right where the
+        field is along the axis, too. Second derivatives are not meaningful.
+    """
+    h, k = ops.stop_gradient(field), ops.stop_gradient(direction)
+    along = ops.sum(h * k, axis=-1)
+    sideways = h - along[..., None] * k
+    across = ops.sqrt(ops.sum(sideways * sideways, axis=-1))
+    fold, cubed = astroid(along, across)
+    unstable = ops.logical_and(along < 0, cubed > 1.0)
+    tau = ops.zeros_like(along)
+    for _ in range(_STEPS_IN_GRAPH):
+        tau = tau + euler_step(tau, along, across, fold)[0]
+    tau = ops.where(unstable, fold, tau)
+    share = 1.0 / (1.0 + tau * tau)
+    cos, sin = (1.0 - tau * tau) * share, 2.0 * tau * share
+    info = np.finfo(ops.dtype(tau))
+    moment = cos[..., None] * k + (sin / at_least(across, info.tiny))[..., None] * sideways
+
+    stiffness = ops.sum(moment * (h + cos[..., None] * k), axis=-1)
+    q = k - cos[..., None] * moment
+    bend = stiffness - ops.sum(q * q, axis=-1)
+    torque = field + ops.sum(moment * direction, axis=-1)[..., None] * direction
+    torque = torque - ops.sum(torque * moment, axis=-1)[..., None] * moment
+    change = torque - ops.stop_gradient(torque)
+    turned = ops.sum(q * change, axis=-1) / at_least(bend, info.eps)
+    turn = (change + turned[..., None] * q) / at_least(stiffness, info.eps)[..., None]
+    return moment + ops.where(unstable[..., None], ops.zeros_like(turn), turn), unstable
+
+
 def astroid(h_parallel, h_perpendicular):
     """Where the branch ends, and how far the field is from there.
 
@@ -93,7 +142,7 @@ def astroid(h_parallel, h_perpendicular):
         (Eq. 2). The paper tests only the magnitude, which would flip a magnet saturated along its
         field.
     """
-    xp = _module(h_parallel)[0]
+    xp = namespace(h_parallel)[0]
     # Below this |h∥|^⅔ is nothing beside 1, and the powers of tan below do not overflow.
     least = np.finfo(_dtype_name(h_parallel)).tiny ** (1 / 3)
     strength = at_least(xp.abs(h_parallel), least)
@@ -114,7 +163,7 @@ def euler_step(tau, h_parallel, h_perpendicular, fold):
     Returns:
         (step, error): the change of τ, and about the distance that is left, |p‴|/6 · step³ / p′.
     """
-    xp = _module(tau)[0]
+    xp = namespace(tau)[0]
     twice = 2.0 * h_parallel
     value = (
         (h_perpendicular * tau + twice - 2.0) * tau * tau + twice + 2.0
@@ -146,13 +195,6 @@ def at_least(array, least):
     # On PyTorch ops.maximum gives float32 for float64, and a bare number would become a float32.
     least = ops.convert_to_tensor(float(least), ops.dtype(array))
     return ops.where(array < least, least, array)
-
-
-def _module(*arrays):
-    """The module that computes with `arrays`, and the arrays as it wants them."""
-    if any(ops.is_tensor(array) for array in arrays):
-        return ops, *arrays
-    return np, *(np.asarray(array, dtype=np.float64) for array in arrays)
 
 
 def _dtype_name(array):

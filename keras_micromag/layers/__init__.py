@@ -1,0 +1,13 @@
+"""Keras layers of the physics, to drop into any model.
+
+They compute in the dtype policy's variable dtype, float32 or float64, also under mixed precision:
+half precision loses the fields of distant grains. What they return has the compute dtype.
+"""
+
+from keras_micromag import _keras  # noqa: F401
+from keras_micromag.layers.demag import GuptasarmaDemag
+from keras_micromag.layers.hysteresis import EmbeddedStonerWohlfarth
+from keras_micromag.layers.particle import StonerWohlfarth
+from keras_micromag.layers.unit_norm import UnitNorm
+
+__all__ = ["EmbeddedStonerWohlfarth", "GuptasarmaDemag", "StonerWohlfarth", "UnitNorm"]

@@ -1,0 +1,74 @@
+"""What the layers share: precision, and grains and materials in a saved config."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from keras_micromag.physics.graph import require_dtype
+from keras_micromag.physics.material import Material
+from keras_micromag.physics.structure import Microstructure
+
+
+class PhysicsLayer(keras.layers.Layer):
+    """A layer without weights that computes in the policy's variable dtype."""
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        if self.variable_dtype not in ("float32", "float64"):
+            raise ValueError(
+                "`dtype` must be a policy whose variables are float32 or float64; "
+                f"received {self.dtype_policy.name!r}."
+            )
+        require_dtype(self.variable_dtype)
+
+    def real(self, value):
+        """`value` in the dtype to compute in."""
+        return ops.cast(value, self.variable_dtype)
+
+    def result(self, value):
+        """`value` in the dtype to return."""
+        return ops.cast(value, self.compute_dtype)
+
+    @classmethod
+    def from_config(cls, config):
+        """The layer that `get_config` told; its structure and material are made anew."""
+        config = dict(config)
+        if "structure" in config:
+            config["structure"] = Microstructure.from_config(config["structure"])
+        if "material" in config:
+            given = config["material"]
+            one = isinstance(given, dict)
+            config["material"] = Material(**given) if one else [Material(**m) for m in given]
+        return of_this_version(cls, config)
+
+
+def of_this_version(cls, config):
+    """`cls(**config)`, or one sentence about a config that does not fit."""
+    try:
+        return cls(**config)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`config` must be one of this version's {cls.__name__}; received one that does not "
+            f"fit: {error}"
+        ) from error
+
+
+def material_config(material: Material | Sequence[Material]):
+    """One material, or one per grain, as JSON can hold it."""
+    if isinstance(material, Material):
+        return material.get_config()
+    return [m.get_config() for m in material]
+
+
+def require_shape(shape, name: str, wanted: Sequence[int | None], meaning: str = "") -> None:
+    """Raise where the trailing axes of a static shape are not `wanted`; None fits anything."""
+    tail = tuple(shape)[len(shape) - len(wanted) :] if len(shape) >= len(wanted) else None
+    fits = tail is not None and all(
+        w is None or n is None or n == w for n, w in zip(tail, wanted, strict=True)
+    )
+    if not fits:
+        listed = ", ".join(str(w or "n") for w in wanted)
+        raise ValueError(
+            f"`{name}` must have shape (..., {listed}){meaning}; received {tuple(shape)}."
+        )

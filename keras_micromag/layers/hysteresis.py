@@ -1,0 +1,135 @@
+"""Algorithm 1 as a layer."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_micromag.layers.base import PhysicsLayer, material_config, require_shape
+from keras_micromag.physics import checks, solver
+from keras_micromag.physics.graph import compiled
+from keras_micromag.physics.material import ND2FE14B, Material
+from keras_micromag.physics.simulation import DEFAULT_TOL, embed, per_grain
+from keras_micromag.physics.structure import Microstructure
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class EmbeddedStonerWohlfarth(PhysicsLayer):
+    """Hysteresis by the embedded Stoner-Wohlfarth method (Algorithm 1), as one graph.
+
+    The same solver as `simulate`; what that raises, this marks as NaN, since a graph cannot raise.
+
+    Args:
+        structure: g grains with their particles.
+        material: one for all grains, or a sequence of g.
+        field_direction, self_field, avalanche, tol, max_iterations: see `simulate`.
+
+    Input:
+        A dict of `easy_axes` (b, g, 3), normalised here, and `field` (b, t), µ0·H in tesla along
+        `field_direction`. Every grain starts on the branch towards its first field.
+
+    Output:
+        (b, t, g, 3) unit moments. NaN at a field that found no equilibrium within
+        `max_iterations`, and all over a magnet with an axis or a field that is not finite.
+
+    Raises:
+        ValueError: as `simulate`; and when the shapes do not fit, or t is not known.
+
+    Notes:
+        It has no derivatives: switching has none. The whole result is held in memory three
+        times; `simulate` collects it on the host as it goes.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.layers import EmbeddedStonerWohlfarth
+        >>> from keras_micromag.physics import cubic_grains, random_easy_axes
+        >>> layer = EmbeddedStonerWohlfarth(cubic_grains((2, 1, 1)))
+        >>> field = np.tile([8.0, 0.0, -8.0], (5, 1))
+        >>> easy_axes = random_easy_axes((5, 2), seed=1)
+        >>> tuple(layer({"easy_axes": easy_axes, "field": field}).shape)
+        (5, 3, 2, 3)
+    """
+
+    def __init__(
+        self,
+        structure: Microstructure,
+        material: Material | Sequence[Material] = ND2FE14B,
+        *,
+        field_direction=(0.0, 0.0, 1.0),
+        self_field: bool = False,
+        avalanche: str = "simultaneous",
+        tol: float | None = None,
+        max_iterations: int = 1000,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.trainable = False
+        checks.one_of(avalanche, "avalanche", ("simultaneous", "weakest_first"))
+        direction = checks.unit_vectors(field_direction, "field_direction", (3,))
+        tol = DEFAULT_TOL[self.variable_dtype] if tol is None else tol
+        self.structure, self.material, self.self_field = structure, material, self_field
+        self.avalanche, self.max_iterations = avalanche, max_iterations
+        self.tol = checks.number(tol, "tol", above=0)
+        self.field_direction = direction.tolist()
+        self._body = embed(
+            structure,
+            per_grain(material, len(structure), self_field),
+            self_field=self_field,
+            direction=direction,
+            dtype=self.variable_dtype,
+        )
+        self._loop = compiled(self._whole_loop)
+
+    def build(self, input_shape):
+        """Check that the shapes fit."""
+        self.compute_output_shape(input_shape)
+
+    def call(self, inputs):
+        """Return the states."""
+        self.compute_output_shape({name: value.shape for name, value in inputs.items()})
+        axes, field = (
+            ops.stop_gradient(self.real(inputs[name])) for name in ("easy_axes", "field")
+        )
+        return self.result(self._loop(axes, field))
+
+    def _whole_loop(self, axes, field):
+        axes = ops.transpose(axes, (0, 2, 1))
+        axes = axes / ops.sqrt(ops.sum(axes * axes, axis=1, keepdims=True))
+        one = ops.ones_like(axes[:, 0])
+        direction = np.array(self.field_direction, self.variable_dtype)
+        along = ops.sum(axes * ops.convert_to_tensor(direction)[:, None], axis=1)
+        towards = ops.where(field[:, :1] >= 0, one, -one)
+        branch = ops.where(towards * along >= 0, one, -one)
+        magnet = solver.magnet(self._body, axes, field, self.tol, self.max_iterations)
+        moments = solver.whole_loop(magnet, branch, self.avalanche)
+        return ops.transpose(moments, (0, 1, 3, 2))
+
+    def compute_output_shape(self, input_shape):
+        """(b, t, g, 3)."""
+        g = len(self.structure)
+        if not isinstance(input_shape, dict) or {"easy_axes", "field"} - set(input_shape):
+            raise ValueError(
+                "`inputs` must be a dict of `easy_axes` and `field`; received shapes "
+                f"{input_shape}."
+            )
+        axes, field = tuple(input_shape["easy_axes"]), tuple(input_shape["field"])
+        require_shape(axes, "easy_axes", (None, g, 3), f" with g = {g}")
+        if len(field) != 2 or not field[1]:
+            raise ValueError(
+                f"`field` must have shape (b, t) with a known t of at least 1; received {field}."
+            )
+        return (axes[0], field[1], g, 3)
+
+    def get_config(self):
+        """The arguments."""
+        return {
+            **super().get_config(),
+            "structure": self.structure.get_config(),
+            "material": material_config(self.material),
+            "field_direction": self.field_direction,
+            "self_field": self.self_field,
+            "avalanche": self.avalanche,
+            "tol": self.tol,
+            "max_iterations": self.max_iterations,
+        }

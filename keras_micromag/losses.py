@@ -1,0 +1,152 @@
+"""Losses: of moments that should keep their length (Eq. 9), of a rollout (Eq. 11, 12)."""
+
+import keras
+from keras import ops
+from keras.src.backend import get_keras_mask  # which has no public name
+
+from keras_micromag import _keras  # noqa: F401
+
+
+def squared_error(y_true, y_pred):
+    """L_MSE of Eq. 9: (b,) squared differences of (b, ..., 3) summed over grains and components."""
+    return _sum_but_first(ops.square(y_true - y_pred))
+
+
+def norm_error(y_pred):
+    """L_Norm of Eq. 9: (b,) squared errors of the lengths of (b, ..., 3), summed over grains.
+
+    The derivative at a zero vector, where it has no direction, is 0.
+    """
+    square = ops.sum(ops.square(y_pred), axis=-1)
+    some = square > 0
+    # Twice, or the root's infinite slope times 0 would be NaN.
+    length = ops.sqrt(ops.where(some, square, ops.ones_like(square)))
+    return _sum_but_first(ops.square(1.0 - ops.where(some, length, ops.zeros_like(length))))
+
+
+def norm_preserving(y_true, y_pred, mse_weight: float = 0.85, norm_weight: float = 0.15):
+    """a1 · L_MSE + a2 · L_Norm (Eq. 9), (b,) from moments (b, ..., 3)."""
+    return mse_weight * squared_error(y_true, y_pred) + norm_weight * norm_error(y_pred)
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class NormPreservingLoss(keras.losses.Loss):
+    """Squared error of the moments plus that of their lengths (Eq. 9).
+
+    Sums over grains and components, so over all axes but the first; then the mean over the batch.
+
+    Args:
+        mse_weight: a1. norm_weight: a2. Both at least 0.
+
+    Raises:
+        ValueError: for a negative weight, or moments whose last axis is not 3.
+
+    Notes:
+        Grains that a Keras mask (b, ...) on `y_pred` leaves out count for nothing.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.losses import NormPreservingLoss
+        >>> up = np.tile([0.0, 0.0, 1.0], (2, 4, 4, 4, 1))
+        >>> round(float(NormPreservingLoss()(up, 0.5 * up)), 6)  # 64 · (0.85 + 0.15) · 0.25
+        16.0
+    """
+
+    def __init__(
+        self,
+        mse_weight: float = 0.85,
+        norm_weight: float = 0.15,
+        reduction="sum_over_batch_size",
+        name="norm_preserving_loss",
+        dtype=None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        for weight, argument in ((mse_weight, "mse_weight"), (norm_weight, "norm_weight")):
+            if not weight >= 0:
+                raise ValueError(f"`{argument}` must be at least 0; received {weight!r}.")
+        self.mse_weight, self.norm_weight = float(mse_weight), float(norm_weight)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The loss, by `reduction`."""
+        mask = get_keras_mask(y_pred)
+        if mask is not None and len(mask.shape) == len(y_pred.shape) - 1 > 1:
+            # Unit vectors without error in their place; Keras would weight whole samples.
+            y_pred = ops.convert_to_tensor(y_pred, self.dtype)
+            y_true = ops.convert_to_tensor(y_true, self.dtype)
+            unit = ops.ones_like(y_pred) / 3**0.5
+            there = ops.cast(mask, "bool")[..., None]
+            y_true, y_pred = (ops.where(there, y, unit) for y in (y_true, y_pred))
+        return super().__call__(y_true, y_pred, sample_weight=sample_weight)
+
+    def call(self, y_true, y_pred):
+        """(b,) losses."""
+        if tuple(y_pred.shape)[-1] != 3 or len(y_pred.shape) < 2:
+            raise ValueError(
+                f"`y_pred` must have shape (b, ..., 3); received {tuple(y_pred.shape)}."
+            )
+        if len(y_true.shape) != len(y_pred.shape):
+            raise ValueError(
+                f"`y_true` must have the shape of `y_pred`, {tuple(y_pred.shape)}; "
+                f"received {tuple(y_true.shape)}."
+            )
+        return norm_preserving(y_true, y_pred, self.mse_weight, self.norm_weight)
+
+    def get_config(self):
+        """The arguments."""
+        weights = {"mse_weight": self.mse_weight, "norm_weight": self.norm_weight}
+        return {**super().get_config(), **weights}
+
+
+def rollout_error(y_true, y_pred):
+    """L_j of Eq. 11: (b, l) squared errors of latent states (b, l, d), summed over d."""
+    return ops.sum(ops.square(y_true - y_pred), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class RolloutLoss(keras.losses.Loss):
+    """Squared error of l predictions, each made from those before (Eq. 11, 12).
+
+    Sums over the latent variables and over the l steps; then the mean over the batch. Losses of
+    different l are therefore sums of different length.
+
+    Input:
+        `y_true`, `y_pred` (b, l, d). `sample_weight` one per window, (b,), or per step, (b, l).
+
+    Raises:
+        ValueError: for other shapes.
+
+    Notes:
+        With reduction "none" it returns the (b, l) errors of Eq. 11.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.losses import RolloutLoss
+        >>> float(RolloutLoss()(np.zeros((2, 8, 16)), np.ones((2, 8, 16))))
+        128.0
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="rollout_loss", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The loss, by `reduction`."""
+        if sample_weight is not None and len(sample_weight.shape) == 1:
+            steps = ops.ones((1, y_pred.shape[1]), self.dtype)
+            sample_weight = ops.cast(sample_weight, self.dtype)[:, None] * steps
+        loss = super().__call__(y_true, y_pred, sample_weight=sample_weight)
+        if self.reduction in ("sum", "none", None):
+            return loss
+        return loss * float(y_pred.shape[1])  # a mean over the steps, too: Eq. 12 has their sum
+
+    def call(self, y_true, y_pred):
+        """(b, l) errors."""
+        if len(y_pred.shape) != 3 or tuple(y_true.shape)[1:] != tuple(y_pred.shape)[1:]:
+            raise ValueError(
+                "`y_true` and `y_pred` must have the same shape (b, l, d); received "
+                f"{tuple(y_true.shape)} and {tuple(y_pred.shape)}."
+            )
+        return rollout_error(y_true, y_pred)
+
+
+def _sum_but_first(values):
+    return ops.sum(values, axis=tuple(range(1, len(values.shape))))

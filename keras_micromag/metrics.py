@@ -1,0 +1,178 @@
+"""Metrics of states and of demagnetisation curves.
+
+Moments have the shape (b, g, 3) or, over a whole loop, (b, t, g, 3); in both, the grains may lie on
+a lattice, (x, y, z) instead of g. All grains count the same, as cubes of one material do.
+"""
+
+import keras
+from keras import ops
+
+from keras_micromag import (
+    _keras,  # noqa: F401
+    losses,
+)
+from keras_micromag.physics import checks
+from keras_micromag.physics.hysteresis import coercivity
+
+
+class _Mean(keras.metrics.MeanMetricWrapper):
+    """The mean of a function over the batch, weighted by `sample_weight` if that is given."""
+
+    def __init__(self, function, name, dtype=None, **kwargs):
+        super().__init__(function, name=name, dtype=dtype, **kwargs)
+        self._direction = "down"
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Add a batch."""
+        y_true, y_pred = (ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred))
+        super().update_state(y_true, y_pred, sample_weight=sample_weight)
+
+    def get_config(self):
+        """The arguments."""
+        return {"name": self.name, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class SquaredError(_Mean):
+    """Squared error of the moments, summed over grains and components: L_MSE of Eq. 9, unweighted.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.metrics import SquaredError
+        >>> up = np.tile([0.0, 0.0, 1.0], (2, 64, 1))
+        >>> float(SquaredError()(up, -up))
+        256.0
+    """
+
+    def __init__(self, name="squared_error", dtype=None):
+        super().__init__(losses.squared_error, name, dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class NormError(_Mean):
+    """Squared error of the moments' length, summed over grains: L_Norm of Eq. 9, unweighted.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.metrics import NormError
+        >>> up = np.tile([0.0, 0.0, 1.0], (2, 64, 1))
+        >>> float(NormError()(up, 0.5 * up))
+        16.0
+    """
+
+    def __init__(self, name="norm_error", dtype=None):
+        super().__init__(lambda y_true, y_pred: losses.norm_error(y_pred), name, dtype)
+
+
+class _AlongField(_Mean):
+    """A mean of something that needs to know the direction of the field."""
+
+    def __init__(self, function, field_direction, name, dtype):
+        super().__init__(function, name, dtype)
+        self.field_direction = checks.unit_vectors(
+            field_direction, "field_direction", (3,)
+        ).tolist()
+
+    def along_field(self, moments):
+        """(b,) or (b, t) components along the field of the grains' mean moments."""
+        lattice = len(moments.shape) >= 5
+        mean = ops.mean(moments, axis=(-4, -3, -2) if lattice else -2)
+        return ops.sum(mean * ops.convert_to_tensor(self.field_direction, mean.dtype), axis=-1)
+
+    def get_config(self):
+        """The arguments."""
+        return {**super().get_config(), "field_direction": self.field_direction}
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class MeanMomentError(_AlongField):
+    """Error of the demagnetisation curve: |ΔM| of the grains' mean moment along the field.
+
+    In units of the saturation value, so at most 2; of loops, averaged over their steps.
+
+    Args:
+        field_direction: (3,) unit vector.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.metrics import MeanMomentError
+        >>> up = np.tile([0.0, 0.0, 1.0], (2, 64, 1))
+        >>> float(MeanMomentError()(up, 0.5 * up))
+        0.5
+    """
+
+    def __init__(self, field_direction=(0.0, 0.0, 1.0), name="mean_moment_error", dtype=None):
+        super().__init__(self._error, field_direction, name, dtype)
+
+    def _error(self, y_true, y_pred):
+        error = ops.abs(self.along_field(y_true) - self.along_field(y_pred))
+        return ops.mean(ops.reshape(error, (ops.shape(error)[0], -1)), axis=1)
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class CoercivityError(_AlongField):
+    """|ΔHc| in tesla, of whole loops (b, t, g, 3) or (b, t, x, y, z, 3).
+
+    nan if a loop has no coercivity, true or predicted: a curve that never crosses zero is wrong by
+    no number.
+
+    Args:
+        field: (t,) µ0·H in tesla, the same for all loops.
+        field_direction: (3,) unit vector.
+
+    Raises:
+        ValueError: when `field` is not finite, or the loops have other than its t steps.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.metrics import CoercivityError
+        >>> up = np.tile([0.0, 0.0, 1.0], (64, 1))
+        >>> loop = [np.stack([up, up, -up, -up]), np.stack([up, up, up, -up])]
+        >>> metric = CoercivityError(field=[0.0, -1.0, -2.0, -3.0])
+        >>> float(metric(loop[0][None], loop[1][None]))
+        1.0
+    """
+
+    def __init__(self, field, field_direction=(0.0, 0.0, 1.0), name="coercivity_error", dtype=None):
+        super().__init__(self._error, field_direction, name, dtype)
+        self.field = checks.finite_array(field, "field", (None,)).tolist()
+
+    def _error(self, y_true, y_pred):
+        for moments, argument in ((y_true, "y_true"), (y_pred, "y_pred")):
+            shape = tuple(moments.shape)
+            if len(shape) not in (4, 6) or shape[1] != len(self.field):
+                raise ValueError(
+                    f"`{argument}` must have shape (b, t, g, 3) or (b, t, x, y, z, 3) with "
+                    f"t = {len(self.field)}, as `field`; received {shape}."
+                )
+        field = ops.convert_to_tensor(self.field, y_pred.dtype)
+        true, predicted = (coercivity(field, self.along_field(y)) for y in (y_true, y_pred))
+        return ops.abs(true - predicted)
+
+    def get_config(self):
+        """The arguments."""
+        return {**super().get_config(), "field": self.field}
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class BranchAccuracy(_Mean):
+    """Share of grains on the right branch.
+
+    Told without the easy axes: by moments less than 90° apart. A grain's two branches are further
+    apart than that while the field across its easy axis stays below 0.6 of the anisotropy field.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.metrics import BranchAccuracy
+        >>> up = np.tile([0.0, 0.0, 1.0], (2, 4, 1))
+        >>> float(BranchAccuracy()(up, up * [[1.0], [1.0], [1.0], [-1.0]]))
+        0.75
+    """
+
+    def __init__(self, name="branch_accuracy", dtype=None):
+        super().__init__(self._right, name, dtype)
+        self._direction = "up"
+
+    def _right(self, y_true, y_pred):
+        right = ops.cast(ops.sum(y_true * y_pred, axis=-1) > 0, y_pred.dtype)
+        return ops.mean(ops.reshape(right, (ops.shape(right)[0], -1)), axis=1)

@@ -1,0 +1,62 @@
+"""What every Keras layer of this package must do: one checker for all."""
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+
+def numpy(value):
+    return tree.map_structure(ops.convert_to_numpy, value)
+
+
+def symbol(array, **kwargs):
+    return keras.Input(array.shape[1:], dtype=str(array.dtype), **kwargs)
+
+
+def check_layer(layer, inputs, tmp_path, *, atol=0.0):
+    """Hold `layer` to Keras's conventions on `inputs`, an array or a dict of arrays.
+
+    Symbolic and eager shapes and dtypes agree; it works in a functional model, compiled by
+    `predict`; its config is JSON and makes an equal layer; a saved model gives the same outputs.
+    """
+    eager = numpy(layer(inputs))
+    if isinstance(inputs, dict):
+        symbolic = {name: symbol(array, name=name) for name, array in inputs.items()}
+    else:
+        symbolic = symbol(inputs)
+    outputs = layer(symbolic)
+    for tensor, array in zip(tree.flatten(outputs), tree.flatten(eager), strict=True):
+        assert tuple(tensor.shape)[1:] == array.shape[1:]
+        assert tensor.dtype == str(array.dtype)
+    twin = type(layer).from_config(layer.get_config())
+    assert twin.get_config() == layer.get_config()
+    model = keras.Model(symbolic, outputs)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    batch = len(tree.flatten(inputs)[0])
+    result = loaded.predict(inputs, batch_size=batch, verbose=0)
+    for array, same in zip(tree.flatten(eager), tree.flatten(result), strict=True):
+        assert array.dtype == same.dtype
+        np.testing.assert_allclose(array.astype(float), same.astype(float), rtol=1e-5, atol=atol)
+
+
+def gradient(function, value):
+    """d function(value) / d value as NumPy, on any backend."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return np.asarray(jax.grad(function)(ops.convert_to_tensor(value)))
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tensor = tf.convert_to_tensor(value)
+        with tf.GradientTape() as tape:
+            tape.watch(tensor)
+            result = function(tensor)
+        return tape.gradient(result, tensor).numpy()
+    import torch
+
+    tensor = torch.tensor(value, requires_grad=True)
+    function(tensor).backward()
+    return tensor.grad.numpy()

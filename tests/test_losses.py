@@ -1,0 +1,117 @@
+"""The norm-preserving loss (Eq. 9) and that of a rollout (Eq. 11, 12)."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_micromag import losses
+from keras_micromag.layers import UnitNorm
+from keras_micromag.losses import NormPreservingLoss, RolloutLoss
+from tests.keras_parts import gradient, numpy
+
+pytestmark = pytest.mark.backend
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (5, 7, 3), (5, 4, 4, 4, 3)], ids=len)
+def test_equation_9(shape):
+    rng = np.random.default_rng(1)
+    x, y = (rng.normal(size=shape).astype("float32") for _ in range(2))
+    flat_x, flat_y = (a.astype(float).reshape(5, -1, 3) for a in (x, y))
+    mse = ((flat_x - flat_y) ** 2).sum(axis=(1, 2))
+    norm = ((1 - np.linalg.norm(flat_y, axis=-1)) ** 2).sum(axis=1)
+    np.testing.assert_allclose(numpy(losses.squared_error(x, y)), mse, rtol=1e-5)
+    np.testing.assert_allclose(numpy(losses.norm_error(y)), norm, rtol=1e-5)
+    each = numpy(NormPreservingLoss(0.7, 0.2, reduction="none")(x, y))
+    np.testing.assert_allclose(each, 0.7 * mse + 0.2 * norm, rtol=1e-5)
+    weights = np.arange(5.0)
+    weighted = float(NormPreservingLoss()(x, y, sample_weight=weights))
+    assert weighted == pytest.approx((weights * (0.85 * mse + 0.15 * norm)).mean(), rel=1e-5)
+
+
+def test_gradients_at_zero_vectors():
+    y = np.zeros((2, 4, 3), "float32")
+    y[0, 0] = [0.0, 0.0, 0.5]
+    slope = gradient(lambda p: NormPreservingLoss(0.0, 1.0)(np.zeros_like(y), p), y)
+    # d/dx (1 - x)² = -1 at x = ½, halved by the mean over two.
+    np.testing.assert_allclose(slope[0, 0], [0.0, 0.0, -0.5], atol=1e-6)
+    assert (slope[0, 1:] == 0).all() and (slope[1] == 0).all()
+
+
+def test_it_trains_saves_and_loads(tmp_path):
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.Dense(3)])
+    model.compile("adam", NormPreservingLoss(0.5, 0.5))
+    x = np.random.default_rng(2).normal(size=(32, 4, 3)).astype("float32")
+    x /= np.linalg.norm(x, axis=-1, keepdims=True)
+    history = model.fit(x, x, epochs=3, batch_size=8, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.loss.get_config() == model.loss.get_config()
+    assert loaded.evaluate(x, x, verbose=0) == pytest.approx(model.evaluate(x, x, verbose=0))
+
+
+def test_masked_grains_count_for_nothing():
+    # Grains of zeros are padding; the mask goes through UnitNorm to the loss.
+    padded = np.zeros((3, 5, 3), "float32")
+    padded[:, :4] = np.random.default_rng(5).normal(size=(3, 4, 3))
+    target = np.random.default_rng(6).normal(size=(3, 5, 3)).astype("float32")
+    values = {}
+    for grains in (5, 4):
+        inputs = keras.Input((grains, 3))
+        masked = keras.layers.Masking()(inputs) if grains == 5 else inputs
+        model = keras.Model(inputs, UnitNorm()(masked))
+        model.compile("sgd", NormPreservingLoss())
+        x, y = padded[:, :grains], target[:, :grains]
+        values[grains] = model.evaluate(x, y, verbose=0)
+    assert values[5] == pytest.approx(values[4], rel=1e-5)
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match=r"`norm_weight` must be at least 0; received -1"):
+        NormPreservingLoss(norm_weight=-1)
+    with pytest.raises(
+        ValueError, match=r"`y_pred` must have shape \(b, ..., 3\); received \(2, 4\)"
+    ):
+        NormPreservingLoss()(np.zeros((2, 4)), np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="`y_true` must have the shape of `y_pred`"):
+        NormPreservingLoss()(np.zeros((2, 3)), np.zeros((2, 4, 3)))
+
+
+def latents(b=5, steps=7, d=3):
+    rng = np.random.default_rng(3)
+    return [rng.normal(size=(b, steps, d)).astype("float32") for _ in range(2)]
+
+
+@pytest.mark.parametrize("weights", ["none", "windows", "steps"])
+def test_equations_11_and_12(weights):
+    x, y = latents()
+    each = ((x.astype(float) - y) ** 2).sum(axis=2)
+    np.testing.assert_allclose(numpy(losses.rollout_error(x, y)), each, rtol=1e-5)
+    rng = np.random.default_rng(4)
+    w = {"none": None, "windows": rng.random(5), "steps": rng.random((5, 7))}[weights]
+    full = np.ones((5, 7)) if w is None else np.broadcast_to(w.reshape(5, -1), (5, 7))
+    wanted = {
+        "sum_over_batch_size": (full * each).sum(axis=1).mean(),
+        "sum": (full * each).sum(),
+        "mean_with_sample_weight": (full * each).sum() / full.sum() * 7,
+        "none": full * each,
+    }
+    for reduction, value in wanted.items():
+        loss = numpy(RolloutLoss(reduction)(x, y, sample_weight=w))
+        np.testing.assert_allclose(loss, value, rtol=1e-5)
+
+
+def test_rollout_loss_in_compile():
+    x, y = latents()
+    model = keras.Sequential([keras.Input((7, 3)), keras.layers.Identity()])
+    model.compile("sgd", RolloutLoss())
+    w = np.arange(5.0)
+    wanted = (w * ((x - y) ** 2).sum(axis=(1, 2))).mean()
+    assert model.evaluate(x, y, sample_weight=w, verbose=0) == pytest.approx(wanted, rel=1e-5)
+    twin = RolloutLoss.from_config(RolloutLoss("sum").get_config())
+    assert twin.reduction == "sum"
+
+
+def test_rollout_loss_refuses_other_shapes():
+    with pytest.raises(ValueError, match=r"same shape \(b, l, d\); received \(5, 7, 3\) and"):
+        RolloutLoss()(np.zeros((5, 7, 3)), np.zeros((5, 6, 3)))
