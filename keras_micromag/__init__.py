@@ -1,21 +1,22 @@
 """Demagnetisation curves of permanent magnets, and the Keras parts to learn them.
 
 `keras_micromag.physics` computes hysteresis by the embedded Stoner–Wohlfarth method, on any Keras
-backend.
+backend; `layers`, `losses`, `metrics`, `models` and `data` are Keras parts that learn it.
 """
 
 import os as _os
+import sys as _sys
 from importlib import import_module as _import_module
 from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 if _TYPE_CHECKING:
-    from keras_micromag import physics
+    from keras_micromag import data, layers, losses, metrics, models, physics
 
 # A plain literal: setuptools reads it without running this file.
 __version__ = "0.1.0"
 
-__all__ = ["physics"]
+__all__ = ["data", "layers", "losses", "metrics", "models", "physics"]
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -40,7 +41,44 @@ if not any(map(_find_spec, _BACKENDS)):
 
 
 def __getattr__(name: str):
-    # Importing Keras takes seconds and fixes its backend: not before the physics is asked for.
-    if name == "physics":
-        return _import_module("keras_micromag.physics")
+    # Importing Keras takes seconds and fixes its backend: not before one of these is asked for.
+    if name in __all__:
+        return _import_module(f"keras_micromag.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _register() -> None:
+    """Make Keras know the classes that a `.keras` file may name."""
+    for name in ("layers", "losses", "metrics", "models"):
+        _import_module(f"keras_micromag.{name}")
+
+
+class _RegisterAfterKeras:
+    """Waits on `sys.meta_path` for the first `import keras`, and registers after it.
+
+    One of our own modules may be what imports Keras, and be only half there. So modules that are
+    files take each other whole (`from keras_micromag import losses`), and packages take names from
+    the others' submodules.
+    """
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name != "keras":
+            return None
+        _sys.meta_path.remove(cls)
+        spec = _find_spec(name)
+        if spec and spec.loader:
+            execute = spec.loader.exec_module
+
+            def execute_and_register(module):
+                execute(module)
+                _register()
+
+            spec.loader.exec_module = execute_and_register
+        return spec
+
+
+if "keras" in _sys.modules:
+    _register()
+else:
+    _sys.meta_path.insert(0, _RegisterAfterKeras)

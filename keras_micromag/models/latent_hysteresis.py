@@ -1,0 +1,116 @@
+"""Whole loops in real space from the first states, through latent space."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_micromag.layers.unit_norm import UnitNorm
+from keras_micromag.models.base import ComposedModel
+from keras_micromag.physics.hysteresis import coercivity
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class LatentHysteresis(ComposedModel):
+    """Encoder, rollout and decoder as one model of the whole loop (the paper's method).
+
+    The first t states are encoded, the rest of the loop is predicted in latent space, decoded, and
+    every moment brought to length 1.
+
+    Args:
+        encoder, decoder: between states (b, x, y, z, 3) and (b, d); those of an `autoencoder`.
+        rollout: a `RecursiveRolloutModel` over d latent variables.
+
+    Input:
+        A dict of `states` (b, t, x, y, z, 3), the first t of the loop, and `field` (b, n), µ0·H
+        in tesla at all its n steps, n > t.
+
+    Output:
+        (b, n, x, y, z, 3) unit moments: the t states as they came, and n - t predicted ones.
+
+    Raises:
+        ValueError: when the states are not t, or the fields no more than t.
+
+    Notes:
+        For `export` see `RecursiveRolloutModel`.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.models import *
+        >>> whole = autoencoder(latent_size=2)
+        >>> rollout = RecursiveRolloutModel(predictor(2, 4), window=4, horizon=5)
+        >>> model = LatentHysteresis(whole.encoder, rollout, whole.decoder)
+        >>> states = np.tile([0.0, 0.0, 1.0], (3, 4, 4, 4, 4, 1))
+        >>> field = np.tile(np.linspace(8.0, -8.0, 50), (3, 1))
+        >>> model.predict({"states": states, "field": field}, verbose=0).shape
+        (3, 50, 4, 4, 4, 3)
+    """
+
+    parts = ("encoder", "rollout", "decoder")
+    any_number_of_fields = True
+
+    def __init__(self, encoder, rollout, decoder, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder, self.rollout, self.decoder = encoder, rollout, decoder
+        self._unit = UnitNorm()
+        if encoder.built and rollout.built and decoder.built:
+            states = (None, rollout.window, *encoder.input_shape[1:])
+            self.build({"states": states, "field": (None, None)})
+
+    def build(self, input_shape):
+        """Nothing to do: the parts are models already."""
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """Return the loop."""
+        self.compute_output_shape({name: part.shape for name, part in inputs.items()})
+        # Keras has done so already, but for its JAX trainer.
+        given, field = (ops.cast(inputs[name], self.compute_dtype) for name in ("states", "field"))
+        grid, t = tuple(given.shape)[2:], self.rollout.window
+        encoded = self.encoder(ops.reshape(given, (-1, *grid)), training=training)
+        states = ops.reshape(encoded, (-1, t, encoded.shape[-1]))
+        latents = self.rollout({"states": states, "field": field[:, t:]}, training=training)
+        decoded = self.decoder(ops.reshape(latents, (-1, latents.shape[-1])), training=training)
+        n = -1 if field.shape[1] is None else field.shape[1] - t
+        lead = (ops.shape(given)[0], n) if given.shape[0] is None or n == -1 else (-1, n)
+        predicted = ops.reshape(self._unit(decoded), (*lead, *grid))
+        return ops.concatenate([given, ops.cast(predicted, given.dtype)], axis=1)
+
+    def compute_output_shape(self, input_shape):
+        """(b, n, x, y, z, 3)."""
+        if not isinstance(input_shape, dict) or {"states", "field"} - set(input_shape):
+            raise ValueError(
+                f"`inputs` must be a dict of `states` and `field`; received shapes {input_shape}."
+            )
+        states, field = tuple(input_shape["states"]), tuple(input_shape["field"])
+        t = self.rollout.window
+        if len(states) < 4 or states[1] != t or states[-1] != 3:
+            raise ValueError(
+                f"`states` must have shape (b, t, x, y, z, 3) with t = {t}; received {states}."
+            )
+        if len(field) != 2 or (field[1] is not None and field[1] <= t):
+            raise ValueError(
+                "`field` must have shape (b, n), the fields of the whole loop, with n greater than "
+                f"t = {t}; received {field}."
+            )
+        return (states[0], field[1], *states[2:])
+
+    def coercivity(self, states, field, field_direction=(0.0, 0.0, 1.0), **kwargs):
+        """Coercivity of the predicted loops.
+
+        Args:
+            states: (b, t, x, y, z, 3).
+            field: (n,) or (b, n), of the whole loop, µ0·H in tesla.
+            field_direction: (3,) unit vector.
+            **kwargs: of `keras.Model.predict`, such as batch_size.
+
+        Returns:
+            (b,) in tesla; nan for a loop that never crosses zero.
+        """
+        states, field = np.asarray(states), np.asarray(field)
+        if field.ndim == 1:
+            field = np.tile(field, (len(states), 1))
+        inputs = {"states": states, "field": field}
+        self.compute_output_shape({name: part.shape for name, part in inputs.items()})
+        loops = self.predict(inputs, **{"verbose": 0, **kwargs})
+        moment = loops.mean(axis=(2, 3, 4), dtype=float) @ np.asarray(field_direction, float)
+        return coercivity(field, moment)

@@ -1,0 +1,150 @@
+"""The autoencoder (Table 1)."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_micromag.losses import NormPreservingLoss
+from keras_micromag.metrics import NormError, SquaredError
+from keras_micromag.models import Autoencoder, autoencoder
+
+pytestmark = pytest.mark.backend
+
+
+def states(n=20, grid=(4, 4, 4)):
+    m = np.random.default_rng(1).normal(size=(n, *grid, 3)).astype("float32")
+    return m / np.linalg.norm(m, axis=-1, keepdims=True)
+
+
+TABLE_1 = [
+    # (output shape, parameters), the encoder's layers, then the decoder's
+    ((2, 2, 2, 4), 100),
+    ((32,), 0),
+    ((32,), 1056),
+    ((32,), 1056),
+    ((16,), 528),
+    ((16,), 272),
+    ((16,), 272),
+    ((32,), 544),
+    ((32,), 1056),
+    ((2, 2, 2, 4), 0),
+    ((4, 4, 4, 3), 99),
+]
+
+
+def test_table_1():
+    model = autoencoder()
+    rows = [
+        (tuple(layer.output.shape[1:]), layer.count_params())
+        for part in (model.encoder, model.decoder)
+        for layer in part.layers[1:]
+    ]
+    assert rows == TABLE_1
+    assert model.count_params() == 4983
+    assert model.encoder.count_params() == 2740
+
+
+@pytest.mark.parametrize(
+    ("grid", "kwargs"),
+    [
+        ((2, 2, 2), {}),
+        ((6, 4, 10), {"latent_size": 5}),
+        ((8, 8, 4), {"filters": (8, 16), "units": (7,)}),
+        ((4, 4, 4), {"units": (9, 8, 7), "activation": "tanh", "output_activation": "elu"}),
+    ],
+)
+def test_every_grid_that_the_strides_allow(grid, kwargs):
+    model = autoencoder(grid, **kwargs)
+    d = kwargs.get("latent_size", 16)
+    x = states(3, grid)
+    latent = model.encoder.predict(x, verbose=0)
+    assert latent.shape == (3, d)
+    decoded = model.decoder.predict(latent, verbose=0)
+    assert decoded.shape == x.shape
+    np.testing.assert_allclose(model.predict(x, verbose=0), decoded, atol=1e-6)
+    activations = [
+        layer.activation.__name__
+        for part in (model.encoder, model.decoder)
+        for layer in part.layers
+        if hasattr(layer, "activation")
+    ]
+    assert activations[-1] == kwargs.get("output_activation", "linear")
+    assert set(activations[:-1]) == {kwargs.get("activation", "elu")}
+
+
+def test_it_learns_with_its_metrics():
+    model = autoencoder(latent_size=8)
+    model.compile("nadam", NormPreservingLoss(), metrics=[SquaredError(), NormError()])
+    x = states(64)
+    logs = model.fit(x, x, epochs=6, batch_size=16, validation_split=0.25, verbose=0).history
+    assert logs["loss"][-1] < logs["loss"][0]
+    both = 0.85 * np.array(logs["val_squared_error"]) + 0.15 * np.array(logs["val_norm_error"])
+    np.testing.assert_allclose(logs["val_loss"], both, rtol=1e-5)
+
+
+def test_in_a_functional_and_in_a_sequential_model():
+    model = autoencoder(latent_size=4)
+    x = states(2)
+    wanted = model.predict(x, verbose=0)
+    inputs = keras.Input((4, 4, 4, 3))
+    functional = keras.Model(inputs, model(inputs))
+    sequential = keras.Sequential([keras.Input((4, 4, 4, 3)), model.encoder, model.decoder])
+    for other in (functional, sequential):
+        np.testing.assert_allclose(other.predict(x, verbose=0), wanted, atol=1e-6)
+        assert other.output_shape == (None, 4, 4, 4, 3)
+
+
+def test_parts_of_ones_own():
+    flat = keras.Sequential([keras.Input((5, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    back = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(15), keras.layers.Reshape((5, 3))]
+    )
+    model = Autoencoder(flat, back)
+    assert model.predict(np.ones((4, 5, 3)), verbose=0).shape == (4, 5, 3)
+
+
+def test_mixed_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = autoencoder(latent_size=4)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {w.dtype for w in model.weights} == {"float32"}
+    model.compile("adam", NormPreservingLoss())
+    x = states(32)
+    assert np.isfinite(model.fit(x, x, verbose=0).history["loss"]).all()
+    assert model.predict(x, verbose=0).dtype == np.float16
+
+
+@pytest.mark.parametrize("do", ["predict", "evaluate", "fit"])
+def test_another_grid_is_refused_and_the_weights_survive(do):
+    model = autoencoder()
+    model.compile("nadam", NormPreservingLoss())
+    before = model.get_weights()
+    wrong = states(3, (4, 4, 2))
+    with pytest.raises(
+        ValueError, match=r"expected shape=\(None, 4, 4, 4, 3\), found shape=\(\w+, 4, 4, 2, 3\)"
+    ):
+        getattr(model, do)(wrong, *([] if do == "predict" else [wrong]), verbose=0)
+    for one, two in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, two)
+    model.compile("nadam", NormPreservingLoss())
+    model.fit(states(), states(), verbose=0)
+
+
+BAD = {
+    "grid": ({"grid": (4, 4, 3)}, r"`grid` must be three multiples of 2, for 1 convolutions with"),
+    "two": ({"grid": (4, 4)}, r"`grid` must be three multiples of 2.*received \(4, 4\)"),
+    "deep": ({"filters": (4, 8, 8)}, r"`grid` must be three multiples of 8, for 3 convolutions"),
+    "negative": ({"grid": (4, 4, -4)}, "`grid` must be an integer of at least 1; received -4"),
+    "latent": ({"latent_size": 0}, "`latent_size` must be an integer of at least 1; received 0"),
+    "filters": ({"filters": ()}, r"`filters` and `units` must name at least one layer each"),
+    "units": ({"units": (0,)}, "`units` must be an integer of at least 1; received 0"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case):
+    changed, sentence = BAD[case]
+    with pytest.raises(ValueError, match=sentence):
+        autoencoder(**changed)
