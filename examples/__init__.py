@@ -1,0 +1,1 @@
+"""What one can do with the package, each in a file of its own: `python -m examples.<name>`."""
