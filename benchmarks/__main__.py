@@ -14,6 +14,15 @@ RUNS = (
     ("benchmarks.simulate", {"KERAS_BACKEND": "jax"}),
     # Its float64 is a mode, which costs float32 a little.
     ("benchmarks.simulate", {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}),
+    *(
+        (f"benchmarks.{name}", {"KERAS_BACKEND": backend})
+        for name in ("training", "layers", "loops")
+        for backend in ("tensorflow", "jax", "torch")
+        if (name, backend) != ("loops", "torch")
+    ),
+    # Some minutes a round; nothing is compiled that the first would have to wait for.
+    ("benchmarks.loops --rounds 0", {"KERAS_BACKEND": "torch"}),
+    ("benchmarks.output_activation", {"KERAS_BACKEND": "tensorflow"}),
 )
 
 
@@ -22,10 +31,12 @@ def main() -> int:
     failed = 0
     for module, environ in RUNS:
         settings = [f"{name}={value}" for name, value in environ.items()]
-        print(f"$ {shlex.join([*settings, 'python', '-m', module])}", flush=True)
+        print(f"$ {shlex.join([*settings, 'python', '-m', *module.split()])}", flush=True)
         # TensorFlow's remarks on the processor and on missing GPUs drown everything else.
         everything = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **environ}
-        failed += subprocess.run([sys.executable, "-m", module], env=everything).returncode != 0
+        failed += (
+            subprocess.run([sys.executable, "-m", *module.split()], env=everything).returncode != 0
+        )
         print(flush=True)
     return failed
 

@@ -1,10 +1,11 @@
 """The benchmarks run, at the size of a toy; how fast is theirs to say."""
 
+import keras
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as everything
-from benchmarks import demag, simulate, timing
+from benchmarks import demag, layers, loops, output_activation, simulate, timing, training
 from keras_micromag.physics import cubic_grains, random_easy_axes
 
 BATCHES = [(1, "float32"), (3, "float32")]
@@ -65,6 +66,37 @@ def test_report(measured, capsys):
     assert "processors" in simulate.header()
 
 
+@pytest.mark.backend
+def test_training_is_measured_and_by_hand_it_is_the_same(monkeypatch):
+    monkeypatch.setattr(training, "BATCH", 8)
+    seconds, (first, prepared) = training.measure(simulations=2, steps=30, rounds=1)
+    assert seconds.shape == (1, 3) and (seconds > 0).all()
+    # Two epochs in the same order: the same weights but for rounding, in steps of RATE each.
+    assert prepared < training.RATE / 10
+    assert first < training.RATE / 10 or keras.backend.backend() != "tensorflow"
+
+
+@pytest.mark.backend
+def test_loops_are_measured():
+    seconds = loops.measure(magnets=2, fields=12, rounds=1)
+    assert seconds.shape == (1, 2) and (seconds > 0).all()
+
+
+@pytest.mark.backend
+def test_the_layer_is_measured():
+    seconds, apart = layers.measure(batch=2, rounds=1)
+    assert seconds.shape == (1, 2) and (seconds > 0).all()
+    assert apart < 1e-5
+
+
+def test_output_activations_are_measured(capsys):
+    toy = {"magnets": 2, "fields": 12, "epochs": 1, "seeds": 2}
+    output_activation.main([text for name, n in toy.items() for text in (f"--{name}", str(n))])
+    printed = capsys.readouterr().out
+    assert all(f"\n{name}  " in printed for name in output_activation.ACTIVATIONS)
+    assert "nan" not in printed
+
+
 def test_demag_is_measured():
     for seconds in (demag.one_grain(50, 1), demag.whole_matrix(2, 1)):
         assert seconds.shape == (1, 2)
@@ -99,6 +131,6 @@ def test_everything_runs_in_processes_of_their_own(monkeypatch, capsys):
     )
     assert everything.main() == len(everything.RUNS) == len(ran)
     for (command, env), (module, environ) in zip(ran, everything.RUNS, strict=True):
-        assert command[-1] == module
+        assert " ".join(command[2:]) == module
         assert environ.items() <= env.items()
     assert "KERAS_BACKEND=jax" in capsys.readouterr().out

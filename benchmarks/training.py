@@ -1,0 +1,262 @@
+"""How fast `RecursiveRolloutModel.fit` is, beside an epoch written by hand.
+
+An epoch of windows (t = 4, l = 8, d = 16, batches of 64) through a predictor of four layers of 128,
+with Keras's Nadam. By hand it is one compiled function over all batches: dense layers as matrix
+products, the recursion unrolled, the optimizer's update, and nothing between two batches; on
+PyTorch, which compiles nothing here, it is the same in a loop. `fit` is measured as a user types it
+first, with `Windows`, and with the data prepared for the backend: the batches of `to_tf_data` on
+TensorFlow, arrays elsewhere. All take turns in one process, so that what else the machine does
+falls on all of them; a ratio is taken within each round.
+
+Run it with `python -m benchmarks.training`; KERAS_BACKEND chooses the backend.
+"""
+
+import argparse
+import platform
+from collections.abc import Callable
+from functools import partial
+
+import keras
+import numpy as np
+from keras import ops
+
+from benchmarks.timing import interleave, print_table, spread
+from keras_micromag.data import Windows
+from keras_micromag.losses import RolloutLoss
+from keras_micromag.models import RecursiveRolloutModel, predictor
+
+WINDOW, HORIZON, LATENT, BATCH = 4, 8, 16, 64
+LAYERS, WIDTH, RATE = 4, 128, 1e-4
+GOALS = {"first": 1.5, "prepared": 1.15}
+
+
+def windows(simulations: int, steps: int) -> Windows:
+    """Windows of random states, in order: what they hold does not matter for the time."""
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(simulations, steps, LATENT))
+    field = np.linspace(8.0, -8.0, steps)
+    return Windows(states, field, WINDOW, HORIZON, batch_size=BATCH, shuffle=False)
+
+
+def optimizer() -> keras.optimizers.Optimizer:
+    """The same for all."""
+    return keras.optimizers.Nadam(RATE)
+
+
+def model(weights: list[np.ndarray] | None = None, **compiling) -> RecursiveRolloutModel:
+    """A compiled model, with these weights if they are given."""
+    network = predictor(LATENT, WINDOW, hidden_layers=LAYERS, width=WIDTH)
+    if weights is not None:
+        network.set_weights(weights)
+    rollout = RecursiveRolloutModel(network, window=WINDOW, horizon=HORIZON)
+    rollout.compile(optimizer(), RolloutLoss(), **compiling)
+    return rollout
+
+
+class First:
+    """`fit` as a user types it first."""
+
+    def __init__(self, data: Windows, weights: list[np.ndarray]):
+        self.model, self.data = model(weights), data
+
+    def __call__(self) -> None:
+        """Train for an epoch."""
+        self.model.fit(self.data, verbose=0)
+
+    def weights(self) -> list[np.ndarray]:
+        """Those of now."""
+        return self.model.get_weights()
+
+
+class Prepared(First):
+    """`fit` with the data as the backend takes them in fastest."""
+
+    def __init__(self, data: Windows, weights: list[np.ndarray]):
+        self.model = model(weights)
+        if keras.backend.backend() == "tensorflow":
+            self.data, self.kwargs = (data.to_tf_data(),), {}
+        else:
+            self.data, self.kwargs = data.arrays(), {"batch_size": BATCH}
+
+    def __call__(self) -> None:
+        """Train for an epoch."""
+        self.model.fit(*self.data, **self.kwargs, shuffle=False, verbose=0)
+
+
+# -------------------------------------------------------------------------------------------------
+# By hand
+# -------------------------------------------------------------------------------------------------
+
+
+def loss(weights, states, field, targets, *, matmul, concatenate, elu, mean):
+    """Eq. 10-12 in a backend's own operations; `field` divided by 8 T."""
+    past, error = [states[:, i] for i in range(WINDOW)], 0.0
+    for j in range(HORIZON):
+        x = concatenate([*past, field[:, j : j + 1]], 1)
+        for i in range(0, len(weights), 2):
+            x = elu(matmul(x, weights[i]) + weights[i + 1])
+        error += LATENT * mean((x - targets[:, j]) ** 2)
+        past = [*past[1:], x]
+    return error
+
+
+def whole_and_rest(data: Windows):
+    """States, scaled fields and targets (n, BATCH, ...) as tensors; those of the rest, or None."""
+    x, y = data.arrays()
+    arrays = [x["states"], x["field"] / np.float32(8.0), y]
+    n = len(y) // BATCH * BATCH
+    batches = [ops.convert_to_tensor(a[:n].reshape(-1, BATCH, *a.shape[1:])) for a in arrays]
+    return batches, [ops.convert_to_tensor(a[n:]) for a in arrays] if n < len(y) else None
+
+
+class ByHand:
+    """An epoch without Keras, but for its optimizer."""
+
+    def __init__(self, data: Windows, weights: list[np.ndarray]):
+        self.optimizer = optimizer()
+        start = {
+            "tensorflow": self._tensorflow,
+            "jax": self._jax,
+            "torch": self._torch,
+        }[keras.backend.backend()]
+        self.variables = [keras.Variable(w) for w in weights]
+        self.optimizer.build(self.variables)
+        self.epoch = start(data)
+
+    def __call__(self) -> None:
+        """Train for an epoch."""
+        self.epoch()
+
+    def weights(self) -> list[np.ndarray]:
+        """Those of now."""
+        return [ops.convert_to_numpy(variable) for variable in self.variables]
+
+    def _tensorflow(self, data) -> Callable[[], object]:
+        import tensorflow as tf
+
+        error = partial(
+            loss, matmul=tf.matmul, concatenate=tf.concat, elu=tf.nn.elu, mean=tf.reduce_mean
+        )
+        weights = [variable.value for variable in self.variables]
+
+        @tf.function(jit_compile=True)
+        def step(*batch):
+            with tf.GradientTape() as tape:
+                value = error(weights, *batch)
+            self.optimizer.apply(tape.gradient(value, weights), self.variables)
+            return value
+
+        @tf.function
+        def epoch(iterator):
+            mean = tf.zeros(())
+            for _ in tf.range(len(data)):
+                mean += step(*next(iterator))
+            return mean
+
+        batches = data.to_tf_data().map(lambda x, y: (x["states"], x["field"] / 8.0, y)).cache()
+        return lambda: epoch(iter(batches)).numpy()
+
+    def _jax(self, data) -> Callable[[], object]:
+        import jax
+        from jax import numpy as jnp
+
+        error = partial(
+            loss, matmul=jnp.matmul, concatenate=jnp.concatenate, elu=jax.nn.elu, mean=jnp.mean
+        )
+
+        def step(state, batch):
+            weights, moments = state
+            value, slopes = jax.value_and_grad(error)(weights, *batch)
+            return self.optimizer.stateless_apply(moments, slopes, weights), value
+
+        @partial(jax.jit, donate_argnums=0)
+        def epoch(state, batches, rest):
+            state, values = jax.lax.scan(step, state, batches)
+            if rest is not None:
+                state, value = step(state, rest)
+                values = jnp.append(values, value)
+            return state, values.sum()
+
+        batches, rest = whole_and_rest(data)
+        held = [v.value for v in self.variables], [v.value for v in self.optimizer.variables]
+
+        def run():
+            nonlocal held
+            held, value = epoch(held, batches, rest)
+            for variable, now in zip(self.variables, held[0], strict=True):
+                variable.assign(jnp.copy(now))  # what is held is given away next time
+            return float(value)
+
+        return run
+
+    def _torch(self, data) -> Callable[[], object]:
+        import torch
+
+        error = partial(
+            loss,
+            matmul=torch.matmul,
+            concatenate=torch.cat,
+            elu=torch.nn.functional.elu,
+            mean=torch.mean,
+        )
+        weights = [variable.value for variable in self.variables]
+        batches, rest = whole_and_rest(data)
+
+        def step(batch):
+            value = error(weights, *batch)
+            slopes = torch.autograd.grad(value, weights)
+            with torch.no_grad():
+                self.optimizer.apply(list(slopes), self.variables)
+            return value.detach()
+
+        def epoch():
+            mean = sum(step([a[i] for a in batches]) for i in range(len(batches[0])))
+            return float(mean if rest is None else mean + step(rest))
+
+        return epoch
+
+
+def measure(simulations: int, steps: int, rounds: int):
+    """Train one epoch by each, in turns.
+
+    Returns:
+        Seconds (rounds, 3) of `fit` first and prepared and by hand, and the largest difference of
+        their weights from those by hand after all epochs, (2,).
+    """
+    data = windows(simulations, steps)
+    weights = [w.copy() for w in model().get_weights()]
+    ways = [way(data, weights) for way in (First, Prepared, ByHand)]
+    _, seconds = interleave(ways, rounds)
+    *ours, by_hand = (way.weights() for way in ways)
+    apart = [
+        max(float(np.abs(a - b).max()) for a, b in zip(one, by_hand, strict=True)) for one in ours
+    ]
+    return seconds, apart
+
+
+def main(argv=None) -> None:
+    """Measure, and print one line each."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=main.__doc__)
+    parser.add_argument("--rounds", type=int, default=9, help="rounds that count, at least 7")
+    parser.add_argument("--simulations", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=1011, help="per simulation")
+    arguments = parser.parse_args(argv)
+    seconds, apart = measure(arguments.simulations, arguments.steps, arguments.rounds)
+    count = windows(arguments.simulations, arguments.steps).windows
+    print(
+        f"Keras {keras.__version__} on {keras.backend.backend()}, Python "
+        f"{platform.python_version()}; median [min, max] of {arguments.rounds} epochs of {count} "
+        "windows"
+    )
+    rows = [("", "epoch, s", "ratio", "goal", "weights apart")]
+    by_hand = seconds[:, 2]
+    for i, name in enumerate(GOALS):
+        ratio = spread(seconds[:, i] / by_hand, 2)
+        goal = f"{GOALS[name]:.2f}"
+        rows.append((f"fit, {name}", spread(seconds[:, i], 3), ratio, goal, f"{apart[i]:.0e}"))
+    rows.append(("by hand", spread(by_hand, 3), "1", "", ""))
+    print_table(rows)
+
+
+if __name__ == "__main__":
+    main()
