@@ -30,6 +30,10 @@ format: ## format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Both runs on JAX compile the same: what the first has compiled, the second takes from here.
+test-only-jax test-jax: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.pytest_cache/jax
+test-only-jax test-jax: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+
 test-only-jax: ## the tests that compute with Keras, where neither TensorFlow nor PyTorch is installed
 	@$(ENVIRONMENT) .venv-jax jax,test
 	@.venv-jax/bin/python -c 'from importlib.util import find_spec as has; \

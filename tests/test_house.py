@@ -31,12 +31,13 @@ LAYERS = {
     "physics": "",
     "layers": "physics",
     "losses": "physics",
-    "metrics": "physics",
-    "models": "physics layers losses metrics",
+    "metrics": "physics losses",
+    "data": "physics",
+    "models": "physics layers losses metrics data",
     "plots": "physics",
-    "cli": "physics layers losses metrics models plots",
+    "cli": "physics layers losses metrics data models plots",
     "__main__": "cli",
-    "__init__": "physics",
+    "__init__": "physics layers losses metrics data models",
 }
 
 
@@ -146,6 +147,32 @@ def test_import_without_the_chosen_backend_names_one_that_is_there(statement, tm
     assert f"or set KERAS_BACKEND={here}, which is installed" in sentence
 
 
+PARTS = keras_micromag.__all__
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import keras_micromag, keras",
+        "import keras, keras_micromag",
+        *(f"import keras_micromag.{part}, keras" for part in PARTS),
+    ],
+)
+def test_keras_knows_every_class_after_import(statement, tmp_path):
+    # Else a .keras file that names them could not be loaded.
+    code = f"""if True:
+        {statement}
+        known = {{kind.__name__: kind for kind in keras.saving.get_custom_objects().values()}}
+        for part in {PARTS}:
+            for name, kind in vars(getattr(keras_micromag, part)).items():
+                if isinstance(kind, type) and hasattr(kind, "get_config") and name[0] != "_":
+                    assert part == "physics" or known[name] is kind, name
+    """
+    result = python(code, cwd=tmp_path, KERAS_BACKEND=keras.backend.backend())
+    assert result.returncode == 0, result.stderr
+
+
 def test_other_missing_modules_are_not_blamed_on_the_backend(tmp_path):
     code = "import sys; sys.modules['keras'] = None; from keras_micromag import physics"
     result = python(code, cwd=tmp_path)
@@ -196,7 +223,7 @@ def test_the_sdist_holds_the_project(dist):
         *["LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "Makefile", ".ci/run"],
         *["pyproject.toml", "setup.cfg", "tests/constraints.txt", "keras_micromag/py.typed"],
     }
-    for folder in ("keras_micromag", "tests", "benchmarks", "tools"):
+    for folder in ("keras_micromag", "tests", "benchmarks", "examples", "tools"):
         wanted |= {str(file.relative_to(ROOT)) for file in ROOT.glob(f"{folder}/**/*.py")}
     assert not wanted - names
     assert not [name for name in names if name.startswith((".venv", "runs")) or ".pyc" in name]
