@@ -13,8 +13,8 @@ class UnitNorm(keras.layers.Layer):
     Example:
         >>> import numpy as np
         >>> from keras_micromag.layers import UnitNorm
-        >>> np.array(UnitNorm()(np.array([[3.0, 0.0, 4.0]]))).round(6).tolist()
-        [[0.6, 0.0, 0.8]]
+        >>> [round(float(m), 6) for m in UnitNorm()(np.array([3.0, 0.0, 4.0]))]
+        [0.6, 0.0, 0.8]
     """
 
     def __init__(self, **kwargs):

@@ -38,7 +38,8 @@ def test_it_is_its_parts(n):
     for i in range(n - T):
         decoded = model.decoder.predict(rolled[:, i], verbose=0)
         wanted = decoded / np.linalg.norm(decoded, axis=-1, keepdims=True)
-        np.testing.assert_allclose(loop[:, T + i], wanted, atol=1e-5)
+        # Rounding of untrained moments, which are short, grows as they are brought to length 1.
+        np.testing.assert_allclose(loop[:, T + i], wanted, atol=3e-4)
     np.testing.assert_allclose(np.linalg.norm(loop, axis=-1), 1, atol=1e-5)
 
 
