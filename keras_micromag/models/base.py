@@ -98,7 +98,8 @@ class FiniteFit:
 
         Raises:
             ValueError: for NaN or inf in arrays given as data, before any step; and after an epoch
-                whose loss is not finite. The model is then again what it was before that epoch.
+                whose loss is not finite. The model is then again what it was before that epoch,
+                if it had been built.
         """
         given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
         given.pop("self")
@@ -123,6 +124,9 @@ class _Guard(keras.callbacks.Callback):
     message = ""
 
     def on_epoch_begin(self, epoch, logs=None):
+        optimizer = self.model.optimizer
+        if self.model.built and not optimizer.built:
+            optimizer.build(self.model.trainable_variables)  # else the first step would
         self._kept = [np.array(ops.convert_to_numpy(v)) for v in _variables(self.model)]
 
     def on_epoch_end(self, epoch, logs=None):
@@ -133,14 +137,17 @@ class _Guard(keras.callbacks.Callback):
         }
         if not wrong:
             return
-        for variable, value in zip(_variables(self.model), self._kept, strict=True):
-            variable.assign(value)
         self.model.stop_training = True
         told = " and ".join(f"{name} {value}" for name, value in wrong.items())
-        self.message = (
-            f"The loss must stay finite; received {told} in epoch {epoch + 1}, before which the "
-            "model has been put back: look for NaN or inf in the data, or lower the learning rate."
-        )
+        self.message = f"The loss must stay finite; received {told} in epoch {epoch + 1}, "
+        variables = _variables(self.model)
+        if len(variables) == len(self._kept):
+            for variable, value in zip(variables, self._kept, strict=True):
+                variable.assign(value)
+            self.message += "before which the model has been put back: "
+        else:
+            self.message += "in which the model was built, so that it must be made anew: "
+        self.message += "look for NaN or inf in the data, or lower the learning rate."
 
 
 def _require_finite(data, name):

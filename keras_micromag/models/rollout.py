@@ -1,5 +1,8 @@
 """A predictor that is fed its own predictions (Eq. 10-12)."""
 
+import inspect
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -119,7 +122,8 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         Args:
             steps_per_execution: batches per call of the compiled function, and so per call of a
                 callback's `on_train_batch_end`. None takes 16 on TensorFlow, where a call costs a
-                small network as much as half a batch, and 1 elsewhere, where nothing is gained.
+                small network as much as half a batch, and 1 elsewhere, where nothing is gained;
+                and fewer once `fit` or `evaluate` is told how many batches to take.
         """
         if steps_per_execution is None:
             steps_per_execution = 16 if keras.backend.backend() == "tensorflow" else 1
@@ -167,7 +171,22 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         """`keras.Model.fit`; see `FiniteFit.fit` for what it raises."""
         if isinstance(x, data.Windows) and keras.backend.backend() == "tensorflow":
             x, kwargs["shuffle"] = x.to_tf_data(), False  # it shuffles itself
+        given = inspect.signature(keras.Model.fit).bind(self, x, *args, **kwargs).arguments
+        self._count_batches(given.get("steps_per_epoch"), given.get("validation_steps"))
         return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        """`keras.Model.evaluate`; a failure leaves the weights there."""
+        given = inspect.signature(keras.Model.evaluate).bind(self, *args, **kwargs).arguments
+        self._count_batches(given.get("steps"))
+        return super().evaluate(*args, **kwargs)
+
+    def _count_batches(self, *numbers):
+        # Keras takes that many at once even where they go beyond the end of a counted epoch.
+        at_once = math.gcd(self.steps_per_execution, *(n for n in numbers if n))
+        if at_once != self.steps_per_execution:
+            self.steps_per_execution = at_once
+            self.train_function = self.test_function = self.predict_function = None
 
     def rollout(self, states, field, **kwargs):
         """Predict.

@@ -368,5 +368,20 @@ def test_nan_on_the_way_puts_the_epoch_back(optimizer):
     for one, two in zip(model.get_weights(), kept[1], strict=True):
         np.testing.assert_array_equal(one, two)
     steps = [v for v in model.optimizer.variables if v.path.endswith("iteration")]
-    assert [int(v) for v in steps] == [10]
+    assert [int(v) for v in steps] == [10], "as many as counted, though 16 may be taken at once"
     assert np.isfinite(model.fit(x, y, verbose=0).history["loss"]).all(), "and can go on"
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_nan_at_once_is_told_even_where_there_is_no_way_back(built):
+    model = toy() if built else RecursiveRolloutModel(Own(), window=T, horizon=L)
+    model.compile("nadam", RolloutLoss())
+    before = model.get_weights()
+    x, y = batch(L)
+    # Where Keras builds it before the epoch begins, there is one after all.
+    way = "before which the model has been put back"
+    way = way if built else f"({way}|in which the model was built, so that it must be made anew)"
+    with pytest.raises(ValueError, match=f"received loss nan in epoch 1, {way}"):
+        model.fit(((x, y * np.nan) for _ in range(3)), steps_per_epoch=1, shuffle=False, verbose=0)
+    for one, two in zip(model.get_weights(), before, strict=False):
+        np.testing.assert_array_equal(one, two)
