@@ -74,7 +74,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         self.field_direction = direction.tolist()
         self._body = embed(
             structure,
-            per_grain(material, len(structure), self_field),
+            [per_grain(material, len(structure), self_field)],
             self_field=self_field,
             direction=direction,
             dtype=self.variable_dtype,

@@ -23,7 +23,8 @@ class Hysteresis:
         converged: (t,) or (b, t) whether the state is an equilibrium.
         iterations: (t,) or (b, t) products with the demagnetising matrix that the state took; 0
             where it lies between two equilibria that are close enough to interpolate.
-        polarization: (g,) saturation polarisation Js of each grain in tesla.
+        polarization: (g,) saturation polarisation Js of each grain in tesla; (b, g) where the
+            magnets differ.
         volumes: (g,) in m³.
         packing_fraction: the magnetic share of the body's volume.
         field_direction: (3,) unit vector.
@@ -43,7 +44,8 @@ class Hysteresis:
     def mean_magnetization(self) -> np.ndarray:
         """(..., t, 3) moment of the magnet over its saturation value."""
         share = self.polarization * self.volumes
-        return np.einsum("...gi,g->...i", self.magnetization.astype(float), share / share.sum())
+        share = share / share.sum(axis=-1, keepdims=True)
+        return np.einsum("...tgi,...g->...ti", self.magnetization.astype(float), share)
 
     @property
     def magnetization_along_field(self) -> np.ndarray:
@@ -87,7 +89,7 @@ class Hysteresis:
         factor = checks.number(demagnetizing_factor, "demagnetizing_factor", least=0)
         if factor > 1:
             raise ValueError(f"`demagnetizing_factor` must be at most 1; received {factor:g}.")
-        polarization = self._saturation * self.magnetization_along_field
+        polarization = self._saturation[..., None] * self.magnetization_along_field
         field = self.field - factor * polarization
         induction = field + polarization
         largest = np.max(_largest_product(induction, -field), axis=-1, initial=0.0) / mu_0
@@ -95,8 +97,8 @@ class Hysteresis:
 
     @property
     def _saturation(self):
-        mean = (self.polarization * self.volumes).sum() / self.volumes.sum()
-        return float(mean * self.packing_fraction)
+        mean = (self.polarization * self.volumes).sum(axis=-1) / self.volumes.sum()
+        return np.asarray(mean * self.packing_fraction)
 
     def save(self, path) -> None:
         """Write everything to a `.npz` file: whole, or not at all; no pickle."""
@@ -143,7 +145,11 @@ class Hysteresis:
                 "easy_axes": ((*lead, "grain", "component"), self.easy_axes),
                 "converged": ((*lead, "step"), self.converged),
                 "iterations": ((*lead, "step"), self.iterations),
-                "polarization": ("grain", self.polarization, {"units": "T"}),
+                "polarization": (
+                    ("magnet", "grain")[-self.polarization.ndim :],
+                    self.polarization,
+                    {"units": "T"},
+                ),
                 "volumes": ("grain", self.volumes, {"units": "m3"}),
             },
             coords={**step, "component": ["x", "y", "z"]},

@@ -25,7 +25,7 @@ def simulate(
     structure: Microstructure,
     easy_axes,
     *,
-    material: Material | Sequence[Material] = ND2FE14B,
+    material: Material | Sequence = ND2FE14B,
     field=None,
     field_direction=(0.0, 0.0, 1.0),
     self_field: bool = False,
@@ -45,7 +45,7 @@ def simulate(
     Args:
         structure: g grains with their particles.
         easy_axes: (g, 3), or (b, g, 3) for b magnets at once, unit vectors.
-        material: one for all grains, or a sequence of g.
+        material: one for all grains, a sequence of g, or b such sequences, one for each magnet.
         field: (t,) µ0·H in tesla, in any order: the state is carried along it. By default the
             paper's loop, 1000 values from +8 to -8 T.
         field_direction: (3,) unit vector.
@@ -96,7 +96,7 @@ def simulate(
     shape = (g, 3) if single else (None, g, 3)
     axes = checks.unit_vectors(axes, "easy_axes", shape, f"with g = {g}")
     axes = axes[None] if single else axes
-    materials = per_grain(material, g, self_field)
+    materials = _per_magnet(material, len(axes), g, self_field)
     field = np.linspace(8.0, -8.0, 1000) if field is None else field
     field = checks.finite_array(field, "field", (None,))
     if len(field) == 0:
@@ -128,13 +128,14 @@ def simulate(
             if not allow_unconverged:
                 loops.refuse_unconverged(max_iterations)
             bar(loops.done)
+    polarization = np.array([[m.Js for m in row] for row in materials])
     result = Hysteresis(
         field=field,
         magnetization=loops.moments,
         easy_axes=axes,
         converged=loops.converged,
         iterations=loops.iterations,
-        polarization=np.array([m.Js for m in materials]),
+        polarization=polarization if len(materials) == len(axes) > 1 else polarization[0],
         volumes=np.array(structure.volumes),
         packing_fraction=structure.packing_fraction,
         field_direction=direction,
@@ -238,6 +239,18 @@ def per_grain(material, g: int, self_field: bool) -> list[Material]:
     return materials
 
 
+def _per_magnet(material, b: int, g: int, self_field: bool) -> list[list[Material]]:
+    """The materials of all b magnets, or a single row for all of them."""
+    if isinstance(material, Material) or not any(isinstance(m, list | tuple) for m in material):
+        return [per_grain(material, g, self_field)]
+    if len(material) != b:
+        raise ValueError(
+            f"`material` must be one for all magnets, or hold one sequence for each of b = {b}; "
+            f"received {len(material)}."
+        )
+    return [per_grain(row, g, self_field) for row in material]
+
+
 def _branches(axes, direction, first_field, initial_state, single):
     if initial_state is None:
         towards = np.where(first_field >= 0, 1.0, -1.0)
@@ -253,16 +266,17 @@ def embed(
     """The grains as the solver sees them, in units of their anisotropy fields.
 
     Args:
-        materials: of each of the g grains. direction: (3,) unit vector of the applied field.
+        materials: b rows of one for each of the g grains; a single row stands for any b.
+        direction: (3,) unit vector of the applied field.
         dtype: to round to; all is computed in float64.
     """
     g, p = structure.weights.shape
-    polarization = np.array([m.Js for m in materials])
-    anisotropy_field = np.array([m.anisotropy_field for m in materials])
+    polarization = np.array([[m.Js for m in row] for row in materials])
+    anisotropy_field = np.array([[m.anisotropy_field for m in row] for row in materials])
     matrix = demag_matrix(structure, self_field=self_field)
-    matrix *= polarization[:, None]
-    matrix /= anisotropy_field[:, None, None, None, None]
-    applied = np.asarray(direction)[:, None, None] / np.broadcast_to(anisotropy_field, (p, g))
+    matrix *= polarization[0, :, None]
+    matrix /= anisotropy_field[0, :, None, None, None, None]
+    applied = np.asarray(direction)[:, None, None] / np.broadcast_to(anisotropy_field[0], (p, g))
     # (g, p, i, g', j) -> rows (j, g'), columns (i, p, g): grains last, see solver.
     rows = np.empty((3 * g + 1, 3 * p * g), dtype)
     rows[:-1].reshape(3, g, 3, p, g)[:] = matrix.transpose(4, 3, 2, 1, 0)
@@ -270,8 +284,10 @@ def embed(
     return solver.Body(
         matrix=rows,
         weights=np.ascontiguousarray(structure.weights.T, dtype),
-        longest=solver.LONGEST_STRIDE * anisotropy_field.min(),
-        turn=solver.LARGEST_TURN * anisotropy_field.min() / polarization.max(),
+        strength=(polarization / polarization[0])[:, None],
+        softness=(anisotropy_field[0] / anisotropy_field)[:, None, None],
+        longest=solver.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
+        turn=solver.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
     )
 
 

@@ -38,19 +38,27 @@ _DAMPED_AFTER = 30
 
 
 class Body(NamedTuple):
-    """What grains and material make of a magnet, whatever its easy axes; NumPy arrays."""
+    """What grains and materials make of magnets, whatever their easy axes; NumPy arrays.
+
+    The matrix is that of the first magnet's materials. A leading 1 stands for any number of magnets
+    of these; else there are b.
+    """
 
     matrix: Any  # (3g + 1, 3pg) h at all particles from all moments and, last row, from 1 T
     weights: Any  # (p, g) share of a particle in its grain's moment, 0 on padding
-    longest: Any  # () how far a stride may go, in tesla
-    turn: Any  # () how much a moment's component may change over a stride
+    strength: Any  # (b, 1, g) polarisation of the grains, over that of the first magnet
+    softness: Any  # (b, 1, 1, g) reciprocal of their anisotropy field, over that of the first
+    longest: Any  # (b, 1) how far a stride may go, in tesla
+    turn: Any  # (b,) how much a moment's component may change over a stride
 
 
 class Magnet(NamedTuple):
     """What does not change along a loop; tensors."""
 
-    matrix: Any  # these four as in Body
+    matrix: Any  # these six as in Body
     weights: Any
+    strength: Any
+    softness: Any
     longest: Any
     turn: Any
     easy_axes: Any  # (b, 3, g)
@@ -324,9 +332,11 @@ def _relax(magnet, state, field):
         whether a particle is further than `tol` from the equilibrium in its present field.
     """
     p, g = magnet.weights.shape
-    sources = ops.concatenate([ops.reshape(state.moments, (-1, 3 * g)), field[:, None]], axis=1)
+    polarized = ops.reshape(state.moments * magnet.strength, (-1, 3 * g))
+    sources = ops.concatenate([polarized, field[:, None]], axis=1)
     # Not ops.matmul, which gives float32 for float64 on PyTorch.
     h = ops.reshape(ops.einsum("bs,st->bt", sources, magnet.matrix), (-1, 3, p, g))
+    h = h * magnet.softness
     axes = magnet.easy_axes[:, :, None]
     along = sum_over(h * axes, axis=1)
     sideways = h - along[:, None] * axes

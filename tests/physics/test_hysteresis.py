@@ -148,3 +148,5 @@ def test_xarray_names_the_axes():
     np.testing.assert_array_equal(data.magnetization.sel(component="z")[0, :, 0], [1.0, 1.0])
     single = hysteresis([1.0, -1.0], np.ones((2, 1))).to_xarray()
     assert single.magnetization.dims == ("step", "grain", "component")
+    differing = hysteresis([1.0, -1.0], np.ones((2, 2, 1)), polarization=[[1.0], [2.0]]).to_xarray()
+    assert differing.polarization.dims == ("magnet", "grain")

@@ -155,6 +155,28 @@ def test_a_material_per_grain():
     np.testing.assert_array_equal(loop.polarization, [m.Js for m in materials])
 
 
+def test_materials_that_differ_between_magnets():
+    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes((3, 8), seed=5)
+    weak = Material(Js=1.4, Ku=3e6, A=8e-12)
+    rows = [[weak] * 8, [ND2FE14B] * 8, [ND2FE14B, weak] * 4]
+    loops = simulate(structure, easy_axes, field=REVERSAL, material=rows)
+    for b, row in enumerate(rows):
+        alone = simulate(structure, easy_axes[b], field=REVERSAL, material=row)
+        assert_same_loop(loops.magnetization[b], alone.magnetization, easy_axes[b], atol=2e-5)
+        np.testing.assert_array_equal(loops.polarization[b], alone.polarization)
+        for merit in ("coercivity", "remanence", "energy_product"):
+            value = getattr(alone, merit)()
+            assert getattr(loops, merit)()[b] == pytest.approx(value, rel=1e-5)
+    expected = literal(structure, easy_axes[0], REVERSAL, material=weak)
+    assert_same_loop(loops.magnetization[0], expected, easy_axes[0])
+    nested = simulate(structure, easy_axes[0], field=REVERSAL, material=rows[:1])
+    assert nested.polarization.shape == (8,) and nested.remanence().shape == ()
+    with pytest.raises(ValueError, match=r"`material` must .* each of b = 3; received 2\."):
+        simulate(structure, easy_axes, material=rows[:2])
+    with pytest.raises(ValueError, match="`material` must be a Material or a sequence of g = 8"):
+        simulate(structure, easy_axes, material=[*rows[:2], [weak]])
+
+
 def test_irregular_grains_with_particles_of_different_number():
     cells = [oracles.moved(body, scale=60e-9) for body in oracles.voronoi_cells(seed=3, count=5)]
     structure = Microstructure(cells, depth=1e-9)
