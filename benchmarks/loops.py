@@ -31,20 +31,20 @@ def measure(magnets: int, fields: int, rounds: int) -> np.ndarray:
     model = LatentHysteresis(whole.encoder, rollout, whole.decoder)
     start = np.tile([0.0, 0.0, 1.0], (magnets, WINDOW, 4, 4, 4, 1)).astype("float32")
     inputs = {"states": start, "field": np.tile(field.astype("float32"), (magnets, 1))}
-    first, seconds = interleave(
+    _, seconds = interleave(
         (
             lambda: model.predict(inputs, batch_size=magnets, verbose=0),
             lambda: simulate(structure, easy_axes, field=field, progress=False),
         ),
         rounds,
     )
-    return seconds if rounds else first[None]
+    return seconds
 
 
 def main(argv=None) -> None:
     """Measure, and print one line each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loops", description=main.__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="0 takes the first, compiling")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--magnets", type=int, default=256)
     parser.add_argument("--fields", type=int, default=1000)
     arguments = parser.parse_args(argv)
