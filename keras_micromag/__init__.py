@@ -56,6 +56,8 @@ def _register() -> None:
 class _RegisterAfterKeras:
     """Waits on `sys.meta_path` for the first `import keras`, and registers after it.
 
+    Where Keras's backend is missing, it says what to install.
+
     One of our own modules may be what imports Keras, and be only half there. So modules that are
     files take each other whole (`from keras_micromag import losses`), and packages take names from
     the others' submodules.
@@ -71,7 +73,15 @@ class _RegisterAfterKeras:
             execute = spec.loader.exec_module
 
             def execute_and_register(module):
-                execute(module)
+                try:
+                    execute(module)
+                except ModuleNotFoundError as error:
+                    # Keras may stumble over a submodule first: tensorflow.python, torch.utils.
+                    missing = (error.name or "").partition(".")[0]
+                    if missing not in _BACKENDS:
+                        raise
+                    # Keras's own traceback would only bury the sentence.
+                    raise _backend_missing(missing) from None
                 _register()
 
             spec.loader.exec_module = execute_and_register

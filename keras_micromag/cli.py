@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -25,36 +26,44 @@ DATA_FILES = ("loops.npz", "loops.csv", "settings.json")
 FIGURE_FILES = ("loops.png", "reversal.png")
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one sentence, without the usage in front of it."""
 
     def error(self, message):
+        """Raise it, for `run` to tell."""
         raise ValueError(f"{message} (see `{self.prog} --help`).")
 
 
 def main(argv=None) -> int:
-    """Run the command line and return its exit status.
+    """Run the command line and return its exit status; see `run`."""
+    return run(_parser(), argv)
+
+
+def run(parser: Parser, argv=None) -> int:
+    """Run the command that `argv` names, and return the process's exit status.
 
     Args:
+        parser: whose subcommands set `run`, which is called with the parsed options.
         argv: the arguments; those of the process if None.
 
     Returns:
         0; or 2 after bad input or a failure, told in one sentence on stderr; or 130 after Ctrl-C.
     """
+    program = parser.prog
     try:
         arguments = sys.argv[1:] if argv is None else argv
-        options = _parser().parse_args([_shield(argument) for argument in arguments])
+        options = parser.parse_args([_shield(argument) for argument in arguments])
         options.run(options)
     except SystemExit as request:  # --help and --version
         return int(request.code or 0)
     except KeyboardInterrupt:
-        print(f"{PROGRAM}: interrupted.", file=sys.stderr, flush=True)
+        print(f"{program}: interrupted.", file=sys.stderr, flush=True)
         if argv is None:
             # Not by sys.exit: JAX, still computing, crashes while Python shuts down.
             os._exit(130)
         return 130
     except (ValueError, ImportError, MemoryError, OSError) as error:
-        print(f"{PROGRAM}: error: {_sentence(error)}", file=sys.stderr)
+        print(f"{program}: error: {_sentence(error)}", file=sys.stderr)
         return 2
     return 0
 
@@ -67,7 +76,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=PROGRAM, description="Magnetisation reversal of multigrain magnets.")
+    parser = Parser(prog=PROGRAM, description="Magnetisation reversal of multigrain magnets.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
         "simulate",
@@ -166,7 +175,7 @@ def _simulate(options) -> None:
     figures = not options.no_figures
     _check_output(options.out, DATA_FILES + FIGURE_FILES * figures)
     if figures:
-        _check_matplotlib()
+        check_matplotlib()
     _choose_backend(options)
     from keras_micromag import physics
 
@@ -212,7 +221,7 @@ def _simulate(options) -> None:
     written = time.perf_counter()
 
     if not options.quiet:
-        _print_merits(hysteresis)
+        print_merits(hysteresis)
         print(f"Written to {options.out}: {', '.join(writers)}")
         print(
             f"Time: set-up {ready - began:.1f} s, simulation {simulated - ready:.1f} s "
@@ -237,7 +246,8 @@ def _choose_backend(options) -> None:
     os.environ["KERAS_BACKEND"] = options.backend
 
 
-def _check_matplotlib() -> None:
+def check_matplotlib() -> None:
+    """Raise a sentence that says what to install, where figures cannot be drawn."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -328,28 +338,36 @@ def _write_csv(path: Path, hysteresis) -> None:
     np.savetxt(path, table, fmt="%.10g", delimiter=",", header=",".join(names), comments="")
 
 
-def _figure_writers(structure, hysteresis) -> dict:
+def draw_loops(hysteresis, path: Path) -> None:
+    """Write a picture of the loops."""
     # A Figure of its own, not pyplot's: no window, no choice of matplotlib backend.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     from keras_micromag import plots
 
-    def loops(path):
-        with rc_context(plots.STYLE):
-            figure = Figure(figsize=(plots.COLUMN, 0.75 * plots.COLUMN), layout="constrained")
-            plots.plot_loops(hysteresis, ax=figure.add_subplot())
-        plots.save_figure(figure, path)
+    with rc_context(plots.STYLE):
+        figure = Figure(figsize=(plots.COLUMN, 0.75 * plots.COLUMN), layout="constrained")
+        plots.plot_loops(hysteresis, ax=figure.add_subplot())
+    plots.save_figure(figure, path)
+
+
+def _figure_writers(structure, hysteresis) -> dict:
+    from matplotlib.figure import Figure
+
+    from keras_micromag import plots
 
     def reversal(path):
         figure = Figure(figsize=(plots.COLUMN, plots.COLUMN))
         plots.plot_reversal(structure, hysteresis, figure=figure)
         plots.save_figure(figure, path)
 
+    loops = functools.partial(draw_loops, hysteresis)
     return {"loops.png": loops, "reversal.png": reversal}
 
 
-def _print_merits(hysteresis) -> None:
+def print_merits(hysteresis) -> None:
+    """Print a table of the loops' coercivity, remanence and energy product."""
     import numpy as np
     from rich import box
     from rich.console import Console

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 from keras import backend
 
-from keras_micromag import _keras  # noqa: F401
 from keras_micromag.physics import checks
 
 

@@ -4,8 +4,6 @@ import keras
 from keras import ops
 from keras.src.backend import get_keras_mask  # which has no public name
 
-from keras_micromag import _keras  # noqa: F401
-
 
 def squared_error(y_true, y_pred):
     """L_MSE of Eq. 9: (b,) squared differences of (b, ..., 3) summed over grains and components."""

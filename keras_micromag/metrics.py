@@ -7,10 +7,7 @@ a lattice, (x, y, z) instead of g. All grains count the same, as cubes of one ma
 import keras
 from keras import ops
 
-from keras_micromag import (
-    _keras,  # noqa: F401
-    losses,
-)
+from keras_micromag import losses
 from keras_micromag.physics import checks
 from keras_micromag.physics.hysteresis import coercivity
 

@@ -4,7 +4,6 @@ They compute in the dtype policy's variable dtype, float32 or float64, also unde
 half precision loses the fields of distant grains. What they return has the compute dtype.
 """
 
-from keras_micromag import _keras  # noqa: F401
 from keras_micromag.layers.demag import GuptasarmaDemag
 from keras_micromag.layers.hysteresis import EmbeddedStonerWohlfarth
 from keras_micromag.layers.particle import StonerWohlfarth

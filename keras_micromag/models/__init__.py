@@ -1,6 +1,5 @@
 """The paper's models: an autoencoder of states, and a predictor trained on its own output."""
 
-from keras_micromag import _keras  # noqa: F401
 from keras_micromag.models.autoencoder import Autoencoder, autoencoder
 from keras_micromag.models.latent_hysteresis import LatentHysteresis
 from keras_micromag.models.predictor import predictor

@@ -4,7 +4,8 @@ Knows nothing of learning. Units are SI, fields are flux densities µ0·H in tes
 shapes: b magnets, g grains, p particles per grain, t field steps.
 """
 
-from keras_micromag import _keras  # noqa: F401
+import keras  # noqa: F401  (what is registered then needs the modules below whole)
+
 from keras_micromag.physics.demag import demag_matrix, demag_tensor
 from keras_micromag.physics.easy_axes import random_easy_axes
 from keras_micromag.physics.hysteresis import Hysteresis

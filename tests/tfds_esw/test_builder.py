@@ -1,0 +1,197 @@
+"""The data set as TFDS builds and reads it."""
+
+import dataclasses
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+import tfds_esw
+from tfds_esw import simulations
+from tfds_esw.config import CONFIGS, Config
+
+TENSORFLOW = importlib.util.find_spec("tensorflow") is not None
+FORMAT = "tfrecord" if TENSORFLOW else "array_record"
+TINY = next(config for config in CONFIGS if config.name == "tiny")
+
+
+def read(builder, split="train"):
+    """The decoded examples of a split."""
+    if builder.info.file_format in tfds.core.FileFormat.with_random_access():
+        return list(builder.as_data_source(split=split))
+    return list(tfds.as_numpy(builder.as_dataset(split=split)))
+
+
+def assert_same(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def files(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The builder of `tiny`, whose data are there."""
+    folder = tmp_path_factory.mktemp("data")
+    builder = tfds_esw.Builder(config="tiny", data_dir=folder, file_format=FORMAT)
+    builder.download_and_prepare()
+    return builder
+
+
+@pytest.mark.backend
+def test_it_holds_the_simulations_in_their_order(built):
+    batch = simulations.batch(TINY, 0)
+    for split in ("train", "validation", "test"):
+        rows = [{name: values[i] for name, values in batch.items()} for i in TINY.indices(split)]
+        assert_same(read(built, split), rows)
+    assert {name: s.num_examples for name, s in built.info.splits.items()} == TINY.splits
+
+
+@pytest.mark.backend
+def test_the_magnet_and_its_loops_come_back(built):
+    reread = tfds_esw.Builder(config="tiny", data_dir=built.data_dir_root, file_format=FORMAT)
+    body = tfds_esw.microstructure(reread.info)
+    np.testing.assert_array_equal(body.particles, simulations.structure(TINY).particles)
+    examples = read(reread)
+    loops = tfds_esw.hysteresis(examples, reread.info)
+    assert loops.magnetization.shape == (4, 50, 8, 3)
+    for merit in ("coercivity", "remanence", "energy_product"):
+        wanted = [example[merit] for example in examples]
+        np.testing.assert_allclose(getattr(loops, merit)(), wanted, rtol=1e-6)
+    assert Config(**reread.info.metadata["parameters"]).digest == TINY.digest
+    assert "keras_micromag" in reread.info.metadata["versions"]
+    with pytest.raises(ValueError, match="`examples` must hold at least one"):
+        tfds_esw.hysteresis([], reread.info)
+
+
+@pytest.mark.backend
+def test_a_data_source_needs_no_tensorflow_to_be_built_and_read(tmp_path):
+    code = f"""if True:
+        import sys
+        import tensorflow_datasets as tfds, tfds_esw
+        assert "keras" not in sys.modules, "reading needs no Keras"
+        settings = {{"file_format": "array_record"}}
+        source = tfds.data_source(
+            "tfds_esw/tiny", split="train", data_dir={str(tmp_path)!r}, builder_kwargs=settings
+        )
+        print([int(source[i]["index"]) for i in (3, 0)], source[2]["magnetization"].shape)
+    """
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.stdout.endswith("[3, 0] (50, 8, 3)\n"), ran.stderr
+
+
+def test_parts_of_splits_read_well(built):
+    assert [int(e["index"]) for e in read(built, "train[1:3]")] == [1, 2]
+    assert [int(e["index"]) for e in read(built, "train+test")] == [0, 1, 2, 3, 5]
+
+
+def test_tfds_load_knows_it(built):
+    dataset = tfds.load("tfds_esw/tiny", split="test", data_dir=built.data_dir_root)
+    [example] = tfds.as_numpy(dataset)
+    assert example["index"] == 5 and example["magnetization"].shape == (50, 8, 3)
+
+
+def test_a_first_look(built):
+    frame = tfds.as_dataframe(built.as_dataset(split="train"), built.info)
+    assert frame["coercivity"].between(3.5, 4.1).all() and len(frame) == 4
+    assert "tesla" in str(built.info.features["coercivity"].doc)
+
+
+def test_more_files_hold_the_same(built, tmp_path):
+    config = dataclasses.replace(TINY, splits={"train": 70, "test": 3})
+    one = tfds_esw.Builder(config=config, data_dir=tmp_path / "one")
+    one.download_and_prepare()
+    assert_same(read(one)[:4], read(built))
+    several = tfds_esw.Builder(config=config, data_dir=tmp_path / "several")
+    settings = tfds.download.DownloadConfig(num_shards=4)
+    several.download_and_prepare(download_config=settings)
+    assert several.info.splits["train"].num_shards == 4
+    assert_same(read(several), read(one))
+    assert_same(read(several, "test"), read(one, "test"))
+    assert [int(e["index"]) for e in read(one, "test")] == [70, 71, 72]
+
+
+def test_shards_are_of_bounded_size_and_of_whole_batches(built):
+    builder = tfds_esw.Builder(config="large", data_dir=built.data_dir_root)
+    builder._download_config = tfds.download.DownloadConfig()
+    parts = builder._shards(TINY.indices("train"))
+    assert parts == [range(0, 4)]
+    parts = [builder._shards(builder.builder_config.indices(s)) for s in ("train", "validation")]
+    assert [index for part in parts[0] for index in part] == [*range(800)]
+    assert [index for part in parts[1] for index in part] == [*range(800, 900)]
+    sizes = {len(part) for part in parts[0]}
+    assert len(parts[0]) > 1 and max(sizes) * 800e3 < 160 << 20
+    assert all(part[0] % simulations.BATCH == 0 for part in parts[0])
+
+
+def test_fewer_examples_for_a_trial(tmp_path):
+    builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
+    settings = tfds.download.DownloadConfig(max_examples_per_split=2)
+    builder.download_and_prepare(download_config=settings)
+    assert [int(e["index"]) for e in read(builder)] == [0, 1]
+    assert [int(e["index"]) for e in read(builder, "test")] == [5]
+
+
+def test_other_physics_never_gets_this_cache(built):
+    wider = tfds_esw.Builder(
+        config=dataclasses.replace(TINY, cone=50.0), data_dir=built.data_dir_root
+    )
+    assert not wider.is_prepared() and wider.data_dir != built.data_dir
+    config = Config(steps=5)
+    config.cone = 20.0
+    changed = tfds_esw.Builder(config=config, data_dir=built.data_dir_root)
+    with pytest.raises(ValueError, match="`config` must stay as it was made"):
+        changed.download_and_prepare()
+
+
+def test_nothing_but_the_data_set_is_left(built):
+    names = files(Path(built.data_dir_root))
+    assert not [n for n in names if "kept" in n or "incomplete" in n or "lock" in n]
+    sizes = json.loads((built.data_path / "metadata.json").read_text())["files"]
+    assert len(sizes) == 3 and all((built.data_path / n).stat().length == sizes[n] for n in sizes)
+
+
+@pytest.mark.parametrize("damage", ["cut", "removed"])
+def test_a_damaged_shard_is_told_before_it_is_read(damage, tmp_path):
+    builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
+    builder.download_and_prepare()
+    path = builder.data_path / "tfds_esw-train.tfrecord-00000-of-00001"
+    content = path.read_bytes()
+    path.unlink() if damage == "removed" else path.write_bytes(content[:-100])
+    found = 0 if damage == "removed" else len(content) - 100
+    reread = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
+    sentence = rf"{path} must have {len(content)} bytes, as it was built; it has {found}: remove "
+    with pytest.raises(ValueError, match=sentence):
+        reread.as_dataset(split="train")
+    with pytest.raises(ValueError, match=sentence):
+        tfds.load("tfds_esw/tiny", split="test", data_dir=tmp_path)
+
+
+def test_a_flipped_bit_is_told_when_it_is_read(tmp_path):
+    import tensorflow as tf
+
+    builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
+    builder.download_and_prepare()
+    path = builder.data_path / "tfds_esw-train.tfrecord-00000-of-00001"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
+        read(builder)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path / "file" / "data")
+    with pytest.raises(OSError, match="`data_dir` must be a folder that can be written"):
+        builder.download_and_prepare()

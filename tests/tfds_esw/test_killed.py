@@ -1,0 +1,113 @@
+"""Builds that are killed: nothing half is taken for whole, and the next one goes on from there."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+import tfds_esw
+from tests.tfds_esw.test_builder import assert_same, files, read
+from tfds_esw import simulations
+
+pytestmark = pytest.mark.slow
+
+PARAMETERS = {"shape": (2, 2, 2), "steps": 200, "splits": {"train": 100, "test": 30}}
+CONFIG = tfds_esw.Config(**PARAMETERS)
+BATCHES = 5
+
+
+def builder(folder):
+    return tfds_esw.Builder(config=CONFIG, data_dir=folder)
+
+
+def start(folder, before=""):
+    """A process that builds; `before` is what it does first."""
+    code = f"""if True:
+        import resource, tfds_esw
+        {before}
+        config = tfds_esw.Config(**{PARAMETERS})
+        tfds_esw.Builder(config=config, data_dir={str(folder)!r}).download_and_prepare()
+    """
+    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    made = builder(tmp_path_factory.mktemp("undisturbed"))
+    made.download_and_prepare()
+    return made
+
+
+@pytest.fixture
+def simulated(monkeypatch):
+    """The numbers of the batches that are simulated in this process."""
+    numbers, batch = [], simulations.batch
+    monkeypatch.setattr(
+        simulations, "batch", lambda config, n: numbers.append(n) or batch(config, n)
+    )
+    return numbers
+
+
+def test_killed_at_random_moments(undisturbed, simulated, tmp_path):
+    moments = random.Random(1)
+    for kept in (1, 2, 3):  # at least as many batches finished before it is killed
+        process = start(tmp_path)
+        while process.poll() is None and len(list(tmp_path.rglob("0*.kept"))) < kept:
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.05))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        found = builder(tmp_path)
+        if found.is_prepared():
+            break  # it was faster
+        with pytest.raises(Exception, match="could not find data"):
+            found.as_dataset(split="train")
+    kept = {int(path.stem) for path in tmp_path.rglob("0*.kept")}
+    assert found.is_prepared() or len(kept) >= 3
+    found.download_and_prepare()
+    assert sorted(simulated) == sorted(set(range(BATCHES)) - kept), "it went on from there"
+    for split in PARAMETERS["splits"]:
+        assert_same(read(found, split), read(undisturbed, split))
+    assert not [n for n in files(tmp_path) if "incomplete" in n or "kept" in n]
+
+
+def test_a_full_disk(undisturbed, simulated, tmp_path):
+    # As on a full disk, a write fails half-way: that of the shard, which is the longest file.
+    size = max(p.stat().length for p in undisturbed.data_path.iterdir())
+    limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size} - 1000, {size} - 1000))"
+    process = start(tmp_path, before=limit)
+    _, told = process.communicate()
+    assert process.returncode == 1 and "too large" in told.splitlines()[-1], told
+    made = builder(tmp_path)
+    assert not made.is_prepared()
+    assert not [n for n in files(tmp_path) if "incomplete" in n or "partial" in n]
+    made.download_and_prepare()
+    assert len(simulated) < BATCHES, "what was finished is not made again"
+    assert_same(read(made), read(undisturbed))
+
+
+def test_a_damaged_batch_is_made_again(undisturbed, simulated, tmp_path):
+    made = builder(tmp_path)
+    for number in range(3):
+        made._kept.save(f"{number:08d}", simulations.batch(CONFIG, number))
+    path = made._kept.folder / "00000001.kept"
+    path.write_bytes(path.read_bytes()[:-1])
+    simulated.clear()
+    with pytest.warns(UserWarning, match=r"00000001\.kept does not match its digest"):
+        made.download_and_prepare()
+    assert simulated == [1, 3, 4]
+    assert_same(read(made), read(undisturbed))
+
+
+def test_two_at_once_are_told(tmp_path):
+    made = builder(tmp_path)
+    with made._kept.alone(), pytest.raises(OSError, match="by two processes at once"):
+        builder(tmp_path).download_and_prepare()
+    made.download_and_prepare(download_config=tfds.download.DownloadConfig())
+    assert np.isfinite(read(made)[0]["coercivity"])

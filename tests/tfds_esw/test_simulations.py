@@ -1,0 +1,98 @@
+"""What a batch of simulations holds, and that a simulation depends on (seed, i) alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from keras_micromag.physics import Material, Microstructure, cubic_grains, simulate
+from tfds_esw import simulations
+from tfds_esw.config import CONFIGS, Config
+
+pytestmark = pytest.mark.backend
+
+TINY = next(config for config in CONFIGS if config.name == "tiny")
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return simulations.batch(TINY, 0)
+
+
+def test_these_are_the_numbers_of_this_version(batch):
+    # Where they change, so does the physics: raise VERSION in the builder, with a note.
+    coercivity = [3.6266, 3.9435, 4.0112, 3.716, 3.5871, 3.6686]
+    np.testing.assert_allclose(batch["coercivity"][:6], coercivity, atol=2e-4)
+
+
+def test_a_batch_is_what_simulate_gives(batch):
+    indices = [0, 3, simulations.BATCH - 1]
+    np.testing.assert_array_equal(batch["index"], np.arange(simulations.BATCH))
+    loops = simulate(cubic_grains((2, 2, 2)), batch["easy_axes"][indices], field=batch["field"][0])
+    np.testing.assert_array_equal(batch["field"][0], np.linspace(8.0, -8.0, 50))
+    np.testing.assert_allclose(batch["magnetization"][indices], loops.magnetization, atol=3e-5)
+    np.testing.assert_array_equal(batch["switching_fields"][indices], loops.switching_fields)
+    for merit in ("coercivity", "remanence", "energy_product"):
+        np.testing.assert_allclose(batch[merit][indices], getattr(loops, merit)(), rtol=1e-4)
+    turned = np.abs(np.diff(batch["magnetization"][0, :, :, 2], axis=0)).sum(axis=1)
+    np.testing.assert_allclose(batch["sample_weights"][0], [0.0, *turned], atol=1e-5)
+    assert batch["converged"].all() and batch["magnetization"].dtype == np.float32
+
+
+def test_simulation_i_is_the_same_whatever_else_there_is(batch):
+    again = simulations.batch(dataclasses.replace(TINY, splits={"other": 1}), 0)
+    for name in batch:
+        np.testing.assert_array_equal(batch[name], again[name])
+    later = simulations.draw(TINY, simulations.BATCH + 5)
+    np.testing.assert_array_equal(simulations.batch(TINY, 1)["easy_axes"][5], later.easy_axes)
+    reseeded = simulations.draw(dataclasses.replace(TINY, seed=1), 0)
+    assert np.abs(reseeded.easy_axes - batch["easy_axes"][0]).max() > 0.1
+
+
+def test_textures_differ_in_cone_and_material():
+    config = Config(
+        shape=(2, 2, 1), steps=60, cone=(5, 55), Js=(1.2, 1.6), Ku=(3e6, 5e6), field=(11, -11)
+    )
+    batch = simulations.batch(config, 0)
+    for name, (low, high) in {"cone": config.cone, "Js": config.Js, "Ku": config.Ku}.items():
+        assert low <= batch[name].min() < batch[name].max() <= high
+        assert np.ptp(batch[name]) > 0.7 * (high - low)
+    assert (batch["A"] == config.A).all() and (batch["Kd"] == 0).all()
+    tilt = np.degrees(np.arccos(batch["easy_axes"][..., 2])).max(axis=1)
+    assert (tilt <= batch["cone"]).all() and np.corrcoef(tilt, batch["cone"])[0, 1] > 0.9
+    # One of them alone, by hand.
+    i = 7
+    material = Material(**{name: float(batch[name][i]) for name in ("Js", "Ku", "A", "Kd")})
+    body = simulations.structure(config)
+    alone = simulate(body, batch["easy_axes"][i], material=material, field=batch["field"][i])
+    np.testing.assert_allclose(batch["magnetization"][i], alone.magnetization, atol=3e-5)
+    np.testing.assert_allclose(batch["remanence"][i], alone.remanence(), rtol=1e-5)
+
+
+def test_the_magnet_comes_back_from_the_metadata():
+    config = Config(shape=(2, 1, 1), gap=5e-9, scheme=("vertices", "centroid"))
+
+    class Info:
+        metadata = {"structure": simulations.structure(config).get_config()}  # noqa: RUF012
+
+    found, body = simulations.microstructure(Info), simulations.structure(config)
+    assert isinstance(found, Microstructure)
+    np.testing.assert_array_equal(found.particles, body.particles)
+    np.testing.assert_array_equal(found.weights, body.weights)
+    assert found.packing_fraction == body.packing_fraction
+
+
+@pytest.mark.parametrize(
+    ("sentence", "parameters"),
+    [
+        ("`Js` must be greater than 0; received -1", {"Js": (-1.0, 1.0)}),
+        ("`cone` must be at most 180 degrees; received 200", {"cone": (5.0, 200.0)}),
+        ("`size` must be greater than 0", {"size": 0.0}),
+        ("`self_field` must be False where `Kd` is not 0", {"self_field": True, "Kd": 1e5}),
+        ("`depth` must leave something", {"depth": 1.0}),
+        ("`Kd` must be greater than -Ku", {"Kd": (-6e6, 0.0)}),
+    ],
+)
+def test_impossible_parameters_are_refused_beforehand(sentence, parameters):
+    with pytest.raises(ValueError, match=sentence):
+        simulations.check(Config(**parameters))

@@ -1,0 +1,18 @@
+"""The TFDS dataset `tfds_esw`: hysteresis loops of multigrain magnets.
+
+Importing this registers it: `tfds.load("tfds_esw/paper")` and `tfds.data_source` know it then.
+"""
+
+from importlib import import_module as _import_module
+
+from tfds_esw.config import Config
+from tfds_esw.tfds_esw_dataset_builder import Builder
+
+__all__ = ["Builder", "Config", "hysteresis", "microstructure"]
+
+
+def __getattr__(name: str):
+    # These compute with Keras, which a reader of the data need not have.
+    if name in __all__:
+        return getattr(_import_module("tfds_esw.simulations"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

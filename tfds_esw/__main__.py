@@ -1,0 +1,91 @@
+"""`python -m tfds_esw`: build and look at the data set, without all that TFDS's command needs."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+from keras_micromag import cli
+
+
+def main(argv=None) -> int:
+    """Run the command line and return its exit status; see `keras_micromag.cli.run`."""
+    parser = cli.Parser(prog="python -m tfds_esw", description="The TFDS dataset tfds_esw.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    build = commands.add_parser("build", help="simulate a configuration and write it, or resume")
+    build.set_defaults(run=_build)
+    formats = "tfrecord (needs TensorFlow; the default where it is), array_record or parquet"
+    build.add_argument("--file_format", metavar="FORMAT", help=formats)
+    build.add_argument("--num_shards", metavar="N", type=int, help="files per split")
+    build.add_argument("--overwrite", action="store_true", help="build it even if it is there")
+
+    show = commands.add_parser("show", help="print figures of merit and draw loops of a built one")
+    show.set_defaults(run=_show)
+    show.add_argument("--split", default="train", help="as TFDS has it: train, test[:3] …")
+    show.add_argument("--out", type=Path, metavar="FILE", help="a picture of the loops")
+
+    for command in (build, show):
+        command.add_argument(
+            "config",
+            metavar="CONFIG",
+            help="paper, tiny, large, textures, or parameters as JSON: '{\"cone\": 20}'",
+        )
+        command.add_argument("--data_dir", metavar="DIR", help="TFDS's own if not given")
+    return cli.run(parser, argv)
+
+
+def _builder(options, **kwargs):
+    logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of folders that it will fill
+    from tfds_esw import Builder, Config
+
+    config = options.config
+    if config.startswith("{"):
+        try:
+            config = Config(**json.loads(config))
+        except (TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"`CONFIG` must be parameters as JSON: {error}.") from error
+    elif config not in Builder.builder_configs:
+        known = ", ".join(Builder.builder_configs)
+        raise ValueError(f"`CONFIG` must be one of {known}, or JSON; received {config!r}.")
+    return Builder(config=config, data_dir=options.data_dir, **kwargs)
+
+
+def _build(options) -> None:
+    from importlib.util import find_spec
+
+    import tensorflow_datasets as tfds
+
+    file_format = options.file_format or (None if find_spec("tensorflow") else "array_record")
+    builder = _builder(options, file_format=file_format)
+    settings = tfds.download.DownloadConfig(num_shards=options.num_shards)
+    if options.overwrite:
+        settings.download_mode = tfds.download.GenerateMode.REUSE_CACHE_IF_EXISTS
+    builder.download_and_prepare(download_config=settings)
+    print(f"{builder.info.full_name}: {builder.data_path}")
+    for name, split in builder.info.splits.items():
+        print(f"  {name}: {split.num_examples} simulations in {split.num_shards} files")
+
+
+def _show(options) -> None:
+    import tensorflow_datasets as tfds
+
+    from tfds_esw import hysteresis
+
+    if options.out:
+        cli.check_matplotlib()
+    builder = _builder(options)
+    if not builder.is_prepared():
+        raise ValueError(f"`CONFIG` must have been built; {builder.data_path} is not there.")
+    if builder.info.file_format in tfds.core.FileFormat.with_random_access():
+        examples = builder.as_data_source(split=options.split)
+    else:
+        examples = tfds.as_numpy(builder.as_dataset(split=options.split))
+    loops = hysteresis(examples, builder.info)
+    cli.print_merits(loops)
+    if options.out:
+        cli.draw_loops(loops, options.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

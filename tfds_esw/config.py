@@ -1,0 +1,186 @@
+"""What a configuration of the data set fixes: the magnets, the field, the method and the splits."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from numbers import Integral, Real
+
+import tensorflow_datasets as tfds
+
+_DIGITS = 10
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Config(tfds.core.BuilderConfig):
+    """Every parameter of the simulations; the defaults are the paper's magnet, or ours for it.
+
+    Its name gets a digest of them all, so that data on disk is never taken for that of other
+    physics.
+
+    Args:
+        name: what to call it; `-` and the digest are added.
+        shape: number of cubic grains along x, y and z.
+        size: edge of a grain in metres. gap: non-magnetic gap between grains in metres.
+        depth: of the particles below the grain's surface in metres; by default 1.2 exchange lengths
+            of the material, of the middle one if it is drawn.
+        scheme: where particles sit, see `keras_micromag.physics.Microstructure`.
+        Js: saturation polarisation in tesla. Ku: anisotropy constant in J/m³. A: exchange stiffness
+            in J/m. Kd: shape anisotropy constant in J/m³. A pair (low, high) is drawn from
+            uniformly, once for each magnet.
+        cone: half angle of the easy axes' cone in degrees, or a pair likewise.
+        field: first and last µ0·H in tesla. steps: number of fields, these two included.
+        field_direction, self_field, avalanche, dtype, tol, max_iterations: see
+            `keras_micromag.physics.simulate`.
+        seed: magnet i is drawn from (seed, i).
+        splits: number of simulations in each; they take the indices i in this order.
+
+    Raises:
+        ValueError: naming the parameter. What only the physics knows to be impossible is refused
+            when the data set is built, before anything is written.
+
+    Example:
+        >>> from tfds_esw import Config
+        >>> Config(name="wide", cone=50.0).name
+        'wide-44fb8b38c5'
+    """
+
+    name: str = "custom"
+    shape: tuple[int, int, int] = (4, 4, 4)
+    size: float = 50e-9
+    gap: float = 3e-9
+    depth: float | None = None
+    scheme: tuple[str, ...] = ("vertices", "edges", "faces", "centroid")
+    Js: float | tuple[float, float] = 1.61
+    Ku: float | tuple[float, float] = 4.9e6
+    A: float | tuple[float, float] = 8e-12
+    Kd: float | tuple[float, float] = 0.0
+    cone: float | tuple[float, float] = 35.0
+    field: tuple[float, float] = (8.0, -8.0)
+    steps: int = 1000
+    field_direction: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    self_field: bool = False
+    avalanche: str = "simultaneous"
+    dtype: str = "float32"
+    tol: float | None = None
+    max_iterations: int = 1000
+    seed: int = 0
+    splits: dict[str, int] = dataclasses.field(default_factory=lambda: {"train": 9, "test": 1})
+
+    def __post_init__(self):
+        for name in ("size", "gap", "depth", "tol"):
+            if getattr(self, name) is not None:
+                setattr(self, name, _number(getattr(self, name), name))
+        for name in DRAWN:
+            setattr(self, name, _number_or_pair(getattr(self, name), name))
+        for name, length in (("field", 2), ("field_direction", 3)):
+            setattr(self, name, _numbers(getattr(self, name), name, length))
+        self.shape = tuple(_count(n, "shape") for n in self.shape)
+        self.scheme = tuple(self.scheme)
+        self.steps = _count(self.steps, "steps")
+        self.max_iterations = _count(self.max_iterations, "max_iterations")
+        self.seed = _count(self.seed, "seed", least=0)
+        if not self.splits or not isinstance(self.splits, dict) or "all" in self.splits:
+            raise ValueError(
+                '`splits` must be a dict of names, not "all", and numbers of simulations; '
+                f"received {self.splits!r}."
+            )
+        self.splits = {name: _count(n, f"splits[{name!r}]") for name, n in self.splits.items()}
+        base, dash, tail = self.name.rpartition("-")
+        if dash and len(tail) == _DIGITS and set(tail) <= set("0123456789abcdef"):
+            self.name = base  # of a copy made by `dataclasses.replace`
+        self.name = f"{self.name}-{self.digest[:_DIGITS]}"
+        self._made = self.digest
+
+    @property
+    def parameters(self) -> dict:
+        """All that decides what the data set holds, as JSON can hold it."""
+        inherited = {f.name for f in dataclasses.fields(tfds.core.BuilderConfig)}
+        own = [f.name for f in dataclasses.fields(self) if f.name not in inherited]
+        return {name: getattr(self, name) for name in own}
+
+    @property
+    def digest(self) -> str:
+        """Of the parameters, whatever the name."""
+        return hashlib.sha256(json.dumps(self.parameters).encode()).hexdigest()
+
+    def require_unchanged(self) -> None:
+        """Raise where a parameter was set after the name was made."""
+        if self.digest != self._made:
+            raise ValueError(
+                f"`config` must stay as it was made; {self.name!r} was changed: copy it with "
+                "dataclasses.replace."
+            )
+
+    def indices(self, split: str) -> range:
+        """Of the simulations in `split`."""
+        names = list(self.splits)
+        first = sum(self.splits[name] for name in names[: names.index(split)])
+        return range(first, first + self.splits[split])
+
+
+DRAWN = ("cone", "Js", "Ku", "A", "Kd")
+"""The parameters that may be drawn for each magnet, in the order in which they are."""
+
+
+def _number(value, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"`{name}` must be a finite number; received {value!r}.")
+    return float(value)
+
+
+def _numbers(value, name: str, length: int) -> tuple[float, ...]:
+    if not isinstance(value, list | tuple) or len(value) != length:
+        raise ValueError(f"`{name}` must be {length} numbers; received {value!r}.")
+    return tuple(_number(part, name) for part in value)
+
+
+def _number_or_pair(value, name: str):
+    if not isinstance(value, list | tuple):
+        return _number(value, name)
+    low, high = _numbers(value, name, 2)
+    if low > high:
+        raise ValueError(f"`{name}` must be a number or a pair (low, high); received {value!r}.")
+    return low, high
+
+
+def _count(value, name: str, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(
+            f"`{name}` must be a whole number of at least {least}; received {value!r}."
+        )
+    return int(value)
+
+
+def _known(name: str, description: str, **parameters) -> Config:
+    config = Config(description=description, **parameters)
+    config.name = name  # without a digest: a test holds that it does not change
+    return config
+
+
+CONFIGS = [
+    _known("paper", "The ten magnets of the paper: nine to train on, one to test."),
+    _known(
+        "tiny",
+        "Magnets of eight grains and short loops, to try things out.",
+        shape=(2, 2, 2),
+        steps=50,
+        splits={"train": 4, "validation": 1, "test": 1},
+    ),
+    _known(
+        "large",
+        "A thousand magnets like those of the paper, none of which is among its ten.",
+        seed=1,
+        splits={"train": 800, "validation": 100, "test": 100},
+    ),
+    _known(
+        "textures",
+        "A thousand magnets with cones from 5° to 55° and materials around Nd2Fe14B.",
+        cone=(5.0, 55.0),
+        Js=(1.2, 1.65),
+        Ku=(3e6, 5e6),
+        field=(11.0, -11.0),
+        seed=2,
+        splits={"train": 800, "validation": 100, "test": 100},
+    ),
+]

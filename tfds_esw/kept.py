@@ -1,0 +1,111 @@
+"""Finished simulations, kept aside until the data set is whole, so that a killed build resumes."""
+
+import contextlib
+import hashlib
+import io
+import os
+import warnings
+
+import numpy as np
+from etils import epath
+
+_DIGEST = 32
+
+
+class Kept:
+    """A folder of arrays, each file of which is whole or not there.
+
+    Args:
+        folder: on any file system that the data set may lie on; made when something is kept.
+    """
+
+    def __init__(self, folder):
+        self.folder = epath.Path(folder)
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        """What was saved under `name`; None, with a warning, where that is damaged."""
+        path = self._path(name)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        digest, payload = content[:_DIGEST], content[_DIGEST:]
+        if hashlib.blake2b(payload, digest_size=_DIGEST).digest() != digest:
+            warnings.warn(
+                f"{path} does not match its digest: its simulations are made again.", stacklevel=2
+            )
+            return None
+        with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
+            return dict(stored)
+
+    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep `arrays`; a process that dies meanwhile leaves nothing that `load` would take."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        payload = buffer.getvalue()
+        digest = hashlib.blake2b(payload, digest_size=_DIGEST).digest()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Unlike any other's, since another worker may do the same.
+        partial = self.folder / f"{name}.{np.random.default_rng().integers(2**62):x}.partial"
+        try:
+            partial.write_bytes(digest + payload)
+            partial.replace(self._path(name))
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+    def remove_partial(self) -> None:
+        """Remove what dead processes left."""
+        for path in self.folder.glob("*.partial"):
+            path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove everything."""
+        if self.folder.exists():
+            self.folder.rmtree()
+
+    @contextlib.contextmanager
+    def alone(self):
+        """Hold a lock on the folder, which the system takes back from a process that dies.
+
+        Raises:
+            OSError: when another process holds it, or the folder's own cannot be written to.
+
+        Notes:
+            File systems that are not this machine's have no such locks.
+        """
+        path = f"{self.folder}.lock"
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            file = None if "://" in path else open(path, "w")
+        except OSError as error:
+            raise OSError(
+                f"`data_dir` must be a folder that can be written; {self.folder.parent} cannot: "
+                f"{error.strerror}."
+            ) from error
+        if file is None:
+            yield
+            return
+        import fcntl  # not on Windows
+
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever held it before may have removed the file that was opened here.
+                held = os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+            except (BlockingIOError, FileNotFoundError):
+                held = False
+            if not held:
+                raise OSError(
+                    f"{self.folder.parent.parent} must not be built into by two processes at "
+                    "once; another one is at the same data set."
+                )
+            try:
+                yield
+            finally:
+                os.remove(path)
+                if not any(self.folder.parent.iterdir()):
+                    self.folder.parent.rmdir()
+
+    def _path(self, name):
+        return self.folder / f"{name}.kept"

@@ -1,0 +1,246 @@
+"""The TFDS builder: features, splits, and how they are made on one machine or on many."""
+
+import functools
+import math
+import os
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+from tensorflow_datasets.core import example_serializer
+from tensorflow_datasets.core import writer as writer_lib
+from tensorflow_datasets.core.utils import shard_utils
+from tqdm import tqdm
+
+import keras_micromag
+from tfds_esw.config import CONFIGS, Config
+from tfds_esw.kept import Kept
+
+_SHARD_BYTES = 128 << 20
+"""Largest shard, unless told otherwise: as much is in memory while it is written."""
+
+
+class Builder(tfds.core.ShardBasedBuilder):
+    """Hysteresis loops of multigrain magnets by the embedded Stoner-Wohlfarth method."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    BUILDER_CONFIGS = CONFIGS
+    builder_config_cls = Config
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config
+        t, g = config.steps, int(np.prod(config.shape))
+        tensors = {
+            "index": ((), np.int64, "of the simulation in its configuration"),
+            "seed": ((), np.int64, "of the configuration"),
+            "cone": ((), np.float64, "half angle of the easy axes' cone in degrees"),
+            "Js": ((), np.float64, "saturation polarisation in tesla"),
+            "Ku": ((), np.float64, "anisotropy constant in J/m3"),
+            "A": ((), np.float64, "exchange stiffness in J/m"),
+            "Kd": ((), np.float64, "shape anisotropy constant in J/m3"),
+            "field": ((t,), np.float64, "applied mu0*H in tesla"),
+            "easy_axes": ((g, 3), np.float64, "unit vectors"),
+            "magnetization": ((t, g, 3), np.float32, "unit moments of the grains"),
+            "converged": ((t,), np.bool_, "whether the state is an equilibrium"),
+            "iterations": ((t,), np.int32, "products with the matrix; 0 where interpolated"),
+            "sample_weights": ((t,), np.float64, "weight of each state in training (Eq. 8)"),
+            "switching_fields": ((g,), np.float64, "mu0*H in tesla where each grain reversed"),
+            "coercivity": ((), np.float64, "in tesla"),
+            "remanence": ((), np.float64, "polarisation of the body at zero field in tesla"),
+            "energy_product": ((), np.float64, "(BH)max of the body in J/m3"),
+        }
+        # Bytes build and read 20 times faster than lists of numbers, and keep all of a float64.
+        encoding = tfds.features.Encoding.BYTES
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    name: tfds.features.Tensor(shape=shape, dtype=dtype, encoding=encoding, doc=doc)
+                    for name, (shape, dtype, doc) in tensors.items()
+                }
+            ),
+            metadata=tfds.core.MetadataDict(),
+            homepage="https://arxiv.org/abs/2205.03708",
+            disable_shuffling=True,
+        )
+
+    # ---------------------------------------------------------------------------------------------
+    # Building
+    # ---------------------------------------------------------------------------------------------
+
+    def download_and_prepare(self, *, download_config=None, **kwargs):
+        """TFDS's; what a killed build had finished is not made again.
+
+        Raises:
+            ValueError: for a configuration that cannot be simulated, before anything is written.
+            OSError: when `data_dir` cannot be written, or another process builds the same there.
+        """
+        download_config = download_config or tfds.download.DownloadConfig()
+        mode = download_config.download_mode
+        if (self.is_prepared() and not mode.overwrite_dataset) or (
+            mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO
+        ):
+            super().download_and_prepare(download_config=download_config, **kwargs)
+            return
+        from tfds_esw import simulations  # only who simulates needs Keras
+
+        self.builder_config.require_unchanged()
+        simulations.check(self.builder_config)
+        with self._kept.alone():
+            self._kept.remove_partial()
+            for debris in self.data_path.parent.glob(f"incomplete.*_{self.version}"):
+                debris.rmtree()
+            super().download_and_prepare(download_config=download_config, **kwargs)
+            self._kept.clear()
+
+    @functools.cached_property
+    def _kept(self):
+        import keras
+
+        parts = (self.builder_config.digest[:16], self.version, keras_micromag.__version__)
+        name = "-".join(map(str, (*parts, keras.backend.backend())))
+        return Kept(epath.Path(self.data_dir_root) / self.name / ".kept" / name)
+
+    def _download_and_prepare(self, dl_manager, download_config):
+        from tfds_esw import simulations
+
+        self._download_config = download_config
+        if download_config.beam_options or download_config.beam_runner:
+            self._on_beam(dl_manager)
+        else:
+            with tqdm(total=sum(map(len, self._chosen().values())), unit=" simulations") as bar:
+                self._bar = bar
+                super()._download_and_prepare(dl_manager, download_config)
+        files = self.data_path.glob(f"{self.name}-*")
+        self.info.metadata.update(
+            structure=simulations.structure(self.builder_config).get_config(),
+            parameters=self.builder_config.parameters,
+            versions=simulations.versions(),
+            files={file.name: file.stat().length for file in sorted(files)},
+        )
+
+    def _shard_iterators_per_split(self, dl_manager):
+        # Written as they are simulated. TFDS's way for generators would hold up to 1 GB of examples
+        # in memory, or all of them twice on disk, to sort what is in order already.
+        return {
+            name: [functools.partial(self._generate_examples, part) for part in self._shards(all_)]
+            for name, all_ in self._chosen().items()
+        }
+
+    def _generate_examples(self, indices: range):
+        """Keys and examples of the simulations `indices`, in order."""
+        for key_example in _generate(self.builder_config, self._kept, indices):
+            yield key_example
+            self._bar.update()
+
+    def _on_beam(self, dl_manager):
+        """The same shards, each written by a worker; nothing but their names goes through Beam."""
+        import apache_beam as beam
+        import keras
+
+        chosen = {name: self._shards(indices) for name, indices in self._chosen().items()}
+        infos, tasks = [], []
+        for name, parts in chosen.items():
+            template = self._get_filename_template(name)
+            for shard, part in enumerate(parts):
+                path = template.sharded_filepath(shard_index=shard, num_shards=len(parts))
+                tasks.append((str(path), part))
+            infos.append((name, template, parts))
+        writer = writer_lib.ShardWriter(
+            features=self.info.features,
+            serializer=example_serializer.ExampleSerializer(
+                self.info.features.get_serialized_info()
+            ),
+            example_writer=self._example_writer(),
+        )
+        write = functools.partial(
+            _write, writer, self.builder_config, self._kept, keras.backend.backend()
+        )
+        options = self._download_config.beam_options
+        with beam.Pipeline(runner=self._download_config.beam_runner, options=options) as pipeline:
+            # Reshuffled: to whichever worker is free, not all to the one that makes the list.
+            _ = pipeline | beam.Create(tasks) | beam.Reshuffle() | beam.Map(write)
+        self.info.set_splits(
+            tfds.core.splits.SplitDict(
+                [
+                    tfds.core.SplitInfo(
+                        name=name,
+                        shard_lengths=[len(part) for part in parts],
+                        num_bytes=sum(
+                            p.stat().length for p in template.sharded_filepaths(len(parts))
+                        ),
+                        filename_template=template,
+                    )
+                    for name, template, parts in infos
+                ]
+            )
+        )
+
+    def _chosen(self) -> dict[str, range]:
+        """The indices of the simulations in each split."""
+        most = self._download_config.max_examples_per_split
+        return {n: self.builder_config.indices(n)[:most] for n in self.builder_config.splits}
+
+    def _shards(self, indices: range) -> list[range]:
+        """The parts of `indices` that go into a shard each: of whole batches, if possible."""
+        from tfds_esw.simulations import BATCH
+
+        n = self._download_config.num_shards
+        if n:
+            ends = shard_utils.get_shard_boundaries(len(indices), min(n, len(indices)))
+        else:
+            features = self.info.features.values()
+            size = sum(math.prod(f.shape) * np.dtype(f.np_dtype).itemsize for f in features)
+            first, last = indices[0] // BATCH, indices[-1] // BATCH
+            n = min(-(-size * len(indices) // _SHARD_BYTES), last - first + 1)
+            ends = shard_utils.get_shard_boundaries(last - first + 1, n)
+            ends = [min((first + end) * BATCH - indices[0], len(indices)) for end in ends]
+        return [indices[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+
+    # ---------------------------------------------------------------------------------------------
+    # Reading
+    # ---------------------------------------------------------------------------------------------
+
+    def as_dataset(self, *args, **kwargs):
+        """TFDS's. Raises a ValueError where a file is not as long as it was when it was built."""
+        self._require_files()
+        return super().as_dataset(*args, **kwargs)
+
+    def as_data_source(self, *args, **kwargs):
+        """TFDS's. Raises a ValueError where a file is not as long as it was when it was built."""
+        self._require_files()
+        return super().as_data_source(*args, **kwargs)
+
+    def _require_files(self):
+        for name, length in self.info.metadata.get("files", {}).items():
+            path = self.data_path / name
+            found = path.stat().length if path.exists() else 0
+            if found != length:
+                raise ValueError(
+                    f"{path} must have {length} bytes, as it was built; it has {found}: remove "
+                    "its folder and build it again."
+                )
+
+
+def _generate(config: Config, kept: Kept, indices: range):
+    """Keys and examples of the simulations `indices`, from what is kept, or made and kept."""
+    from tfds_esw import simulations
+
+    for number in range(indices[0] // simulations.BATCH, indices[-1] // simulations.BATCH + 1):
+        name = f"{number:08d}"
+        batch = kept.load(name)
+        if batch is None:
+            batch = simulations.batch(config, number)
+            kept.save(name, batch)
+        for row, index in enumerate(batch["index"].tolist()):
+            if index in indices:
+                yield index, {feature: values[row] for feature, values in batch.items()}
+
+
+def _write(writer, config, kept, backend, task) -> None:
+    """What a Beam worker does: a shard, which is there whole or not at all."""
+    os.environ.setdefault("KERAS_BACKEND", backend)
+    path, indices = task
+    with tfds.core.utils.incomplete_file(epath.Path(path)) as partial:
+        writer.write(examples=_generate(config, kept, indices), path=partial)
