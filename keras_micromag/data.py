@@ -30,9 +30,15 @@ def sample_weights(magnetization, field_direction=(0.0, 0.0, 1.0)):
         >>> sample_weights([up, up, -up]).tolist()
         [0.0, 0.0, 128.0]
     """
-    moments = checks.finite_array(magnetization, "magnetization", (..., None, None, 3))
     direction = checks.unit_vectors(field_direction, "field_direction", (3,))
-    along = moments @ direction
+    moments = np.asarray(magnetization)
+    if moments.ndim < 3 or moments.shape[-1] != 3:
+        raise ValueError(
+            f"`magnetization` must have shape (..., t, g, 3); received {moments.shape}."
+        )
+    checks.finite(moments, "magnetization")
+    # A float64 copy of the whole of large data would take longer than all else here.
+    along = (moments @ direction.astype(np.result_type(moments, np.float32))).astype(float)
     weights = np.zeros(along.shape[:-1])
     weights[..., 1:] = np.abs(np.diff(along, axis=-2)).sum(axis=-1)
     return weights

@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as everything
-from benchmarks import demag, layers, loops, output_activation, simulate, timing, training
+from benchmarks import (
+    dataset,
+    demag,
+    layers,
+    loops,
+    output_activation,
+    sensitivity,
+    simulate,
+    timing,
+    training,
+)
 from keras_micromag.physics import cubic_grains, random_easy_axes
 
 BATCHES = [(1, "float32"), (3, "float32")]
@@ -95,6 +105,26 @@ def test_output_activations_are_measured(capsys):
     printed = capsys.readouterr().out
     assert all(f"\n{name}  " in printed for name in output_activation.ACTIVATIONS)
     assert "nan" not in printed
+
+
+@pytest.mark.slow
+def test_the_data_set_is_measured():
+    seconds = dataset.loops(rounds=1, batches=1, steps=20)
+    assert seconds.shape == (1, 4) and (seconds > 0).all()
+    [peak] = dataset.memory(sizes=(2,), steps=10)
+    assert 100 < peak < 10_000
+    build, start, simulate = dataset.commands(rounds=1, config="tiny")[0]
+    assert build > start > 0 and simulate > 0
+    assert (dataset.workers(rounds=1, size=3, steps=10) > 0).all()
+
+
+def test_sensitivities_are_measured(monkeypatch, capsys):
+    changes = dict(list(sensitivity.CHANGES.items())[:2])
+    monkeypatch.setattr(sensitivity, "CHANGES", changes)
+    sensitivity.main(["--magnets", "2", "--steps", "60"])
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert "+0.000 ± 0.000" in first and "+0.000 ± 0.000" not in second
+    assert "nan" not in second
 
 
 def test_demag_is_measured():

@@ -15,7 +15,7 @@ def main(argv=None) -> int:
 
     build = commands.add_parser("build", help="simulate a configuration and write it, or resume")
     build.set_defaults(run=_build)
-    formats = "tfrecord (needs TensorFlow; the default where it is), array_record or parquet"
+    formats = "tfrecord (needs TensorFlow; the default where it is) or array_record"
     build.add_argument("--file_format", metavar="FORMAT", help=formats)
     build.add_argument("--num_shards", metavar="N", type=int, help="files per split")
     build.add_argument("--overwrite", action="store_true", help="build it even if it is there")

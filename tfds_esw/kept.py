@@ -2,7 +2,8 @@
 
 import contextlib
 import hashlib
-import io
+import json
+import math
 import os
 import warnings
 
@@ -14,6 +15,9 @@ _DIGEST = 32
 
 class Kept:
     """A folder of arrays, each file of which is whole or not there.
+
+    A file is its SHA-256 digest, a line of JSON that tells names, dtypes and shapes, and the
+    arrays' bytes. (NumPy's archives take twice as long, more than a tenth of the simulation.)
 
     Args:
         folder: on any file system that the data set may lie on; made when something is kept.
@@ -29,26 +33,34 @@ class Kept:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
-        digest, payload = content[:_DIGEST], content[_DIGEST:]
-        if hashlib.blake2b(payload, digest_size=_DIGEST).digest() != digest:
+        if hashlib.sha256(memoryview(content)[_DIGEST:]).digest() != content[:_DIGEST]:
             warnings.warn(
                 f"{path} does not match its digest: its simulations are made again.", stacklevel=2
             )
             return None
-        with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
-            return dict(stored)
+        end = content.index(b"\n", _DIGEST) + 1
+        found = {}
+        for key, dtype, shape in json.loads(content[_DIGEST:end]):
+            array = np.frombuffer(content, dtype, math.prod(shape), end)
+            found[key] = array.reshape(shape)
+            end += array.nbytes
+        return found
 
     def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Keep `arrays`; a process that dies meanwhile leaves nothing that `load` would take."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
-        payload = buffer.getvalue()
-        digest = hashlib.blake2b(payload, digest_size=_DIGEST).digest()
+        header = [[key, array.dtype.str, array.shape] for key, array in arrays.items()]
+        parts = [json.dumps(header).encode() + b"\n"]
+        parts += [np.ascontiguousarray(array).data for array in arrays.values()]
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part)
         self.folder.mkdir(parents=True, exist_ok=True)
         # Unlike any other's, since another worker may do the same.
         partial = self.folder / f"{name}.{np.random.default_rng().integers(2**62):x}.partial"
         try:
-            partial.write_bytes(digest + payload)
+            with partial.open("wb") as file:
+                for part in (digest.digest(), *parts):
+                    file.write(part)
             partial.replace(self._path(name))
         except BaseException:
             partial.unlink(missing_ok=True)

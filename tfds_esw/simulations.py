@@ -1,5 +1,6 @@
 """The simulations of a configuration: magnet i is drawn from (seed, i), and so is its loop."""
 
+import functools
 import sys
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ class Magnet(NamedTuple):
     easy_axes: np.ndarray  # (g, 3)
 
 
+@functools.lru_cache(maxsize=1)
 def structure(config: Config) -> Microstructure:
     """The grains, which all magnets share."""
     middle = {name: float(np.mean(getattr(config, name))) for name in ("Js", "Ku", "A", "Kd")}

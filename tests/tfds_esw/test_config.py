@@ -1,9 +1,11 @@
 """What a configuration's name and digest stand for."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+import tfds_esw
 from tfds_esw.config import CONFIGS, Config
 
 KNOWN = {config.name: config for config in CONFIGS}
@@ -84,3 +86,8 @@ def test_one_that_was_changed_is_refused():
 def test_bad_input_gets_a_sentence(name, value):
     with pytest.raises(ValueError, match=rf"^`{name}\b.*` must .*; received .*\.$"):
         Config(**{name: value})
+
+
+def test_the_card_names_its_example():
+    name = Config(cone=20.0, splits={"train": 5, "test": 2}).name
+    assert f"tfds_esw/{name}/" in Path(tfds_esw.__file__).with_name("README.md").read_text()

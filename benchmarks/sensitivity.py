@@ -1,0 +1,77 @@
+"""How much the coercivity depends on what the paper leaves open.
+
+Ten magnets of the paper, with the same easy axes throughout; each line changes one thing. Printed
+are the mean coercivity, and the mean change of the coercivity of the same magnet with its standard
+deviation over the ten. Materials are those of the default unless the line is about them.
+
+Run it with `python -m benchmarks.sensitivity`; KERAS_BACKEND chooses the backend.
+"""
+
+import argparse
+import dataclasses
+
+import numpy as np
+
+from benchmarks.timing import print_table
+from keras_micromag.physics import simulate
+from tfds_esw import Config, simulations
+
+MAGNETS = 10
+
+CHANGES = {
+    "as the data set has it": {},
+    "depth 0.6 exchange lengths": {"depth": 1.18e-9},
+    "depth 2.4 exchange lengths": {"depth": 4.73e-9},
+    "particles at the vertices": {"scheme": ("vertices",)},
+    "at the face centres": {"scheme": ("faces",)},
+    "at the centroid": {"scheme": ("centroid",)},
+    "gap 0": {"gap": 0.0},
+    "gap 6 nm": {"gap": 6e-9},
+    "grains of 25 nm, gap 1.5 nm": {"size": 25e-9, "gap": 1.5e-9},
+    "grains of 100 nm, gap 6 nm": {"size": 100e-9, "gap": 6e-9},
+    "with the self-field": {"self_field": True},
+    "the weakest grain flips first": {"avalanche": "weakest_first"},
+    "Ku 5 % higher": {"Ku": 1.05 * 4.9e6},
+    "Js 5 % higher": {"Js": 1.05 * 1.61},
+    "500 fields": {"steps": 500},
+    "4000 fields": {"steps": 4000},
+    "float64": {"dtype": "float64"},
+}
+
+
+def coercivity(config: Config, magnets: int) -> np.ndarray:
+    """(magnets,) in tesla; easy axes are those of the default."""
+    drawn = [simulations.draw(config, index) for index in range(magnets)]
+    loops = simulate(
+        simulations.structure(config),
+        np.stack([magnet.easy_axes for magnet in drawn]),
+        material=drawn[0].material,
+        field=simulations.field(config),
+        self_field=config.self_field,
+        avalanche=config.avalanche,
+        dtype=config.dtype,
+        progress=False,
+    )
+    return loops.coercivity()
+
+
+def main(argv=None) -> None:
+    """Simulate, and print a line each."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.sensitivity", description=main.__doc__
+    )
+    parser.add_argument("--magnets", type=int, default=MAGNETS)
+    parser.add_argument("--steps", type=int, default=1000, help="fields, where not changed")
+    arguments = parser.parse_args(argv)
+    base = Config(steps=arguments.steps)
+    rows, reference = [("", "coercivity, T", "change, T")], None
+    for name, change in CHANGES.items():
+        found = coercivity(dataclasses.replace(base, **change), arguments.magnets)
+        reference = found if reference is None else reference
+        moved = found - reference
+        rows.append((name, f"{found.mean():.3f}", f"{moved.mean():+.3f} ± {moved.std(ddof=1):.3f}"))
+    print_table(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""`python -m tfds_esw`, in this process."""
+
+import pytest
+
+import tfds_esw
+from tfds_esw.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    assert main(["build", "tiny", "--data_dir", str(folder)]) == 0
+    return folder
+
+
+def test_build(folder, capsys):
+    assert tfds_esw.Builder(config="tiny", data_dir=folder).is_prepared()
+    assert main(["build", "tiny", "--data_dir", str(folder)]) == 0, "it is there already"
+    told = capsys.readouterr().out
+    assert f"tfds_esw/tiny/1.0.0: {folder}" in told
+    assert "train: 4 simulations in 1 files" in told
+
+
+def test_build_ones_own_again(tmp_path, capsys):
+    own = '{"shape": [2, 1, 1], "steps": 20, "splits": {"train": 3}, "name": "own"}'
+    options = ["--data_dir", str(tmp_path), "--num_shards", "2"]
+    assert main(["build", own, *options]) == 0
+    assert main(["build", own, *options, "--overwrite"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("tfds_esw/own-") == 2 and "train: 3 simulations in 2 files" in told
+
+
+def test_show(folder, tmp_path, capsys):
+    picture = tmp_path / "loops.png"
+    options = ["--data_dir", str(folder), "--split", "train[:3]", "--out", str(picture)]
+    assert main(["show", "tiny", *options]) == 0
+    told = capsys.readouterr().out
+    assert "coercivity" in told and "3.627" in told and "mean ± spread" in told
+    assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["build", "papper"], "`CONFIG` must be one of paper, tiny, large, textures, or JSON"),
+        (["build", "{1}"], "`CONFIG` must be parameters as JSON"),
+        (["build", '{"colour": 1}'], "`CONFIG` must be parameters as JSON"),
+        (["build", '{"cone": -3}'], "`cone` must be at least 0; received -3.0."),
+        (["show", "paper"], "`CONFIG` must have been built"),
+        (["build"], "CONFIG"),
+    ],
+)
+def test_bad_input_gets_a_sentence(arguments, sentence, tmp_path, capsys):
+    options = ["--data_dir", str(tmp_path)] if len(arguments) > 1 else []
+    assert main([*arguments, *options]) == 2
+    [told] = capsys.readouterr().err.splitlines()
+    assert told.startswith("python -m tfds_esw: error: ") or sentence == "CONFIG"
+    assert sentence in told
+    assert not list(tmp_path.iterdir())
