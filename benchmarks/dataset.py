@@ -16,6 +16,7 @@ import time
 
 import keras
 import numpy as np
+import tensorflow_datasets as tfds
 
 import tfds_esw
 from benchmarks.timing import print_table, spread
@@ -78,7 +79,13 @@ def commands(rounds: int, config: str = "paper") -> np.ndarray:
 
 
 def loops(rounds: int, batches: int = 16, steps: int = 1000) -> np.ndarray:
-    """Seconds (rounds, 4) per loop: simulate, keep aside, encode and write, read and decode."""
+    """Seconds (rounds, 6) per loop.
+
+    Simulate; keep aside; encode and write; read and decode; the same, but the moments alone; read
+    the records and leave them undecoded.
+    """
+    import tensorflow as tf
+
     config = tfds_esw.Config(**parameters(batches * simulations.BATCH, steps))
     made = simulations.batch(config, 0)
     found = []
@@ -97,10 +104,16 @@ def loops(rounds: int, batches: int = 16, steps: int = 1000) -> np.ndarray:
             clock.append(time.perf_counter())
             builder.download_and_prepare()
             clock.append(time.perf_counter())
+            files = sorted(str(path) for path in builder.data_path.glob("*tfrecord*"))
+            moments = tfds.decode.PartialDecoding({"magnetization": True})
             number = sum(1 for _ in builder.as_dataset(split="train"))
             clock.append(time.perf_counter())
-        simulate, keep, load, write, read = np.diff(clock)
-        found.append((simulate * batches, keep, write - load, read))
+            assert number == sum(1 for _ in builder.as_dataset(split="train", decoders=moments))
+            clock.append(time.perf_counter())
+            assert number == sum(1 for _ in tf.data.TFRecordDataset(files))
+            clock.append(time.perf_counter())
+        simulate, keep, load, write, *reading = np.diff(clock)
+        found.append((simulate * batches, keep, write - load, *reading))
     return np.array(found) / number
 
 
@@ -148,7 +161,7 @@ def main(argv=None) -> None:
             ("(build - help) / simulate", spread((build - start) / simulate, 2), "1.5"),
         ]
     )
-    simulate, keep, write, read = loops(rounds).T
+    simulate, keep, write, read, moments, undecoded = loops(rounds).T
     print_table(
         [
             ("a loop", "ms", "of simulating it", "goal"),
@@ -156,6 +169,8 @@ def main(argv=None) -> None:
             ("keep aside", spread(1e3 * keep, 2), spread(keep / simulate, 3), ""),
             ("write", spread(1e3 * write, 2), spread(write / simulate, 3), ""),
             ("read", spread(1e3 * read, 2), spread(read / simulate, 3), "1/50"),
+            ("read moments alone", spread(1e3 * moments, 2), spread(moments / simulate, 3), ""),
+            ("read undecoded", spread(1e3 * undecoded, 2), spread(undecoded / simulate, 3), ""),
             ("write and read", "", spread((write + read) / simulate, 3), "0.1"),
         ]
     )

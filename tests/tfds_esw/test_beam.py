@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -32,11 +33,11 @@ def alone(tmp_path_factory):
     return made
 
 
-def build(folder, options):
-    """A process that builds by TFDS's command, in 6 + 2 shards."""
+def build(data_set, folder, options):
+    """A process that builds by TFDS's command, in six shards a split."""
     config = tfds_esw.Config(**PARAMETERS).parameters
-    command = [sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build", "tfds_esw"]
-    command += ["--imports", "tfds_esw", "--data_dir", folder, "--num_shards", "6"]
+    command = [sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build", *data_set]
+    command += ["--data_dir", folder, "--num_shards", "6"]
     command += ["--config", json.dumps(config), "--beam_pipeline_options", options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -54,7 +55,8 @@ def assert_whole(folder, alone, process):
 
 def test_processes_of_the_direct_runner(alone, tmp_path):
     options = "runner=DirectRunner,direct_running_mode=multi_processing,direct_num_workers=2"
-    assert_whole(tmp_path, alone, build(tmp_path, options))
+    folder = str(Path(tfds_esw.__file__).parent)  # `tfds build` on the folder of the data set
+    assert_whole(tmp_path, alone, build([folder], tmp_path, options))
 
 
 @contextlib.contextmanager
@@ -90,7 +92,7 @@ def test_dask_whose_worker_is_killed(alone, tmp_path):
             client.wait_for_workers(2, timeout=60)
         options = "runner=apache_beam.runners.dask.dask_runner.DaskRunner"
         options += f",dask_client_address={address},dask_partition_size=1"
-        process = build(data, options)
+        process = build(["tfds_esw", "--imports", "tfds_esw"], data, options)
         while process.poll() is None and not list(data.rglob("0*.kept")):
             time.sleep(0.01)
         assert process.poll() is None, process.communicate()[0]
