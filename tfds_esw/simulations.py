@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import warnings
 from typing import NamedTuple
 
 import keras
@@ -96,6 +97,12 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
         allow_unconverged=True,
         **_options(config),
     )
+    if not loops.converged.all():
+        warnings.warn(
+            f"{(~loops.converged).sum()} of the {loops.converged.size} states of simulations "
+            f"{indices[0]} to {indices[-1]} found no equilibrium; `converged` tells which.",
+            stacklevel=2,
+        )
     found = {
         "index": np.array(indices, np.int64),
         "seed": np.full(BATCH, config.seed, np.int64),

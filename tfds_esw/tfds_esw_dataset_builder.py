@@ -139,14 +139,16 @@ class Builder(tfds.core.ShardBasedBuilder):
         import apache_beam as beam
         import keras
 
-        chosen = {name: self._shards(indices) for name, indices in self._chosen().items()}
-        infos, tasks = [], []
-        for name, parts in chosen.items():
+        splits = {}  # of each the parts of its indices, and the files for them
+        for name, indices in self._chosen().items():
+            parts = self._shards(indices)
             template = self._get_filename_template(name)
-            for shard, part in enumerate(parts):
-                path = template.sharded_filepath(shard_index=shard, num_shards=len(parts))
-                tasks.append((str(path), part))
-            infos.append((name, template, parts))
+            splits[name] = parts, template.sharded_filepaths(len(parts)), template
+        tasks = [
+            (str(path), part)
+            for parts, paths, _ in splits.values()
+            for path, part in zip(paths, parts, strict=True)
+        ]
         writer = writer_lib.ShardWriter(
             features=self.info.features,
             serializer=example_serializer.ExampleSerializer(
@@ -167,12 +169,10 @@ class Builder(tfds.core.ShardBasedBuilder):
                     tfds.core.SplitInfo(
                         name=name,
                         shard_lengths=[len(part) for part in parts],
-                        num_bytes=sum(
-                            p.stat().length for p in template.sharded_filepaths(len(parts))
-                        ),
+                        num_bytes=sum(path.stat().length for path in paths),
                         filename_template=template,
                     )
-                    for name, template, parts in infos
+                    for name, (parts, paths, template) in splits.items()
                 ]
             )
         )
@@ -193,7 +193,8 @@ class Builder(tfds.core.ShardBasedBuilder):
             features = self.info.features.values()
             size = sum(math.prod(f.shape) * np.dtype(f.np_dtype).itemsize for f in features)
             first, last = indices[0] // BATCH, indices[-1] // BATCH
-            n = min(-(-size * len(indices) // _SHARD_BYTES), last - first + 1)
+            most = min(self._download_config.max_shard_size, _SHARD_BYTES)
+            n = min(-(-size * len(indices) // most), last - first + 1)
             ends = shard_utils.get_shard_boundaries(last - first + 1, n)
             ends = [min((first + end) * BATCH - indices[0], len(indices)) for end in ends]
         return [indices[a:b] for a, b in zip([0, *ends], ends, strict=False)]

@@ -69,6 +69,13 @@ def test_textures_differ_in_cone_and_material():
     np.testing.assert_allclose(batch["remanence"][i], alone.remanence(), rtol=1e-5)
 
 
+def test_states_that_are_no_equilibrium_are_told_and_marked():
+    config = Config(shape=(2, 1, 1), steps=5, max_iterations=2)
+    with pytest.warns(UserWarning, match=r"of the 160 states of simulations 0 to 31 found no equ"):
+        batch = simulations.batch(config, 0)
+    assert batch["converged"].shape == (32, 5) and not batch["converged"].all()
+
+
 def test_the_magnet_comes_back_from_the_metadata():
     config = Config(shape=(2, 1, 1), gap=5e-9, scheme=("vertices", "centroid"))
 
