@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_simulate)
 
     magnet = command.add_argument_group("magnet")
-    _add(magnet, "--grid", "grains along x, y and z", [4, 4, 4], _count, ("NX", "NY", "NZ"))
+    _add(magnet, "--grid", "grains along x, y and z", [4, 4, 4], count, ("NX", "NY", "NZ"))
     _add(magnet, "--size", "edge of a grain in nm", 50.0, _number, "NM")
     _add(magnet, "--gap", "non-magnetic gap between grains in nm", 3.0, _number, "NM")
     _add(magnet, "--material", "one of the known materials", "Nd2Fe14B", str, "NAME")
@@ -100,11 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add(magnet, "--cone", "half angle of the easy axes' cone in degrees", 35.0, _number, "DEG")
     _add(magnet, "--seed", "of the random easy axes", 0, _seed, "N")
-    _add(magnet, "--magnets", "how many, each with its own easy axes", 10, _count, "N")
+    _add(magnet, "--magnets", "how many, each with its own easy axes", 10, count, "N")
 
     field = command.add_argument_group("field, along z")
     _add(field, "--field", "first and last in T", [8.0, -8.0], _number, ("START", "STOP"))
-    _add(field, "--steps", "how many fields, the first and last included", 1000, _count, "N")
+    _add(field, "--steps", "how many fields, the first and last included", 1000, count, "N")
 
     method = command.add_argument_group("method")
     depth = "of the particles below the grain's surface in nm; 1.2 exchange lengths if not given"
@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     precision = ("float32", "float64")
     _add(method, "--dtype", "precision of the solver", precision[0], str, choices=precision)
     _add(method, "--tol", "largest change of a moment that counts as settled", None, _number, "TOL")
-    _add(method, "--max-iterations", "at one field", 1000, _count, "N")
+    _add(method, "--max-iterations", "at one field", 1000, count, "N")
     _add(method, "--backend", "Keras backend; KERAS_BACKEND if not given", None, choices=BACKENDS)
 
     output = command.add_argument_group("output")
@@ -151,7 +151,8 @@ def _shield(argument: str) -> str:
     return argument
 
 
-def _count(text: str, least: int = 1) -> int:
+def count(text: str, least: int = 1) -> int:
+    """The type of an option that counts something."""
     with contextlib.suppress(ValueError):
         if int(text) >= least:
             return int(text)
@@ -159,7 +160,7 @@ def _count(text: str, least: int = 1) -> int:
 
 
 def _seed(text: str) -> int:
-    return _count(text, least=0)
+    return count(text, least=0)
 
 
 def _number(text: str) -> float:

@@ -5,6 +5,16 @@ Importing this registers it: `tfds.load("tfds_esw/paper")` and `tfds.data_source
 
 from importlib import import_module as _import_module
 
+try:
+    import tensorflow_datasets as _tfds  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "tensorflow_datasets":
+        raise
+    raise ModuleNotFoundError(
+        'The data set needs TFDS, which is not installed: pip install "keras-micromag[data]".',
+        name=error.name,
+    ) from None
+
 from tfds_esw.config import Config
 from tfds_esw.tfds_esw_dataset_builder import Builder
 

@@ -17,7 +17,7 @@ def main(argv=None) -> int:
     build.set_defaults(run=_build)
     formats = "tfrecord (needs TensorFlow; the default where it is) or array_record"
     build.add_argument("--file_format", metavar="FORMAT", help=formats)
-    build.add_argument("--num_shards", metavar="N", type=int, help="files per split")
+    build.add_argument("--num_shards", metavar="N", type=cli.count, help="files per split")
     build.add_argument("--overwrite", action="store_true", help="build it even if it is there")
 
     show = commands.add_parser("show", help="print figures of merit and draw loops of a built one")

@@ -1,5 +1,8 @@
 """`python -m tfds_esw`, in this process."""
 
+import subprocess
+import sys
+
 import pytest
 
 import tfds_esw
@@ -27,7 +30,7 @@ def test_build_ones_own_again(tmp_path, capsys):
     assert main(["build", own, *options]) == 0
     assert main(["build", own, *options, "--overwrite"]) == 0
     told = capsys.readouterr().out
-    assert told.count("tfds_esw/own-") == 2 and "train: 3 simulations in 2 files" in told
+    assert "tfds_esw/own-" in told and told.count("train: 3 simulations in 2 files") == 2
 
 
 def test_show(folder, tmp_path, capsys):
@@ -47,6 +50,7 @@ def test_show(folder, tmp_path, capsys):
         (["build", '{"colour": 1}'], "`CONFIG` must be parameters as JSON"),
         (["build", '{"cone": -3}'], "`cone` must be at least 0; received -3.0."),
         (["show", "paper"], "`CONFIG` must have been built"),
+        (["build", "tiny", "--num_shards", "0"], "must be a whole number of at least 1"),
         (["build"], "CONFIG"),
     ],
 )
@@ -57,3 +61,9 @@ def test_bad_input_gets_a_sentence(arguments, sentence, tmp_path, capsys):
     assert told.startswith("python -m tfds_esw: error: ") or sentence == "CONFIG"
     assert sentence in told
     assert not list(tmp_path.iterdir())
+
+
+def test_without_tfds_it_says_what_to_install():
+    code = "import sys; sys.modules['tensorflow_datasets'] = None; import tfds_esw"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert 'pip install "keras-micromag[data]"' in ran.stderr.splitlines()[-1]
