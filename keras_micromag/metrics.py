@@ -15,8 +15,8 @@ from keras_micromag.physics.hysteresis import coercivity
 class _Mean(keras.metrics.MeanMetricWrapper):
     """The mean of a function over the batch, weighted by `sample_weight` if that is given."""
 
-    def __init__(self, function, name, dtype=None, **kwargs):
-        super().__init__(function, name=name, dtype=dtype, **kwargs)
+    def __init__(self, function, name, dtype):
+        super().__init__(function, name=name, dtype=dtype)
         self._direction = "down"
 
     def update_state(self, y_true, y_pred, sample_weight=None):

@@ -107,7 +107,7 @@ class Builder(tfds.core.ShardBasedBuilder):
 
         self._download_config = download_config
         if download_config.beam_options or download_config.beam_runner:
-            self._on_beam(dl_manager)
+            self._on_beam()
         else:
             with tqdm(total=sum(map(len, self._chosen().values())), unit=" simulations") as bar:
                 self._bar = bar
@@ -134,7 +134,7 @@ class Builder(tfds.core.ShardBasedBuilder):
             yield key_example
             self._bar.update()
 
-    def _on_beam(self, dl_manager):
+    def _on_beam(self):
         """The same shards, each written by a worker; nothing but their names goes through Beam."""
         import apache_beam as beam
         import keras

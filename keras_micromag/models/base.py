@@ -71,6 +71,20 @@ class ComposedModel(keras.Model):
         return of_this_version(cls, {**config, **made})
 
 
+def predict_along(model, states, field, **kwargs):
+    """`model.predict` from states (b, t, ...) along field (n,) or (b, n); shapes are checked first.
+
+    Returns:
+        The fields (b, n), and what is predicted.
+    """
+    states, field = np.asarray(states), np.asarray(field)
+    if field.ndim == 1:
+        field = np.tile(field, (len(states), 1))
+    inputs = {"states": states, "field": field}
+    model.compute_output_shape({name: part.shape for name, part in inputs.items()})
+    return field, model.predict(inputs, **{"verbose": 0, **kwargs})
+
+
 @contextmanager
 def _weights_kept(model):
     # Keras's JAX trainer takes the values out of the variables while it computes, and when the

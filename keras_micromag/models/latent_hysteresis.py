@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.layers.unit_norm import UnitNorm
-from keras_micromag.models.base import ComposedModel
+from keras_micromag.models.base import ComposedModel, predict_along
 from keras_micromag.physics.hysteresis import coercivity
 
 
@@ -106,11 +106,6 @@ class LatentHysteresis(ComposedModel):
         Returns:
             (b,) in tesla; nan for a loop that never crosses zero.
         """
-        states, field = np.asarray(states), np.asarray(field)
-        if field.ndim == 1:
-            field = np.tile(field, (len(states), 1))
-        inputs = {"states": states, "field": field}
-        self.compute_output_shape({name: part.shape for name, part in inputs.items()})
-        loops = self.predict(inputs, **{"verbose": 0, **kwargs})
+        field, loops = predict_along(self, states, field, **kwargs)
         moment = loops.mean(axis=(2, 3, 4), dtype=float) @ np.asarray(field_direction, float)
         return coercivity(field, moment)

@@ -4,11 +4,10 @@ import inspect
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_micromag import data
-from keras_micromag.models.base import ComposedModel, FiniteFit
+from keras_micromag.models.base import ComposedModel, FiniteFit, predict_along
 from keras_micromag.physics import checks
 
 
@@ -199,12 +198,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         Returns:
             (b, n, d) array.
         """
-        states, field = np.asarray(states), np.asarray(field)
-        if field.ndim == 1:
-            field = np.tile(field, (len(states), 1))
-        inputs = {"states": states, "field": field}
-        self.compute_output_shape({name: part.shape for name, part in inputs.items()})
-        return self.predict(inputs, **{"verbose": 0, **kwargs})
+        return predict_along(self, states, field, **kwargs)[1]
 
     def get_config(self):
         """The arguments."""
