@@ -78,6 +78,49 @@ def split_by_simulation(simulations: int, fraction: float = 0.2, *, seed: int | 
     return np.sort(order[:-held_out]), np.sort(order[-held_out:])
 
 
+def symmetric_images(states):
+    """Each magnet and its images under the symmetries of a lattice of cubes in a field along z.
+
+    The images are magnets of their own, with easy axes that were not simulated, and their loops are
+    exact: the same physics, turned. Moments are axial vectors, so a mirror through z takes time
+    reversal with it, which leaves the field as it was.
+
+    Args:
+        states: (s, ..., x, y, z, 3) unit moments of s magnets, at fields along z.
+
+    Returns:
+        (s, k, ..., x, y, z, 3) with k = 16 for x = y, else 8; the first image is the magnet itself.
+
+    Raises:
+        ValueError: for another shape.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.data import symmetric_images
+        >>> symmetric_images(np.zeros((9, 1000, 4, 4, 4, 3))).shape
+        (9, 16, 1000, 4, 4, 4, 3)
+    """
+    states = np.asarray(states)
+    if states.ndim < 5 or states.shape[-1] != 3:
+        raise ValueError(f"`states` must have shape (s, ..., x, y, z, 3); received {states.shape}.")
+    x, y, z = (states.ndim - 4 + i for i in range(3))
+    half_turn = np.array([-1, -1, 1], states.dtype)
+    quarters = (0, 1, 2, 3) if states.shape[x] == states.shape[y] else (0, 2)
+    images = []
+    for turned in (_turned(states, (x, y), quarter) for quarter in quarters):
+        mirrored = np.flip(turned, x) * np.array([-1, 1, 1], states.dtype)  # x -> -x, t -> -t
+        for image in (turned, mirrored):
+            images += [image, np.flip(image, z) * half_turn]  # z -> -z
+    return np.stack(images, axis=1)
+
+
+def _turned(states, plane, quarters):
+    """`states` after quarter turns about z: the lattice, and the moments with it."""
+    cos, sin = np.array([1, 0, -1, 0])[[quarters, quarters - 1]]
+    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], states.dtype)
+    return np.rot90(states, quarters, plane) @ turn.T
+
+
 class Windows(keras.utils.PyDataset):
     """Windows of t states, the l states that follow, and the fields of these l.
 

@@ -4,7 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_micromag.data import Windows, sample_weights, split_by_simulation
+from keras_micromag.data import (
+    Windows,
+    sample_weights,
+    split_by_simulation,
+    symmetric_images,
+)
+from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
 
 pytestmark = pytest.mark.backend
 
@@ -38,6 +44,30 @@ def by_start(arrays):
     first = arrays[0][:, 0]
     order = np.lexsort((first[:, 1], first[:, 0]))
     return [a[order] for a in arrays]
+
+
+# -------------------------------------------------------------------------------------------------
+# Symmetric images
+# -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("grid", "k"), [((2, 2, 3), 16), ((2, 3, 2), 8)], ids=str)
+def test_images_are_what_their_easy_axes_give(grid, k):
+    magnet, field = cubic_grains(grid), np.linspace(8.0, -8.0, 40)
+    axes = random_easy_axes(len(magnet), seed=2)
+    loop = simulate(magnet, axes, field=field, progress=False).magnetization
+    images = symmetric_images(loop.reshape(1, 40, *grid, 3))[0]
+    turned = symmetric_images(axes.reshape(1, *grid, 3))[0].reshape(k, -1, 3)
+    assert len({image.tobytes() for image in turned.round(9)}) == k
+    direct = simulate(magnet, turned, field=field, progress=False).magnetization
+    # An image turns easy axes to k or -k, which is the same; moments settle to 1e-5 in float32.
+    np.testing.assert_allclose(images.reshape(k, 40, -1, 3), direct, atol=1e-4)
+    np.testing.assert_array_equal(images[0].reshape(loop.shape), loop)
+
+
+def test_images_of_a_shape_that_is_no_lattice():
+    with pytest.raises(ValueError, match=r"`states` must have shape .*; received \(9, 64, 3\)"):
+        symmetric_images(np.zeros((9, 64, 3)))
 
 
 # -------------------------------------------------------------------------------------------------
