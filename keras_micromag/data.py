@@ -136,6 +136,8 @@ class Windows(keras.utils.PyDataset):
             is weighted by the state it is made at, (b, l).
         window_weights: the same, but a window as a whole is weighted by its first target, (b,): the
             paper's sample b⁽ⁱ⁾ and its weight wᵢ. Not both.
+        start: (s, ...), something of each simulation that all its windows get as the input `start`:
+            its first state in real space, for a rollout that takes the microstructure.
         batch_size, shuffle, seed: the windows are shuffled anew for every epoch, by the seed.
         **kwargs: of `keras.utils.PyDataset`: workers and so on.
 
@@ -167,6 +169,7 @@ class Windows(keras.utils.PyDataset):
         *,
         step_weights=None,
         window_weights=None,
+        start=None,
         batch_size: int = 64,
         shuffle: bool = True,
         seed: int = 0,
@@ -195,6 +198,16 @@ class Windows(keras.utils.PyDataset):
         if weights is not None:
             name = "window_weights" if step_weights is None else "step_weights"
             weights = checks.finite_array(weights, name, (s, n), "one per state").astype(floatx)
+        self._start = None
+        if start is not None:
+            start = np.asarray(start, floatx)
+            if len(start) != s:
+                raise ValueError(
+                    f"`start` must have shape (s, ...) with s = {s}; received {start.shape}."
+                )
+            checks.finite(start, "start")
+            self._start = start
+        self._steps = n
         self._by_step = step_weights is not None
         # Simulations end to end: a window is known by the index of its first state.
         parts = [states, field] if weights is None else [states, field, weights]
@@ -217,7 +230,7 @@ class Windows(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"`index` must be at least 0 and below {len(self)}; received {index}.")
         chosen = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        return self._cut(self._order[chosen], getitem, self._parts)
+        return self._cut(self._order[chosen], getitem, self._parts, self._start)
 
     def on_epoch_end(self):
         """Shuffle the windows anew."""
@@ -226,7 +239,7 @@ class Windows(keras.utils.PyDataset):
 
     def arrays(self):
         """All windows in order, as arrays for `fit`: x, y, and the weights if there are any."""
-        return self._cut(self._starts, getitem, self._parts)
+        return self._cut(self._starts, getitem, self._parts, self._start)
 
     def to_tf_data(self, *, cache: bool = True):
         """The same as a `tf.data.Dataset` of batches, shuffled anew whenever it is iterated.
@@ -242,12 +255,13 @@ class Windows(keras.utils.PyDataset):
         import tensorflow as tf
 
         parts = [tf.constant(part) for part in self._parts]
+        start = None if self._start is None else tf.constant(self._start)
         seed = int(self._seeds.integers(2**31))
         starts = tf.data.Dataset.from_tensor_slices(self._starts)
         if self.shuffle:
             starts = starts.shuffle(self.windows, seed, reshuffle_each_iteration=not cache)
         batches = starts.batch(self.batch_size).map(
-            lambda starts: self._cut(starts, tf.gather, parts)
+            lambda starts: self._cut(starts, tf.gather, parts, start)
         )
         if cache:
             batches = batches.cache()
@@ -258,13 +272,15 @@ class Windows(keras.utils.PyDataset):
         options.threading.private_threadpool_size = 1
         return batches.prefetch(2).with_options(options)
 
-    def _cut(self, starts, take, parts):
-        """The windows that begin at `starts`; `take` gathers from `parts`."""
+    def _cut(self, starts, take, parts, start):
+        """The windows that begin at `starts`; `take` gathers from `parts` and `start`."""
         states, field, *weights = parts
         begin = starts[:, None]
         past = begin + np.arange(self.window)
         coming = begin + np.arange(self.window, self.window + self.horizon)
         x = {"states": take(states, past), "field": take(field, coming)}
+        if start is not None:
+            x["start"] = take(start, starts // self._steps)
         batch = x, take(states, coming)
         weighted = coming if self._by_step else coming[:, 0]
         return (*batch, *(take(part, weighted) for part in weights))

@@ -2,6 +2,7 @@
 
 from keras_micromag.models.autoencoder import Autoencoder, autoencoder
 from keras_micromag.models.latent_hysteresis import LatentHysteresis
+from keras_micromag.models.microstructure import microstructure_encoder
 from keras_micromag.models.predictor import predictor
 from keras_micromag.models.rollout import RecursiveRolloutModel
 
@@ -10,5 +11,6 @@ __all__ = [
     "LatentHysteresis",
     "RecursiveRolloutModel",
     "autoencoder",
+    "microstructure_encoder",
     "predictor",
 ]

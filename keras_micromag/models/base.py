@@ -71,7 +71,7 @@ class ComposedModel(keras.Model):
         return of_this_version(cls, {**config, **made})
 
 
-def predict_along(model, states, field, **kwargs):
+def predict_along(model, states, field, start=None, **kwargs):
     """`model.predict` from states (b, t, ...) along field (n,) or (b, n); shapes are checked first.
 
     Returns:
@@ -81,6 +81,8 @@ def predict_along(model, states, field, **kwargs):
     if field.ndim == 1:
         field = np.tile(field, (len(states), 1))
     inputs = {"states": states, "field": field}
+    if start is not None:
+        inputs["start"] = np.asarray(start)
     model.compute_output_shape({name: part.shape for name, part in inputs.items()})
     return field, model.predict(inputs, **{"verbose": 0, **kwargs})
 

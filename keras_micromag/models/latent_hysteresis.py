@@ -14,7 +14,7 @@ class LatentHysteresis(ComposedModel):
     """Encoder, rollout and decoder as one model of the whole loop (the paper's method).
 
     The first t states are encoded, the rest of the loop is predicted in latent space, decoded, and
-    every moment brought to length 1.
+    every moment brought to length 1. A rollout that takes the microstructure gets the first state.
 
     Args:
         encoder, decoder: between states (b, x, y, z, 3) and (b, d); those of an `autoencoder`.
@@ -68,7 +68,10 @@ class LatentHysteresis(ComposedModel):
         grid, t = tuple(given.shape)[2:], self.rollout.window
         encoded = self.encoder(ops.reshape(given, (-1, *grid)), training=training)
         states = ops.reshape(encoded, (-1, t, encoded.shape[-1]))
-        latents = self.rollout({"states": states, "field": field[:, t:]}, training=training)
+        told = {"states": states, "field": field[:, t:]}
+        if self.rollout.microstructure is not None:
+            told["start"] = given[:, 0]
+        latents = self.rollout(told, training=training)
         decoded = self.decoder(ops.reshape(latents, (-1, latents.shape[-1])), training=training)
         n = -1 if field.shape[1] is None else field.shape[1] - t
         lead = (ops.shape(given)[0], n) if given.shape[0] is None or n == -1 else (-1, n)

@@ -14,13 +14,16 @@ def predictor(
     activation: str = "elu",
     output_activation: str = "elu",
     field_scale: float = 8.0,
+    input_noise: float = 0.0,
+    microstructure_size: int = 0,
     name: str = "predictor",
 ) -> keras.Model:
     """Dense network from the last t latent states and a field to the next latent state.
 
     Input: a dict of `states` (b, t, d) and `field` (b, 1), µ0·H in tesla of the state to predict.
     (So Eq. 10 has it. The text beside it names the field of the step before, which would leave the
-    network to guess the step.)
+    network to guess the step.) With a `microstructure_size` also `microstructure` (b, c), what a
+    `microstructure_encoder` tells of the magnet.
 
     Args:
         latent_size: d.
@@ -30,13 +33,18 @@ def predictor(
         output_activation: of the last; the paper has ELU in all layers, as in the encoder whose
             output it is to predict.
         field_scale: the field is divided by this many tesla.
+        input_noise: standard deviation of the Gaussian noise on the states in training, in their
+            own units. It teaches to go on from states that are not quite right, as predicted ones
+            are: without it a long recursion drifts away.
+        microstructure_size: c, 0 for a predictor that sees the states alone.
         name: the model's.
 
     Returns:
         A functional model, -> (b, d).
 
     Raises:
-        ValueError: when a size is no positive integer or `field_scale` no positive number.
+        ValueError: when a size is no positive integer, `field_scale` no positive number, or
+            `input_noise` negative.
 
     Example:
         >>> from keras_micromag.models import predictor
@@ -47,11 +55,21 @@ def predictor(
     hidden_layers = checks.count(hidden_layers, "hidden_layers")
     width = checks.count(width, "width")
     field_scale = checks.number(field_scale, "field_scale", above=0)
+    input_noise = checks.number(input_noise, "input_noise", least=0)
     layers = keras.layers
     states = keras.Input((window, latent_size), name="states")
     field = keras.Input((1,), name="field")
-    x = layers.Concatenate()([layers.Flatten()(states), layers.Rescaling(1 / field_scale)(field)])
+    inputs = {"states": states, "field": field}
+    past = layers.Flatten()(states)
+    if input_noise:
+        past = layers.GaussianNoise(input_noise)(past)
+    parts = [past, layers.Rescaling(1 / field_scale)(field)]
+    if microstructure_size:
+        size = checks.count(microstructure_size, "microstructure_size")
+        inputs["microstructure"] = keras.Input((size,), name="microstructure")
+        parts.append(inputs["microstructure"])
+    x = layers.Concatenate()(parts)
     for _ in range(hidden_layers):
         x = layers.Dense(width, activation=activation, kernel_initializer="he_normal")(x)
     x = layers.Dense(latent_size, activation=output_activation, kernel_initializer="he_normal")(x)
-    return keras.Model({"states": states, "field": field}, x, name=name)
+    return keras.Model(inputs, x, name=name)

@@ -24,9 +24,13 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
             `predictor()`, or a layer or model of your own.
         window: t.
         horizon: l. Longer targets are cut off after l steps, in validation too.
+        microstructure: a model from the first state of a loop in real space to what the predictor
+            takes as `microstructure`, such as `microstructure_encoder()`; trained with the
+            predictor, and computed once in a rollout.
 
     Input:
-        A dict of `states` (b, t, d) and `field` (b, n), µ0·H in tesla of the states to predict.
+        A dict of `states` (b, t, d) and `field` (b, n), µ0·H in tesla of the states to predict;
+        with `microstructure` also `start` (b, x, y, z, 3), the first state of the loop.
 
     Output:
         (b, n, d).
@@ -56,12 +60,12 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         (9, 26, 2)
     """
 
-    parts = ("predictor",)
+    parts = ("predictor", "microstructure")
     any_number_of_fields = True
 
-    def __init__(self, predictor, window: int, horizon: int, **kwargs):
+    def __init__(self, predictor, window: int, horizon: int, microstructure=None, **kwargs):
         super().__init__(**kwargs)
-        self.predictor = predictor
+        self.predictor, self.microstructure = predictor, microstructure
         self.window, self.horizon = checks.count(window, "window"), checks.count(horizon, "horizon")
         if isinstance(predictor, keras.Model) and predictor.built:
             states = (None, self.window, predictor.output_shape[-1])
@@ -71,7 +75,11 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         """Build the predictor, where it is not yet."""
         if not self.predictor.built:
             states = (None, *tuple(input_shape["states"])[1:])
-            self.predictor.build({"states": states, "field": (None, 1)})
+            shapes = {"states": states, "field": (None, 1)}
+            if self.microstructure is not None:
+                start = tuple(input_shape["start"])
+                shapes["microstructure"] = self.microstructure.compute_output_shape(start)
+            self.predictor.build(shapes)
         self.built = True
 
     def call(self, inputs, training=None):
@@ -79,9 +87,12 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         _, n, d = self.compute_output_shape({name: part.shape for name, part in inputs.items()})
         # Keras has done so already, but for its JAX trainer.
         states, field = (ops.cast(inputs[name], self.compute_dtype) for name in ("states", "field"))
+        told = {}
+        if self.microstructure is not None:
+            told["microstructure"] = self.microstructure(inputs["start"], training=training)
 
         def step(last, field):
-            inputs = {"states": ops.stack(last, axis=1), "field": field}
+            inputs = {"states": ops.stack(last, axis=1), "field": field, **told}
             new = ops.cast(self.predictor(inputs, training=training), states.dtype)
             return (*last[1:], new)
 
@@ -100,9 +111,11 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
 
     def compute_output_shape(self, input_shape):
         """(b, n, d)."""
-        if not isinstance(input_shape, dict) or {"states", "field"} - set(input_shape):
+        names = ["states", "field"] + ["start"] * (self.microstructure is not None)
+        if not isinstance(input_shape, dict) or set(names) - set(input_shape):
             raise ValueError(
-                f"`inputs` must be a dict of `states` and `field`; received shapes {input_shape}."
+                f"`inputs` must be a dict of {' and '.join(f'`{name}`' for name in names)}; "
+                f"received shapes {input_shape}."
             )
         states, field = tuple(input_shape["states"]), tuple(input_shape["field"])
         if len(states) != 3 or states[1] != self.window:
@@ -187,18 +200,19 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
             self.steps_per_execution = at_once
             self.train_function = self.test_function = self.predict_function = None
 
-    def rollout(self, states, field, **kwargs):
+    def rollout(self, states, field, start=None, **kwargs):
         """Predict.
 
         Args:
             states: (b, t, d).
             field: (n,) or (b, n), µ0·H in tesla of the n states to predict.
+            start: (b, x, y, z, 3), the first state of each loop; only with `microstructure`.
             **kwargs: of `keras.Model.predict`, such as batch_size.
 
         Returns:
             (b, n, d) array.
         """
-        return predict_along(self, states, field, **kwargs)[1]
+        return predict_along(self, states, field, start, **kwargs)[1]
 
     def get_config(self):
         """The arguments."""

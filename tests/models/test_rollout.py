@@ -6,7 +6,13 @@ import pytest
 
 from keras_micromag.data import Windows
 from keras_micromag.losses import RolloutLoss
-from keras_micromag.models import RecursiveRolloutModel, predictor
+from keras_micromag.models import (
+    LatentHysteresis,
+    RecursiveRolloutModel,
+    autoencoder,
+    microstructure_encoder,
+    predictor,
+)
 
 pytestmark = pytest.mark.backend
 
@@ -385,3 +391,65 @@ def test_nan_at_once_is_told_even_where_there_is_no_way_back(built):
         model.fit(((x, y * np.nan) for _ in range(3)), steps_per_epoch=1, shuffle=False, verbose=0)
     for one, two in zip(model.get_weights(), before, strict=False):
         np.testing.assert_array_equal(one, two)
+
+
+# -------------------------------------------------------------------------------------------------
+# With the microstructure
+# -------------------------------------------------------------------------------------------------
+
+
+def informed(horizon=3):
+    network = predictor(2, 4, hidden_layers=1, width=8, input_noise=0.1, microstructure_size=3)
+    encoder = microstructure_encoder((2, 2, 2), 3, width=4)
+    return RecursiveRolloutModel(network, window=4, horizon=horizon, microstructure=encoder)
+
+
+def test_microstructure_reaches_every_step_and_is_trained(tmp_path):
+    rng = np.random.default_rng(0)
+    states, field = rng.normal(size=(5, 30, 2)), np.linspace(1.0, -1.0, 30)
+    start = rng.normal(size=(5, 2, 2, 2, 3))
+    model = informed()
+    model.compile("nadam", RolloutLoss())
+    before = [np.array(w) for w in model.microstructure.get_weights()]
+    windows = Windows(states, field, 4, 3, start=start)
+    assert windows[0][0]["start"].shape == (64, 2, 2, 2, 3)
+    model.fit(windows, verbose=0)
+    assert any(
+        (a != b).any() for a, b in zip(before, model.microstructure.get_weights(), strict=True)
+    )
+
+    rolled = model.rollout(states[:, :4], field[4:], start)
+    # By hand: the predictor fed its own output, with the same numbers at every step.
+    told = keras.ops.convert_to_numpy(model.microstructure(start))
+    last = states[:, :4].astype("float32")
+    for i, h in enumerate(field[4:]):
+        inputs = {"states": last, "field": np.full((5, 1), h, "float32"), "microstructure": told}
+        new = keras.ops.convert_to_numpy(model.predictor(inputs))
+        np.testing.assert_allclose(rolled[:, i], new, rtol=1e-3, atol=1e-4)
+        last = np.concatenate([last[:, 1:], new[:, None]], axis=1)
+    assert np.abs(model.rollout(states[:, :4], field[4:], start[::-1]) - rolled).max() > 1e-3
+
+    model.save(tmp_path / "rollout.keras")
+    again = keras.saving.load_model(tmp_path / "rollout.keras")
+    np.testing.assert_allclose(again.rollout(states[:, :4], field[4:], start), rolled, atol=1e-6)
+
+
+def test_microstructure_needs_the_first_state():
+    with pytest.raises(
+        ValueError, match="`inputs` must be a dict of `states` and `field` and `start`"
+    ):
+        informed().rollout(np.zeros((1, 4, 2)), np.zeros(5))
+
+
+def test_whole_loop_hands_on_its_first_state():
+    whole = autoencoder((2, 2, 2), 2, units=(4,))
+    model = LatentHysteresis(whole.encoder, informed(), whole.decoder)
+    states = np.random.default_rng(1).normal(size=(2, 4, 2, 2, 2, 3))
+    field = np.linspace(1.0, -1.0, 9)
+    inputs = {"states": states, "field": np.tile(field, (2, 1))}
+    loops = model.predict(inputs, verbose=0)
+    latents = whole.encoder.predict(states.reshape(8, 2, 2, 2, 3), verbose=0).reshape(2, 4, 2)
+    rolled = model.rollout.rollout(latents, field[4:], states[:, 0])
+    decoded = whole.decoder.predict(rolled.reshape(10, 2), verbose=0).reshape(2, 5, 2, 2, 2, 3)
+    decoded /= np.linalg.norm(decoded, axis=-1, keepdims=True)
+    np.testing.assert_allclose(loops[:, 4:], decoded, rtol=1e-3, atol=1e-4)
