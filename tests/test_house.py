@@ -32,6 +32,8 @@ LAYERS = {
     "losses": "physics",
     "metrics": "physics losses",
     "data": "physics",
+    "baselines": "physics",
+    "judge": "physics",
     "models": "physics layers losses metrics data",
     "plots": "physics",
     "cli": "physics layers losses metrics data models plots",

@@ -115,3 +115,14 @@ def test_rollout_loss_in_compile():
 def test_rollout_loss_refuses_other_shapes():
     with pytest.raises(ValueError, match=r"same shape \(b, l, d\); received \(5, 7, 3\) and"):
         RolloutLoss()(np.zeros((5, 7, 3)), np.zeros((5, 6, 3)))
+
+
+def test_total_moment_by_hand():
+    rng = np.random.default_rng(1)
+    true, predicted = rng.normal(size=(2, 5, 2, 2, 2, 3)).astype("float32")
+    plain, more = NormPreservingLoss(), NormPreservingLoss(moment_weight=3.0)
+    difference = float(more(true, predicted)) - float(plain(true, predicted))
+    total = (true - predicted).reshape(5, 8, 3).sum(axis=1)
+    assert difference == pytest.approx(3.0 * (total**2).sum(axis=-1).mean() / 8, rel=1e-4)
+    again = NormPreservingLoss.from_config(more.get_config())
+    assert float(again(true, predicted)) == pytest.approx(float(more(true, predicted)))

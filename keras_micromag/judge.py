@@ -1,0 +1,75 @@
+"""How wrong predicted loops are, magnet by magnet, in the measures that every table has."""
+
+import numpy as np
+
+from keras_micromag.physics import checks
+from keras_micromag.physics.hysteresis import coercivity
+
+SWITCHING = 0.8
+"""|M|/Ms along the field below which a state counts as one of the switching region."""
+
+MEASURES = {
+    "squared_error": "squared error per state",
+    "squared_error_switching": "… in the switching region",
+    "norm_error": "norm error per state",
+    "curve_rmse": "RMSE of M/Ms over the loop",
+    "coercivity_error": "coercivity error, T",
+    "coercivity_steps": "… in field steps",
+    "branch_accuracy": "grain states right",
+}
+"""Name of each measure, and what a table calls it."""
+
+
+def judge(true, predicted, field, field_direction=(0.0, 0.0, 1.0)) -> dict[str, np.ndarray]:
+    """Measures of predicted loops.
+
+    Args:
+        true: (b, t, g, 3) unit moments.
+        predicted: (b, t, g, 3), or (t, g, 3), the same for all.
+        field: (t,) µ0·H in tesla.
+        field_direction: (3,) unit vector.
+
+    Returns:
+        Of each of `MEASURES` (b,) values. Squared and norm errors are those of Eq. 9, sums over
+        grains, averaged over states. The coercivity's error is unsigned, nan where a predicted
+        curve never crosses zero; a grain state is right when it is less than 90° from the true one.
+
+    Raises:
+        ValueError: when the shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.judge import judge
+        >>> up = np.tile([0.0, 0.0, 1.0], (4, 1))
+        >>> loop = np.stack([up, up, -up])
+        >>> judge(loop[None], loop, [1.0, 0.0, -1.0])["branch_accuracy"].tolist()
+        [1.0]
+    """
+    true = np.asarray(true)
+    if true.ndim != 4 or true.shape[-1] != 3:
+        raise ValueError(f"`true` must have shape (b, t, g, 3); received {true.shape}.")
+    predicted = np.asarray(predicted)
+    if predicted.shape not in (true.shape, true.shape[1:]):
+        raise ValueError(
+            f"`predicted` must have shape {true.shape} or {true.shape[1:]}; "
+            f"received {predicted.shape}."
+        )
+    predicted = np.broadcast_to(predicted, true.shape)
+    field = checks.finite_array(field, "field", (true.shape[1],), "one per state")
+    direction = checks.unit_vectors(field_direction, "field_direction", (3,))
+    curves = [m.mean(axis=2, dtype=float) @ direction for m in (true, predicted)]
+    squared = np.square(true - predicted).sum(axis=(2, 3), dtype=float)
+    lengths = np.linalg.norm(predicted, axis=-1)
+    switching = np.abs(curves[0]) < SWITCHING
+    with np.errstate(invalid="ignore"):  # nan for a loop that has no such state
+        in_switching = np.where(switching, squared, 0).sum(axis=1) / switching.sum(axis=1)
+    error = np.abs(coercivity(field, curves[1]) - coercivity(field, curves[0]))
+    return {
+        "squared_error": squared.mean(axis=1),
+        "squared_error_switching": in_switching,
+        "norm_error": np.square(1 - lengths).sum(axis=2, dtype=float).mean(axis=1),
+        "curve_rmse": np.sqrt(np.square(curves[1] - curves[0]).mean(axis=1)),
+        "coercivity_error": error,
+        "coercivity_steps": error / np.abs(np.diff(field)).mean(),
+        "branch_accuracy": ((true * predicted).sum(axis=-1) > 0).mean(axis=(1, 2)),
+    }

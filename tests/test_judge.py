@@ -1,0 +1,43 @@
+"""The measures, by hand."""
+
+import numpy as np
+import pytest
+
+from keras_micromag.judge import MEASURES, judge
+
+FIELD = np.array([1.0, 0.0, -1.0, -2.0])
+UP = np.tile([0.0, 0.0, 1.0], (2, 1))
+TRUE = np.stack([UP, UP, UP * [[1], [-1]], -UP])[None]
+
+
+def test_a_loop_that_is_right():
+    found = judge(TRUE, TRUE, FIELD)
+    assert set(found) == set(MEASURES)
+    wrong = {name: value.tolist() for name, value in found.items() if name != "branch_accuracy"}
+    assert all(value == [0.0] for value in wrong.values())
+    assert found["branch_accuracy"].tolist() == [1.0]
+
+
+def test_a_loop_that_reverses_a_step_late():
+    late = np.stack([UP, UP, UP, UP * [[1], [-1]]])
+    found = {name: value.item() for name, value in judge(TRUE, late, FIELD).items()}
+    assert found["squared_error"] == pytest.approx((4 + 4) / 4)
+    assert found["squared_error_switching"] == pytest.approx(4)
+    assert found["norm_error"] == 0
+    assert found["curve_rmse"] == pytest.approx(np.sqrt((1 + 1) / 4))
+    assert found["coercivity_error"] == pytest.approx(1.0)
+    assert found["coercivity_steps"] == pytest.approx(1.0)
+    assert found["branch_accuracy"] == pytest.approx(6 / 8)
+
+
+def test_shrunken_moments_and_a_curve_that_never_crosses():
+    found = judge(TRUE, np.tile(0.5 * UP, (4, 1, 1)), FIELD)
+    assert found["norm_error"].item() == pytest.approx(2 * 0.25)
+    assert np.isnan(found["coercivity_error"]).all()
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match=r"`predicted` must have shape .*; received \(3, 2, 3\)"):
+        judge(TRUE, TRUE[0, :3], FIELD)
+    with pytest.raises(ValueError, match=r"`true` must have shape \(b, t, g, 3\)"):
+        judge(TRUE[0], TRUE[0], FIELD)
