@@ -1,5 +1,7 @@
 """Losses: of moments that should keep their length (Eq. 9), of a rollout (Eq. 11, 12)."""
 
+import math
+
 import keras
 from keras import ops
 from keras.src.backend import get_keras_mask  # which has no public name
@@ -29,8 +31,8 @@ def norm_preserving(y_true, y_pred, mse_weight: float = 0.85, norm_weight: float
 
 def total_moment_error(y_true, y_pred):
     """(b,) squared error of the total moment of g grains, over g: of what a magnetometer sees."""
-    error = ops.reshape(y_true - y_pred, (ops.shape(y_pred)[0], -1, 3))
-    return ops.sum(ops.square(ops.sum(error, axis=1)), axis=-1) / float(error.shape[1])
+    error = ops.sum(y_true - y_pred, axis=tuple(range(1, len(y_pred.shape) - 1)))
+    return ops.sum(ops.square(error), axis=-1) / float(math.prod(y_pred.shape[1:-1]))
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")

@@ -35,6 +35,7 @@ LAYERS = {
     "baselines": "physics",
     "judge": "physics",
     "models": "physics layers losses metrics data",
+    "recipes": "physics data losses metrics models",
     "plots": "physics",
     "cli": "physics layers losses metrics data models plots",
     "__main__": "cli",

@@ -13,19 +13,22 @@ from keras_micromag.physics.hysteresis import coercivity
 class LatentHysteresis(ComposedModel):
     """Encoder, rollout and decoder as one model of the whole loop (the paper's method).
 
-    The first t states are encoded, the rest of the loop is predicted in latent space, decoded, and
-    every moment brought to length 1. A rollout that takes the microstructure gets the first state.
+    The first t states are encoded, and the rest of the loop is predicted in latent space and
+    decoded. A rollout that takes the microstructure gets the first state.
 
     Args:
         encoder, decoder: between states (b, x, y, z, 3) and (b, d); those of an `autoencoder`.
         rollout: a `RecursiveRolloutModel` over d latent variables.
+        unit_moments: bring every predicted moment to length 1. A decoder that cannot tell on which
+            branch a grain is gives it a moment between both, which is short; the mean moment of the
+            magnet is then right only as long as this one stays short.
 
     Input:
         A dict of `states` (b, t, x, y, z, 3), the first t of the loop, and `field` (b, n), µ0·H
         in tesla at all its n steps, n > t.
 
     Output:
-        (b, n, x, y, z, 3) unit moments: the t states as they came, and n - t predicted ones.
+        (b, n, x, y, z, 3) moments: the t states as they came, and n - t predicted ones.
 
     Raises:
         ValueError: when the states are not t, or the fields no more than t.
@@ -48,10 +51,10 @@ class LatentHysteresis(ComposedModel):
     parts = ("encoder", "rollout", "decoder")
     any_number_of_fields = True
 
-    def __init__(self, encoder, rollout, decoder, **kwargs):
+    def __init__(self, encoder, rollout, decoder, unit_moments: bool = True, **kwargs):
         super().__init__(**kwargs)
         self.encoder, self.rollout, self.decoder = encoder, rollout, decoder
-        self._unit = UnitNorm()
+        self.unit_moments, self._unit = bool(unit_moments), UnitNorm()
         if encoder.built and rollout.built and decoder.built:
             states = (None, rollout.window, *encoder.input_shape[1:])
             self.build({"states": states, "field": (None, None)})
@@ -75,7 +78,8 @@ class LatentHysteresis(ComposedModel):
         decoded = self.decoder(ops.reshape(latents, (-1, latents.shape[-1])), training=training)
         n = -1 if field.shape[1] is None else field.shape[1] - t
         lead = (ops.shape(given)[0], n) if given.shape[0] is None or n == -1 else (-1, n)
-        predicted = ops.reshape(self._unit(decoded), (*lead, *grid))
+        decoded = self._unit(decoded) if self.unit_moments else decoded
+        predicted = ops.reshape(decoded, (*lead, *grid))
         return ops.concatenate([given, ops.cast(predicted, given.dtype)], axis=1)
 
     def compute_output_shape(self, input_shape):
@@ -96,6 +100,10 @@ class LatentHysteresis(ComposedModel):
                 f"t = {t}; received {field}."
             )
         return (states[0], field[1], *states[2:])
+
+    def get_config(self):
+        """The arguments."""
+        return {**super().get_config(), "unit_moments": self.unit_moments}
 
     def coercivity(self, states, field, field_direction=(0.0, 0.0, 1.0), **kwargs):
         """Coercivity of the predicted loops.

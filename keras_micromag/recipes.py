@@ -1,0 +1,303 @@
+"""How the paper's method is trained: a recipe is every setting, `train` follows it."""
+
+import dataclasses
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_micromag.data import Windows, sample_weights, split_by_simulation, symmetric_images
+from keras_micromag.losses import NormPreservingLoss, RolloutLoss
+from keras_micromag.metrics import NormError, SquaredError
+from keras_micromag.models import (
+    Autoencoder,
+    LatentHysteresis,
+    RecursiveRolloutModel,
+    autoencoder,
+    microstructure_encoder,
+    predictor,
+)
+from keras_micromag.physics import checks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Settings of a training, for an autoencoder (Table 1) and a predictor in its latent space.
+
+    Args:
+        latent_size: d. window: t. horizon: l. hidden_layers, width: of the predictor.
+        output_activation: of autoencoder and predictor.
+        mse_weight, norm_weight, moment_weight: of `NormPreservingLoss`.
+        eq8_share: share of the weights of Eq. 8 in those of the states; the rest is uniform.
+        images: symmetric images of each magnet to train on, itself included; see
+            `symmetric_images`.
+        standardise: shift latent variables to mean 0, and scale them all by the largest spread.
+        input_noise: see `predictor`, in units of the latent variables.
+        microstructure_size: c of a `microstructure_encoder`, 0 for none.
+        schedule: "plateau" lowers the rate and stops where the validation loss no longer falls
+            (the paper), "cosine" lowers it to 0 over all batches.
+        autoencoder_rate, predictor_rate: learning rates of Nadam.
+        autoencoder_batches, predictor_batches: how many of 64 to train on, at most.
+        batch_size: 64 in the paper.
+        validation: share of the simulations that are held out.
+    """
+
+    latent_size: int = 16
+    window: int = 4
+    horizon: int = 8
+    hidden_layers: int = 4
+    width: int = 128
+    output_activation: str = "linear"
+    mse_weight: float = 0.85
+    norm_weight: float = 0.15
+    moment_weight: float = 10.0
+    eq8_share: float = 0.2
+    images: int = 1
+    standardise: bool = True
+    input_noise: float = 0.5
+    microstructure_size: int = 16
+    schedule: str = "cosine"
+    autoencoder_rate: float = 3e-3
+    predictor_rate: float = 1e-3
+    autoencoder_batches: int = 20_000
+    predictor_batches: int = 20_000
+    batch_size: int = 64
+    validation: float = 0.2
+
+    def __post_init__(self):
+        checks.one_of(self.schedule, "schedule", ("plateau", "cosine"))
+        for name in ("images", "autoencoder_batches", "predictor_batches", "batch_size"):
+            checks.count(getattr(self, name), name)
+
+
+RECIPES = {
+    "paper": Recipe(
+        output_activation="elu",
+        moment_weight=0.0,
+        eq8_share=1.0,
+        standardise=False,
+        input_noise=0.0,
+        microstructure_size=0,
+        schedule="plateau",
+        autoencoder_rate=1e-4,
+        predictor_rate=1e-4,
+        autoencoder_batches=30_000,
+        predictor_batches=30_000,
+    ),
+    "default": Recipe(),
+}
+"""The paper's, as far as it tells, and the one that works."""
+
+
+class Trained(NamedTuple):
+    """What `train` returns."""
+
+    model: LatentHysteresis
+    autoencoder: keras.callbacks.History
+    predictor: keras.callbacks.History
+
+
+def train(recipe: Recipe, moments, field, *, seed: int = 0, verbose="auto") -> Trained:
+    """Train the paper's method on simulated loops.
+
+    Args:
+        recipe: the settings, of `RECIPES` or your own.
+        moments: (s, t, x, y, z, 3) unit moments of s loops along the same fields.
+        field: (t,) µ0·H in tesla.
+        seed: of the weights, the batches and the noise.
+        verbose: of Keras's `fit`.
+
+    Returns:
+        The whole model, and the histories of both trainings.
+
+    Raises:
+        ValueError: when a shape does not fit, or the loops are too few.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import numpy as np
+        >>> from keras_micromag.recipes import RECIPES, train
+        >>> short = replace(RECIPES["default"], autoencoder_batches=1, predictor_batches=1)
+        >>> loops = np.tile([0.0, 0.0, 1.0], (5, 20, 2, 2, 2, 1))
+        >>> train(short, loops, np.linspace(8, -8, 20), verbose=0).model.rollout.horizon
+        8
+    """
+    moments = checks.finite_array(moments, "moments", (None, None, None, None, None, 3)).astype(
+        "float32"
+    )
+    field = checks.finite_array(field, "field", (moments.shape[1],), "one per state")
+    keras.utils.set_random_seed(seed)
+    training, validation = (
+        moments[indices] for indices in split_by_simulation(len(moments), recipe.validation)
+    )
+    if recipe.images > 1:
+        images = symmetric_images(training)[:, : recipe.images]
+        training = images.reshape(-1, *moments.shape[1:])
+    whole, told = _train_autoencoder(recipe, training, validation, seed, verbose)
+    encoder, decoder = whole.encoder, whole.decoder
+    if recipe.standardise:
+        encoder, decoder = _standardised(encoder, decoder, training)
+    rollout, told_too = _train_predictor(
+        recipe, encoder, training, validation, field, seed, verbose
+    )
+    model = LatentHysteresis(encoder, rollout, decoder, unit_moments=False)
+    return Trained(model, told, told_too)
+
+
+def _train_autoencoder(recipe, training, validation, seed, verbose):
+    model: Autoencoder = autoencoder(
+        training.shape[2:5], recipe.latent_size, output_activation=recipe.output_activation
+    )
+    loss = NormPreservingLoss(recipe.mse_weight, recipe.norm_weight, recipe.moment_weight)
+    batches = -(-training.shape[0] * training.shape[1] // recipe.batch_size)
+    model.compile(
+        _optimizer(recipe, recipe.autoencoder_rate, recipe.autoencoder_batches),
+        loss,
+        metrics=[SquaredError(), NormError()],
+        steps_per_execution=16 if keras.backend.backend() == "tensorflow" else 1,
+    )
+    weights = _weights(recipe, training).ravel()
+    states = training.reshape(-1, *training.shape[2:])
+    held_out = validation.reshape(-1, *validation.shape[2:])
+    # An epoch is what validation and callbacks go by: of many magnets a part of all states.
+    rng = np.random.default_rng(seed)
+    per_epoch = min(batches, max(recipe.autoencoder_batches // 20, 1))
+    sampled = _Sampled(states, weights, recipe.batch_size, per_epoch, rng)
+    history = model.fit(
+        sampled,
+        validation_data=(held_out, held_out, _weights(recipe, validation).ravel()),
+        validation_batch_size=4096,
+        epochs=max(recipe.autoencoder_batches // per_epoch, 1),
+        callbacks=_callbacks(recipe),
+        verbose=verbose,
+    )
+    return model, history
+
+
+def _train_predictor(recipe, encoder, training, validation, field, seed, verbose):
+    def windows(moments, **kwargs):
+        weights = _weights(recipe, moments)
+        return Windows(
+            encode(encoder, moments),
+            field,
+            recipe.window,
+            recipe.horizon,
+            step_weights=weights,
+            start=moments[:, 0] if recipe.microstructure_size else None,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            **kwargs,
+        )
+
+    network = predictor(
+        recipe.latent_size,
+        recipe.window,
+        hidden_layers=recipe.hidden_layers,
+        width=recipe.width,
+        output_activation=recipe.output_activation,
+        field_scale=float(np.abs(field).max()),
+        input_noise=recipe.input_noise,
+        microstructure_size=recipe.microstructure_size,
+    )
+    microstructure = None
+    if recipe.microstructure_size:
+        start = training[:, 0].reshape(-1, 3)
+        spread = np.maximum(start.std(axis=0), 1e-3)
+        microstructure = microstructure_encoder(
+            training.shape[2:5], recipe.microstructure_size, mean=start.mean(axis=0), spread=spread
+        )
+    model = RecursiveRolloutModel(network, recipe.window, recipe.horizon, microstructure)
+    model.compile(
+        _optimizer(recipe, recipe.predictor_rate, recipe.predictor_batches), RolloutLoss()
+    )
+    data = windows(training)
+    per_epoch = min(len(data), max(recipe.predictor_batches // 20, 1))
+    history = model.fit(
+        _Part(data, per_epoch) if per_epoch < len(data) else data,
+        validation_data=windows(validation, shuffle=False),
+        epochs=max(recipe.predictor_batches // per_epoch, 1),
+        callbacks=_callbacks(recipe),
+        verbose=verbose,
+    )
+    return model, history
+
+
+def encode(encoder, moments):
+    """(s, t, d) latent states of loops (s, t, x, y, z, 3)."""
+    flat = moments.reshape(-1, *moments.shape[2:])
+    latent = encoder.predict(flat, batch_size=4096, verbose=0)
+    return latent.reshape(*moments.shape[:2], -1)
+
+
+def _standardised(encoder, decoder, moments):
+    """Encoder and decoder with latent variables of mean 0 and a largest standard deviation of 1."""
+    latent = encode(encoder, moments).reshape(-1, encoder.output_shape[-1])
+    mean, spread = latent.mean(axis=0, dtype=float), float(latent.std(axis=0).max())
+    layers = keras.layers
+    scaled = layers.Rescaling(1 / spread, (-mean / spread).tolist())(encoder.output)
+    latent = keras.Input(encoder.output_shape[1:], name="latent")
+    return (
+        keras.Model(encoder.input, scaled, name="encoder"),
+        keras.Model(
+            latent, decoder(layers.Rescaling(spread, mean.tolist())(latent)), name="decoder"
+        ),
+    )
+
+
+def _weights(recipe, moments):
+    """(s, t) weights of the states, with a mean of 1."""
+    eq8 = sample_weights(moments.reshape(*moments.shape[:2], -1, 3))
+    mean = eq8.mean() or 1.0  # of magnets that never move
+    return recipe.eq8_share * eq8 / mean + (1 - recipe.eq8_share)
+
+
+def _optimizer(recipe, rate, batches):
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, batches)
+    return keras.optimizers.Nadam(rate)
+
+
+def _callbacks(recipe):
+    if recipe.schedule == "cosine":
+        return []
+    return [
+        keras.callbacks.ReduceLROnPlateau(patience=10),
+        keras.callbacks.EarlyStopping(patience=25, restore_best_weights=True),
+    ]
+
+
+class _Sampled(keras.utils.PyDataset):
+    """Batches of states drawn anew in every epoch, since many magnets have more than one needs."""
+
+    def __init__(self, states, weights, batch_size, batches, rng):
+        super().__init__()
+        self.states, self.weights, self.rng = states, weights, rng
+        self.shape = batches, batch_size
+        self.on_epoch_end()
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, index):
+        chosen = self._drawn[index]
+        return self.states[chosen], self.states[chosen], self.weights[chosen]
+
+    def on_epoch_end(self):
+        self._drawn = self.rng.integers(len(self.states), size=self.shape)
+
+
+class _Part(keras.utils.PyDataset):
+    """The first batches of windows that are shuffled anew in every epoch."""
+
+    def __init__(self, windows, batches):
+        super().__init__()
+        self.windows, self.batches = windows, batches
+
+    def __len__(self):
+        return self.batches
+
+    def __getitem__(self, index):
+        return self.windows[index]
+
+    def on_epoch_end(self):
+        self.windows.on_epoch_end()
