@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+from importlib.util import find_spec
 from typing import ClassVar
 
 import numpy as np
@@ -22,12 +23,23 @@ _SHARD_BYTES = 128 << 20
 
 
 class Builder(tfds.core.ShardBasedBuilder):
-    """Hysteresis loops of multigrain magnets by the embedded Stoner-Wohlfarth method."""
+    """Hysteresis loops of multigrain magnets by the embedded Stoner-Wohlfarth method.
+
+    Args:
+        file_format: as TFDS has it; by default that of the data that are there, else `tfrecord`,
+            or `array_record` where TensorFlow, which reads the former, is not installed.
+        **kwargs: TFDS's.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
     BUILDER_CONFIGS = CONFIGS
     builder_config_cls = Config
+
+    def __init__(self, *, file_format=None, **kwargs):
+        super().__init__(file_format=file_format, **kwargs)
+        if not (file_format or self.is_prepared() or find_spec("tensorflow")):
+            self.info.set_file_format("array_record", override=True)
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
