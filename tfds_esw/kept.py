@@ -76,6 +76,12 @@ class Kept:
         if self.folder.exists():
             self.folder.rmtree()
 
+    def clear_if_free(self) -> None:
+        """Remove what is left of a process that died, if it can be: no one is in need of it."""
+        if self.folder.exists() or self._lock.exists():
+            with contextlib.suppress(OSError), self.alone():
+                self.clear()
+
     @contextlib.contextmanager
     def alone(self):
         """Hold a lock on the folder, which the system takes back from a process that dies.
@@ -86,7 +92,7 @@ class Kept:
         Notes:
             File systems that are not this machine's have no such locks.
         """
-        path = f"{self.folder}.lock"
+        path = os.fspath(self._lock)
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             file = None if "://" in path else open(path, "w")
@@ -116,8 +122,12 @@ class Kept:
                 yield
             finally:
                 os.remove(path)
-                if not any(self.folder.parent.iterdir()):
-                    self.folder.parent.rmdir()
+                with contextlib.suppress(OSError):  # others may be at other data sets there
+                    os.rmdir(self.folder.parent)
+
+    @property
+    def _lock(self):
+        return self.folder.with_name(f"{self.folder.name}.lock")
 
     def _path(self, name):
         return self.folder / f"{name}.kept"

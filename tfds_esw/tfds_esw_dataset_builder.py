@@ -82,7 +82,7 @@ class Builder(tfds.core.ShardBasedBuilder):
     # ---------------------------------------------------------------------------------------------
 
     def download_and_prepare(self, *, download_config=None, **kwargs):
-        """TFDS's; what a killed build had finished is not made again.
+        """TFDS's; what a killed build had finished is not made again, nor left once all is there.
 
         Raises:
             ValueError: for a configuration that cannot be simulated, before anything is written.
@@ -90,9 +90,10 @@ class Builder(tfds.core.ShardBasedBuilder):
         """
         download_config = download_config or tfds.download.DownloadConfig()
         mode = download_config.download_mode
-        if (self.is_prepared() and not mode.overwrite_dataset) or (
-            mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO
-        ):
+        there = self.is_prepared() and not mode.overwrite_dataset
+        if there:
+            self._kept.clear_if_free()
+        if there or mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
             super().download_and_prepare(download_config=download_config, **kwargs)
             return
         from tfds_esw import simulations  # only who simulates needs Keras
@@ -108,10 +109,7 @@ class Builder(tfds.core.ShardBasedBuilder):
 
     @functools.cached_property
     def _kept(self):
-        import keras
-
-        parts = (self.builder_config.digest[:16], self.version, keras_micromag.__version__)
-        name = "-".join(map(str, (*parts, keras.backend.backend())))
+        name = f"{self.builder_config.digest[:16]}-{self.version}"
         return Kept(epath.Path(self.data_dir_root) / self.name / ".kept" / name)
 
     def _download_and_prepare(self, dl_manager, download_config):
@@ -241,7 +239,7 @@ def _generate(config: Config, kept: Kept, indices: range):
     from tfds_esw import simulations
 
     for number in range(indices[0] // simulations.BATCH, indices[-1] // simulations.BATCH + 1):
-        name = f"{number:08d}"
+        name = kept_name(number)
         batch = kept.load(name)
         if batch is None:
             batch = simulations.batch(config, number)
@@ -249,6 +247,13 @@ def _generate(config: Config, kept: Kept, indices: range):
         for row, index in enumerate(batch["index"].tolist()):
             if index in indices:
                 yield index, {feature: values[row] for feature, values in batch.items()}
+
+
+def kept_name(number: int) -> str:
+    """What batch `number` is kept aside as, apart from those of other backends or versions."""
+    import keras
+
+    return f"{number:08d}-{keras_micromag.__version__}-{keras.backend.backend()}"
 
 
 def _write(writer, config, kept, backend, task) -> None:
