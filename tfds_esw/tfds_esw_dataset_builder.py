@@ -110,7 +110,8 @@ class Builder(tfds.core.ShardBasedBuilder):
     @functools.cached_property
     def _kept(self):
         name = f"{self.builder_config.digest[:16]}-{self.version}"
-        return Kept(epath.Path(self.data_dir_root) / self.name / ".kept" / name)
+        folder = epath.Path(self.data_dir_root) / self.name / ".kept" / name
+        return Kept(folder, self.info.features)
 
     def _download_and_prepare(self, dl_manager, download_config):
         from tfds_esw import simulations
