@@ -52,12 +52,9 @@ def _builder(options, **kwargs):
 
 
 def _build(options) -> None:
-    from importlib.util import find_spec
-
     import tensorflow_datasets as tfds
 
-    file_format = options.file_format or (None if find_spec("tensorflow") else "array_record")
-    builder = _builder(options, file_format=file_format)
+    builder = _builder(options, file_format=options.file_format)
     settings = tfds.download.DownloadConfig(num_shards=options.num_shards)
     if options.overwrite:
         settings.download_mode = tfds.download.GenerateMode.REUSE_CACHE_IF_EXISTS

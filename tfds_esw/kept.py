@@ -16,31 +16,36 @@ _DIGEST = 32
 class Kept:
     """A folder of arrays, each file of which is whole or not there.
 
-    A file is its SHA-256 digest, a line of JSON that tells names, dtypes and shapes, and the
-    arrays' bytes. (NumPy's archives take twice as long, more than a tenth of the simulation.)
+    A file is its SHA-256 digest, a line of JSON that tells what file it is and the arrays' names,
+    dtypes and shapes, and their bytes. (NumPy's archives take twice as long, more than a tenth of
+    the simulation.)
 
     Args:
         folder: on any file system that the data set may lie on; made when something is kept.
+        names: of the arrays in each file.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, names):
         self.folder = epath.Path(folder)
+        self.names = set(names)
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
-        """What was saved under `name`; None, with a warning, where that is damaged."""
+        """What was saved under `name`; None, with a warning, where that is not what is there."""
         path = self._path(name)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
         if hashlib.sha256(memoryview(content)[_DIGEST:]).digest() != content[:_DIGEST]:
-            warnings.warn(
-                f"{path} does not match its digest: its simulations are made again.", stacklevel=2
-            )
-            return None
+            return _refuse(path, "does not match its digest")
         end = content.index(b"\n", _DIGEST) + 1
+        label, header = json.loads(content[_DIGEST:end])
+        if label != self._label(name):
+            return _refuse(path, f"is a copy of {label}")
+        if {key for key, _, _ in header} != self.names:
+            return _refuse(path, "holds other features")
         found = {}
-        for key, dtype, shape in json.loads(content[_DIGEST:end]):
+        for key, dtype, shape in header:
             array = np.frombuffer(content, dtype, math.prod(shape), end)
             found[key] = array.reshape(shape)
             end += array.nbytes
@@ -49,7 +54,7 @@ class Kept:
     def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Keep `arrays`; a process that dies meanwhile leaves nothing that `load` would take."""
         header = [[key, array.dtype.str, array.shape] for key, array in arrays.items()]
-        parts = [json.dumps(header).encode() + b"\n"]
+        parts = [json.dumps([self._label(name), header]).encode() + b"\n"]
         parts += [np.ascontiguousarray(array).data for array in arrays.values()]
         digest = hashlib.sha256()
         for part in parts:
@@ -76,6 +81,12 @@ class Kept:
         if self.folder.exists():
             self.folder.rmtree()
 
+    def clear_if_free(self) -> None:
+        """Remove what is left of a process that died, if it can be: no one is in need of it."""
+        if self.folder.exists() or self._lock.exists():
+            with contextlib.suppress(OSError), self.alone():
+                self.clear()
+
     @contextlib.contextmanager
     def alone(self):
         """Hold a lock on the folder, which the system takes back from a process that dies.
@@ -86,7 +97,7 @@ class Kept:
         Notes:
             File systems that are not this machine's have no such locks.
         """
-        path = f"{self.folder}.lock"
+        path = os.fspath(self._lock)
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             file = None if "://" in path else open(path, "w")
@@ -116,8 +127,20 @@ class Kept:
                 yield
             finally:
                 os.remove(path)
-                if not any(self.folder.parent.iterdir()):
-                    self.folder.parent.rmdir()
+                with contextlib.suppress(OSError):  # others may be at other data sets there
+                    os.rmdir(self.folder.parent)
+
+    @property
+    def _lock(self):
+        return self.folder.with_name(f"{self.folder.name}.lock")
 
     def _path(self, name):
         return self.folder / f"{name}.kept"
+
+    def _label(self, name):
+        # With the folder's name, which tells the simulations' parameters.
+        return f"{self.folder.name}/{name}"
+
+
+def _refuse(path, why: str) -> None:
+    warnings.warn(f"{path} {why}: its simulations are made again.", stacklevel=3)

@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+from importlib.util import find_spec
 from typing import ClassVar
 
 import numpy as np
@@ -22,12 +23,23 @@ _SHARD_BYTES = 128 << 20
 
 
 class Builder(tfds.core.ShardBasedBuilder):
-    """Hysteresis loops of multigrain magnets by the embedded Stoner-Wohlfarth method."""
+    """Hysteresis loops of multigrain magnets by the embedded Stoner-Wohlfarth method.
+
+    Args:
+        file_format: as TFDS has it; by default that of the data that are there, else `tfrecord`,
+            or `array_record` where TensorFlow, which reads the former, is not installed.
+        **kwargs: TFDS's.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
     BUILDER_CONFIGS = CONFIGS
     builder_config_cls = Config
+
+    def __init__(self, *, file_format=None, **kwargs):
+        super().__init__(file_format=file_format, **kwargs)
+        if not (file_format or self.is_prepared() or find_spec("tensorflow")):
+            self.info.set_file_format("array_record", override=True)
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
@@ -70,7 +82,7 @@ class Builder(tfds.core.ShardBasedBuilder):
     # ---------------------------------------------------------------------------------------------
 
     def download_and_prepare(self, *, download_config=None, **kwargs):
-        """TFDS's; what a killed build had finished is not made again.
+        """TFDS's; what a killed build had finished is not made again, nor left once all is there.
 
         Raises:
             ValueError: for a configuration that cannot be simulated, before anything is written.
@@ -78,9 +90,10 @@ class Builder(tfds.core.ShardBasedBuilder):
         """
         download_config = download_config or tfds.download.DownloadConfig()
         mode = download_config.download_mode
-        if (self.is_prepared() and not mode.overwrite_dataset) or (
-            mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO
-        ):
+        there = self.is_prepared() and not mode.overwrite_dataset
+        if there:
+            self._kept.clear_if_free()
+        if there or mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
             super().download_and_prepare(download_config=download_config, **kwargs)
             return
         from tfds_esw import simulations  # only who simulates needs Keras
@@ -96,11 +109,9 @@ class Builder(tfds.core.ShardBasedBuilder):
 
     @functools.cached_property
     def _kept(self):
-        import keras
-
-        parts = (self.builder_config.digest[:16], self.version, keras_micromag.__version__)
-        name = "-".join(map(str, (*parts, keras.backend.backend())))
-        return Kept(epath.Path(self.data_dir_root) / self.name / ".kept" / name)
+        name = f"{self.builder_config.digest[:16]}-{self.version}"
+        folder = epath.Path(self.data_dir_root) / self.name / ".kept" / name
+        return Kept(folder, self.info.features)
 
     def _download_and_prepare(self, dl_manager, download_config):
         from tfds_esw import simulations
@@ -229,7 +240,7 @@ def _generate(config: Config, kept: Kept, indices: range):
     from tfds_esw import simulations
 
     for number in range(indices[0] // simulations.BATCH, indices[-1] // simulations.BATCH + 1):
-        name = f"{number:08d}"
+        name = kept_name(number)
         batch = kept.load(name)
         if batch is None:
             batch = simulations.batch(config, number)
@@ -237,6 +248,13 @@ def _generate(config: Config, kept: Kept, indices: range):
         for row, index in enumerate(batch["index"].tolist()):
             if index in indices:
                 yield index, {feature: values[row] for feature, values in batch.items()}
+
+
+def kept_name(number: int) -> str:
+    """What batch `number` is kept aside as, apart from those of other backends or versions."""
+    import keras
+
+    return f"{number:08d}-{keras_micromag.__version__}-{keras.backend.backend()}"
 
 
 def _write(writer, config, kept, backend, task) -> None:

@@ -1,12 +1,13 @@
 """The data set as TFDS builds and reads it."""
 
 import dataclasses
-import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -15,8 +16,6 @@ import tfds_esw
 from tfds_esw import simulations
 from tfds_esw.config import CONFIGS, Config
 
-TENSORFLOW = importlib.util.find_spec("tensorflow") is not None
-FORMAT = "tfrecord" if TENSORFLOW else "array_record"
 TINY = next(config for config in CONFIGS if config.name == "tiny")
 
 
@@ -43,7 +42,7 @@ def files(folder):
 def built(tmp_path_factory):
     """The builder of `tiny`, whose data are there."""
     folder = tmp_path_factory.mktemp("data")
-    builder = tfds_esw.Builder(config="tiny", data_dir=folder, file_format=FORMAT)
+    builder = tfds_esw.Builder(config="tiny", data_dir=folder)
     builder.download_and_prepare()
     return builder
 
@@ -59,7 +58,7 @@ def test_it_holds_the_simulations_in_their_order(built):
 
 @pytest.mark.backend
 def test_the_magnet_and_its_loops_come_back(built):
-    reread = tfds_esw.Builder(config="tiny", data_dir=built.data_dir_root, file_format=FORMAT)
+    reread = tfds_esw.Builder(config="tiny", data_dir=built.data_dir_root)
     body = tfds_esw.microstructure(reread.info)
     np.testing.assert_array_equal(body.particles, simulations.structure(TINY).particles)
     examples = read(reread)
@@ -75,19 +74,41 @@ def test_the_magnet_and_its_loops_come_back(built):
 
 
 @pytest.mark.backend
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="simulates by TensorFlow")
 def test_a_data_source_needs_no_tensorflow_to_be_built_and_read(tmp_path):
     code = f"""if True:
         import sys
+        from importlib.machinery import PathFinder
+        find = PathFinder.find_spec
+        PathFinder.find_spec = lambda name, *a: None if name == "tensorflow" else find(name, *a)
         import tensorflow_datasets as tfds, tfds_esw
         assert "keras" not in sys.modules, "reading needs no Keras"
-        settings = {{"file_format": "array_record"}}
-        source = tfds.data_source(
-            "tfds_esw/tiny", split="train", data_dir={str(tmp_path)!r}, builder_kwargs=settings
-        )
+        source = tfds.data_source("tfds_esw/tiny", split="train", data_dir={str(tmp_path)!r})
         print([int(source[i]["index"]) for i in (3, 0)], source[2]["magnetization"].shape)
     """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.stdout.endswith("[3, 0] (50, 8, 3)\n"), ran.stderr
+
+
+def test_the_format_is_that_which_can_be_read_here(built, tmp_path, monkeypatch):
+    def chosen(folder, **kwargs):
+        return tfds_esw.Builder(config="tiny", data_dir=folder, **kwargs).info.file_format.value
+
+    assert chosen(tmp_path) == "tfrecord"
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    assert chosen(tmp_path) == "array_record"
+    assert chosen(tmp_path, file_format="tfrecord") == "tfrecord", "as it was asked for"
+    assert chosen(built.data_dir_root) == "tfrecord", "as it was built"
+
+
+def test_the_card_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = Path(tfds_esw.__file__).with_name("README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    namespace = {}
+    for block in blocks:
+        exec(compile(block.replace("/paper", "/tiny"), "README.md", "exec"), namespace)
+    assert len(namespace["train"]) == len(namespace["dataset"]) == 4
 
 
 def test_parts_of_splits_read_well(built):

@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 import tfds_esw
 from tests.tfds_esw.test_builder import assert_same, files, read
 from tfds_esw import simulations
+from tfds_esw.tfds_esw_dataset_builder import kept_name
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +69,7 @@ def test_killed_at_random_moments(undisturbed, simulated, tmp_path):
             break  # it was faster
         with pytest.raises(Exception, match="could not find data"):
             found.as_dataset(split="train")
-    kept = {int(path.stem) for path in tmp_path.rglob("0*.kept")}
+    kept = {int(path.stem[:8]) for path in tmp_path.rglob("0*.kept")}
     assert found.is_prepared() or len(kept) >= 3
     found.download_and_prepare()
     assert sorted(simulated) == sorted(set(range(BATCHES)) - kept), "it went on from there"
@@ -94,15 +95,36 @@ def test_a_full_disk(undisturbed, simulated, tmp_path):
 
 def test_a_damaged_batch_is_made_again(undisturbed, simulated, tmp_path):
     made = builder(tmp_path)
-    for number in range(3):
-        made._kept.save(f"{number:08d}", simulations.batch(CONFIG, number))
-    path = made._kept.folder / "00000001.kept"
-    path.write_bytes(path.read_bytes()[:-1])
+    for number in range(4):
+        made._kept.save(kept_name(number), simulations.batch(CONFIG, number))
+    first, second, third, _ = sorted(made._kept.folder.glob("*.kept"))
+    second.write_bytes(second.read_bytes()[:-1])
+    third.write_bytes(first.read_bytes())
     simulated.clear()
-    with pytest.warns(UserWarning, match=r"00000001\.kept does not match its digest"):
+    with pytest.warns(UserWarning, match=r"\.kept (does not match its digest|is a copy of)"):
         made.download_and_prepare()
-    assert simulated == [1, 3, 4]
+    assert simulated == [1, 2, 4]
     assert_same(read(made), read(undisturbed))
+
+
+def test_what_is_left_when_all_is_there_is_removed(undisturbed):
+    # As by a build that was killed right before it would have removed it.
+    made = builder(undisturbed.data_dir_root)
+    made._kept.save(kept_name(0), {})
+    made._kept._lock.touch()
+    with made._kept.alone():
+        made.download_and_prepare()
+        assert made._kept.folder.exists(), "another process is at it"
+    made._kept._lock.touch()
+    made.download_and_prepare()
+    assert not made._kept.folder.parent.exists()
+
+
+def test_what_another_backend_kept_is_removed_too(tmp_path):
+    made = builder(tmp_path)
+    made._kept.save("00000000-0.1.0-another", {})
+    made.download_and_prepare()
+    assert not [n for n in files(tmp_path) if "kept" in n]
 
 
 def test_two_at_once_are_told(tmp_path):
