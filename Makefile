@@ -14,9 +14,10 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
 
-demo: ## simulate the paper's ten magnets: their table, loops and picture come to runs/demo
-	@$(ENVIRONMENT) .venv tensorflow,plot
-	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag simulate --magnets 10 --seed 1 --out runs/demo
+demo: ## the paper's method: its data, trained, and the loops of ten magnets never seen: runs/demo
+	@$(ENVIRONMENT) .venv tensorflow,plot,beam
+	KERAS_BACKEND=tensorflow $(BIN)/tfds build tfds_esw/paper --imports tfds_esw --data_dir runs/data
+	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag reproduce --data-dir runs/data --out runs/demo
 
 test: lint test-only-jax test-jax test-torch test-tensorflow ## lint, then all tests on all backends
 

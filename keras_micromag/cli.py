@@ -78,7 +78,15 @@ def _sentence(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROGRAM, description="Magnetisation reversal of multigrain magnets.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_simulate(commands)
+    _add_reproduce(commands)
+    _add_predict(commands)
+    return parser
+
+
+def _add_simulate(commands) -> None:
+    command = commands.add_parser(
         "simulate",
         help="simulate demagnetisation curves of magnets made of cubic grains",
         description="Simulate demagnetisation curves with the embedded Stoner-Wohlfarth method, "
@@ -125,7 +133,44 @@ def _parser() -> argparse.ArgumentParser:
     _add(output, "--out", "folder to write to", Path("runs/simulate"), Path, "DIR")
     output.add_argument("--no-figures", action="store_true", help="write no pictures")
     output.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    return parser
+
+
+def _add_reproduce(commands) -> None:
+    command = commands.add_parser(
+        "reproduce",
+        help="train the paper's method and judge it on magnets never seen",
+        description="Build the data sets that are not there, train an autoencoder and a predictor "
+        "in its latent space, predict the loops of the paper's ten magnets, and write report.md, "
+        "metrics.json, settings.json, model.keras and figures. A run that was killed goes on after "
+        "the last piece that it finished.",
+    )
+    command.set_defaults(run=_reproduce)
+    _add(command, "--recipe", "default, or paper: as it tells", "default", str, "NAME")
+    _add(command, "--magnets", "of tfds_esw/large, to train on", 800, count, "N")
+    _add(command, "--seed", "of the training", 0, _seed, "N")
+    _add(command, "--data-dir", "of the data sets; TFDS's own if not given", None, Path, "DIR")
+    _add(command, "--out", "folder to write to", Path("runs/reproduce"), Path, "DIR")
+    _add(command, "--backend", "Keras backend; KERAS_BACKEND if not given", None, choices=BACKENDS)
+
+
+def _add_predict(commands) -> None:
+    command = commands.add_parser(
+        "predict",
+        help="predict demagnetisation curves by a trained model",
+        description="Predict whole loops from their first states, print their figures of merit, "
+        "and write loops.npz, loops.csv and loops.png.",
+    )
+    command.set_defaults(run=_predict)
+    command.add_argument("model", type=Path, metavar="MODEL", help="what reproduce wrote")
+    given = command.add_mutually_exclusive_group(required=True)
+    states = "loops.npz of simulate: their first states are taken, and their fields"
+    given.add_argument("--loops", type=Path, metavar="FILE", help=states)
+    axes = ".npy file of (g, 3) or (b, g, 3) unit vectors: the first states are computed"
+    given.add_argument("--easy-axes", type=Path, metavar="FILE", help=axes)
+    _add(command, "--field", "first and last in T", [8.0, -8.0], _number, ("START", "STOP"))
+    _add(command, "--steps", "how many fields", 1000, count, "N")
+    _add(command, "--out", "folder to write to", Path("runs/predict"), Path, "DIR")
+    _add(command, "--backend", "Keras backend; KERAS_BACKEND if not given", None, choices=BACKENDS)
 
 
 def _add(group, option, help, default, type=str, metavar=None, choices=None) -> None:
@@ -230,11 +275,62 @@ def _simulate(options) -> None:
         )
 
 
+def _reproduce(options) -> None:
+    """Carry out `reproduce`."""
+    check_matplotlib()
+    _choose_backend(options)
+    from keras_micromag.reproduce import FIGURES, METRICS, MODEL, REPORT, SETTINGS, reproduce
+
+    _check_output(options.out, (*FIGURES, METRICS, MODEL, REPORT, SETTINGS))
+    reproduce(
+        options.out,
+        data_dir=options.data_dir,
+        recipe=options.recipe,
+        magnets=options.magnets,
+        seed=options.seed,
+    )
+    print((options.out / REPORT).read_text(encoding="utf-8"))
+    print(f"Written to {options.out}")
+
+
+def _predict(options) -> None:
+    """Carry out `predict`."""
+    check_matplotlib()
+    _check_output(options.out, ("loops.npz", "loops.csv", "loops.png"))
+    _choose_backend(options)
+    from keras_micromag import physics
+    from keras_micromag.reproduce import predicted_loops
+
+    if options.loops:
+        first = physics.Hysteresis.load(options.loops)
+    else:
+        first = _easy_axes(options.easy_axes)
+    loops = predicted_loops(options.model, first, _fields(*options.field, options.steps))
+    writers = {
+        "loops.npz": loops.save,
+        "loops.csv": lambda path: _write_csv(path, loops),
+        "loops.png": functools.partial(draw_loops, loops),
+    }
+    _write_complete(options.out, writers)
+    print_merits(loops)
+    print(f"Written to {options.out}: {', '.join(writers)}")
+
+
+def _easy_axes(path):
+    import numpy as np
+
+    try:
+        axes = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"`--easy-axes` must be a .npy file; received {path}.") from error
+    return axes if axes.ndim == 3 else axes[None]
+
+
 def _choose_backend(options) -> None:
     """Set what Keras and its backend read when they are first imported."""
     # TensorFlow's chatter about the processor; what it writes while it loads cannot be hushed.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if options.dtype == "float64":
+    if getattr(options, "dtype", None) == "float64":
         os.environ.setdefault("JAX_ENABLE_X64", "1")
     if options.backend is None:
         return

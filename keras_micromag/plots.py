@@ -96,6 +96,44 @@ def plot_loops(hysteresis, *, ax: Axes | None = None) -> Axes:
 
 
 @_styled
+def plot_prediction(simulated, predicted, *, magnet: int = 0, mean=None, ax: Axes) -> Axes:
+    """Draw a predicted demagnetisation curve over the simulated one.
+
+    Args:
+        simulated, predicted: `Hysteresis` of the same b magnets.
+        magnet: which of them.
+        mean: (t, g, 3) mean loop of the magnets trained on, drawn thin.
+        ax: where to draw.
+    """
+    _loop_frame(ax, simulated.field)
+    if mean is not None:
+        along = np.asarray(mean).mean(axis=-2) @ simulated.field_direction
+        ax.plot(simulated.field, along, color=THIN, lw=1.0, label="mean training loop")
+    for loops, style in ((simulated, {"color": INK}), (predicted, {"color": ACCENT, "ls": "--"})):
+        label = "simulated" if loops is simulated else "predicted"
+        curve = loops.magnetization_along_field[magnet]
+        ax.plot(loops.field, curve, lw=1.0, label=label, **style)
+    ax.legend(loc="lower right", frameon=False, handlelength=1.6)
+    return ax
+
+
+@_styled
+def plot_history(history: dict, *, title: str, ax: Axes) -> Axes:
+    """Draw training and validation loss against epochs, on a logarithmic scale.
+
+    Args:
+        history: of a Keras training: a list for `loss`, and one for `val_loss`.
+        title: of the axes.
+        ax: where to draw.
+    """
+    for key, label, color in (("loss", "training", INK), ("val_loss", "validation", ACCENT)):
+        ax.semilogy(np.arange(1, len(history[key]) + 1), history[key], color=color, label=label)
+    ax.set(title=title, xlabel="Epoch", ylabel="Loss")
+    ax.legend(frameon=False)
+    return ax
+
+
+@_styled
 def plot_magnet(
     structure,
     moments,

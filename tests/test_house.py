@@ -37,7 +37,8 @@ LAYERS = {
     "models": "physics layers losses metrics data",
     "recipes": "physics data losses metrics models",
     "plots": "physics",
-    "cli": "physics layers losses metrics data models plots",
+    "reproduce": "physics models baselines judge recipes plots",
+    "cli": "physics layers losses metrics data models plots reproduce",
     "__main__": "cli",
     "__init__": "physics layers losses metrics data models",
 }

@@ -18,7 +18,7 @@ except ModuleNotFoundError as error:
 from tfds_esw.config import Config
 from tfds_esw.tfds_esw_dataset_builder import Builder
 
-__all__ = ["Builder", "Config", "hysteresis", "microstructure"]
+__all__ = ["Builder", "Config", "examples", "hysteresis", "microstructure"]
 
 
 def __getattr__(name: str):

@@ -65,20 +65,14 @@ def _build(options) -> None:
 
 
 def _show(options) -> None:
-    import tensorflow_datasets as tfds
-
-    from tfds_esw import hysteresis
+    from tfds_esw import examples, hysteresis
 
     if options.out:
         cli.check_matplotlib()
     builder = _builder(options)
     if not builder.is_prepared():
         raise ValueError(f"`CONFIG` must have been built; {builder.data_path} is not there.")
-    if builder.info.file_format in tfds.core.FileFormat.with_random_access():
-        examples = builder.as_data_source(split=options.split)
-    else:
-        examples = tfds.as_numpy(builder.as_dataset(split=options.split))
-    loops = hysteresis(examples, builder.info)
+    loops = hysteresis(examples(builder, options.split), builder.info)
     cli.print_merits(loops)
     if options.out:
         cli.draw_loops(loops, options.out)

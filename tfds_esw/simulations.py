@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+import tensorflow_datasets as tfds
 
 import keras_micromag
 from keras_micromag.data import sample_weights
@@ -120,6 +121,18 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
         "energy_product": loops.energy_product(),
     }
     return {name: np.asarray(value) for name, value in found.items()}
+
+
+def examples(builder, split: str):
+    """The examples of a split of a built data set, decoded one by one, in order.
+
+    Args:
+        builder: a `Builder` whose data set is there.
+        split: as TFDS has it, such as "train" or "test[:3]".
+    """
+    if builder.info.file_format in tfds.core.FileFormat.with_random_access():
+        return builder.as_data_source(split=split)
+    return tfds.as_numpy(builder.as_dataset(split=split))
 
 
 def hysteresis(examples, info) -> Hysteresis:

@@ -43,6 +43,16 @@ def test_it_is_its_parts(n):
     np.testing.assert_allclose(np.linalg.norm(loop, axis=-1), 1, atol=1e-5)
 
 
+def test_moments_may_stay_short():
+    unit = toy()
+    short = LatentHysteresis(unit.encoder, unit.rollout, unit.decoder, unit_moments=False)
+    loop, same = (model.predict(batch(9), verbose=0) for model in (short, unit))
+    lengths = np.linalg.norm(loop, axis=-1, keepdims=True)
+    assert np.abs(lengths[:, T:] - 1).max() > 1e-3
+    np.testing.assert_allclose(loop / lengths, same, atol=3e-4)
+    assert not LatentHysteresis.from_config(short.get_config()).unit_moments
+
+
 def test_coercivity_in_one_call():
     model = toy()
     x = batch(40)
