@@ -28,10 +28,12 @@ class Recipe:
         latent_size: d. window: t. horizon: l. hidden_layers, width: of the predictor.
         output_activation: of autoencoder and predictor.
         mse_weight, norm_weight, moment_weight: of `NormPreservingLoss`.
-        eq8_share: share of the weights of Eq. 8 in those of the states; the rest is uniform.
+        eq8_share, predictor_eq8_share: share of the weights of Eq. 8 in those of the states, for
+            autoencoder and predictor; the rest is uniform.
         images: symmetric images of each magnet to train on, itself included; see
             `symmetric_images`.
-        standardise: shift latent variables to mean 0, and scale them all by the largest spread.
+        principal_axes: turn the latent variables so that they are uncorrelated, shift them to mean
+            0, and scale them all by the largest spread.
         input_noise: see `predictor`, in units of the latent variables.
         microstructure_size: c of a `microstructure_encoder`, 0 for none.
         schedule: "plateau" lowers the rate and stops where the validation loss no longer falls
@@ -52,8 +54,9 @@ class Recipe:
     norm_weight: float = 0.15
     moment_weight: float = 10.0
     eq8_share: float = 0.2
+    predictor_eq8_share: float = 0.0
     images: int = 1
-    standardise: bool = True
+    principal_axes: bool = True
     input_noise: float = 0.5
     microstructure_size: int = 16
     schedule: str = "cosine"
@@ -75,7 +78,8 @@ RECIPES = {
         output_activation="elu",
         moment_weight=0.0,
         eq8_share=1.0,
-        standardise=False,
+        predictor_eq8_share=1.0,
+        principal_axes=False,
         input_noise=0.0,
         microstructure_size=0,
         schedule="plateau",
@@ -135,8 +139,8 @@ def train(recipe: Recipe, moments, field, *, seed: int = 0, verbose="auto") -> T
         training = images.reshape(-1, *moments.shape[1:])
     whole, told = _train_autoencoder(recipe, training, validation, seed, verbose)
     encoder, decoder = whole.encoder, whole.decoder
-    if recipe.standardise:
-        encoder, decoder = _standardised(encoder, decoder, training)
+    if recipe.principal_axes:
+        encoder, decoder = _on_principal_axes(encoder, decoder, training)
     rollout, told_too = _train_predictor(
         recipe, encoder, training, validation, field, seed, verbose
     )
@@ -156,7 +160,7 @@ def _train_autoencoder(recipe, training, validation, seed, verbose):
         metrics=[SquaredError(), NormError()],
         steps_per_execution=16 if keras.backend.backend() == "tensorflow" else 1,
     )
-    weights = _weights(recipe, training).ravel()
+    weights = _weights(recipe.eq8_share, training).ravel()
     states = training.reshape(-1, *training.shape[2:])
     held_out = validation.reshape(-1, *validation.shape[2:])
     # An epoch is what validation and callbacks go by: of many magnets a part of all states.
@@ -165,7 +169,7 @@ def _train_autoencoder(recipe, training, validation, seed, verbose):
     sampled = _Sampled(states, weights, recipe.batch_size, per_epoch, rng)
     history = model.fit(
         sampled,
-        validation_data=(held_out, held_out, _weights(recipe, validation).ravel()),
+        validation_data=(held_out, held_out, _weights(recipe.eq8_share, validation).ravel()),
         validation_batch_size=4096,
         epochs=max(recipe.autoencoder_batches // per_epoch, 1),
         callbacks=_callbacks(recipe),
@@ -176,7 +180,7 @@ def _train_autoencoder(recipe, training, validation, seed, verbose):
 
 def _train_predictor(recipe, encoder, training, validation, field, seed, verbose):
     def windows(moments, **kwargs):
-        weights = _weights(recipe, moments)
+        weights = _weights(recipe.predictor_eq8_share, moments)
         return Windows(
             encode(encoder, moments),
             field,
@@ -229,32 +233,39 @@ def encode(encoder, moments):
     return latent.reshape(*moments.shape[:2], -1)
 
 
-def _standardised(encoder, decoder, moments):
-    """Encoder and decoder with latent variables of mean 0 and a largest standard deviation of 1."""
+def _on_principal_axes(encoder, decoder, moments):
+    """Encoder and decoder with latent variables that are uncorrelated, the largest with spread 1.
+
+    Noise on them then hides what varies little before what varies much; on the autoencoder's own,
+    which all tell how far the magnet has reversed, it would average out.
+    """
     latent = encode(encoder, moments).reshape(-1, encoder.output_shape[-1])
-    mean, spread = latent.mean(axis=0, dtype=float), float(latent.std(axis=0).max())
-    layers = keras.layers
-    scaled = layers.Rescaling(1 / spread, (-mean / spread).tolist())(encoder.output)
-    latent = keras.Input(encoder.output_shape[1:], name="latent")
-    return (
-        keras.Model(encoder.input, scaled, name="encoder"),
-        keras.Model(
-            latent, decoder(layers.Rescaling(spread, mean.tolist())(latent)), name="decoder"
-        ),
-    )
+    mean = latent.mean(axis=0, dtype=float)
+    variances, axes = np.linalg.eigh(np.cov(latent.T.astype(float)))
+    spread = float(np.sqrt(variances[-1])) or 1.0
+    layers, size = keras.layers, len(mean)
+    turn, back = (layers.Dense(size, trainable=False, name=name) for name in ("turn", "back"))
+    latent = keras.Input((size,), name="latent")
+    turned = keras.Model(encoder.input, turn(encoder.output), name="encoder")
+    untold = keras.Model(latent, decoder(back(latent)), name="decoder")
+    turn.set_weights([axes / spread, -mean @ axes / spread])
+    back.set_weights([axes.T * spread, mean])
+    return turned, untold
 
 
-def _weights(recipe, moments):
+def _weights(eq8_share, moments):
     """(s, t) weights of the states, with a mean of 1."""
     eq8 = sample_weights(moments.reshape(*moments.shape[:2], -1, 3))
     mean = eq8.mean() or 1.0  # of magnets that never move
-    return recipe.eq8_share * eq8 / mean + (1 - recipe.eq8_share)
+    return eq8_share * eq8 / mean + (1 - eq8_share)
 
 
 def _optimizer(recipe, rate, batches):
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, batches)
-    return keras.optimizers.Nadam(rate)
+    # The mean of the last weights: single ones leave a recursion of a thousand steps to chance.
+    averaged = recipe.schedule == "cosine"
+    return keras.optimizers.Nadam(rate, use_ema=averaged, ema_momentum=0.999)
 
 
 def _callbacks(recipe):

@@ -71,13 +71,8 @@ def reproduce(
         "versions": {p.__name__: p.__version__ for p in (keras_micromag, keras, np)},
     }
     _settle(out, settings)
-    unseen, field, grid = _loops(test, None, data_dir)
-    training, *_ = _loops(train, f"train[:{magnets}]", data_dir)
-    if len(training) < magnets:
-        raise ValueError(
-            f"`magnets` must be at most {len(training)}, all that {train} trains on; "
-            f"received {magnets}."
-        )
+    unseen, field, grid = _loops(test, data_dir)
+    training = _training_loops(train, magnets, data_dir)
     model, history = _trained(out, chosen, _on(grid, training), field, seed, verbose)
 
     true = unseen.magnetization
@@ -215,22 +210,35 @@ def _write(path, text):
     os.replace(partial, path)
 
 
-def _loops(config, split, data_dir):
-    """The loops of a configuration, built if need be, as a `Hysteresis`; the field, and the grid.
-
-    With a split only the moments (s, t, g, 3), without one all simulations in their order.
-    """
-    from tfds_esw import Builder, examples, hysteresis
+def _built(config, data_dir):
+    from tfds_esw import Builder
 
     builder = Builder(config=config, data_dir=data_dir)
     builder.download_and_prepare()
-    grid = builder.builder_config.shape
-    if split:
-        found = np.stack([e["magnetization"] for e in examples(builder, split)])
-        return found, None, grid
-    whole = [e for name in builder.info.splits for e in examples(builder, name)]
-    loops = hysteresis(whole, builder.info)
-    return loops, loops.field, grid
+    return builder
+
+
+def _loops(config, data_dir):
+    """All loops of a configuration, in its order, as a `Hysteresis`; the field, and the grid."""
+    from tfds_esw import examples, hysteresis
+
+    builder = _built(config, data_dir)
+    all_ = [example for split in builder.info.splits for example in examples(builder, split)]
+    loops = hysteresis(all_, builder.info)
+    return loops, loops.field, builder.builder_config.shape
+
+
+def _training_loops(config, magnets, data_dir):
+    """(magnets, t, g, 3) moments of the first magnets that a configuration trains on."""
+    from tfds_esw import examples
+
+    builder = _built(config, data_dir)
+    most = builder.info.splits["train"].num_examples
+    if magnets > most:
+        raise ValueError(
+            f"`magnets` must be at most {most}, all that {config} trains on; received {magnets}."
+        )
+    return np.stack([e["magnetization"] for e in examples(builder, f"train[:{magnets}]")])
 
 
 def _on(grid, moments):
