@@ -18,7 +18,7 @@ from keras_micromag.physics import (
     random_easy_axes,
     simulate,
 )
-from keras_micromag.physics.simulation import per_grain
+from keras_micromag.physics.simulation import check_method, per_grain
 from tfds_esw.config import DRAWN, Config
 
 BATCH = 32
@@ -75,6 +75,7 @@ def check(config: Config) -> None:
         values = {name: float(np.atleast_1d(getattr(config, name))[end]) for name in DRAWN}
         random_easy_axes(1, cone=values.pop("cone"), seed=0)
         per_grain(Material(**values), 1, config.self_field)
+    check_method(**_method(config))
     structure(config)
 
 
@@ -94,8 +95,10 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
         np.stack([magnet.easy_axes for magnet in magnets]),
         material=materials[0] if one else [[m] * len(body) for m in materials],
         field=field(config),
+        self_field=config.self_field,
         allow_unconverged=True,
-        **_options(config),
+        progress=False,
+        **_method(config),
     )
     if not loops.converged.all():
         warnings.warn(
@@ -168,6 +171,6 @@ def versions() -> dict[str, str]:
     return {package.__name__: package.__version__ for package in packages}
 
 
-def _options(config):
-    names = ("field_direction", "self_field", "avalanche", "dtype", "tol", "max_iterations")
-    return {"progress": False, **{name: getattr(config, name) for name in names}}
+def _method(config):
+    names = ("field_direction", "avalanche", "dtype", "tol", "max_iterations")
+    return {name: getattr(config, name) for name in names}

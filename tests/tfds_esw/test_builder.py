@@ -211,6 +211,22 @@ def test_a_flipped_bit_is_told_when_it_is_read(tmp_path):
         read(builder)
 
 
+def test_a_single_field_will_do(tmp_path):
+    config = Config(shape=(2, 1, 1), steps=1, splits={"train": 2})
+    builder = tfds_esw.Builder(config=config, data_dir=tmp_path)
+    builder.download_and_prepare()
+    for example in read(builder):
+        assert example["field"] == [8.0] and example["magnetization"].shape == (1, 2, 3)
+        assert np.isnan(example["switching_fields"]).all() and np.isnan(example["coercivity"])
+
+
+def test_what_cannot_be_simulated_is_told_before_anything_is_written(tmp_path):
+    builder = tfds_esw.Builder(config=Config(avalanche="sideways"), data_dir=tmp_path)
+    with pytest.raises(ValueError, match="`avalanche` must be one of"):
+        builder.download_and_prepare()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").touch()
     builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path / "file" / "data")
