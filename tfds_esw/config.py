@@ -1,4 +1,7 @@
-"""What a configuration of the data set fixes: the magnets, the field, the method and the splits."""
+"""What a configuration of the data set fixes: the magnets, the field, the method and the splits.
+
+And what is told of it beside the data.
+"""
 
 import dataclasses
 import hashlib
@@ -123,6 +126,27 @@ class Config(tfds.core.BuilderConfig):
 
 DRAWN = ("cone", "Js", "Ku", "A", "Kd")
 """The parameters that may be drawn for each magnet, in the order in which they are."""
+
+
+def metadata(info) -> dict:
+    """What a build wrote beside its data: `structure`, `parameters`, `versions` and `files`.
+
+    Args:
+        info: `builder.info`.
+
+    Raises:
+        ValueError: when it is not there, or not whole.
+    """
+    try:
+        found = info.metadata
+    except ValueError:  # no JSON
+        found = None
+    if not found:
+        raise ValueError(
+            f"{info.data_dir}/metadata.json must be as it was built; it is missing or damaged: "
+            "remove its folder and build it again."
+        )
+    return found
 
 
 def _require(right, name: str, wanted: str, config: Config) -> None:

@@ -19,7 +19,7 @@ from keras_micromag.physics import (
     simulate,
 )
 from keras_micromag.physics.simulation import check_method, per_grain
-from tfds_esw.config import DRAWN, Config
+from tfds_esw.config import DRAWN, Config, metadata
 
 BATCH = 32
 """Magnets that are simulated at once; always as many, since rounding depends on how many there are.
@@ -136,7 +136,7 @@ def hysteresis(examples, info) -> Hysteresis:
         The loops (b, t, g, 3), in the order of the examples.
 
     Raises:
-        ValueError: when there are none.
+        ValueError: when there are none, or the metadata are not there.
     """
     examples = list(examples)
     if not examples:
@@ -151,7 +151,7 @@ def hysteresis(examples, info) -> Hysteresis:
         polarization=stacked.pop("Js")[:, None] * np.ones(len(body)),
         volumes=np.array(body.volumes),
         packing_fraction=body.packing_fraction,
-        field_direction=np.array(info.metadata["parameters"]["field_direction"]),
+        field_direction=np.array(metadata(info)["parameters"]["field_direction"]),
         **stacked,
     )
 
@@ -161,8 +161,11 @@ def microstructure(info) -> Microstructure:
 
     Args:
         info: `builder.info`.
+
+    Raises:
+        ValueError: when these are not there.
     """
-    return Microstructure.from_config(info.metadata["structure"])
+    return Microstructure.from_config(metadata(info)["structure"])
 
 
 def versions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -196,6 +197,21 @@ def test_a_damaged_shard_is_told_before_it_is_read(damage, tmp_path):
         reread.as_dataset(split="train")
     with pytest.raises(ValueError, match=sentence):
         tfds.load("tfds_esw/tiny", split="test", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "removed"])
+def test_damaged_metadata_are_told(damage, built, tmp_path):
+    folder = shutil.copytree(built.data_path, tmp_path / "tfds_esw" / "tiny" / "1.0.0")
+    path = folder / "metadata.json"
+    path.unlink() if damage == "removed" else path.write_text(path.read_text()[:100])
+    sentence = rf"^{path} must be as it was built; it is missing or damaged: remove its folder"
+    reread = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
+    with pytest.raises(ValueError, match=sentence):
+        reread.as_dataset(split="train")
+    with pytest.raises(ValueError, match=sentence):
+        tfds_esw.microstructure(reread.info)
+    with pytest.raises(ValueError, match=sentence):
+        tfds_esw.hysteresis(read(built), tfds.builder_from_directory(folder).info)
 
 
 def test_a_flipped_bit_is_told_when_it_is_read(tmp_path):
