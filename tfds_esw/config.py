@@ -1,9 +1,13 @@
-"""What a configuration of the data set fixes: the magnets, the field, the method and the splits."""
+"""What a configuration of the data set fixes: the magnets, the field, the method and the splits.
+
+And what is told of it beside the data.
+"""
 
 import dataclasses
 import hashlib
 import json
 import math
+import re
 from numbers import Integral, Real
 
 import tensorflow_datasets as tfds
@@ -19,7 +23,7 @@ class Config(tfds.core.BuilderConfig):
     physics.
 
     Args:
-        name: what to call it; `-` and the digest are added.
+        name: what to call it, of letters, digits and `_.+-`; `-` and the digest are added.
         shape: number of cubic grains along x, y and z.
         size: edge of a grain in metres. gap: non-magnetic gap between grains in metres.
         depth: of the particles below the grain's surface in metres; by default 1.2 exchange lengths
@@ -68,6 +72,9 @@ class Config(tfds.core.BuilderConfig):
     splits: dict[str, int] = dataclasses.field(default_factory=lambda: {"train": 9, "test": 1})
 
     def __post_init__(self):
+        for name, kind in dict(name=str, avalanche=str, dtype=str, self_field=bool).items():
+            _require(isinstance(getattr(self, name), kind), name, f"be a {kind.__name__}", self)
+        _require(re.fullmatch(r"[\w.+-]+", self.name), "name", "be of letters, digits, _.+-", self)
         for name in ("size", "gap", "depth", "tol"):
             if getattr(self, name) is not None:
                 setattr(self, name, _number(getattr(self, name), name))
@@ -75,16 +82,14 @@ class Config(tfds.core.BuilderConfig):
             setattr(self, name, _number_or_pair(getattr(self, name), name))
         for name, length in (("field", 2), ("field_direction", 3)):
             setattr(self, name, _numbers(getattr(self, name), name, length))
-        self.shape = tuple(_count(n, "shape") for n in self.shape)
+        self.shape = _numbers(self.shape, "shape", 3, _count)
+        _require(isinstance(self.scheme, list | tuple), "scheme", "be a list of places", self)
         self.scheme = tuple(self.scheme)
         self.steps = _count(self.steps, "steps")
         self.max_iterations = _count(self.max_iterations, "max_iterations")
         self.seed = _count(self.seed, "seed", least=0)
-        if not self.splits or not isinstance(self.splits, dict) or "all" in self.splits:
-            raise ValueError(
-                '`splits` must be a dict of names, not "all", and numbers of simulations; '
-                f"received {self.splits!r}."
-            )
+        wanted = 'be a dict of names, of letters, digits, _- and not "all", and numbers'
+        _require(_are_splits(self.splits), "splits", wanted, self)
         self.splits = {name: _count(n, f"splits[{name!r}]") for name, n in self.splits.items()}
         base, dash, tail = self.name.rpartition("-")
         if dash and len(tail) == _DIGITS and set(tail) <= set("0123456789abcdef"):
@@ -123,16 +128,48 @@ DRAWN = ("cone", "Js", "Ku", "A", "Kd")
 """The parameters that may be drawn for each magnet, in the order in which they are."""
 
 
+def metadata(info) -> dict:
+    """What a build wrote beside its data: `structure`, `parameters`, `versions` and `files`.
+
+    Args:
+        info: `builder.info`.
+
+    Raises:
+        ValueError: when it is not there, or not whole.
+    """
+    try:
+        found = info.metadata
+    except ValueError:  # no JSON
+        found = None
+    if not found:
+        raise ValueError(
+            f"{info.data_dir}/metadata.json must be as it was built; it is missing or damaged: "
+            "remove its folder and build it again."
+        )
+    return found
+
+
+def _require(right, name: str, wanted: str, config: Config) -> None:
+    if not right:
+        raise ValueError(f"`{name}` must {wanted}; received {getattr(config, name)!r}.")
+
+
+def _are_splits(value) -> bool:
+    return (isinstance(value, dict) and len(value) > 0) and all(
+        isinstance(name, str) and re.fullmatch(r"[\w-]+", name) and name != "all" for name in value
+    )
+
+
 def _number(value, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise ValueError(f"`{name}` must be a finite number; received {value!r}.")
     return float(value)
 
 
-def _numbers(value, name: str, length: int) -> tuple[float, ...]:
+def _numbers(value, name: str, length: int, each=_number) -> tuple:
     if not isinstance(value, list | tuple) or len(value) != length:
         raise ValueError(f"`{name}` must be {length} numbers; received {value!r}.")
-    return tuple(_number(part, name) for part in value)
+    return tuple(each(part, name) for part in value)
 
 
 def _number_or_pair(value, name: str):

@@ -19,8 +19,8 @@ from keras_micromag.physics import (
     random_easy_axes,
     simulate,
 )
-from keras_micromag.physics.simulation import per_grain
-from tfds_esw.config import DRAWN, Config
+from keras_micromag.physics.simulation import check_method, per_grain
+from tfds_esw.config import DRAWN, Config, metadata
 
 BATCH = 32
 """Magnets that are simulated at once; always as many, since rounding depends on how many there are.
@@ -76,6 +76,7 @@ def check(config: Config) -> None:
         values = {name: float(np.atleast_1d(getattr(config, name))[end]) for name in DRAWN}
         random_easy_axes(1, cone=values.pop("cone"), seed=0)
         per_grain(Material(**values), 1, config.self_field)
+    check_method(**_method(config))
     structure(config)
 
 
@@ -95,8 +96,10 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
         np.stack([magnet.easy_axes for magnet in magnets]),
         material=materials[0] if one else [[m] * len(body) for m in materials],
         field=field(config),
+        self_field=config.self_field,
         allow_unconverged=True,
-        **_options(config),
+        progress=False,
+        **_method(config),
     )
     if not loops.converged.all():
         warnings.warn(
@@ -146,7 +149,7 @@ def hysteresis(examples, info) -> Hysteresis:
         The loops (b, t, g, 3), in the order of the examples.
 
     Raises:
-        ValueError: when there are none.
+        ValueError: when there are none, or the metadata are not there.
     """
     examples = list(examples)
     if not examples:
@@ -161,7 +164,7 @@ def hysteresis(examples, info) -> Hysteresis:
         polarization=stacked.pop("Js")[:, None] * np.ones(len(body)),
         volumes=np.array(body.volumes),
         packing_fraction=body.packing_fraction,
-        field_direction=np.array(info.metadata["parameters"]["field_direction"]),
+        field_direction=np.array(metadata(info)["parameters"]["field_direction"]),
         **stacked,
     )
 
@@ -171,8 +174,11 @@ def microstructure(info) -> Microstructure:
 
     Args:
         info: `builder.info`.
+
+    Raises:
+        ValueError: when these are not there.
     """
-    return Microstructure.from_config(info.metadata["structure"])
+    return Microstructure.from_config(metadata(info)["structure"])
 
 
 def versions() -> dict[str, str]:
@@ -181,6 +187,6 @@ def versions() -> dict[str, str]:
     return {package.__name__: package.__version__ for package in packages}
 
 
-def _options(config):
-    names = ("field_direction", "self_field", "avalanche", "dtype", "tol", "max_iterations")
-    return {"progress": False, **{name: getattr(config, name) for name in names}}
+def _method(config):
+    names = ("field_direction", "avalanche", "dtype", "tol", "max_iterations")
+    return {name: getattr(config, name) for name in names}

@@ -15,7 +15,7 @@ from tensorflow_datasets.core.utils import shard_utils
 from tqdm import tqdm
 
 import keras_micromag
-from tfds_esw.config import CONFIGS, Config
+from tfds_esw.config import CONFIGS, Config, metadata
 from tfds_esw.kept import Kept
 
 _SHARD_BYTES = 128 << 20
@@ -215,17 +215,19 @@ class Builder(tfds.core.ShardBasedBuilder):
     # ---------------------------------------------------------------------------------------------
 
     def as_dataset(self, *args, **kwargs):
-        """TFDS's. Raises a ValueError where a file is not as long as it was when it was built."""
+        """TFDS's. Raises a ValueError where the metadata or a file's length are not as built."""
         self._require_files()
         return super().as_dataset(*args, **kwargs)
 
     def as_data_source(self, *args, **kwargs):
-        """TFDS's. Raises a ValueError where a file is not as long as it was when it was built."""
+        """TFDS's. Raises a ValueError where the metadata or a file's length are not as built."""
         self._require_files()
         return super().as_data_source(*args, **kwargs)
 
     def _require_files(self):
-        for name, length in self.info.metadata.get("files", {}).items():
+        if not self.is_prepared():
+            return  # as TFDS tells
+        for name, length in metadata(self.info)["files"].items():
             path = self.data_path / name
             found = path.stat().length if path.exists() else 0
             if found != length:

@@ -56,8 +56,8 @@ class Hysteresis:
     def switching_fields(self) -> np.ndarray:
         """(..., g) field of the step at which each grain first left its branch; nan if never."""
         side = np.einsum("...tgi,...gi->...tg", self.magnetization, self.easy_axes) >= 0
-        changed = side[..., 1:, :] != side[..., :-1, :]
-        first = self.field[1:][changed.argmax(axis=-2)]
+        changed = np.diff(side, axis=-2, prepend=side[..., :1, :])
+        first = self.field[changed.argmax(axis=-2)]
         return np.where(changed.any(axis=-2), first, np.nan)
 
     def coercivity(self):

@@ -101,14 +101,7 @@ def simulate(
     field = checks.finite_array(field, "field", (None,))
     if len(field) == 0:
         raise ValueError("`field` must hold at least one value; received none.")
-    direction = checks.unit_vectors(field_direction, "field_direction", (3,))
-    checks.one_of(avalanche, "avalanche", ("simultaneous", "weakest_first"))
-    checks.one_of(dtype, "dtype", ("float32", "float64"))
-    require_dtype(dtype)
-    tol = DEFAULT_TOL[dtype] if tol is None else tol
-    tol = checks.number(tol, "tol", above=0)
-    if int(max_iterations) < 1:
-        raise ValueError(f"`max_iterations` must be at least 1; received {max_iterations}.")
+    direction, tol = check_method(field_direction, avalanche, dtype, tol, max_iterations)
     branch = _branches(axes, direction, field[0], initial_state, single)
 
     body = embed(structure, materials, self_field=self_field, direction=direction, dtype=dtype)
@@ -141,6 +134,18 @@ def simulate(
         field_direction=direction,
     )
     return _first_magnet(result) if single else result
+
+
+def check_method(field_direction, avalanche, dtype, tol, max_iterations):
+    """The field's direction as an array and the tolerance, if `simulate` can take all of these."""
+    direction = checks.unit_vectors(field_direction, "field_direction", (3,))
+    checks.one_of(avalanche, "avalanche", ("simultaneous", "weakest_first"))
+    checks.one_of(dtype, "dtype", ("float32", "float64"))
+    require_dtype(dtype)
+    tol = checks.number(DEFAULT_TOL[dtype] if tol is None else tol, "tol", above=0)
+    if int(max_iterations) < 1:
+        raise ValueError(f"`max_iterations` must be at least 1; received {max_iterations}.")
+    return direction, tol
 
 
 class _Loops:

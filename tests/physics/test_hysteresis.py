@@ -47,7 +47,7 @@ def test_what_is_not_reached_is_nan():
         assert np.isnan(value)
     assert np.isnan(loop.switching_fields).all()
     single = hysteresis([3.0], [[1.0]])
-    assert np.isnan(single.coercivity())
+    assert np.isnan(single.coercivity()) and np.isnan(single.switching_fields).all()
     assert hysteresis([0.0], [[0.5]]).remanence() == pytest.approx(0.8)
 
 

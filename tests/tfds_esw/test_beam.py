@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 
 import tfds_esw
 from tests.tfds_esw.test_builder import assert_same, read
+from tfds_esw import simulations
 
 pytestmark = pytest.mark.slow
 
@@ -101,13 +102,16 @@ def test_dask_whose_worker_is_killed(alone, tmp_path):
         assert workers[1].poll() is None
 
 
-def test_an_error_of_a_worker_reaches_the_user(tmp_path):
-    config = tfds_esw.Config(**PARAMETERS, avalanche="sideways")
-    made = tfds_esw.Builder(config=config, data_dir=tmp_path)
+def test_an_error_of_a_worker_reaches_the_user(tmp_path, monkeypatch):
+    def fail(config, number):
+        raise ArithmeticError(f"batch {number} has no end")
+
+    monkeypatch.setattr(simulations, "batch", fail)
+    made = tfds_esw.Builder(config=tfds_esw.Config(**PARAMETERS), data_dir=tmp_path)
     import apache_beam as beam
 
     options = beam.options.pipeline_options.PipelineOptions(["--runner=DirectRunner"])
     settings = tfds.download.DownloadConfig(beam_options=options)
-    with pytest.raises(Exception, match="`avalanche` must be one of"):
+    with pytest.raises(Exception, match=r"batch \d has no end"):
         made.download_and_prepare(download_config=settings)
     assert not made.is_prepared()

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -198,6 +199,21 @@ def test_a_damaged_shard_is_told_before_it_is_read(damage, tmp_path):
         tfds.load("tfds_esw/tiny", split="test", data_dir=tmp_path)
 
 
+@pytest.mark.parametrize("damage", ["cut", "removed"])
+def test_damaged_metadata_are_told(damage, built, tmp_path):
+    folder = shutil.copytree(built.data_path, tmp_path / "tfds_esw" / "tiny" / "1.0.0")
+    path = folder / "metadata.json"
+    path.unlink() if damage == "removed" else path.write_text(path.read_text()[:100])
+    sentence = rf"^{path} must be as it was built; it is missing or damaged: remove its folder"
+    reread = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
+    with pytest.raises(ValueError, match=sentence):
+        reread.as_dataset(split="train")
+    with pytest.raises(ValueError, match=sentence):
+        tfds_esw.microstructure(reread.info)
+    with pytest.raises(ValueError, match=sentence):
+        tfds_esw.hysteresis(read(built), tfds.builder_from_directory(folder).info)
+
+
 def test_a_flipped_bit_is_told_when_it_is_read(tmp_path):
     import tensorflow as tf
 
@@ -209,6 +225,22 @@ def test_a_flipped_bit_is_told_when_it_is_read(tmp_path):
     path.write_bytes(content)
     with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
         read(builder)
+
+
+def test_a_single_field_will_do(tmp_path):
+    config = Config(shape=(2, 1, 1), steps=1, splits={"train": 2})
+    builder = tfds_esw.Builder(config=config, data_dir=tmp_path)
+    builder.download_and_prepare()
+    for example in read(builder):
+        assert example["field"] == [8.0] and example["magnetization"].shape == (1, 2, 3)
+        assert np.isnan(example["switching_fields"]).all() and np.isnan(example["coercivity"])
+
+
+def test_what_cannot_be_simulated_is_told_before_anything_is_written(tmp_path):
+    builder = tfds_esw.Builder(config=Config(avalanche="sideways"), data_dir=tmp_path)
+    with pytest.raises(ValueError, match="`avalanche` must be one of"):
+        builder.download_and_prepare()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):

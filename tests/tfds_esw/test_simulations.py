@@ -100,6 +100,11 @@ def test_the_magnet_comes_back_from_the_metadata():
         ("`self_field` must be False where `Kd` is not 0", {"self_field": True, "Kd": 1e5}),
         ("`depth` must leave something", {"depth": 1.0}),
         ("`Kd` must be greater than -Ku", {"Kd": (-6e6, 0.0)}),
+        ("`scheme` must be one of", {"scheme": ("corners",)}),
+        ("`avalanche` must be one of", {"avalanche": "sideways"}),
+        ("`dtype` must be one of", {"dtype": "float16"}),
+        ("`tol` must be greater than 0; received 0.0", {"tol": 0.0}),
+        ("`field_direction` must hold unit vectors", {"field_direction": (0, 0, 0)}),
     ],
 )
 def test_impossible_parameters_are_refused_beforehand(sentence, parameters):
