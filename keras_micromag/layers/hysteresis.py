@@ -40,6 +40,10 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         It has no derivatives: switching has none. The whole result is held in memory three
         times; `simulate` collects it on the host as it goes.
 
+        A model that holds it exports to SavedModel, but not to ONNX, which has no operations for
+        the loop: PyTorch raises, TensorFlow's converter logs them and writes a file that no
+        runtime loads.
+
     Example:
         >>> import numpy as np
         >>> from keras_micromag.layers import EmbeddedStonerWohlfarth
