@@ -5,12 +5,12 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.layers.unit_norm import UnitNorm
-from keras_micromag.models.base import ComposedModel, predict_along
+from keras_micromag.models.base import ComposedModel, FiniteFit, predict_along
 from keras_micromag.physics.hysteresis import coercivity
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class LatentHysteresis(ComposedModel):
+class LatentHysteresis(FiniteFit, ComposedModel):
     """Encoder, rollout and decoder as one model of the whole loop (the paper's method).
 
     The first t states are encoded, the rest of the loop is predicted in latent space, decoded, and

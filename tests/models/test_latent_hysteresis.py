@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_micromag.losses import NormPreservingLoss
 from keras_micromag.models import LatentHysteresis, RecursiveRolloutModel, autoencoder, predictor
 from keras_micromag.physics.hysteresis import coercivity
 
@@ -70,6 +71,16 @@ def test_in_a_functional_model():
     mean = keras.Model(inputs, keras.ops.mean(outputs, axis=(2, 3, 4)))
     wanted = model.predict(x, verbose=0).mean(axis=(2, 3, 4))
     np.testing.assert_allclose(mean.predict(x, verbose=0), wanted, atol=1e-6)
+
+
+def test_nan_in_targets_is_refused():
+    model, x = toy(), batch(9)
+    model.compile("nadam", NormPreservingLoss())
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"`y` must be finite; received nan at index \(0, 0,"):
+        model.fit(x, np.full((3, 9, *GRID, 3), np.nan), verbose=0)
+    for one, two in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_mixed_precision():
