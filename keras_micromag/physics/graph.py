@@ -39,6 +39,21 @@ def _untraced(function):
     return run
 
 
+def of_shape(tensor, shape, name: str):
+    """`tensor`, which must have `shape`; TensorFlow may learn only when it runs, and then raises.
+
+    Args:
+        shape: static, None for an axis of any size.
+        name: of the tensor, which TensorFlow's error tells.
+    """
+    if backend.backend() != "tensorflow":
+        return tensor  # whose shape was known, and checked
+    import tensorflow as tf
+
+    # Not an assertion, which XLA leaves out; nor a reshape, which makes rows of other rows' values.
+    return tf.ensure_shape(tensor, shape, name=name)
+
+
 def namespace(*arrays):
     """`keras.ops` for a backend's tensors, else NumPy; and the arrays, in NumPy as float64."""
     if any(ops.is_tensor(array) for array in arrays):
