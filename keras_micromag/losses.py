@@ -47,7 +47,7 @@ class NormPreservingLoss(keras.losses.Loss):
             curve that is wrong by several percent. All at least 0.
 
     Raises:
-        ValueError: for a negative weight, or moments whose last axis is not 3.
+        ValueError: for a negative weight, moments whose last axis is not 3, or two shapes.
 
     Notes:
         Grains that a Keras mask (b, ...) on `y_pred` leaves out count for nothing.
@@ -94,15 +94,7 @@ class NormPreservingLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """(b,) losses."""
-        if tuple(y_pred.shape)[-1] != 3 or len(y_pred.shape) < 2:
-            raise ValueError(
-                f"`y_pred` must have shape (b, ..., 3); received {tuple(y_pred.shape)}."
-            )
-        if len(y_true.shape) != len(y_pred.shape):
-            raise ValueError(
-                f"`y_true` must have the shape of `y_pred`, {tuple(y_pred.shape)}; "
-                f"received {tuple(y_true.shape)}."
-            )
+        require_moments(y_true, y_pred)
         loss = norm_preserving(y_true, y_pred, self.mse_weight, self.norm_weight)
         if self.moment_weight:
             loss = loss + self.moment_weight * total_moment_error(y_true, y_pred)
@@ -127,7 +119,8 @@ class RolloutLoss(keras.losses.Loss):
     different l are therefore sums of different length.
 
     Input:
-        `y_true`, `y_pred` (b, l, d). `sample_weight` one per window, (b,), or per step, (b, l).
+        `y_true`, `y_pred` (b, l, d). `sample_weight` one per window, (b,) or (b, 1), one per step,
+        (b, l), or one number.
 
     Raises:
         ValueError: for other shapes.
@@ -147,9 +140,10 @@ class RolloutLoss(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss, by `reduction`."""
-        if sample_weight is not None and len(sample_weight.shape) == 1:
-            steps = ops.ones((1, y_pred.shape[1]), self.dtype)
-            sample_weight = ops.cast(sample_weight, self.dtype)[:, None] * steps
+        if sample_weight is not None:
+            y_true, y_pred = (ops.convert_to_tensor(y, self.dtype) for y in (y_true, y_pred))
+            require_latents(y_true, y_pred)
+            sample_weight = step_weights(ops.convert_to_tensor(sample_weight, self.dtype), y_pred)
         loss = super().__call__(y_true, y_pred, sample_weight=sample_weight)
         if self.reduction in ("sum", "none", None):
             return loss
@@ -157,12 +151,60 @@ class RolloutLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """(b, l) errors."""
-        if len(y_pred.shape) != 3 or tuple(y_true.shape)[1:] != tuple(y_pred.shape)[1:]:
-            raise ValueError(
-                "`y_true` and `y_pred` must have the same shape (b, l, d); received "
-                f"{tuple(y_true.shape)} and {tuple(y_pred.shape)}."
-            )
+        require_latents(y_true, y_pred)
         return rollout_error(y_true, y_pred)
+
+
+def step_weights(weights, y):
+    """Weights (b, l) of the errors of y (b, l, d).
+
+    Args:
+        weights: a tensor, (b,) or (b, 1), one per window, (b, l), one per step, or a number.
+        y: a tensor.
+
+    Raises:
+        ValueError: for weights of another shape.
+    """
+    nothing = ops.zeros_like(y[:, :, 0], dtype=weights.dtype)
+    # TensorFlow forgets the rank where weights of both kinds come to one compiled function.
+    if getattr(weights.shape, "rank", 0) is not None:
+        shape, (b, steps) = tuple(weights.shape), y.shape[:2]
+        if not any(_fits(shape, wanted) for wanted in ((), (b,), (b, 1), (b, steps))):
+            raise ValueError(
+                "`sample_weight` must have shape (b,), one per window, or (b, l), one per step, "
+                f"with b = {b} and l = {steps}; received {shape}."
+            )
+        if not shape:
+            return weights + nothing
+    return ops.reshape(weights, (ops.shape(y)[0], -1)) + nothing
+
+
+def require_moments(y_true, y_pred, axes: int = 2) -> None:
+    """Raise where static shapes are not the same, (b, ..., 3) with at least so many axes."""
+    shape = tuple(y_pred.shape)
+    right = len(shape) >= axes and shape[-1] in (3, None)
+    _require_alike(y_true, y_pred, right, "(b, ..., 3)" if axes == 2 else "(b, ..., g, 3)")
+
+
+def require_latents(y_true, y_pred) -> None:
+    """Raise where static shapes are not the same, (b, l, d)."""
+    _require_alike(y_true, y_pred, len(y_pred.shape) == 3, "(b, l, d)")
+
+
+def _require_alike(y_true, y_pred, right, wanted):
+    shapes = tuple(y_true.shape), tuple(y_pred.shape)
+    if not (right and _fits(*shapes)):
+        raise ValueError(
+            f"`y_true` and `y_pred` must have the same shape {wanted}; received "
+            f"{shapes[0]} and {shapes[1]}."
+        )
+
+
+def _fits(shape, wanted):
+    """Whether two static shapes may be the same; None is any size."""
+    return len(shape) == len(wanted) and all(
+        None in sizes or sizes[0] == sizes[1] for sizes in zip(shape, wanted, strict=True)
+    )
 
 
 def _sum_but_first(values):

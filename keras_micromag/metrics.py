@@ -22,6 +22,7 @@ class _Mean(keras.metrics.MeanMetricWrapper):
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add a batch."""
         y_true, y_pred = (ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred))
+        losses.require_moments(y_true, y_pred)
         super().update_state(y_true, y_pred, sample_weight=sample_weight)
 
     def get_config(self):
@@ -102,6 +103,7 @@ class MeanMomentError(_AlongField):
         super().__init__(self._error, field_direction, name, dtype)
 
     def _error(self, y_true, y_pred):
+        losses.require_moments(y_true, y_pred, axes=3)
         error = ops.abs(self.along_field(y_true) - self.along_field(y_pred))
         return ops.mean(ops.reshape(error, (ops.shape(error)[0], -1)), axis=1)
 

@@ -1,5 +1,7 @@
 """The norm-preserving loss (Eq. 9) and that of a rollout (Eq. 11, 12)."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -69,12 +71,10 @@ def test_masked_grains_count_for_nothing():
 def test_bad_input():
     with pytest.raises(ValueError, match=r"`norm_weight` must be at least 0; received -1"):
         NormPreservingLoss(norm_weight=-1)
-    with pytest.raises(
-        ValueError, match=r"`y_pred` must have shape \(b, ..., 3\); received \(2, 4\)"
-    ):
-        NormPreservingLoss()(np.zeros((2, 4)), np.zeros((2, 4)))
-    with pytest.raises(ValueError, match="`y_true` must have the shape of `y_pred`"):
-        NormPreservingLoss()(np.zeros((2, 3)), np.zeros((2, 4, 3)))
+    same = r"`y_true` and `y_pred` must have the same shape \(b, ..., 3\); received "
+    for shapes in [(2, 4), (2, 4)], [(2, 3), (2, 4, 3)], [(2, 1, 3), (2, 4, 3)], [(3,), (3,)]:
+        with pytest.raises(ValueError, match=same + re.escape(f"{shapes[0]} and {shapes[1]}.")):
+            NormPreservingLoss()(*(np.zeros(shape) for shape in shapes))
 
 
 def latents(b=5, steps=7, d=3):
@@ -112,9 +112,28 @@ def test_rollout_loss_in_compile():
     assert twin.reduction == "sum"
 
 
+def test_rollout_loss_takes_weights_as_those_of_keras_do():
+    # As many windows as steps, where the two kinds of weights could be taken for each other.
+    x, y = latents(b=4, steps=4)
+    w = [1.0, 0.0, 2.0, 3.0]
+    of_windows = float(RolloutLoss()(x, y, sample_weight=np.array(w)))
+    for same in (w, np.array(w)[:, None], np.tile(np.array(w)[:, None], 4)):
+        assert float(RolloutLoss()(x, y, sample_weight=same)) == pytest.approx(of_windows)
+    twice = float(RolloutLoss()(x.tolist(), y.tolist(), sample_weight=2))
+    assert twice == pytest.approx(2 * float(RolloutLoss()(x, y)))
+
+
 def test_rollout_loss_refuses_other_shapes():
-    with pytest.raises(ValueError, match=r"same shape \(b, l, d\); received \(5, 7, 3\) and"):
-        RolloutLoss()(np.zeros((5, 7, 3)), np.zeros((5, 6, 3)))
+    for shapes in [(5, 7, 3), (5, 6, 3)], [(1, 7, 3), (5, 7, 3)], [(7, 3), (7, 3)]:
+        with pytest.raises(ValueError, match=r"same shape \(b, l, d\); received \(\d, \d") as error:
+            RolloutLoss()(*(np.zeros(shape) for shape in shapes))
+        assert f"{shapes[0]} and {shapes[1]}." in str(error.value)
+    for shape in (4,), (5, 6), (1, 7), (5, 7, 1):
+        sentence = r"`sample_weight` must have shape .* b = 5 and l = 7; received " + re.escape(
+            f"{shape}."
+        )
+        with pytest.raises(ValueError, match=sentence):
+            RolloutLoss()(*latents(), sample_weight=np.ones(shape))
 
 
 def test_total_moment_by_hand():

@@ -51,6 +51,21 @@ def test_definition(name, shape):
     assert float(metric.result()) == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.parametrize("name", [*DEFINITIONS, "CoercivityError"])
+def test_shapes_are_checked(name):
+    kind = getattr(metrics, name)
+    metric = kind(FIELD) if name == "CoercivityError" else kind()
+    sentence = r"`y_true` and `y_pred` must have the same shape \(b, \.\.\., 3\); received \("
+    for x, y in [(2, 5, 1, 3), (2, 5, 8, 3)], [(2, 5, 8, 2)] * 2, [(2, 5, 8), (2, 5, 8, 3)]:
+        with pytest.raises(ValueError, match=sentence):
+            metric.update_state(np.zeros(x), np.zeros(y))
+
+
+def test_a_curve_has_grains():
+    with pytest.raises(ValueError, match=r"same shape \(b, ..., g, 3\); received \(8, 3\) and"):
+        metrics.MeanMomentError()(np.ones((8, 3)), np.ones((8, 3)))
+
+
 def test_direction_of_the_field():
     x, y = moments(SHAPES[0], 1), moments(SHAPES[0], 2)
     wanted = abs((x - y).mean(axis=1)[:, 0]).mean()

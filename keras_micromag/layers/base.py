@@ -61,6 +61,33 @@ def material_config(material: Material | Sequence[Material]):
     return [m.get_config() for m in material]
 
 
+def shapes_of(inputs):
+    """The shapes of a dict of tensors; what else comes is left for `require_inputs` to refuse."""
+    if not isinstance(inputs, dict):
+        return inputs
+    return {name: tuple(value.shape) for name, value in inputs.items()}
+
+
+def require_inputs(inputs, *names: str, argument: str = "inputs") -> list:
+    """The entries `names` of a dict that must have them, of tensors or of their shapes."""
+    if isinstance(inputs, dict) and not set(names) - set(inputs):
+        return [inputs[name] for name in names]
+    *most, last = (f"`{name}`" for name in names)
+    received = sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__
+    raise ValueError(
+        f"`{argument}` must be a dict of {', '.join(most)} and {last}; received {received}."
+    )
+
+
+def require_one_batch(**shapes) -> None:
+    """Raise where static shapes differ in their first axis."""
+    sizes = {name: shape[0] for name, shape in shapes.items() if shape[0] is not None}
+    if len(set(sizes.values())) > 1:
+        names = " and ".join(f"`{name}`" for name in sizes)
+        listed = " and ".join(str(size) for size in sizes.values())
+        raise ValueError(f"{names} must be of the same batch size b; received {listed}.")
+
+
 def require_shape(shape, name: str, wanted: Sequence[int | None], meaning: str = "") -> None:
     """Raise where the trailing axes of a static shape are not `wanted`; None fits anything."""
     tail = tuple(shape)[len(shape) - len(wanted) :] if len(shape) >= len(wanted) else None

@@ -64,9 +64,9 @@ class GuptasarmaDemag(PhysicsLayer):
         g, p = structure.weights.shape
         # (g, p, 3, g', 3) -> rows g', j
         rows = matrix.reshape(3 * g * p, 3 * g).T
-        self._matrix = ops.convert_to_tensor(
-            np.ascontiguousarray(rows, self.variable_dtype), self.variable_dtype
-        )
+        # NumPy, not a tensor: one made while another layer is built belongs to the graph of that
+        # moment, and tf2onnx takes one made outside for a further input.
+        self._matrix = np.ascontiguousarray(rows, self.variable_dtype)
 
     def build(self, input_shape):
         """Check that the grains are those of the structure."""
@@ -77,7 +77,8 @@ class GuptasarmaDemag(PhysicsLayer):
         shape = self.compute_output_shape(moments.shape)
         sources = ops.reshape(self.real(moments), (-1, self._matrix.shape[0]))
         # Not ops.matmul, which gives float32 for float64 on PyTorch.
-        field = ops.einsum("bs,st->bt", sources, self._matrix)
+        matrix = ops.convert_to_tensor(self._matrix, self.variable_dtype)
+        field = ops.einsum("bs,st->bt", sources, matrix)
         return self.result(ops.reshape(field, (-1, *shape[1:])))
 
     def compute_output_shape(self, input_shape):

@@ -6,7 +6,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_micromag.layers.base import PhysicsLayer, material_config, require_shape
+from keras_micromag.layers.base import (
+    PhysicsLayer,
+    material_config,
+    require_inputs,
+    require_one_batch,
+    require_shape,
+    shapes_of,
+)
 from keras_micromag.physics import checks, solver
 from keras_micromag.physics.graph import compiled
 from keras_micromag.physics.material import ND2FE14B, Material
@@ -39,6 +46,10 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
     Notes:
         It has no derivatives: switching has none. The whole result is held in memory three
         times; `simulate` collects it on the host as it goes.
+
+        A model that holds it exports to SavedModel, but not to ONNX, which has no operations for
+        the loop: PyTorch raises, TensorFlow's converter logs them and writes a file that no
+        runtime loads.
 
     Example:
         >>> import numpy as np
@@ -87,7 +98,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
 
     def call(self, inputs):
         """Return the states."""
-        self.compute_output_shape({name: value.shape for name, value in inputs.items()})
+        self.compute_output_shape(shapes_of(inputs))
         axes, field = (
             ops.stop_gradient(self.real(inputs[name])) for name in ("easy_axes", "field")
         )
@@ -108,17 +119,13 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
     def compute_output_shape(self, input_shape):
         """(b, t, g, 3)."""
         g = len(self.structure)
-        if not isinstance(input_shape, dict) or {"easy_axes", "field"} - set(input_shape):
-            raise ValueError(
-                "`inputs` must be a dict of `easy_axes` and `field`; received shapes "
-                f"{input_shape}."
-            )
-        axes, field = tuple(input_shape["easy_axes"]), tuple(input_shape["field"])
+        axes, field = map(tuple, require_inputs(input_shape, "easy_axes", "field"))
         require_shape(axes, "easy_axes", (None, g, 3), f" with g = {g}")
         if len(field) != 2 or not field[1]:
             raise ValueError(
                 f"`field` must have shape (b, t) with a known t of at least 1; received {field}."
             )
+        require_one_batch(easy_axes=axes, field=field)
         return (axes[0], field[1], g, 3)
 
     def get_config(self):

@@ -3,7 +3,14 @@
 import keras
 from keras import ops
 
-from keras_micromag.layers.base import PhysicsLayer, material_config, require_shape
+from keras_micromag.layers.base import (
+    PhysicsLayer,
+    material_config,
+    require_inputs,
+    require_one_batch,
+    require_shape,
+    shapes_of,
+)
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.stoner_wohlfarth import relaxed_moment
 
@@ -51,7 +58,7 @@ class StonerWohlfarth(PhysicsLayer):
 
     def call(self, inputs):
         """Return moments and switching decision."""
-        self.compute_output_shape({name: value.shape for name, value in inputs.items()})
+        self.compute_output_shape(shapes_of(inputs))
         branch, axes, field = (self.real(inputs[name]) for name in ("branch", "easy_axes", "field"))
         direction = branch[..., None] * axes
         if len(field.shape) == 4:
@@ -63,22 +70,19 @@ class StonerWohlfarth(PhysicsLayer):
 
     def compute_output_shape(self, input_shape):
         """Those of the field."""
-        for name, wanted in (("branch", (None, None)), ("easy_axes", (None, None, 3))):
-            if name not in input_shape or "field" not in input_shape:
-                raise ValueError(
-                    "`inputs` must be a dict of `branch`, `easy_axes` and `field`; received "
-                    f"{sorted(input_shape)}."
-                )
-            require_shape(input_shape[name], name, wanted)
-        field, g = tuple(input_shape["field"]), input_shape["easy_axes"][1]
-        require_shape(input_shape["branch"], "branch", (None, g), f" with g = {g}")
+        parts = require_inputs(input_shape, "branch", "easy_axes", "field")
+        branch, axes, field = map(tuple, parts)
+        require_shape(axes, "easy_axes", (None, None, 3))
+        g = axes[1]
+        require_shape(branch, "branch", (None, g), f" with g = {g}")
         wanted = (None, g, 3) if len(field) == 3 else (None, g, None, 3)
         require_shape(field, "field", wanted, f" with g = {g}")
+        require_one_batch(branch=branch, easy_axes=axes, field=field)
         return {"moments": field, "switches": field[:-1]}
 
     def compute_output_spec(self, inputs):
         """Moments in the compute dtype, the decision as bool."""
-        shapes = self.compute_output_shape({name: value.shape for name, value in inputs.items()})
+        shapes = self.compute_output_shape(shapes_of(inputs))
         return {
             "moments": keras.KerasTensor(shapes["moments"], self.compute_dtype),
             "switches": keras.KerasTensor(shapes["switches"], "bool"),

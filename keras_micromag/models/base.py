@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import backend, ops, tree
 
-from keras_micromag.layers.base import of_this_version
+from keras_micromag.layers.base import of_this_version, shapes_of
 from keras_micromag.physics import checks
 
 
@@ -72,18 +72,20 @@ class ComposedModel(keras.Model):
 
 
 def predict_along(model, states, field, start=None, **kwargs):
-    """`model.predict` from states (b, t, ...) along field (n,) or (b, n); shapes are checked first.
+    """`model.predict` from states (b, t, ...) along field (n,) or (b, n); both are checked first.
 
     Returns:
         The fields (b, n), and what is predicted.
     """
-    states, field = np.asarray(states), np.asarray(field)
+    states, field = np.asarray(states), checks.finite_array(field, "field")
+    if states.ndim and not len(states):
+        raise ValueError("`states` must be those of at least one magnet; received none.")
     if field.ndim == 1:
         field = np.tile(field, (len(states), 1))
     inputs = {"states": states, "field": field}
     if start is not None:
         inputs["start"] = np.asarray(start)
-    model.compute_output_shape({name: part.shape for name, part in inputs.items()})
+    model.compute_output_shape(shapes_of(inputs))
     return field, model.predict(inputs, **{"verbose": 0, **kwargs})
 
 

@@ -1,16 +1,17 @@
 """Whole loops in real space from the first states, through latent space."""
 
 import keras
-import numpy as np
 from keras import ops
 
+from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
 from keras_micromag.layers.unit_norm import UnitNorm
-from keras_micromag.models.base import ComposedModel, predict_along
+from keras_micromag.models.base import ComposedModel, FiniteFit, predict_along
+from keras_micromag.physics import checks
 from keras_micromag.physics.hysteresis import coercivity
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class LatentHysteresis(ComposedModel):
+class LatentHysteresis(FiniteFit, ComposedModel):
     """Encoder, rollout and decoder as one model of the whole loop (the paper's method).
 
     The first t states are encoded, and the rest of the loop is predicted in latent space and
@@ -65,7 +66,7 @@ class LatentHysteresis(ComposedModel):
 
     def call(self, inputs, training=None):
         """Return the loop."""
-        self.compute_output_shape({name: part.shape for name, part in inputs.items()})
+        self.compute_output_shape(shapes_of(inputs))
         # Keras has done so already, but for its JAX trainer.
         given, field = (ops.cast(inputs[name], self.compute_dtype) for name in ("states", "field"))
         grid, t = tuple(given.shape)[2:], self.rollout.window
@@ -84,11 +85,7 @@ class LatentHysteresis(ComposedModel):
 
     def compute_output_shape(self, input_shape):
         """(b, n, x, y, z, 3)."""
-        if not isinstance(input_shape, dict) or {"states", "field"} - set(input_shape):
-            raise ValueError(
-                f"`inputs` must be a dict of `states` and `field`; received shapes {input_shape}."
-            )
-        states, field = tuple(input_shape["states"]), tuple(input_shape["field"])
+        states, field = map(tuple, require_inputs(input_shape, "states", "field"))
         t = self.rollout.window
         if len(states) < 4 or states[1] != t or states[-1] != 3:
             raise ValueError(
@@ -99,6 +96,7 @@ class LatentHysteresis(ComposedModel):
                 "`field` must have shape (b, n), the fields of the whole loop, with n greater than "
                 f"t = {t}; received {field}."
             )
+        require_one_batch(states=states, field=field)
         return (states[0], field[1], *states[2:])
 
     def get_config(self):
@@ -116,7 +114,13 @@ class LatentHysteresis(ComposedModel):
 
         Returns:
             (b,) in tesla; nan for a loop that never crosses zero.
+
+        Raises:
+            ValueError: when a shape does not fit, a field is not finite, or the direction is no
+                unit vector.
         """
+        direction = checks.unit_vectors(field_direction, "field_direction", (3,))
         field, loops = predict_along(self, states, field, **kwargs)
-        moment = loops.mean(axis=(2, 3, 4), dtype=float) @ np.asarray(field_direction, float)
+        grains = tuple(range(2, loops.ndim - 1))
+        moment = loops.mean(axis=grains, dtype=float) @ direction
         return coercivity(field, moment)

@@ -7,8 +7,11 @@ import keras
 from keras import ops
 
 from keras_micromag import data
+from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
+from keras_micromag.losses import step_weights
 from keras_micromag.models.base import ComposedModel, FiniteFit, predict_along
 from keras_micromag.physics import checks
+from keras_micromag.physics.graph import of_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
@@ -84,7 +87,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
 
     def call(self, inputs, training=None):
         """Return the predictions."""
-        _, n, d = self.compute_output_shape({name: part.shape for name, part in inputs.items()})
+        _, n, d = self.compute_output_shape(shapes_of(inputs))
         # Keras has done so already, but for its JAX trainer.
         states, field = (ops.cast(inputs[name], self.compute_dtype) for name in ("states", "field"))
         told = {}
@@ -112,12 +115,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
     def compute_output_shape(self, input_shape):
         """(b, n, d)."""
         names = ["states", "field"] + ["start"] * (self.microstructure is not None)
-        if not isinstance(input_shape, dict) or set(names) - set(input_shape):
-            raise ValueError(
-                f"`inputs` must be a dict of {' and '.join(f'`{name}`' for name in names)}; "
-                f"received shapes {input_shape}."
-            )
-        states, field = tuple(input_shape["states"]), tuple(input_shape["field"])
+        states, field = map(tuple, require_inputs(input_shape, *names)[:2])
         if len(states) != 3 or states[1] != self.window:
             raise ValueError(
                 f"`states` must have shape (b, t, d) with t = {self.window}; received {states}."
@@ -126,6 +124,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
             raise ValueError(
                 f"`field` must have shape (b, n) with n of at least 1; received {field}."
             )
+        require_one_batch(states=states, field=field)
         return (states[0], field[1], states[2])
 
     def compile(self, *args, steps_per_execution: int | None = None, **kwargs):
@@ -162,7 +161,14 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         return super().compute_loss(x, y, *args, **kwargs)
 
     def _require_horizon(self, x, y):
-        n, targets = x["field"].shape[1], y.shape[1]
+        _, field = require_inputs(x, "states", "field", argument="x")
+        shapes = [tuple(getattr(array, "shape", ())) for array in (field, y)]
+        if [len(shape) for shape in shapes] != [2, 3]:
+            raise ValueError(
+                "`field` and `y` must have shapes (b, n) and (b, n, d) in training; received "
+                f"{shapes[0]} and {shapes[1] or type(y).__name__}."
+            )
+        n, targets = (shape[1] for shape in shapes)
         if None not in (n, targets) and (n != targets or n < self.horizon):
             raise ValueError(
                 f"`field` and `y` must have the same number of steps in training, at least horizon "
@@ -172,12 +178,14 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
     def _to_horizon(self, batch):
         x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
         self._require_horizon(x, y)
-        shape = (-1, self.horizon)  # known now, if it was not
-        x = {**x, "field": ops.reshape(x["field"][:, : self.horizon], shape)}
-        y = ops.reshape(y[:, : self.horizon], (*shape, *y.shape[2:]))
-        if weights is not None and len(weights.shape) == 2:
-            weights = ops.reshape(weights[:, : self.horizon], shape)
-        return keras.utils.pack_x_y_sample_weight(x, y, weights)
+        if weights is not None:
+            weights = self._cut(step_weights(weights, y), "sample_weight")
+        x = {**x, "field": self._cut(x["field"], "field")}
+        return keras.utils.pack_x_y_sample_weight(x, self._cut(y, "y"), weights)
+
+    def _cut(self, steps, name):
+        shape = (None, self.horizon, *steps.shape[2:])
+        return of_shape(steps[:, : self.horizon], shape, f"{name}_up_to_the_horizon")
 
     def fit(self, x=None, *args, **kwargs):
         """`keras.Model.fit`; see `FiniteFit.fit` for what it raises."""

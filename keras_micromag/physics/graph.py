@@ -7,7 +7,11 @@ from keras import backend, ops
 
 
 def compiled(function):
-    """`function` of tensors, compiled once per shape on TensorFlow and JAX, as it is on PyTorch."""
+    """`function` of tensors, compiled once per shape on TensorFlow and JAX, as it is on PyTorch.
+
+    Raises:
+        ValueError: by what is returned, where PyTorch traces or exports it.
+    """
     if backend.backend() == "jax":
         import jax
 
@@ -18,7 +22,36 @@ def compiled(function):
         # Without XLA every operation of the loop is dispatched and written to memory on its own,
         # which costs more than the matrix product.
         return tf.function(function, jit_compile=True, autograph=False)
-    return function
+    return _untraced(function)
+
+
+def _untraced(function):
+    import torch
+
+    def run(*tensors):
+        if torch.jit.is_tracing() or torch.compiler.is_exporting():
+            raise ValueError(
+                "`inputs` must be values on PyTorch, since a trace or an export, to ONNX too, "
+                "would hold the iterations that one input took; received what is being traced."
+            )
+        return function(*tensors)
+
+    return run
+
+
+def of_shape(tensor, shape, name: str):
+    """`tensor`, which must have `shape`; TensorFlow may learn only when it runs, and then raises.
+
+    Args:
+        shape: static, None for an axis of any size.
+        name: of the tensor, which TensorFlow's error tells.
+    """
+    if backend.backend() != "tensorflow":
+        return tensor  # whose shape was known, and checked
+    import tensorflow as tf
+
+    # Not an assertion, which XLA leaves out; nor a reshape, which makes rows of other rows' values.
+    return tf.ensure_shape(tensor, shape, name=name)
 
 
 def namespace(*arrays):

@@ -171,8 +171,17 @@ def test_stoner_wohlfarth_is_a_keras_layer(shape, tmp_path):
 def test_stoner_wohlfarth_refuses_shapes_that_do_not_fit():
     with pytest.raises(ValueError, match=r"`field` must have shape .* with g = 3; received"):
         StonerWohlfarth()(particle() | {"field": np.zeros((4, 5, 3), "float32")})
-    with pytest.raises(ValueError, match="`inputs` must be a dict of"):
-        StonerWohlfarth()({"field": np.zeros((4, 5, 3), "float32")})
+    wanted = "`inputs` must be a dict of `branch`, `easy_axes` and `field`; received"
+    layer = StonerWohlfarth()
+    for _ in range(2):  # before and after it was built
+        for other in ({"field": np.zeros((4, 5, 3), "float32")}, np.zeros((4, 3), "float32")):
+            with pytest.raises(ValueError, match=wanted):
+                layer(other)
+        layer(particle())
+    with pytest.raises(
+        ValueError, match="must be of the same batch size b; received 4 and 4 and 2"
+    ):
+        layer(particle() | {"field": np.zeros((2, 3, 3), "float32")})
 
 
 # EmbeddedStonerWohlfarth
@@ -233,6 +242,11 @@ def test_loop_refuses_other_grains(structure):
         layer(loops(g=5))
     with pytest.raises(ValueError, match=r"`field` must have shape \(b, t\)"):
         layer(loops() | {"field": np.zeros((3, 5, 1), "float32")})
+    with pytest.raises(ValueError, match="must be of the same batch size b; received 3 and 2"):
+        layer(loops() | {"field": np.zeros((2, 5), "float32")})
+    for other in ({"field": np.zeros((3, 5), "float32")}, np.zeros((3, 4, 3), "float32")):
+        with pytest.raises(ValueError, match="`inputs` must be a dict of `easy_axes` and `field`;"):
+            layer(other)
 
 
 def test_the_loop_in_the_backends_own_graphs(embedded):

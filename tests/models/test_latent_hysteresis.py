@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_micromag.losses import NormPreservingLoss
 from keras_micromag.models import LatentHysteresis, RecursiveRolloutModel, autoencoder, predictor
 from keras_micromag.physics.hysteresis import coercivity
 
@@ -68,6 +69,18 @@ def test_coercivity_in_one_call():
         assert not np.isnan(coercivity(x["field"], moment)).all(), "something crosses zero"
 
 
+def test_grains_need_no_lattice():
+    layers = keras.layers
+    encoder = keras.Sequential([keras.Input((8, 3)), layers.Flatten(), layers.Dense(D)])
+    decoder = keras.Sequential([keras.Input((D,)), layers.Dense(24), layers.Reshape((8, 3))])
+    model = LatentHysteresis(encoder, toy().rollout, decoder)
+    states = np.tile([0.0, 0.0, 1.0], (3, T, 8, 1))
+    field = batch(20)["field"]
+    moment = model.predict({"states": states, "field": field}, verbose=0).mean(axis=2)[..., 2]
+    wanted = coercivity(field, moment)
+    np.testing.assert_allclose(model.coercivity(states, field), wanted, rtol=1e-4)
+
+
 def test_in_a_functional_model():
     model = toy()
     x = batch(9)
@@ -80,6 +93,16 @@ def test_in_a_functional_model():
     mean = keras.Model(inputs, keras.ops.mean(outputs, axis=(2, 3, 4)))
     wanted = model.predict(x, verbose=0).mean(axis=(2, 3, 4))
     np.testing.assert_allclose(mean.predict(x, verbose=0), wanted, atol=1e-6)
+
+
+def test_nan_in_targets_is_refused():
+    model, x = toy(), batch(9)
+    model.compile("nadam", NormPreservingLoss())
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"`y` must be finite; received nan at index \(0, 0,"):
+        model.fit(x, np.full((3, 9, *GRID, 3), np.nan), verbose=0)
+    for one, two in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_mixed_precision():
@@ -99,8 +122,15 @@ def test_shapes_are_checked():
         model.predict({**x, "states": x["states"][:, 1:]}, verbose=0)
     with pytest.raises(ValueError, match=r"`field` must have shape .* n greater than t = 3; rece"):
         model.coercivity(x["states"], x["field"][:, :T])
-    with pytest.raises(ValueError, match=r"`inputs` must be a dict of `states` and `field`; rece"):
-        model({"states": x["states"]})
+    for other in ({"states": x["states"]}, x["states"]):
+        with pytest.raises(ValueError, match=r"`inputs` must be a dict of `states` and `field`; "):
+            model(other)
+    with pytest.raises(ValueError, match="must be of the same batch size b; received 3 and 2"):
+        model.coercivity(x["states"], x["field"][:2])
+    with pytest.raises(ValueError, match="`field_direction` must hold unit vectors; received leng"):
+        model.coercivity(x["states"], x["field"], (0.0, 0.0, 2.0))
+    with pytest.raises(ValueError, match=r"`field` must be finite; received nan at index \(0,\)"):
+        model.coercivity(x["states"], np.full(9, np.nan))
     wrong = np.zeros((3, T, 4, 4, 4, 3), "float32")
     with pytest.raises(ValueError, match=r"expected shape=\(None, 2, 2, 4, 3\), found shape="):
         model.predict({**x, "states": wrong}, verbose=0)

@@ -176,6 +176,23 @@ def test_a_step_goes_down_the_gradient_through_all_predictions(weights, eagerly)
             assert moved == pytest.approx(slope, rel=1e-3, abs=3e-5)
 
 
+def test_weights_of_both_kinds_in_one_model():
+    model = toy()
+    model.compile("sgd", RolloutLoss())
+    x, y = batch(L, b=L)  # as many windows as steps
+    w = np.random.default_rng(2).random(L)
+    wanted = loss_of(float64(model), x, y, w[:, None])
+    steps = np.tile(w[:, None], L)
+    for given in (w, w[:, None], steps, w):
+        loss = model.evaluate(x, y, sample_weight=given, verbose=0)
+        assert loss == pytest.approx(wanted, rel=1e-5)
+    model.fit(x, y, sample_weight=w, validation_data=(x, y, steps), verbose=0)
+    for shape in (L, L - 1), (L, L, 1):
+        model.compile("sgd", RolloutLoss())  # TensorFlow has forgotten the rank by now
+        with pytest.raises(ValueError, match=r"`sample_weight` must have shape .* l = 5; received"):
+            model.fit(x, y, sample_weight=np.ones(shape), verbose=0)
+
+
 def test_training_is_cut_off_at_the_horizon():
     x, y = batch(L + 3)
     w = np.random.default_rng(3).random((7, L + 3))
@@ -329,6 +346,56 @@ def test_shapes_are_checked():
             model.evaluate(*given, verbose=0)
 
 
+def test_what_is_no_training_data_is_refused():
+    model = toy()
+    model.compile("sgd", RolloutLoss())
+    x, y = batch(L)
+    for other, received in ((x["states"], r"\w+"), ({"states": x["states"]}, r"\['states'\]")):
+        sentence = rf"`(x|inputs)` must be a dict of `states` and `field`; received {received}\."
+        with pytest.raises(ValueError, match=sentence):
+            model.fit(other, y, verbose=0)
+    with pytest.raises(ValueError, match="`inputs` must be a dict of `states` and `field`; receiv"):
+        model(x["states"])
+    for other, received in ((None, "NoneType"), (y[..., 0], r"\(\w+, 5\)")):
+        with pytest.raises(
+            ValueError, match=rf"`field` and `y` must have shapes .*\) and {received}\."
+        ):
+            model.fit(x, other, verbose=0)
+
+
+def test_rollouts_are_of_magnets_and_fields_that_are_there():
+    model = toy()
+    x, _ = batch(L)
+    with pytest.raises(ValueError, match="must be of the same batch size b; received 7 and 3"):
+        model.rollout(x["states"], x["field"][:3])
+    with pytest.raises(ValueError, match="`states` must be those of at least one magnet; received"):
+        model.rollout(x["states"][:0], x["field"][:0])
+    with pytest.raises(ValueError, match=r"`field` must be finite; received nan at index \(0,\)"):
+        model.rollout(x["states"], np.full(L, np.nan))
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_fields_that_come_in_unknown_number(jit_compile):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("only TensorFlow compiles for a number that is not known")
+    import tensorflow as tf
+
+    def given(n):
+        x, y = batch(n)
+        spec = {"states": tf.TensorSpec((None, T, D)), "field": tf.TensorSpec((None, None))}
+        return tf.data.Dataset.from_generator(
+            lambda: iter([(x, y)]), output_signature=(spec, tf.TensorSpec((None, None, D)))
+        )
+
+    model = toy()
+    model.compile("sgd", RolloutLoss(), jit_compile=jit_compile)
+    x, y = batch(L + 2)
+    wanted = loss_of(float64(model), {**x, "field": x["field"][:, :L]}, y[:, :L])
+    assert model.evaluate(given(L + 2), steps=1, verbose=0) == pytest.approx(wanted, rel=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="_up_to_the_horizon"):
+        model.fit(given(L - 2), steps_per_epoch=1, shuffle=False, verbose=0)
+
+
 @pytest.mark.parametrize("where", ["states", "field", "y", "sample_weight", "validation_data"])
 def test_nan_in_arrays_is_refused_before_any_step(where):
     model = toy()
@@ -436,7 +503,7 @@ def test_microstructure_reaches_every_step_and_is_trained(tmp_path):
 
 def test_microstructure_needs_the_first_state():
     with pytest.raises(
-        ValueError, match="`inputs` must be a dict of `states` and `field` and `start`"
+        ValueError, match="`inputs` must be a dict of `states`, `field` and `start`"
     ):
         informed().rollout(np.zeros((1, 4, 2)), np.zeros(5))
 
