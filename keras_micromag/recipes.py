@@ -57,12 +57,12 @@ class Recipe:
     predictor_eq8_share: float = 0.0
     images: int = 1
     principal_axes: bool = True
-    input_noise: float = 0.5
+    input_noise: float = 1.0
     microstructure_size: int = 16
     schedule: str = "cosine"
     autoencoder_rate: float = 3e-3
-    predictor_rate: float = 1e-3
-    autoencoder_batches: int = 20_000
+    predictor_rate: float = 2e-3
+    autoencoder_batches: int = 12_000
     predictor_batches: int = 20_000
     batch_size: int = 64
     validation: float = 0.2
