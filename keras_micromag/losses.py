@@ -4,6 +4,8 @@ import keras
 from keras import ops
 from keras.src.backend import get_keras_mask  # which has no public name
 
+from keras_micromag.physics import checks
+
 
 def squared_error(y_true, y_pred):
     """L_MSE of Eq. 9: (b,) squared differences of (b, ..., 3) summed over grains and components."""
@@ -28,7 +30,7 @@ def norm_preserving(y_true, y_pred, mse_weight: float = 0.85, norm_weight: float
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class NormPreservingLoss(keras.losses.Loss):
+class NormPreservingLoss(checks.Configured, keras.losses.Loss):
     """Squared error of the moments plus that of their lengths (Eq. 9).
 
     Sums over grains and components, so over all axes but the first; then the mean over the batch.
@@ -93,7 +95,7 @@ def rollout_error(y_true, y_pred):
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class RolloutLoss(keras.losses.Loss):
+class RolloutLoss(checks.Configured, keras.losses.Loss):
     """Squared error of l predictions, each made from those before (Eq. 11, 12).
 
     Sums over the latent variables and over the l steps; then the mean over the batch. Losses of
