@@ -124,7 +124,6 @@ class RolloutLoss(checks.Configured, keras.losses.Loss):
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss, by `reduction`."""
         if sample_weight is not None:
-            y_true, y_pred = (ops.convert_to_tensor(y, self.dtype) for y in (y_true, y_pred))
             require_latents(y_true, y_pred)
             sample_weight = step_weights(ops.convert_to_tensor(sample_weight, self.dtype), y_pred)
         loss = super().__call__(y_true, y_pred, sample_weight=sample_weight)
@@ -143,7 +142,7 @@ def step_weights(weights, y):
 
     Args:
         weights: a tensor, (b,) or (b, 1), one per window, (b, l), one per step, or a number.
-        y: a tensor.
+        y: a tensor or NumPy array.
 
     Raises:
         ValueError: for weights of another shape.

@@ -137,7 +137,7 @@ def test_rollout_loss_takes_weights_as_those_of_keras_do():
     of_windows = float(RolloutLoss()(x, y, sample_weight=np.array(w)))
     for same in (w, np.array(w)[:, None], np.tile(np.array(w)[:, None], 4)):
         assert float(RolloutLoss()(x, y, sample_weight=same)) == pytest.approx(of_windows)
-    twice = float(RolloutLoss()(x.tolist(), y.tolist(), sample_weight=2))
+    twice = float(RolloutLoss()(x, y, sample_weight=2))
     assert twice == pytest.approx(2 * float(RolloutLoss()(x, y)))
 
 
