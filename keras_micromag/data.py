@@ -67,7 +67,7 @@ def split_by_simulation(simulations: int, fraction: float = 0.2, *, seed: int | 
         >>> validation.tolist()
         [7, 8]
     """
-    if simulations < 2:
+    if checks.count(simulations, "simulations") < 2:
         raise ValueError(f"`simulations` must be at least 2; received {simulations}.")
     if not 0 < fraction < 1:
         raise ValueError(f"`fraction` must lie between 0 and 1; received {fraction}.")
@@ -179,9 +179,12 @@ class Windows(keras.utils.PyDataset):
         self.window, self.horizon = checks.count(window, "window"), checks.count(horizon, "horizon")
         self.batch_size, self.shuffle = checks.count(batch_size, "batch_size"), shuffle
         floatx = backend.floatx()
-        states = np.asarray(states, floatx)
-        if states.ndim < 3:
-            raise ValueError(f"`states` must have shape (s, n, d); received {states.shape}.")
+        states = checks.numbers(states, "states", floatx)
+        if states.ndim < 3 or not len(states):
+            raise ValueError(
+                "`states` must have shape (s, n, d) with at least one simulation; received "
+                f"{states.shape}."
+            )
         checks.finite(states, "states")
         s, n = states.shape[:2]
         if n < window + horizon:
@@ -189,9 +192,13 @@ class Windows(keras.utils.PyDataset):
                 f"`states` must have at least window + horizon = {window} + {horizon} steps in a "
                 f"simulation; received {n}."
             )
-        if np.ndim(field) == 1:
-            field = np.tile(field, (s, 1))
-        field = checks.finite_array(field, "field", (s, n), "or (n,), one per state").astype(floatx)
+        field = checks.finite_array(field, "field").astype(floatx)
+        if field.shape not in ((n,), (s, n)):
+            raise ValueError(
+                f"`field` must have shape ({n},) or ({s}, {n}), one per state; received "
+                f"{field.shape}."
+            )
+        field = np.broadcast_to(field, (s, n))
         if step_weights is not None and window_weights is not None:
             raise ValueError("`window_weights` must not be given beside `step_weights`.")
         weights = window_weights if step_weights is None else step_weights

@@ -6,6 +6,8 @@ import keras
 from keras import ops
 from keras.src.backend import get_keras_mask  # which has no public name
 
+from keras_micromag.physics import checks
+
 
 def squared_error(y_true, y_pred):
     """L_MSE of Eq. 9: (b,) squared differences of (b, ..., 3) summed over grains and components."""
@@ -36,7 +38,7 @@ def total_moment_error(y_true, y_pred):
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class NormPreservingLoss(keras.losses.Loss):
+class NormPreservingLoss(checks.Configured, keras.losses.Loss):
     """Squared error of the moments plus that of their lengths (Eq. 9).
 
     Sums over grains and components, so over all axes but the first; then the mean over the batch.
@@ -112,7 +114,7 @@ def rollout_error(y_true, y_pred):
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class RolloutLoss(keras.losses.Loss):
+class RolloutLoss(checks.Configured, keras.losses.Loss):
     """Squared error of l predictions, each made from those before (Eq. 11, 12).
 
     Sums over the latent variables and over the l steps; then the mean over the batch. Losses of
@@ -141,7 +143,6 @@ class RolloutLoss(keras.losses.Loss):
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss, by `reduction`."""
         if sample_weight is not None:
-            y_true, y_pred = (ops.convert_to_tensor(y, self.dtype) for y in (y_true, y_pred))
             require_latents(y_true, y_pred)
             sample_weight = step_weights(ops.convert_to_tensor(sample_weight, self.dtype), y_pred)
         loss = super().__call__(y_true, y_pred, sample_weight=sample_weight)
@@ -160,7 +161,7 @@ def step_weights(weights, y):
 
     Args:
         weights: a tensor, (b,) or (b, 1), one per window, (b, l), one per step, or a number.
-        y: a tensor.
+        y: a tensor or NumPy array.
 
     Raises:
         ValueError: for weights of another shape.

@@ -12,7 +12,7 @@ from keras_micromag.physics import checks
 from keras_micromag.physics.hysteresis import coercivity
 
 
-class _Mean(keras.metrics.MeanMetricWrapper):
+class _Mean(checks.Configured, keras.metrics.MeanMetricWrapper):
     """The mean of a function over the batch, weighted by `sample_weight` if that is given."""
 
     def __init__(self, function, name, dtype):
@@ -34,6 +34,12 @@ class _Mean(keras.metrics.MeanMetricWrapper):
 class SquaredError(_Mean):
     """Squared error of the moments, summed over grains and components: L_MSE of Eq. 9, unweighted.
 
+    Input:
+        `y_true`, `y_pred` (b, ..., 3), moments as in the module's docstring or single ones, (b, 3).
+
+    Raises:
+        ValueError: for other shapes, or two.
+
     Example:
         >>> import numpy as np
         >>> from keras_micromag.metrics import SquaredError
@@ -49,6 +55,12 @@ class SquaredError(_Mean):
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class NormError(_Mean):
     """Squared error of the moments' length, summed over grains: L_Norm of Eq. 9, unweighted.
+
+    Input:
+        `y_true`, `y_pred` (b, ..., 3), as `SquaredError`; only `y_pred` counts.
+
+    Raises:
+        ValueError: for other shapes, or two.
 
     Example:
         >>> import numpy as np
@@ -90,6 +102,13 @@ class MeanMomentError(_AlongField):
 
     Args:
         field_direction: (3,) unit vector.
+
+    Input:
+        `y_true`, `y_pred` (b, g, 3) or (b, x, y, z, 3); of loops (b, t, g, 3) or
+        (b, t, x, y, z, 3).
+
+    Raises:
+        ValueError: for other shapes, or two.
 
     Example:
         >>> import numpy as np
@@ -135,6 +154,8 @@ class CoercivityError(_AlongField):
     def __init__(self, field, field_direction=(0.0, 0.0, 1.0), name="coercivity_error", dtype=None):
         super().__init__(self._error, field_direction, name, dtype)
         self.field = checks.finite_array(field, "field", (None,)).tolist()
+        if not self.field:
+            raise ValueError("`field` must hold at least one value; received none.")
 
     def _error(self, y_true, y_pred):
         for moments, argument in ((y_true, "y_true"), (y_pred, "y_pred")):
@@ -159,6 +180,12 @@ class BranchAccuracy(_Mean):
 
     Told without the easy axes: by moments less than 90° apart. A grain's two branches are further
     apart than that while the field across its easy axis stays below 0.6 of the anisotropy field.
+
+    Input:
+        `y_true`, `y_pred` (b, ..., 3), as `SquaredError`: the mean is over all axes between.
+
+    Raises:
+        ValueError: for other shapes, or two.
 
     Example:
         >>> import numpy as np

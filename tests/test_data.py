@@ -110,6 +110,10 @@ def test_split_is_of_whole_simulations(simulations, fraction, held_out, seed):
 def test_split_refuses():
     with pytest.raises(ValueError, match="`simulations` must be at least 2; received 1"):
         split_by_simulation(1)
+    with pytest.raises(
+        ValueError, match="`simulations` must be an integer of at least 1; received"
+    ):
+        split_by_simulation(2.5)
     with pytest.raises(ValueError, match=r"`fraction` must lie between 0 and 1; received 1.0"):
         split_by_simulation(5, 1.0)
 
@@ -221,12 +225,27 @@ BAD = {
         r"`states` must have at least window \+ horizon = 8 \+ 5 steps in a simulation; "
         r"received 12\.",
     ),
-    "flat": ({"states": np.zeros((3, 12))}, r"`states` must have shape \(s, n, d\); received \(3,"),
+    "flat": (
+        {"states": np.zeros((3, 12))},
+        r"`states` must have shape \(s, n, d\) with at least one simulation; received \(3, 12\)",
+    ),
+    "none": (
+        {"states": np.zeros((0, 12, 2))},
+        r"`states` must have shape .* with at least one simulation; received \(0, 12, 2\)",
+    ),
+    "ragged": (
+        {"states": [np.zeros((12, 2)), np.zeros((11, 2))]},
+        r"`states` must be an array of numbers; received \[array\(",
+    ),
+    "words": ({"states": "abc"}, r"`states` must be an array of numbers; received 'abc'\."),
     "nan": (
         {"states": np.full((3, 12, 2), np.nan)},
         r"`states` must be finite; received nan at index \(0, 0, 0\)\.",
     ),
-    "field": ({"field": np.zeros(11)}, r"`field` must have shape \(3, 12\).*received \(3, 11\)\."),
+    "field": (
+        {"field": np.zeros(11)},
+        r"`field` must have shape \(12,\) or \(3, 12\), one per state; received \(11,\)\.",
+    ),
     "weights": (
         {"step_weights": np.zeros((3, 11))},
         r"`step_weights` must have shape \(3, 12\) one per state; received \(3, 11\)\.",

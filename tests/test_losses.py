@@ -77,6 +77,24 @@ def test_bad_input():
             NormPreservingLoss()(*(np.zeros(shape) for shape in shapes))
 
 
+@pytest.mark.parametrize("kind", [NormPreservingLoss, RolloutLoss])
+def test_a_config_of_another_version_is_refused(kind):
+    sentence = rf"`config` must be one of this version's {kind.__name__}; received .*'horizon'"
+    with pytest.raises(ValueError, match=sentence):
+        kind.from_config({**kind().get_config(), "horizon": 8})
+
+
+def test_a_file_of_another_version_is_refused(tmp_path, monkeypatch):
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.Dense(3)])
+    loss = NormPreservingLoss()
+    model.compile("adam", loss)
+    config = {**loss.get_config(), "from_the_future": 1}
+    monkeypatch.setattr(loss, "get_config", lambda: config)
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=r"this version's NormPreservingLoss; .*from_the_future"):
+        keras.saving.load_model(tmp_path / "model.keras")
+
+
 def latents(b=5, steps=7, d=3):
     rng = np.random.default_rng(3)
     return [rng.normal(size=(b, steps, d)).astype("float32") for _ in range(2)]
@@ -119,7 +137,7 @@ def test_rollout_loss_takes_weights_as_those_of_keras_do():
     of_windows = float(RolloutLoss()(x, y, sample_weight=np.array(w)))
     for same in (w, np.array(w)[:, None], np.tile(np.array(w)[:, None], 4)):
         assert float(RolloutLoss()(x, y, sample_weight=same)) == pytest.approx(of_windows)
-    twice = float(RolloutLoss()(x.tolist(), y.tolist(), sample_weight=2))
+    twice = float(RolloutLoss()(x, y, sample_weight=2))
     assert twice == pytest.approx(2 * float(RolloutLoss()(x, y)))
 
 

@@ -114,6 +114,16 @@ def test_coercivity_refuses_loops_of_other_length():
         metrics.CoercivityError(FIELD)(*np.zeros((2, 6, 4, 8, 3)))
     with pytest.raises(ValueError, match="`field` must be finite"):
         metrics.CoercivityError([1.0, np.nan])
+    with pytest.raises(ValueError, match="`field` must hold at least one value; received none"):
+        metrics.CoercivityError([])
+
+
+@pytest.mark.parametrize("name", [*DEFINITIONS, "CoercivityError"])
+def test_a_config_of_another_version_is_refused(name):
+    kind = getattr(metrics, name)
+    config = (kind(FIELD) if name == "CoercivityError" else kind()).get_config()
+    with pytest.raises(ValueError, match=rf"one of this version's {name}; received .*'units'"):
+        kind.from_config({**config, "units": "T"})
 
 
 @pytest.mark.parametrize("name", [*DEFINITIONS, "CoercivityError"])

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from keras_micromag.physics import checks
 from keras_micromag.physics.graph import require_dtype
 from keras_micromag.physics.material import Material
 from keras_micromag.physics.structure import Microstructure
 
 
-class PhysicsLayer(keras.layers.Layer):
+class PhysicsLayer(checks.Configured, keras.layers.Layer):
     """A layer without weights that computes in the policy's variable dtype."""
 
     def __init__(self, **kwargs):
@@ -33,25 +34,9 @@ class PhysicsLayer(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         """The layer that `get_config` told; its structure and material are made anew."""
-        config = dict(config)
-        if "structure" in config:
-            config["structure"] = Microstructure.from_config(config["structure"])
-        if "material" in config:
-            given = config["material"]
-            one = isinstance(given, dict)
-            config["material"] = Material(**given) if one else [Material(**m) for m in given]
-        return of_this_version(cls, config)
-
-
-def of_this_version(cls, config):
-    """`cls(**config)`, or one sentence about a config that does not fit."""
-    try:
-        return cls(**config)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"`config` must be one of this version's {cls.__name__}; received one that does not "
-            f"fit: {error}"
-        ) from error
+        parts = {"structure": Microstructure.from_config, "material": _material_of}
+        made = {name: make(config[name]) for name, make in parts.items() if name in config}
+        return super().from_config({**config, **made})
 
 
 def material_config(material: Material | Sequence[Material]):
@@ -59,6 +44,12 @@ def material_config(material: Material | Sequence[Material]):
     if isinstance(material, Material):
         return material.get_config()
     return [m.get_config() for m in material]
+
+
+def _material_of(config):
+    if isinstance(config, list | tuple):
+        return [Material.from_config(one) for one in config]
+    return Material.from_config(config)
 
 
 def shapes_of(inputs):

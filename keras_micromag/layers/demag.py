@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.layers.base import PhysicsLayer, material_config
+from keras_micromag.physics import checks
 from keras_micromag.physics.demag import demag_matrix
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.simulation import per_grain
@@ -57,7 +58,8 @@ class GuptasarmaDemag(PhysicsLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.structure, self.self_field, self.material = structure, self_field, material
+        self.structure = checks.instance(structure, "structure", Microstructure)
+        self.self_field, self.material = self_field, material
         matrix = demag_matrix(structure, self_field=self_field)
         # The shape may be counted here and in Kd: this layer knows no anisotropy.
         matrix *= np.array([m.Js for m in per_grain(material, len(structure), False)])[:, None]

@@ -79,8 +79,10 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         checks.one_of(avalanche, "avalanche", ("simultaneous", "weakest_first"))
         direction = checks.unit_vectors(field_direction, "field_direction", (3,))
         tol = DEFAULT_TOL[self.variable_dtype] if tol is None else tol
-        self.structure, self.material, self.self_field = structure, material, self_field
-        self.avalanche, self.max_iterations = avalanche, max_iterations
+        self.structure = checks.instance(structure, "structure", Microstructure)
+        self.material, self.self_field = material, self_field
+        self.avalanche = avalanche
+        self.max_iterations = checks.count(max_iterations, "max_iterations")
         self.tol = checks.number(tol, "tol", above=0)
         self.field_direction = direction.tolist()
         self._body = embed(

@@ -11,6 +11,7 @@ from keras_micromag.layers.base import (
     require_shape,
     shapes_of,
 )
+from keras_micromag.physics import checks
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.stoner_wohlfarth import relaxed_moment
 
@@ -50,7 +51,7 @@ class StonerWohlfarth(PhysicsLayer):
 
     def __init__(self, *, material: Material = ND2FE14B, **kwargs):
         super().__init__(**kwargs)
-        self.material = material
+        self.material = checks.instance(material, "material", Material)
 
     def build(self, input_shape):
         """Check that the shapes fit together."""

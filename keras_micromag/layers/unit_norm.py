@@ -3,9 +3,11 @@
 import keras
 from keras import ops
 
+from keras_micromag.physics import checks
+
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class UnitNorm(keras.layers.Layer):
+class UnitNorm(checks.Configured, keras.layers.Layer):
     """Vectors along the last axis, scaled to length 1; a zero vector stays zero.
 
     Unlike `keras.layers.UnitNormalization` it has finite gradients at zero vectors (they are 0).
@@ -23,11 +25,16 @@ class UnitNorm(keras.layers.Layer):
 
     def call(self, vectors):
         """Return unit vectors."""
-        square = ops.sum(vectors * vectors, axis=-1, keepdims=True)
-        some = square > 0
-        return ops.where(
-            some, vectors / ops.sqrt(ops.where(some, square, ops.ones_like(square))), vectors * 0
-        )
+        # Squares leave the range of float16 above 255 and below 2e-4. A constant to derivatives:
+        # the result does not depend on it.
+        largest = ops.stop_gradient(ops.max(ops.abs(vectors), axis=-1, keepdims=True))
+        some = largest > 0
+        root = ops.sqrt(ops.where(some, largest, ops.ones_like(largest)))
+        # Twice by the root, since the reciprocal of the largest, which XLA takes, may be nothing.
+        scaled = vectors / root / root
+        square = ops.sum(scaled * scaled, axis=-1, keepdims=True)
+        length = ops.sqrt(ops.where(some, square, ops.ones_like(square)))
+        return ops.where(some, scaled / length, ops.zeros_like(scaled))
 
     def compute_output_shape(self, input_shape):
         """That of the input."""

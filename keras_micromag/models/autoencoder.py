@@ -82,9 +82,8 @@ def autoencoder(
         >>> autoencoder((8, 4, 12), latent_size=32, filters=(8, 16)).decoder.output_shape
         (None, 8, 4, 12, 3)
     """
-    grid = tuple(checks.count(n, "grid") for n in grid)
-    filters = [checks.count(n, "filters") for n in filters]
-    units = [checks.count(n, "units") for n in units]
+    grid, filters = checks.counts(grid, "grid"), checks.counts(filters, "filters")
+    units = checks.counts(units, "units")
     latent_size = checks.count(latent_size, "latent_size")
     if not filters or not units:
         raise ValueError(

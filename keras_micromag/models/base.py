@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import backend, ops, tree
 
-from keras_micromag.layers.base import of_this_version, shapes_of
+from keras_micromag.layers.base import shapes_of
 from keras_micromag.physics import checks
 
 
@@ -68,7 +68,7 @@ class ComposedModel(keras.Model):
             for name in cls.parts
             if name in config
         }
-        return of_this_version(cls, {**config, **made})
+        return checks.of_this_version(cls, {**config, **made})
 
 
 def predict_along(model, states, field, start=None, **kwargs):

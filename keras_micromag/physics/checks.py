@@ -3,6 +3,26 @@
 import numpy as np
 
 
+class Configured:
+    """What `get_config` tells, and `from_config` makes again."""
+
+    @classmethod
+    def from_config(cls, config):
+        """What `get_config` told, or one sentence about a config that does not fit."""
+        return of_this_version(cls, config)
+
+
+def of_this_version(cls, config):
+    """`cls(**config)`, or one sentence about a config that does not fit."""
+    try:
+        return cls(**config)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`config` must be one of this version's {cls.__name__}; received one that does not "
+            f"fit: {error}"
+        ) from error
+
+
 def finite_array(value, name, shape=None, meaning=""):
     """Return `value` as a float64 array, or raise a sentence naming `name`.
 
@@ -15,10 +35,7 @@ def finite_array(value, name, shape=None, meaning=""):
     Raises:
         ValueError: when `value` is no array of numbers, has another shape, or holds NaN or inf.
     """
-    try:
-        array = np.array(value, dtype=np.float64)  # a copy: the caller keeps its own
-    except (TypeError, ValueError):
-        raise ValueError(f"`{name}` must be an array of numbers; received {value!r}.") from None
+    array = np.array(numbers(value, name))  # a copy: the caller keeps its own
     if shape is not None and not _matches(array.shape, shape):
         wanted = "(" + ", ".join("..." if s is ... else str(s or "n") for s in shape)
         wanted += ",)" if len(shape) == 1 else ")"
@@ -27,6 +44,16 @@ def finite_array(value, name, shape=None, meaning=""):
             f"received {array.shape}."
         )
     return finite(array, name)
+
+
+def numbers(value, name, dtype=np.float64):
+    """`value` as an array of `dtype`."""
+    try:
+        return np.asarray(value, dtype=dtype)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`{name}` must be an array of numbers; received {value!r:.200}."
+        ) from None
 
 
 def finite(array, name):
@@ -77,6 +104,20 @@ def count(value, name):
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(f"`{name}` must be an integer of at least 1; received {value!r}.")
     return int(value)
+
+
+def counts(values, name):
+    """Return `values`, a sequence, as a tuple of ints of at least 1."""
+    if isinstance(values, str) or not np.iterable(values):
+        raise ValueError(f"`{name}` must be a sequence of integers; received {values!r}.")
+    return tuple(count(value, name) for value in values)
+
+
+def instance(value, name, kind):
+    """Return `value`, which must be a `kind`."""
+    if not isinstance(value, kind):
+        raise ValueError(f"`{name}` must be a {kind.__name__}; received {value!r:.200}.")
+    return value
 
 
 def one_of(value, name, choices):

@@ -10,7 +10,7 @@ MU0 = 4e-7 * pi
 
 
 @dataclass(frozen=True)
-class Material:
+class Material(checks.Configured):
     """A uniaxial hard magnetic material.
 
     Args:

@@ -90,7 +90,7 @@ def simulate(
         >>> loop.magnetization.shape
         (3, 8, 3)
     """
-    g = len(structure)
+    g = len(checks.instance(structure, "structure", Microstructure))
     axes = checks.finite_array(easy_axes, "easy_axes")
     single = axes.ndim == 2
     shape = (g, 3) if single else (None, g, 3)
@@ -110,7 +110,7 @@ def simulate(
         ops.convert_to_tensor(np.ascontiguousarray(np.swapaxes(axes, 1, 2)), dtype),
         ops.convert_to_tensor(np.broadcast_to(field, (len(axes), len(field))), dtype),
         tol,
-        int(max_iterations),
+        max_iterations,
     )
     state = solver.start(magnet, ops.convert_to_tensor(branch, dtype))
     loops = _Loops(len(axes), field, g, dtype)
@@ -143,8 +143,7 @@ def check_method(field_direction, avalanche, dtype, tol, max_iterations):
     checks.one_of(dtype, "dtype", ("float32", "float64"))
     require_dtype(dtype)
     tol = checks.number(DEFAULT_TOL[dtype] if tol is None else tol, "tol", above=0)
-    if int(max_iterations) < 1:
-        raise ValueError(f"`max_iterations` must be at least 1; received {max_iterations}.")
+    checks.count(max_iterations, "max_iterations")
     return direction, tol
 
 

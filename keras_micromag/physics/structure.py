@@ -15,7 +15,7 @@ SCHEME = ("vertices", "edges", "faces", "centroid")
 """Where on the inset polyhedron particles can sit: corners, edge midpoints, face centres …"""
 
 
-class Microstructure:
+class Microstructure(checks.Configured):
     """The grains of a magnet with their particles.
 
     Args:
@@ -90,18 +90,16 @@ class Microstructure:
         return len(self.grains)
 
     def get_config(self) -> dict:
-        """Everything that `from_config` needs, as JSON can hold it: 3 kB for a cube's grain."""
+        """Everything that `from_config` needs, as JSON can hold it: 3 kB for a cube's grain.
+
+        It makes the same structure of that, to the last digit of its coordinates.
+        """
         return {
             "grains": [[g.vertices.tolist(), [list(f) for f in g.faces]] for g in self.grains],
             "particles": self.particles.tolist(),
             "weights": self.weights.tolist(),
             "volume": self.volume,
         }
-
-    @classmethod
-    def from_config(cls, config: dict) -> "Microstructure":
-        """The structure that `get_config` told, to the last digit of its coordinates."""
-        return cls(**config)
 
     @property
     def packing_fraction(self) -> float:

@@ -267,10 +267,48 @@ def test_the_loop_in_the_backends_own_graphs(embedded):
     np.testing.assert_allclose(found, wanted, atol=3e-5)
 
 
-def test_a_config_of_another_version_is_refused():
-    config = StonerWohlfarth().get_config() | {"temperature": 300.0}
-    with pytest.raises(ValueError, match=r"this version's StonerWohlfarth; .*'temperature'"):
-        StonerWohlfarth.from_config(config)
+@pytest.mark.parametrize("layer", [StonerWohlfarth(), UnitNorm()], ids=lambda layer: layer.name)
+def test_a_config_of_another_version_is_refused(layer):
+    kind = type(layer)
+    with pytest.raises(ValueError, match=rf"this version's {kind.__name__}; .*'temperature'"):
+        kind.from_config(layer.get_config() | {"temperature": 300.0})
+
+
+def without(config, name):
+    return {key: value for key, value in config.items() if key != name}
+
+
+STEEL = ND2FE14B.get_config() | {"temperature": 300.0}
+OTHER_VERSIONS = {
+    "no structure": (lambda c: without(c, "structure"), "GuptasarmaDemag"),
+    "none": (lambda c: c | {"structure": None}, "Microstructure"),
+    "key": (lambda c: c | {"structure": c["structure"] | {"mesh": 1}}, "Microstructure"),
+    "no key": (lambda c: c | {"structure": without(c["structure"], "grains")}, "Microstructure"),
+    "material": (lambda c: c | {"material": STEEL}, "Material"),
+    "materials": (lambda c: c | {"material": [STEEL] * 4}, "Material"),
+    "no material": (lambda c: c | {"material": None}, "Material"),
+    "no Js": (lambda c: c | {"material": without(c["material"], "Js")}, "Material"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_VERSIONS)
+def test_so_is_one_of_grains_or_materials(structure, case):
+    change, kind = OTHER_VERSIONS[case]
+    config = change(GuptasarmaDemag(structure).get_config())
+    sentence = f"`config` must be one of this version's {kind}; received one that does not fit: "
+    with pytest.raises(ValueError, match=sentence):
+        GuptasarmaDemag.from_config(config)
+
+
+def test_arguments_are_checked(structure):
+    for kind in (GuptasarmaDemag, EmbeddedStonerWohlfarth):
+        with pytest.raises(ValueError, match="`structure` must be a Microstructure; received 'x'"):
+            kind("x")
+    with pytest.raises(ValueError, match=r"`material` must be a Material; received \[Material\("):
+        StonerWohlfarth(material=[ND2FE14B] * 4)
+    for number in (0, -1, 2.5, "x"):
+        with pytest.raises(ValueError, match="`max_iterations` must be an integer of at least 1; "):
+            EmbeddedStonerWohlfarth(structure, max_iterations=number)
 
 
 # UnitNorm
@@ -283,3 +321,18 @@ def test_unit_norm(tmp_path):
     slope = gradient(lambda v: ops.sum(UnitNorm()(v)), vectors)
     np.testing.assert_allclose(slope[1], (1 - 1.4 * vectors[1] / 5) / 5, atol=1e-6)
     assert (slope[0] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "lengths"),
+    [("float16", [300.0, 6e4, 1e-4, 1e-6]), ("float32", [1e20, 3e38, 1e-24, 1e-37])],
+)
+def test_unit_norm_of_the_longest_and_shortest_vectors(dtype, lengths):
+    layer = UnitNorm(dtype=dtype)
+    vectors = np.array([[0.0, 0.0, 0.0], *([0.6 * n, 0.0, 0.8 * n] for n in lengths)], dtype)
+    wanted = [[0, 0, 0]] + [[0.6, 0, 0.8]] * len(lengths)
+    # The shortest of float16 is a multiple of 6e-8.
+    atol = 0.03 if dtype == "float16" else 1e-6
+    np.testing.assert_allclose(numpy(layer(vectors)), wanted, atol=atol)
+    slope = gradient(lambda v: ops.sum(layer(v)), vectors[:3])
+    assert np.isfinite(slope).all() and (slope[0] == 0).all()

@@ -136,6 +136,8 @@ BAD = {
     "grid": ({"grid": (4, 4, 3)}, r"`grid` must be three multiples of 2, for 1 convolutions with"),
     "two": ({"grid": (4, 4)}, r"`grid` must be three multiples of 2.*received \(4, 4\)"),
     "deep": ({"filters": (4, 8, 8)}, r"`grid` must be three multiples of 8, for 3 convolutions"),
+    "number": ({"grid": 4}, "`grid` must be a sequence of integers; received 4"),
+    "words": ({"filters": "4"}, "`filters` must be a sequence of integers; received '4'"),
     "negative": ({"grid": (4, 4, -4)}, "`grid` must be an integer of at least 1; received -4"),
     "latent": ({"latent_size": 0}, "`latent_size` must be an integer of at least 1; received 0"),
     "filters": ({"filters": ()}, r"`filters` and `units` must name at least one layer each"),

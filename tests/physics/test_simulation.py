@@ -433,7 +433,9 @@ UP = [[0.0, 0.0, 1.0]]
         ({"avalanche": "all"}, r"`avalanche` must be one of 'simultaneous', 'weakest_first'"),
         ({"dtype": "float16"}, r"`dtype` must be one of 'float32', 'float64'; received 'float16'"),
         ({"tol": 0.0}, r"`tol` must be greater than 0; received 0.0"),
-        ({"max_iterations": 0}, r"`max_iterations` must be at least 1; received 0"),
+        ({"max_iterations": 0}, r"`max_iterations` must be an integer of at least 1; received 0"),
+        ({"max_iterations": 2.5}, r"`max_iterations` must be an integer of at least 1; received 2"),
+        ({"structure": "x"}, r"`structure` must be a Microstructure; received 'x'"),
         ({"material": [ND2FE14B] * 2}, r"`material` must be a Material or a sequence of g = 1"),
         ({"material": "Nd2Fe14B"}, r"`material` must be a Material or a sequence"),
         (
@@ -444,7 +446,7 @@ UP = [[0.0, 0.0, 1.0]]
 )
 def test_bad_input_gets_a_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
-        simulate(cubic_grains((1, 1, 1)), **{"easy_axes": UP, **arguments})
+        simulate(**{"structure": cubic_grains((1, 1, 1)), "easy_axes": UP, **arguments})
 
 
 def test_a_particle_on_an_edge_is_refused():
