@@ -6,9 +6,8 @@ import math
 import keras
 from keras import ops
 
-from keras_micromag import data
+from keras_micromag import data, losses
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
-from keras_micromag.losses import step_weights
 from keras_micromag.models.base import ComposedModel, FiniteFit, predict_along
 from keras_micromag.physics import checks
 from keras_micromag.physics.graph import of_shape
@@ -179,7 +178,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
         self._require_horizon(x, y)
         if weights is not None:
-            weights = self._cut(step_weights(weights, y), "sample_weight")
+            weights = self._cut(losses.step_weights(weights, y), "sample_weight")
         x = {**x, "field": self._cut(x["field"], "field")}
         return keras.utils.pack_x_y_sample_weight(x, self._cut(y, "y"), weights)
 
