@@ -81,9 +81,9 @@ def reproduce(
     loops = _predict(model, true[:, :window], field)
     seconds = time.perf_counter() - began
     linear = LinearLatent(training, field, chosen.latent_size, window)
-    flat = _on(grid, true).reshape(-1, *grid, 3)
-    latent = model.encoder.predict(flat, batch_size=4096, verbose=0)
-    decoded = model.decoder.predict(latent, batch_size=4096, verbose=0).reshape(true.shape)
+    latent = recipes.encode(model.encoder, _on(grid, true))
+    flat = latent.reshape(-1, latent.shape[-1])
+    decoded = model.decoder.predict(flat, batch_size=4096, verbose=0).reshape(true.shape)
     found = {
         "reconstruction": {
             "autoencoder": decoded,
