@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .DEFAULT_GOAL := help
 # CI reads pytest's closing line, so that of the whole suite comes last, even with make -j.
 .NOTPARALLEL:
-.PHONY: help demo test lint format test-only-jax test-jax test-torch test-tensorflow bench dist clean
+.PHONY: help demo reproduce test lint format test-only-jax test-jax test-torch test-tensorflow bench dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +17,11 @@ help: ## list the targets
 demo: ## the paper's method: its data, trained, and the loops of ten magnets never seen: runs/demo
 	@$(ENVIRONMENT) .venv tensorflow,plot,beam
 	KERAS_BACKEND=tensorflow $(BIN)/tfds build tfds_esw/paper --imports tfds_esw --data_dir runs/data
-	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag reproduce --data-dir runs/data --out runs/demo
+	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag train --data-dir runs/data --out runs/demo
+
+reproduce: ## every experiment of the paper, one report: runs/reproduce
+	@$(ENVIRONMENT) .venv tensorflow,plot,beam
+	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag reproduce --data-dir runs/data
 
 test: lint test-only-jax test-jax test-torch test-tensorflow ## lint, then all tests on all backends
 

@@ -92,6 +92,8 @@ RECIPES = {
 }
 """The paper's, as far as it tells, and the one that works."""
 
+AT_ONCE = 16  # batches per call of what TensorFlow compiled: a call costs as much as half of one
+
 
 class Trained(NamedTuple):
     """What `train` returns."""
@@ -101,84 +103,93 @@ class Trained(NamedTuple):
     predictor: keras.callbacks.History
 
 
-def train(recipe: Recipe, moments, field, *, seed: int = 0, verbose="auto") -> Trained:
-    """Train the paper's method on simulated loops.
+def train(
+    recipe: Recipe, moments, field, *, seed: int = 0, callbacks=(), verbose="auto"
+) -> Trained:
+    """Train the paper's method on simulated loops: `train_autoencoder`, then `train_predictor`.
 
     Args:
         recipe: the settings, of `RECIPES` or your own.
         moments: (s, t, x, y, z, 3) unit moments of s loops along the same fields.
         field: (t,) µ0·H in tesla.
         seed: of the weights, the batches and the noise.
+        callbacks: for both trainings, beside those of the recipe.
         verbose: of Keras's `fit`.
 
     Returns:
         The whole model, and the histories of both trainings.
 
     Raises:
-        ValueError: when a shape does not fit, or the loops are too few.
+        ValueError: when a shape does not fit; or a training came to NaN.
 
     Example:
-        >>> from dataclasses import replace
         >>> import numpy as np
+        >>> from dataclasses import replace
         >>> from keras_micromag.recipes import RECIPES, train
         >>> short = replace(RECIPES["default"], autoencoder_batches=1, predictor_batches=1)
         >>> loops = np.tile([0.0, 0.0, 1.0], (5, 20, 2, 2, 2, 1))
         >>> train(short, loops, np.linspace(8, -8, 20), verbose=0).model.rollout.horizon
         8
     """
-    moments = checks.finite_array(moments, "moments", (None, None, None, None, None, 3)).astype(
-        "float32"
-    )
-    field = checks.finite_array(field, "field", (moments.shape[1],), "one per state")
+    told = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    autoencoder, history = train_autoencoder(recipe, moments, **told)
+    rollout, history_too = train_predictor(recipe, autoencoder.encoder, moments, field, **told)
+    return Trained(whole(autoencoder, rollout), history, history_too)
+
+
+def whole(autoencoder: Autoencoder, rollout: RecursiveRolloutModel) -> LatentHysteresis:
+    """Both parts as one model from the first states of a magnet to its loop."""
+    return LatentHysteresis(autoencoder.encoder, rollout, autoencoder.decoder, unit_moments=False)
+
+
+def train_autoencoder(recipe: Recipe, moments, *, seed: int = 0, callbacks=(), verbose="auto"):
+    """Train an autoencoder of states; arguments as for `train`.
+
+    Returns:
+        The autoencoder, on its principal axes if the recipe has it so, and the training's history.
+    """
+    training, validation = _split(recipe, moments)
     keras.utils.set_random_seed(seed)
-    training, validation = (
-        moments[indices] for indices in split_by_simulation(len(moments), recipe.validation)
-    )
-    if recipe.images > 1:
-        images = symmetric_images(training)[:, : recipe.images]
-        training = images.reshape(-1, *moments.shape[1:])
-    whole, told = _train_autoencoder(recipe, training, validation, seed, verbose)
-    encoder, decoder = whole.encoder, whole.decoder
-    if recipe.principal_axes:
-        encoder, decoder = _on_principal_axes(encoder, decoder, training)
-    rollout, told_too = _train_predictor(
-        recipe, encoder, training, validation, field, seed, verbose
-    )
-    model = LatentHysteresis(encoder, rollout, decoder, unit_moments=False)
-    return Trained(model, told, told_too)
-
-
-def _train_autoencoder(recipe, training, validation, seed, verbose):
-    model: Autoencoder = autoencoder(
+    model = autoencoder(
         training.shape[2:5], recipe.latent_size, output_activation=recipe.output_activation
     )
-    loss = NormPreservingLoss(recipe.mse_weight, recipe.norm_weight, recipe.moment_weight)
     batches = -(-training.shape[0] * training.shape[1] // recipe.batch_size)
+    per_epoch = min(batches, _epoch(recipe.autoencoder_batches))
     model.compile(
         _optimizer(recipe, recipe.autoencoder_rate, recipe.autoencoder_batches),
-        loss,
+        NormPreservingLoss(recipe.mse_weight, recipe.norm_weight, recipe.moment_weight),
         metrics=[SquaredError(), NormError()],
-        steps_per_execution=16 if keras.backend.backend() == "tensorflow" else 1,
+        steps_per_execution=AT_ONCE if keras.backend.backend() == "tensorflow" else 1,
     )
     weights = _weights(recipe.eq8_share, training).ravel()
     states = training.reshape(-1, *training.shape[2:])
     held_out = validation.reshape(-1, *validation.shape[2:])
-    # An epoch is what validation and callbacks go by: of many magnets a part of all states.
     rng = np.random.default_rng(seed)
-    per_epoch = min(batches, max(recipe.autoencoder_batches // 20, 1))
-    sampled = _Sampled(states, weights, recipe.batch_size, per_epoch, rng)
     history = model.fit(
-        sampled,
+        _Sampled(states, weights, recipe.batch_size, per_epoch, rng),
         validation_data=(held_out, held_out, _weights(recipe.eq8_share, validation).ravel()),
         validation_batch_size=4096,
         epochs=max(recipe.autoencoder_batches // per_epoch, 1),
-        callbacks=_callbacks(recipe),
+        callbacks=[*_callbacks(recipe), *callbacks],
         verbose=verbose,
     )
+    if recipe.principal_axes:
+        model = _on_principal_axes(model, training)
     return model, history
 
 
-def _train_predictor(recipe, encoder, training, validation, field, seed, verbose):
+def train_predictor(
+    recipe: Recipe, encoder, moments, field, *, seed: int = 0, callbacks=(), verbose="auto"
+):
+    """Train a predictor in the latent space of an encoder; other arguments as for `train`.
+
+    Returns:
+        The `RecursiveRolloutModel`, and the training's history.
+    """
+    training, validation = _split(recipe, moments)
+    field = checks.finite_array(field, "field", (training.shape[1],), "one per state")
+    keras.utils.set_random_seed(seed)
+
     def windows(moments, **kwargs):
         weights = _weights(recipe.predictor_eq8_share, moments)
         return Windows(
@@ -215,15 +226,34 @@ def _train_predictor(recipe, encoder, training, validation, field, seed, verbose
         _optimizer(recipe, recipe.predictor_rate, recipe.predictor_batches), RolloutLoss()
     )
     data = windows(training)
-    per_epoch = min(len(data), max(recipe.predictor_batches // 20, 1))
+    per_epoch = min(len(data), _epoch(recipe.predictor_batches))
     history = model.fit(
         _Part(data, per_epoch) if per_epoch < len(data) else data,
         validation_data=windows(validation, shuffle=False),
         epochs=max(recipe.predictor_batches // per_epoch, 1),
-        callbacks=_callbacks(recipe),
+        callbacks=[*_callbacks(recipe), *callbacks],
         verbose=verbose,
     )
     return model, history
+
+
+def _split(recipe, moments):
+    """Loops to train on, images included, and loops to validate on."""
+    shape = (None, None, None, None, None, 3)
+    moments = checks.finite_array(moments, "moments", shape).astype("float32")
+    training, validation = (
+        moments[indices] for indices in split_by_simulation(len(moments), recipe.validation)
+    )
+    if recipe.images > 1:
+        images = symmetric_images(training)[:, : recipe.images]
+        training = images.reshape(-1, *moments.shape[1:])
+    return training, validation
+
+
+def _epoch(batches):
+    """How many batches an epoch has at most: what validation and callbacks go by."""
+    part = max(batches // 20, 1)
+    return part - part % AT_ONCE if part > AT_ONCE else part
 
 
 def encode(encoder, moments):
@@ -233,12 +263,13 @@ def encode(encoder, moments):
     return latent.reshape(*moments.shape[:2], -1)
 
 
-def _on_principal_axes(encoder, decoder, moments):
-    """Encoder and decoder with latent variables that are uncorrelated, the largest with spread 1.
+def _on_principal_axes(model, moments):
+    """The same autoencoder with latent variables uncorrelated, the largest with spread 1.
 
     Noise on them then hides what varies little before what varies much; on the autoencoder's own,
     which all tell how far the magnet has reversed, it would average out.
     """
+    encoder, decoder = model.encoder, model.decoder
     latent = encode(encoder, moments).reshape(-1, encoder.output_shape[-1])
     mean = latent.mean(axis=0, dtype=float)
     variances, axes = np.linalg.eigh(np.cov(latent.T.astype(float)))
@@ -250,7 +281,7 @@ def _on_principal_axes(encoder, decoder, moments):
     untold = keras.Model(latent, decoder(back(latent)), name="decoder")
     turn.set_weights([axes / spread, -mean @ axes / spread])
     back.set_weights([axes.T * spread, mean])
-    return turned, untold
+    return Autoencoder(turned, untold, name=model.name)
 
 
 def _weights(eq8_share, moments):
@@ -278,23 +309,23 @@ def _callbacks(recipe):
 
 
 class _Sampled(keras.utils.PyDataset):
-    """Batches of states drawn anew in every epoch, since many magnets have more than one needs."""
+    """Batches of states in a new order in every epoch, which may take only a part of them."""
 
     def __init__(self, states, weights, batch_size, batches, rng):
         super().__init__()
         self.states, self.weights, self.rng = states, weights, rng
-        self.shape = batches, batch_size
+        self.batch_size, self.batches = batch_size, batches
         self.on_epoch_end()
 
     def __len__(self):
-        return self.shape[0]
+        return self.batches
 
     def __getitem__(self, index):
-        chosen = self._drawn[index]
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         return self.states[chosen], self.states[chosen], self.weights[chosen]
 
     def on_epoch_end(self):
-        self._drawn = self.rng.integers(len(self.states), size=self.shape)
+        self._order = self.rng.permutation(len(self.states))
 
 
 class _Part(keras.utils.PyDataset):

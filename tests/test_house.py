@@ -37,8 +37,8 @@ LAYERS = {
     "models": "physics layers losses metrics data",
     "recipes": "physics data losses metrics models",
     "plots": "physics",
-    "reproduce": "physics models baselines judge recipes plots",
-    "cli": "physics layers losses metrics data models plots reproduce",
+    "experiments": "physics data models baselines judge recipes plots",
+    "cli": "physics plots experiments",
     "__main__": "cli",
     "__init__": "physics layers losses metrics data models",
 }

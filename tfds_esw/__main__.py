@@ -5,19 +5,19 @@ import logging
 import sys
 from pathlib import Path
 
-from keras_micromag import cli
+from keras_micromag.cli import output, parsing
 
 
 def main(argv=None) -> int:
-    """Run the command line and return its exit status; see `keras_micromag.cli.run`."""
-    parser = cli.Parser(prog="python -m tfds_esw", description="The TFDS dataset tfds_esw.")
+    """Run the command line and return its exit status; see `keras_micromag.cli.parsing.run`."""
+    parser = parsing.Parser(prog="python -m tfds_esw", description="The TFDS dataset tfds_esw.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     build = commands.add_parser("build", help="simulate a configuration and write it, or resume")
     build.set_defaults(run=_build)
     formats = "tfrecord (needs TensorFlow; the default where it is) or array_record"
     build.add_argument("--file_format", metavar="FORMAT", help=formats)
-    build.add_argument("--num_shards", metavar="N", type=cli.count, help="files per split")
+    build.add_argument("--num_shards", metavar="N", type=parsing.count, help="files per split")
     build.add_argument("--overwrite", action="store_true", help="build it even if it is there")
 
     show = commands.add_parser("show", help="print figures of merit and draw loops of a built one")
@@ -32,7 +32,7 @@ def main(argv=None) -> int:
             help="paper, tiny, large, textures, or parameters as JSON: '{\"cone\": 20}'",
         )
         command.add_argument("--data_dir", metavar="DIR", help="TFDS's own if not given")
-    return cli.run(parser, argv)
+    return parsing.run(parser, argv)
 
 
 def _builder(options, **kwargs):
@@ -68,14 +68,14 @@ def _show(options) -> None:
     from tfds_esw import examples, hysteresis
 
     if options.out:
-        cli.check_matplotlib()
+        output.check_matplotlib()
     builder = _builder(options)
     if not builder.is_prepared():
         raise ValueError(f"`CONFIG` must have been built; {builder.data_path} is not there.")
     loops = hysteresis(examples(builder, options.split), builder.info)
-    cli.print_merits(loops)
+    output.print_merits(loops)
     if options.out:
-        cli.draw_loops(loops, options.out)
+        output.draw_loops(loops, options.out)
 
 
 if __name__ == "__main__":

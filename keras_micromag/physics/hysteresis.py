@@ -2,7 +2,7 @@
 
 import os
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from zipfile import BadZipFile
 
 import numpy as np
@@ -39,6 +39,16 @@ class Hysteresis:
     volumes: np.ndarray
     packing_fraction: float
     field_direction: np.ndarray
+
+    def __getitem__(self, magnets) -> "Hysteresis":
+        """Some magnets of a batch, by a slice or an array of indices; the field is theirs too."""
+        chosen = {
+            name: getattr(self, name)[magnets]
+            for name in ("magnetization", "easy_axes", "converged", "iterations")
+        }
+        if self.polarization.ndim == 2:
+            chosen["polarization"] = self.polarization[magnets]
+        return replace(self, **chosen)
 
     @property
     def mean_magnetization(self) -> np.ndarray:

@@ -1,0 +1,123 @@
+"""What all commands share: options and their types, errors in one sentence, the backend."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import sys
+
+PROGRAM = "keras-micromag"
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, without the usage in front of it."""
+
+    def error(self, message):
+        """Raise it, for `run` to tell."""
+        raise ValueError(f"{message} (see `{self.prog} --help`).")
+
+
+def run(parser: Parser, argv=None) -> int:
+    """Run the command that `argv` names, and return the process's exit status.
+
+    Args:
+        parser: whose subcommands set `run`, which is called with the parsed options.
+        argv: the arguments; those of the process if None.
+
+    Returns:
+        0; or 2 after bad input or a failure, told in one sentence on stderr; or 130 after Ctrl-C.
+    """
+    program = parser.prog
+    try:
+        arguments = sys.argv[1:] if argv is None else argv
+        options = parser.parse_args([_shield(argument) for argument in arguments])
+        options.run(options)
+    except SystemExit as request:  # --help and --version
+        return int(request.code or 0)
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted.", file=sys.stderr, flush=True)
+        if argv is None:
+            # Not by sys.exit: JAX, still computing, crashes while Python shuts down.
+            os._exit(130)
+        return 130
+    except (ValueError, ImportError, MemoryError, OSError) as error:
+        print(f"{program}: error: {_sentence(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}."
+    return " ".join(str(error).split()) or f"{type(error).__name__}."
+
+
+def option(group, option, help, default, type=str, metavar=None, choices=None) -> None:
+    """Add one option, with its default told in the help when there is one."""
+    shown = " ".join(map(str, default)) if isinstance(default, list) else default
+    group.add_argument(
+        option,
+        help=help if default is None else f"{help} (default: {shown})",
+        default=default,
+        type=type,
+        nargs=len(metavar) if isinstance(metavar, tuple) else None,
+        metavar=metavar,
+        choices=choices,
+    )
+
+
+def _shield(argument: str) -> str:
+    """Keep argparse from taking a number such as -1e5 for an option: a leading space does."""
+    with contextlib.suppress(ValueError):
+        if argument.startswith("-"):
+            float(argument)
+            return f" {argument}"
+    return argument
+
+
+def count(text: str, least: int = 1) -> int:
+    """The type of an option that counts something."""
+    with contextlib.suppress(ValueError):
+        if int(text) >= least:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}; received {text}")
+
+
+def seed(text: str) -> int:
+    """The type of an option that is a seed."""
+    return count(text, least=0)
+
+
+def number(text: str) -> float:
+    """The type of an option that is a finite number."""
+    with contextlib.suppress(ValueError):
+        if math.isfinite(float(text)):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be a finite number; received {text}")
+
+
+def add_backend(command) -> None:
+    """Add the option `--backend`, for `choose_backend`."""
+    told = "Keras backend; KERAS_BACKEND if not given"
+    option(command, "--backend", told, None, choices=BACKENDS)
+
+
+def choose_backend(options) -> None:
+    """Set what Keras and its backend read when they are first imported."""
+    # TensorFlow's chatter about the processor; what it writes while it loads cannot be hushed.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if getattr(options, "dtype", None) == "float64":
+        os.environ.setdefault("JAX_ENABLE_X64", "1")
+    if options.backend is None:
+        return
+    keras = sys.modules.get("keras")
+    if keras is not None and keras.backend.backend() != options.backend:
+        raise ValueError(
+            f"`--backend {options.backend}` must be chosen before Keras is imported; "
+            f"this process already uses {keras.backend.backend()}."
+        )
+    os.environ["KERAS_BACKEND"] = options.backend

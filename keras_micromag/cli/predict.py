@@ -1,0 +1,72 @@
+"""`keras-micromag predict`: loops by a trained model, from the first states of magnets."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from keras_micromag.cli.output import (
+    check_matplotlib,
+    check_output,
+    draw_loops,
+    print_merits,
+    write_complete,
+    write_csv,
+)
+from keras_micromag.cli.parsing import add_backend, choose_backend, count, number, option
+
+
+def add(commands) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "predict",
+        help="predict demagnetisation curves by a trained model",
+        description="Predict whole loops from their first states, print their figures of merit, "
+        "and write loops.npz, loops.csv and loops.png.",
+    )
+    command.set_defaults(run=_run)
+    command.add_argument("model", type=Path, metavar="MODEL", help="what train wrote")
+    given = command.add_mutually_exclusive_group(required=True)
+    states = "loops.npz of simulate: their first states are taken, and their fields"
+    given.add_argument("--loops", type=Path, metavar="FILE", help=states)
+    axes = ".npy file of (g, 3) or (b, g, 3) unit vectors: the first states are computed"
+    given.add_argument("--easy-axes", type=Path, metavar="FILE", help=axes)
+    option(command, "--field", "first and last in T", [8.0, -8.0], number, ("START", "STOP"))
+    option(command, "--steps", "how many fields", 1000, count, "N")
+    option(command, "--out", "folder to write to", Path("runs/predict"), Path, "DIR")
+    add_backend(command)
+
+
+def _run(options) -> None:
+    """Carry out `predict`."""
+    check_matplotlib()
+    check_output(options.out, ("loops.npz", "loops.csv", "loops.png"))
+    choose_backend(options)
+    import numpy as np
+
+    from keras_micromag import physics
+    from keras_micromag.experiments.prediction import predicted_loops
+
+    if options.loops:
+        first = physics.Hysteresis.load(options.loops)
+    else:
+        first = _easy_axes(options.easy_axes)
+    loops = predicted_loops(options.model, first, np.linspace(*options.field, options.steps))
+    writers = {
+        "loops.npz": loops.save,
+        "loops.csv": lambda path: write_csv(path, loops),
+        "loops.png": functools.partial(draw_loops, loops),
+    }
+    write_complete(options.out, writers)
+    print_merits(loops)
+    print(f"Written to {options.out}: {', '.join(writers)}")
+
+
+def _easy_axes(path):
+    import numpy as np
+
+    try:
+        axes = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"`--easy-axes` must be a .npy file; received {path}.") from error
+    return axes if axes.ndim == 3 else axes[None]

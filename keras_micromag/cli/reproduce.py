@@ -1,0 +1,38 @@
+"""`keras-micromag reproduce`: every experiment of the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keras_micromag.cli.output import check_matplotlib, check_output
+from keras_micromag.cli.parsing import add_backend, choose_backend, count, option
+
+
+def add(commands) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "reproduce",
+        help="do the experiments of the paper, and write a report of them",
+        description="Build the data sets that are not there, do the experiments of the paper, and "
+        "write report.md, figures, and a file for each piece. A run that was killed goes on after "
+        "the last piece that it finished; the report tells of all that was done up to then.",
+    )
+    command.set_defaults(run=_run)
+    told = "losses (Fig. 5, 6), grid (Fig. 7, 8), depth, folds, learning; all if none is named"
+    command.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help=told)
+    option(command, "--jobs", "how many processes, each on one core", 2, count, "N")
+    option(command, "--data-dir", "of the data sets; TFDS's own if not given", None, Path, "DIR")
+    option(command, "--out", "folder to write to", Path("runs/reproduce"), Path, "DIR")
+    add_backend(command)
+
+
+def _run(options) -> None:
+    """Carry out the command."""
+    check_matplotlib()
+    choose_backend(options)
+    from keras_micromag.experiments import reports, reproduction
+
+    check_output(options.out, (reports.REPORT,))
+    chosen = {"experiments": options.experiments} if options.experiments else {}
+    reproduction.reproduce(options.out, data_dir=options.data_dir, jobs=options.jobs, **chosen)
+    print(f"Written to {options.out}: {reports.REPORT} and all that it names")

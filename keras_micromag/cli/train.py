@@ -1,0 +1,45 @@
+"""`keras-micromag train`: the paper's method, trained and judged on magnets never seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keras_micromag.cli.output import check_matplotlib, check_output
+from keras_micromag.cli.parsing import add_backend, choose_backend, count, option, seed
+
+
+def add(commands) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "train",
+        help="train the paper's method and judge it on magnets never seen",
+        description="Build the data sets that are not there, train an autoencoder and a predictor "
+        "in its latent space, predict the loops of the paper's ten magnets, and write report.md, "
+        "metrics.json, settings.json, model.keras and figures. A run that was killed goes on after "
+        "the last piece that it finished.",
+    )
+    command.set_defaults(run=_run)
+    option(command, "--recipe", "default, or paper: as it tells", "default", str, "NAME")
+    option(command, "--magnets", "of tfds_esw/large, to train on", 800, count, "N")
+    option(command, "--seed", "of the training", 0, seed, "N")
+    option(command, "--data-dir", "of the data sets; TFDS's own if not given", None, Path, "DIR")
+    option(command, "--out", "folder to write to", Path("runs/train"), Path, "DIR")
+    add_backend(command)
+
+
+def _run(options) -> None:
+    """Carry out the command."""
+    check_matplotlib()
+    choose_backend(options)
+    from keras_micromag.experiments import training
+
+    check_output(options.out, (*training.FILES, *training.FIGURES))
+    training.train(
+        options.out,
+        data_dir=options.data_dir,
+        recipe=options.recipe,
+        magnets=options.magnets,
+        seed=options.seed,
+    )
+    print((options.out / training.REPORT).read_text(encoding="utf-8"))
+    print(f"Written to {options.out}")

@@ -1,0 +1,234 @@
+"""Every experiment of the paper, piece by piece: what there is to do, and the doing of a piece."""
+
+import dataclasses
+import functools
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_micromag import recipes
+from keras_micromag.experiments import folder, loops, measures
+from keras_micromag.experiments.prediction import predict, reconstruct
+
+PAPERS_LOSS = (0.85, 0.15)
+PAPERS_WINDOW, PAPERS_HORIZON, PAPERS_DEPTH = 4, 8, 4
+IMAGED = 1600  # loops: of few magnets symmetric images are trained on too, up to so many in all
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What the experiments are, and how often each is repeated.
+
+    In repetition r everything has the seed r, and magnet r is the one that is not trained on; so
+    all that is compared within a repetition differs in nothing else, and no claim rests on one
+    magnet.
+
+    Args:
+        losses: (a1, a2) of Eq. 9, for Fig. 5 and 6.
+        windows, horizons: t and l, for Fig. 8.
+        depths: hidden layers of predictors with t = 4, l = 8.
+        folds: repetitions of the ten-fold comparison: of `paper`, and of `default` trained on the
+            same nine magnets.
+        loss_folds, grid_folds: repetitions of Fig. 5 and of Fig. 8.
+        magnets: how many to train `default` on, for the learning curve.
+        paper, default: the recipes.
+        test, train: configurations of `tfds_esw`.
+    """
+
+    losses: tuple = ((1.0, 0.0), PAPERS_LOSS, (0.5, 0.5))
+    windows: tuple = (2, 4, 8)
+    horizons: tuple = (1, 2, 4, 8, 16)
+    depths: tuple = (1, 2, 4, 8)
+    folds: int = 10
+    loss_folds: int = 5
+    grid_folds: int = 3
+    magnets: tuple = (9, 30, 100, 300, 1000)
+    paper: recipes.Recipe = recipes.RECIPES["paper"]
+    default: recipes.Recipe = recipes.RECIPES["default"]
+    test: str = "paper"
+    train: str = "large"
+
+
+class Piece(NamedTuple):
+    """One thing to do: a function of this module by its name, and its arguments."""
+
+    kind: str
+    arguments: tuple
+
+    @property
+    def name(self) -> str:
+        """That of its file."""
+        return "-".join([self.kind, *map(str, self.arguments)])
+
+
+EXPERIMENTS = ("losses", "grid", "depth", "folds", "learning")
+
+
+def pieces(plan: Plan, experiments=EXPERIMENTS) -> list[list[Piece]]:
+    """What there is to do, in stages: a piece needs nothing but what earlier stages made."""
+    # Several experiments share pieces. The longest ones come first, so that workers end together.
+    first, second = {}, {}
+    if "learning" in experiments:
+        second |= {Piece("learning", (n,)): None for n in sorted(plan.magnets, reverse=True)}
+    if "losses" in experiments:
+        for loss in plan.losses:
+            first |= {Piece("autoencoder", (*loss, r)): None for r in range(plan.loss_folds)}
+    wanted = []
+    if "grid" in experiments:
+        grid = [(t, l, PAPERS_DEPTH) for t in plan.windows for l in plan.horizons]
+        wanted += [(*setting, r) for setting in grid for r in range(plan.grid_folds)]
+    if "depth" in experiments:
+        depths = [(PAPERS_WINDOW, PAPERS_HORIZON, n) for n in plan.depths]
+        wanted += [(*setting, r) for setting in depths for r in range(plan.grid_folds)]
+    if "folds" in experiments:
+        papers = (PAPERS_WINDOW, PAPERS_HORIZON, PAPERS_DEPTH)
+        wanted += [(*papers, r) for r in range(plan.folds)]
+        second |= {Piece("nine", (r,)): None for r in range(plan.folds)}
+        second |= {Piece("baselines", (r,)): None for r in range(plan.folds)}
+    first |= {Piece("autoencoder", (*PAPERS_LOSS, setting[-1])): None for setting in wanted}
+    second |= {Piece("predictor", setting): None for setting in wanted}
+    return [list(first), list(second)]
+
+
+def do(piece: Piece, plan: Plan, out: Path, data_dir=None) -> dict:
+    """Do a piece, or read what an earlier run found.
+
+    Returns:
+        What the piece found, and the `seconds` that it took.
+    """
+
+    def make():
+        keras.backend.clear_session()
+        began = time.perf_counter()
+        found = DOING[piece.kind](plan, out, data_dir, *piece.arguments)
+        return {**found, "seconds": time.perf_counter() - began}
+
+    return folder.kept(out / "pieces" / f"{piece.name}.json", make)
+
+
+def _autoencoder(plan, out, data_dir, a1, a2, fold):
+    """Fig. 5 and 6: the paper's autoencoder with a loss, the errors of every epoch."""
+    training, unseen = _fold(plan, data_dir, fold)
+    recipe = dataclasses.replace(plan.paper, mse_weight=a1, norm_weight=a2)
+    model, history = recipes.train_autoencoder(recipe, training, seed=fold, verbose=0)
+    folder.write(_model(out, a1, a2, fold), model.save)
+    decoded = reconstruct(model, unseen.magnetization)
+    return {
+        "history": {k: [float(v) for v in values] for k, values in history.history.items()},
+        "measures": measures.of(unseen, decoded),
+        "curve": _curve(unseen, decoded),
+    }
+
+
+def _predictor(plan, out, data_dir, window, horizon, depth, fold):
+    """Fig. 8: a predictor in the latent space of the paper's autoencoder, and its whole loop."""
+    training, unseen = _fold(plan, data_dir, fold)
+    recipe = dataclasses.replace(plan.paper, window=window, horizon=horizon, hidden_layers=depth)
+    autoencoder = keras.saving.load_model(_model(out, *PAPERS_LOSS, fold), compile=False)
+    rollout, history = recipes.train_predictor(
+        recipe, autoencoder.encoder, training, unseen.field, seed=fold, verbose=0
+    )
+    model = recipes.whole(autoencoder, rollout)
+    loop = predict(model, unseen.magnetization[:, :window], unseen.field)
+    return {
+        "epochs": len(history.epoch),
+        "val_loss": float(min(history.history["val_loss"])),
+        "measures": measures.of(unseen, loop),
+        "curve": _curve(unseen, loop),
+    }
+
+
+def _baselines(plan, out, data_dir, fold):
+    """The baselines, fitted to the nine magnets."""
+    training, unseen = _fold(plan, data_dir, fold)
+    fitted = _fitted(plan.paper, training, unseen)
+    states = unseen.magnetization
+    named = {**fitted.reconstructions(states), **fitted.predictions(states)}
+    return {
+        "measures": {name: measures.of(unseen, found) for name, found in named.items()},
+        "curve": _curve(unseen, fitted.mean),
+        "true": _curve(unseen, states),
+    }
+
+
+def _nine(plan, out, data_dir, fold):
+    """The default recipe on the same nine magnets, and their images."""
+    training, unseen = _fold(plan, data_dir, fold)
+    return _default(plan, training, unseen, fold)
+
+
+def _learning(plan, out, data_dir, magnets):
+    """The default recipe on more magnets, judged on all of the paper's."""
+    unseen, _ = _test(plan.test, data_dir)
+    training = loops.first_moments(plan.train, magnets, data_dir)
+    found = _default(plan, training, unseen, 0)
+    fitted = _fitted(plan.default, training, unseen)
+    named = fitted.predictions(unseen.magnetization)
+    named |= fitted.reconstructions(unseen.magnetization)
+    found["baselines"] = {name: measures.of(unseen, each) for name, each in named.items()}
+    return found
+
+
+DOING = {
+    "autoencoder": _autoencoder,
+    "predictor": _predictor,
+    "baselines": _baselines,
+    "nine": _nine,
+    "learning": _learning,
+}
+
+
+def _default(plan, training, unseen, seed):
+    images = min(16, max(IMAGED // len(training), 1))
+    recipe = dataclasses.replace(plan.default, images=images)
+    trained = recipes.train(recipe, training, unseen.field, seed=seed, verbose=0)
+    true, window = unseen.magnetization, recipe.window
+    loop = predict(trained.model, true[:, :window], unseen.field)
+    return {
+        "images": images,
+        "measures": measures.of(unseen, loop),
+        "reconstruction": measures.of(unseen, reconstruct(trained.model, true)),
+        "curve": _curve(unseen, loop),
+    }
+
+
+def _fitted(recipe, training, unseen):
+    flat = training.reshape(*training.shape[:2], -1, 3)
+    return measures.Baselines(flat, unseen.field, recipe.latent_size, recipe.window)
+
+
+def _curve(unseen, states):
+    """(b, t) M/Ms along the field, to the digits of a figure; None where it is not finite."""
+    states = np.broadcast_to(states, unseen.magnetization.shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        curves = states.mean(axis=2, dtype=float) @ unseen.field_direction
+    return [[round(v, 4) if np.isfinite(v) else None for v in c] for c in curves.tolist()]
+
+
+def _model(out, a1, a2, fold):
+    return out / "models" / f"autoencoder-{a1}-{a2}-{fold}.keras"
+
+
+@functools.lru_cache(maxsize=1)
+def _test(config, data_dir):
+    return loops.all_loops(config, data_dir)
+
+
+def _fold(plan, data_dir, fold):
+    """Loops of all magnets but one, (s, t, x, y, z, 3), and the `Hysteresis` of that one."""
+    all_, lattice = _test(plan.test, data_dir)
+    kept = np.arange(len(all_.magnetization)) != fold
+    training = loops.on_lattice(all_.magnetization[kept], lattice)
+    return training, all_[fold : fold + 1]
+
+
+def variation(curves) -> float | None:
+    """Total variation of one curve, (1, t), over that of a loop from 1 to -1.
+
+    1 is what a magnet does that only ever reverses; an oscillating recursion has more.
+    """
+    (curve,) = curves
+    return None if None in curve else float(np.abs(np.diff(curve)).sum() / 2)

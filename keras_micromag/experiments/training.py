@@ -1,0 +1,108 @@
+"""The main job: train by one recipe, predict the loops of magnets never seen, and report."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+from keras_micromag import recipes
+from keras_micromag.experiments import figures, folder, loops, measures, reports
+from keras_micromag.experiments.logs import tensorboard
+from keras_micromag.experiments.prediction import predict, reconstruct
+
+AUTOENCODER, MODEL = "autoencoder.keras", "model.keras"
+METRICS, REPORT = "metrics.json", "report.md"
+FILES = (AUTOENCODER, MODEL, METRICS, REPORT, folder.SETTINGS)
+FIGURES = ("predicted.png", "training.png")
+
+
+def train(
+    out: Path,
+    *,
+    data_dir=None,
+    recipe: str = "default",
+    magnets: int = 800,
+    seed: int = 0,
+    test: str = "paper",
+    train: str = "large",
+    verbose="auto",
+) -> dict:
+    """Train by a recipe, judge on the paper's ten magnets, and write a report.
+
+    A run that was killed goes on after the last piece that it finished: a data set, the
+    autoencoder, the whole model.
+
+    Args:
+        out: folder for everything that is made.
+        data_dir: of the data sets, TFDS's own if None; they are built where they are not there.
+        recipe: a name of `keras_micromag.recipes.RECIPES`.
+        magnets: how many of the configuration `train` to train on, the first ones. None are among
+            the ten, so that each of the ten is a magnet never seen.
+        seed: of the training.
+        test, train: configurations of `tfds_esw`; all magnets of `test` are predicted.
+        verbose: of Keras's `fit`.
+
+    Returns:
+        What is written to metrics.json.
+
+    Raises:
+        ValueError: for an unknown recipe, more magnets than there are, or a folder that holds a run
+            of other settings.
+    """
+    if recipe not in recipes.RECIPES:
+        known = ", ".join(recipes.RECIPES)
+        raise ValueError(f"`recipe` must be one of {known}; received {recipe!r}.")
+    chosen = recipes.RECIPES[recipe]
+    settings = {
+        "recipe": {"name": recipe, **dataclasses.asdict(chosen)},
+        "magnets": magnets,
+        "seed": seed,
+        "test": test,
+        "train": train,
+    }
+    folder.settle(out, settings)
+    unseen, _ = loops.all_loops(test, data_dir)
+    training = loops.first_moments(train, magnets, data_dir)
+    model, history = trained(out, chosen, training, unseen.field, seed, verbose)
+
+    window = model.rollout.window
+    began = time.perf_counter()
+    predicted = predict(model, unseen.magnetization[:, :window], unseen.field)
+    seconds = time.perf_counter() - began
+    flat = training.reshape(*training.shape[:2], -1, 3)
+    baselines = measures.Baselines(flat, unseen.field, chosen.latent_size, window)
+    judged = measures.of_reconstruction_and_prediction(
+        unseen, reconstruct(model, unseen.magnetization), predicted, baselines
+    )
+    metrics = {"measures": judged, "seconds_to_predict": seconds, "history": history}
+    (out / METRICS).unlink(missing_ok=True)
+    metrics = folder.kept(out / METRICS, lambda: metrics)
+    figures.draw_prediction(out / FIGURES[0], unseen, predicted, baselines.mean)
+    figures.draw_history(out / FIGURES[1], history)
+    text = reports.of_training(settings, judged)
+    folder.write(out / REPORT, lambda path: path.write_text(text, encoding="utf-8"))
+    return metrics
+
+
+def trained(out, recipe, training, field, seed, verbose):
+    """The model that an earlier run finished, or a new one; and what its trainings told."""
+    autoencoder, history = folder.kept_model(
+        out / AUTOENCODER,
+        lambda: recipes.train_autoencoder(
+            recipe, training, seed=seed, verbose=verbose, callbacks=tensorboard(out, "autoencoder")
+        ),
+    )
+
+    def whole():
+        rollout, history = recipes.train_predictor(
+            recipe,
+            autoencoder.encoder,
+            training,
+            field,
+            seed=seed,
+            verbose=verbose,
+            callbacks=tensorboard(out, "predictor"),
+        )
+        return recipes.whole(autoencoder, rollout), history
+
+    model, history_too = folder.kept_model(out / MODEL, whole)
+    return model, {"autoencoder": history, "predictor": history_too}

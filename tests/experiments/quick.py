@@ -1,0 +1,17 @@
+"""A recipe that takes no time, and learns nothing."""
+
+import dataclasses
+
+from keras_micromag import recipes
+
+QUICK = dataclasses.replace(
+    recipes.RECIPES["default"],
+    latent_size=3,
+    hidden_layers=1,
+    width=8,
+    horizon=2,
+    microstructure_size=2,
+    images=2,
+    autoencoder_batches=20,
+    predictor_batches=20,
+)

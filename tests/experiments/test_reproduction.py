@@ -1,0 +1,121 @@
+"""The paper's experiments, on the tiny data set: every piece, the report, and going on."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from keras_micromag import cli, recipes
+from keras_micromag.experiments import reproduction, study
+from keras_micromag.experiments.reproduction import reproduce
+from tests.experiments.quick import QUICK
+
+PAPER = dataclasses.replace(
+    recipes.RECIPES["paper"],
+    latent_size=3,
+    width=8,
+    autoencoder_batches=20,
+    predictor_batches=20,
+)
+PLAN = study.Plan(
+    losses=((1.0, 0.0), (0.85, 0.15)),
+    windows=(2,),
+    horizons=(1,),
+    depths=(1,),
+    folds=1,
+    loss_folds=1,
+    grid_folds=1,
+    magnets=(4,),
+    paper=PAPER,
+    default=QUICK,
+    test="tiny",
+    train="tiny",
+)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A finished run: its folder, what it found, and the lines that it told."""
+    out, told = tmp_path_factory.mktemp("study"), []
+    found = reproduce(out, data_dir=out / "data", jobs=1, plan=PLAN, progress=told.append)
+    return out, found, told
+
+
+def test_every_piece_is_done_and_told(done):
+    out, found, told = done
+    names = [piece.name for stage in study.pieces(PLAN) for piece in stage]
+    assert sorted(names) == sorted(piece.name for piece in found)
+    assert len(told) == len(names) == 8
+    assert told[-1].startswith("[8/8, ")
+    assert {p.stem for p in (out / "pieces").iterdir()} == set(names)
+    assert found[study.Piece("learning", (4,))]["images"] == 16
+
+
+def test_the_report_tells_what_the_pieces_found(done):
+    out, found, _ = done
+    report = (out / "report.md").read_text()
+    for experiment in study.EXPERIMENTS:
+        assert f"    keras-micromag reproduce {experiment}\n" in report
+    for name in ("magnet", "weights", "losses", "grid", "folds"):
+        assert f"]({name}.png)" in report
+        assert (out / f"{name}.png").stat().st_size > 1000
+    errors = found[study.Piece("learning", (4,))]["measures"]["curve_rmse"]
+    assert f"| {np.mean(errors):.4f} ± {np.std(errors):.4f} |" in report
+    assert "The autoencoder of Table 1 has 4,983 parameters." in report
+
+
+def test_magnet_r_is_what_repetition_r_never_sees(done):
+    out, found, _ = done
+    unseen, _ = reproduction.loops.all_loops("tiny", out / "data")
+    true = found[study.Piece("baselines", (0,))]["true"][0]
+    np.testing.assert_allclose(true, unseen.magnetization_along_field[0], atol=1e-4)
+    training, one = study._fold(PLAN, out / "data", 1)
+    assert len(training) == 5
+    assert not (training.reshape(5, -1) == one.magnetization.ravel()).all(axis=1).any()
+
+
+def test_it_goes_on_with_what_is_left(done, monkeypatch):
+    out, found, _ = done
+    piece = study.Piece("baselines", (0,))
+    path = out / "pieces" / f"{piece.name}.json"
+    before = json.loads(path.read_text())
+    path.unlink()
+    monkeypatch.setattr(study, "DOING", {"baselines": study._baselines})  # nothing else is done
+    again = reproduce(out, data_dir=out / "data", jobs=1, plan=PLAN, progress=list)
+    assert again[piece]["measures"] == before["measures"]
+    assert {p: f["measures"] for p, f in again.items()} == {
+        p: f["measures"] for p, f in found.items()
+    }
+
+
+def test_a_part_of_the_experiments(done, tmp_path):
+    out, _, _ = done
+    found = reproduce(
+        tmp_path,
+        data_dir=out / "data",
+        jobs=1,
+        plan=PLAN,
+        experiments=["losses"],
+        progress=list,
+    )
+    assert {piece.kind for piece in found} == {"autoencoder"}
+    report = (tmp_path / "report.md").read_text()
+    assert "Losses of the autoencoder" in report
+    assert "Ten folds" not in report
+
+
+def test_what_it_refuses(done, tmp_path, capsys):
+    out, _, _ = done
+    with pytest.raises(ValueError, match="`--out` must be a new folder, or one of a run with the"):
+        reproduce(out, plan=dataclasses.replace(PLAN, folds=1))
+    with pytest.raises(ValueError, match=r"`experiments` must be one of losses, .*'all'"):
+        reproduce(tmp_path / "new", experiments=["all"])
+    assert not (tmp_path / "new").exists()
+    assert cli.main(["reproduce", "all", "--out", str(tmp_path / "new")]) == 2
+    assert "`experiments` must be" in capsys.readouterr().err
+
+
+def test_a_recursion_without_bound_is_told_and_not_averaged():
+    assert study.variation([[1.0, 0.5, -1.0]]) == 1.0
+    assert study.variation([[1.0, None, -1.0]]) is None
