@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .DEFAULT_GOAL := help
 # CI reads pytest's closing line, so that of the whole suite comes last, even with make -j.
 .NOTPARALLEL:
-.PHONY: help demo reproduce test lint format test-only-jax test-jax test-torch test-tensorflow bench dist clean
+.PHONY: help demo reproduce test lint format test-only-jax test-jax test-jax-beside test-torch test-tensorflow bench dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +23,7 @@ reproduce: ## every experiment of the paper, one report: runs/reproduce
 	@$(ENVIRONMENT) .venv tensorflow,plot,beam
 	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag reproduce --data-dir runs/data
 
-test: lint test-only-jax test-jax test-torch test-tensorflow ## lint, then all tests on all backends
+test: lint test-only-jax test-jax-beside test-torch test-tensorflow ## lint, then all tests on all backends
 
 lint: ## check style and format
 	@$(ENVIRONMENT) .venv dev
@@ -35,15 +35,21 @@ format: ## format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Both runs on JAX compile the same: what the first has compiled, the second takes from here.
-test-only-jax test-jax: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.pytest_cache/jax
-test-only-jax test-jax: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+# All runs on JAX compile the same: what the first has compiled, the second takes from here.
+test-only-jax test-jax test-jax-beside: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.pytest_cache/jax
+test-only-jax test-jax test-jax-beside: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 
 test-only-jax: ## the tests that compute with Keras, where neither TensorFlow nor PyTorch is installed
 	@$(ENVIRONMENT) .venv-jax jax,data,test
 	@.venv-jax/bin/python -c 'from importlib.util import find_spec as has; \
 	assert has("jax") and not has("tensorflow") and not has("torch"), "remove .venv-jax"'
 	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -m backend
+
+# The rest has been tested where JAX is alone.
+test-jax-beside: ## on JAX what exports and reads through TensorFlow, which is installed
+	@$(ENVIRONMENT) .venv dev
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backend tests/layers/test_inside_models.py \
+	tests/models/test_saving.py tests/test_data.py tests/tfds_esw
 
 test-jax test-torch: ## the tests that compute with Keras, on this backend
 	@$(ENVIRONMENT) .venv dev

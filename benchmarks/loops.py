@@ -1,73 +1,92 @@
-"""How fast `LatentHysteresis` predicts whole loops, beside `simulate` on the same magnets.
+"""Whole loops per second of the trained method, beside Algorithm 1 and beside `simulate`.
 
-The paper's magnet; the autoencoder and the predictor have the paper's sizes and are not trained,
-since the time does not depend on the weights. The prediction goes from the first four states to
-unit moments of every grain at all fields, encoder and decoder included; `simulate` from the easy
-axes to the same. Both take turns in one process, compiled before they are timed.
+The paper's magnet, one at a time and many at once. The prediction goes from the first states to the
+moments of every grain at all fields, encoder and decoder included, by a model that `make demo`
+trained (`--model runs/demo/model.keras`), or by one of the default recipe, trained on a batch: the
+time does not depend on the weights. `simulate` goes from the easy axes to the same, and so does
+Algorithm 1 written literally in NumPy (`simulate_literal` of tests/oracles.py, float64, one magnet,
+its matrix given). All take turns in one process, compiled before they are timed.
 
 Run it with `python -m benchmarks.loops`; KERAS_BACKEND chooses the backend.
 """
 
 import argparse
+import dataclasses
 import platform
 
 import keras
 import numpy as np
 
+from benchmarks.simulate import Literal
 from benchmarks.timing import interleave, print_table, spread
-from keras_micromag.models import LatentHysteresis, RecursiveRolloutModel, autoencoder, predictor
+from keras_micromag import recipes
 from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
 
-WINDOW = 4
 
-
-def measure(magnets: int, fields: int, rounds: int) -> np.ndarray:
-    """Seconds (rounds, 2) of the prediction and of `simulate` for all magnets together."""
-    structure = cubic_grains()
-    easy_axes = random_easy_axes((magnets, len(structure)), seed=1)
-    field = np.linspace(8.0, -8.0, fields)
-    whole = autoencoder()
-    rollout = RecursiveRolloutModel(predictor(), window=WINDOW, horizon=8)
-    model = LatentHysteresis(whole.encoder, rollout, whole.decoder)
-    start = np.tile([0.0, 0.0, 1.0], (magnets, WINDOW, 4, 4, 4, 1)).astype("float32")
-    inputs = {"states": start, "field": np.tile(field.astype("float32"), (magnets, 1))}
-    _, seconds = interleave(
-        (
-            lambda: model.predict(inputs, batch_size=magnets, verbose=0),
-            lambda: simulate(structure, easy_axes, field=field, progress=False),
-        ),
-        rounds,
+def untrained():
+    """A model of the default recipe, after a batch of training."""
+    recipe = dataclasses.replace(
+        recipes.RECIPES["default"], autoencoder_batches=1, predictor_batches=1
     )
-    return seconds
+    up = np.tile([0.0, 0.0, 1.0], (2, 20, 4, 4, 4, 1))
+    return recipes.train(recipe, up, np.linspace(8.0, -8.0, 20), verbose=0).model
+
+
+def measure(model, batches, fields: int, rounds: int) -> np.ndarray:
+    """Seconds (rounds, 1 + 2·batches): Algorithm 1, then each batch predicted and simulated."""
+    structure = cubic_grains()
+    easy_axes = random_easy_axes((max(batches), len(structure)), seed=1)
+    field = np.linspace(8.0, -8.0, fields)
+    window, lattice = model.rollout.window, model.encoder.input_shape[1:-1]
+    up = [0.0, 0.0, 1.0]
+
+    def predicted(magnets):
+        inputs = {
+            "states": np.tile(up, (magnets, window, *lattice, 1)).astype("float32"),
+            "field": np.tile(field.astype("float32"), (magnets, 1)),
+        }
+        return lambda: model.predict(inputs, batch_size=magnets, verbose=0)
+
+    def simulated(magnets):
+        return lambda: simulate(structure, easy_axes[:magnets], field=field, progress=False)
+
+    functions = [Literal(structure, easy_axes, field)]
+    for magnets in batches:
+        functions += [predicted(magnets), simulated(magnets)]
+    return interleave(functions, rounds)[1]
 
 
 def main(argv=None) -> None:
     """Measure, and print one line each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loops", description=main.__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--magnets", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 256])
     parser.add_argument("--fields", type=int, default=1000)
+    parser.add_argument("--model", help="a .keras file that keras-micromag train wrote")
     arguments = parser.parse_args(argv)
-    seconds = measure(arguments.magnets, arguments.fields, arguments.rounds)
+    model = keras.saving.load_model(arguments.model) if arguments.model else untrained()
+    seconds = measure(model, arguments.batches, arguments.fields, arguments.rounds)
     print(
         f"Keras {keras.__version__} on {keras.backend.backend()}, Python "
         f"{platform.python_version()}; median [min, max] of {arguments.rounds} rounds; "
-        f"{arguments.magnets} magnets, {arguments.fields} fields"
+        f"{arguments.fields} fields"
     )
-    predicted, simulated = seconds.T
-    per_second = arguments.magnets / seconds
-    print_table(
-        [
-            ("", "seconds", "loops per second", "ratio"),
-            ("LatentHysteresis", spread(predicted, 2), spread(per_second[:, 0], 0), ""),
-            (
-                "simulate",
-                spread(simulated, 2),
-                spread(per_second[:, 1], 0),
-                spread(simulated / predicted, 1),
-            ),
-        ]
-    )
+    literal, *ours = seconds.T
+    rows = [("", "loops per second", "times Algorithm 1", "times simulate")]
+    rows.append(("Algorithm 1 in NumPy,   1", spread(1 / literal, 2), "1", ""))
+    for i, magnets in enumerate(arguments.batches):
+        predicted, simulated = ours[2 * i : 2 * i + 2]
+        for name, own in (("simulate", simulated), ("LatentHysteresis", predicted)):
+            times = [spread(magnets * other / own, 1) for other in (literal, simulated / magnets)]
+            rows.append(
+                (
+                    f"{name}, {magnets:3}",
+                    spread(magnets / own, 1),
+                    times[0],
+                    "1" if name == "simulate" else times[1],
+                )
+            )
+    print_table(rows)
 
 
 if __name__ == "__main__":

@@ -88,8 +88,8 @@ def test_training_is_measured_and_by_hand_it_is_the_same(monkeypatch):
 
 @pytest.mark.backend
 def test_loops_are_measured():
-    seconds = loops.measure(magnets=2, fields=12, rounds=1)
-    assert seconds.shape == (1, 2) and (seconds > 0).all()
+    seconds = loops.measure(loops.untrained(), batches=(1, 2), fields=12, rounds=1)
+    assert seconds.shape == (1, 5) and (seconds > 0).all()
 
 
 @pytest.mark.backend

@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from examples import demag_in_your_model, norm_preserving_autoencoder, train_a_rollout
+from examples import (
+    demag_in_your_model,
+    norm_preserving_autoencoder,
+    recipe_on_own_magnets,
+    train_a_rollout,
+)
 from keras_micromag.models import LatentHysteresis
 from tests.test_house import ROOT
 
@@ -21,6 +26,12 @@ def test_train_a_rollout():
     model, (simulated, _) = train_a_rollout.main(magnets=2, fields=60, epochs=1, horizon=2)
     assert isinstance(model, LatentHysteresis)
     assert 3 < simulated < 8
+
+
+def test_recipe_on_own_magnets():
+    told = recipe_on_own_magnets.main(magnets=3, unseen=2, fields=40, batches=2)
+    assert all(len(errors) == 2 for errors in told.values())
+    assert told["mean loop"].max() < 1
 
 
 def test_they_are_short():

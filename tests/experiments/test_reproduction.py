@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -91,6 +92,10 @@ def test_it_goes_on_with_what_is_left(done, monkeypatch):
 
 def test_a_part_of_the_experiments(done, tmp_path):
     out, _, _ = done
+    shutil.copy(out / "settings.json", tmp_path)
+    shutil.copytree(out / "pieces", tmp_path / "pieces")
+    for path in tmp_path.glob("pieces/[!a]*"):
+        path.unlink()
     found = reproduce(
         tmp_path,
         data_dir=out / "data",
@@ -108,7 +113,7 @@ def test_a_part_of_the_experiments(done, tmp_path):
 def test_what_it_refuses(done, tmp_path, capsys):
     out, _, _ = done
     with pytest.raises(ValueError, match="`--out` must be a new folder, or one of a run with the"):
-        reproduce(out, plan=dataclasses.replace(PLAN, folds=1))
+        reproduce(out, plan=dataclasses.replace(PLAN, folds=2))
     with pytest.raises(ValueError, match=r"`experiments` must be one of losses, .*'all'"):
         reproduce(tmp_path / "new", experiments=["all"])
     assert not (tmp_path / "new").exists()
