@@ -39,14 +39,14 @@ class Recipe:
         schedule: "plateau" lowers the rate and stops where the validation loss no longer falls
             (the paper), "cosine" lowers it to 0 over all batches.
         autoencoder_rate, predictor_rate: learning rates of Nadam.
-        autoencoder_batches, predictor_batches: how many of 64 to train on, at most.
+        autoencoder_batches, predictor_batches: how many to train on, at most.
         batch_size: 64 in the paper.
         validation: share of the simulations that are held out.
     """
 
     latent_size: int = 16
     window: int = 4
-    horizon: int = 8
+    horizon: int = 4
     hidden_layers: int = 4
     width: int = 128
     output_activation: str = "linear"
@@ -60,12 +60,12 @@ class Recipe:
     input_noise: float = 1.0
     microstructure_size: int = 16
     schedule: str = "cosine"
-    autoencoder_rate: float = 3e-3
-    predictor_rate: float = 2e-3
-    autoencoder_batches: int = 12_000
+    autoencoder_rate: float = 5e-3
+    predictor_rate: float = 4e-3
+    autoencoder_batches: int = 16_000
     predictor_batches: int = 20_000
-    batch_size: int = 64
-    validation: float = 0.2
+    batch_size: int = 256
+    validation: float = 0.05
 
     def __post_init__(self):
         checks.one_of(self.schedule, "schedule", ("plateau", "cosine"))
@@ -75,6 +75,7 @@ class Recipe:
 
 RECIPES = {
     "paper": Recipe(
+        horizon=8,
         output_activation="elu",
         moment_weight=0.0,
         eq8_share=1.0,
@@ -86,7 +87,9 @@ RECIPES = {
         autoencoder_rate=1e-4,
         predictor_rate=1e-4,
         autoencoder_batches=30_000,
-        predictor_batches=30_000,
+        predictor_batches=12_000,
+        batch_size=64,
+        validation=0.2,
     ),
     "default": Recipe(),
 }

@@ -35,6 +35,7 @@ class Plan:
         loss_folds, grid_folds: repetitions of Fig. 5 and of Fig. 8.
         magnets: how many to train `default` on, for the learning curve.
         paper, default: the recipes.
+        nine: `default` for nine magnets and their images, which are soon learnt: shortened.
         test, train: configurations of `tfds_esw`.
     """
 
@@ -48,6 +49,9 @@ class Plan:
     magnets: tuple = (9, 30, 100, 300, 1000)
     paper: recipes.Recipe = recipes.RECIPES["paper"]
     default: recipes.Recipe = recipes.RECIPES["default"]
+    nine: recipes.Recipe = dataclasses.replace(
+        recipes.RECIPES["default"], autoencoder_batches=4_000, predictor_batches=8_000
+    )
     test: str = "paper"
     train: str = "large"
 
@@ -157,14 +161,14 @@ def _baselines(plan, out, data_dir, fold):
 def _nine(plan, out, data_dir, fold):
     """The default recipe on the same nine magnets, and their images."""
     training, unseen = _fold(plan, data_dir, fold)
-    return _default(plan, training, unseen, fold)
+    return _trained(plan.nine, training, unseen, fold)
 
 
 def _learning(plan, out, data_dir, magnets):
     """The default recipe on more magnets, judged on all of the paper's."""
     unseen, _ = _test(plan.test, data_dir)
     training = loops.first_moments(plan.train, magnets, data_dir)
-    found = _default(plan, training, unseen, 0)
+    found = _trained(plan.default, training, unseen, 0)
     fitted = _fitted(plan.default, training, unseen)
     named = fitted.predictions(unseen.magnetization)
     named |= fitted.reconstructions(unseen.magnetization)
@@ -181,9 +185,9 @@ DOING = {
 }
 
 
-def _default(plan, training, unseen, seed):
+def _trained(recipe, training, unseen, seed):
     images = min(16, max(IMAGED // len(training), 1))
-    recipe = dataclasses.replace(plan.default, images=images)
+    recipe = dataclasses.replace(recipe, images=images)
     trained = recipes.train(recipe, training, unseen.field, seed=seed, verbose=0)
     true, window = unseen.magnetization, recipe.window
     loop = predict(trained.model, true[:, :window], unseen.field)

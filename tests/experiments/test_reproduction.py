@@ -30,6 +30,7 @@ PLAN = study.Plan(
     magnets=(4,),
     paper=PAPER,
     default=QUICK,
+    nine=QUICK,
     test="tiny",
     train="tiny",
 )
