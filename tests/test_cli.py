@@ -332,7 +332,7 @@ def test_an_interrupted_process_exits_with_130():
     # A shell's background job ignores SIGINT, and so would its Python.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from keras_micromag import cli; "
-    code += "cli._check_output = lambda *_: signal.raise_signal(signal.SIGINT); cli.main()"
+    code += "cli.simulate.check_output = lambda *_: signal.raise_signal(signal.SIGINT); cli.main()"
     ran = python("-c", code, *TINY)
     assert (ran.returncode, ran.stderr) == (130, "keras-micromag: interrupted.\n")
 
