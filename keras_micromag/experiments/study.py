@@ -15,6 +15,10 @@ from keras_micromag.experiments.prediction import predict, reconstruct
 
 PAPERS_LOSS = (0.85, 0.15)
 PAPERS_WINDOW, PAPERS_HORIZON, PAPERS_DEPTH = 4, 8, 4
+# Nine magnets are soon learnt.
+NINE = dataclasses.replace(
+    recipes.RECIPES["default"], autoencoder_batches=4_000, predictor_batches=8_000
+)
 IMAGED = 1600  # loops: of few magnets symmetric images are trained on too, up to so many in all
 
 
@@ -35,7 +39,7 @@ class Plan:
         loss_folds, grid_folds: repetitions of Fig. 5 and of Fig. 8.
         magnets: how many to train `default` on, for the learning curve.
         paper, default: the recipes.
-        nine: `default` for nine magnets and their images, which are soon learnt: shortened.
+        nine: `default` for nine magnets and their images.
         test, train: configurations of `tfds_esw`.
     """
 
@@ -49,9 +53,7 @@ class Plan:
     magnets: tuple = (9, 30, 100, 300, 1000)
     paper: recipes.Recipe = recipes.RECIPES["paper"]
     default: recipes.Recipe = recipes.RECIPES["default"]
-    nine: recipes.Recipe = dataclasses.replace(
-        recipes.RECIPES["default"], autoencoder_batches=4_000, predictor_batches=8_000
-    )
+    nine: recipes.Recipe = NINE
     test: str = "paper"
     train: str = "large"
 

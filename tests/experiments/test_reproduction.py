@@ -115,7 +115,7 @@ def test_what_it_refuses(done, tmp_path, capsys):
     out, _, _ = done
     with pytest.raises(ValueError, match="`--out` must be a new folder, or one of a run with the"):
         reproduce(out, plan=dataclasses.replace(PLAN, folds=2))
-    with pytest.raises(ValueError, match=r"`experiments` must be one of losses, .*'all'"):
+    with pytest.raises(ValueError, match=r"`experiments` must be one of 'losses', .*'all'"):
         reproduce(tmp_path / "new", experiments=["all"])
     assert not (tmp_path / "new").exists()
     assert cli.main(["reproduce", "all", "--out", str(tmp_path / "new")]) == 2
