@@ -28,7 +28,7 @@ def settle(out: Path, settings: dict) -> None:
     text = json.dumps(settings, indent=2) + "\n"
     out.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        write(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        write_text(path, text)
     elif path.read_text(encoding="utf-8") != text:
         raise ValueError(
             f"`--out` must be a new folder, or one of a run with the same settings; {path} holds "
@@ -46,11 +46,20 @@ def write(path: Path, writer: Callable[[Path], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file of text."""
+    write(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a file of JSON, which knows no NaN."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
 def kept(path: Path, make: Callable[[], dict]) -> dict:
     """What the JSON file holds; made and written first where it is not there."""
     if not path.exists():
-        text = json.dumps(make(), indent=1, allow_nan=False) + "\n"
-        write(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        write_json(path, make())
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -67,7 +76,7 @@ def kept_model(path: Path, make: Callable[[], tuple]):
     told = path.with_suffix(".history.json")
     if not path.exists():
         model, history = make()
-        told.unlink(missing_ok=True)
-        kept(told, lambda: {key: list(map(float, v)) for key, v in history.history.items()})
+        write_json(told, {key: list(map(float, v)) for key, v in history.history.items()})
         write(path, model.save)
-    return keras.saving.load_model(path, compile=False), kept(told, dict)
+    history = json.loads(told.read_text(encoding="utf-8"))
+    return keras.saving.load_model(path, compile=False), history

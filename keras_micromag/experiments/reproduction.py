@@ -9,6 +9,8 @@ from pathlib import Path
 from keras_micromag.experiments import figures, folder, loops, reports, study, workers
 from keras_micromag.physics import checks
 
+METRICS = "metrics.json"
+
 
 def reproduce(
     out: Path,
@@ -67,7 +69,9 @@ def reproduce(
         for piece in stage
         if (path := out / "pieces" / f"{piece.name}.json").exists()
     }
+    measured = {piece.name: found["measures"] for piece, found in everything.items()}
+    folder.write_json(out / METRICS, measured)
     drawn = figures.draw_study(out, plan, unseen, everything)
     text = reports.of_study(plan, everything, drawn)
-    folder.write(out / reports.REPORT, lambda path: path.write_text(text, encoding="utf-8"))
+    folder.write_text(out / reports.REPORT, text)
     return everything

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_micromag import recipes
 from keras_micromag.experiments import folder, loops, measures
+from keras_micromag.experiments.logs import tensorboard
 from keras_micromag.experiments.prediction import predict, reconstruct
 
 PAPERS_LOSS = (0.85, 0.15)
@@ -99,6 +100,31 @@ def pieces(plan: Plan, experiments=EXPERIMENTS) -> list[list[Piece]]:
     return [list(first), list(second)]
 
 
+class Work(NamedTuple):
+    """A piece in the doing, with the folders of the run and of the data sets."""
+
+    plan: Plan
+    out: Path
+    data_dir: Path | None
+    piece: Piece
+
+    def training(self, seed: int) -> dict:
+        """Arguments of every training."""
+        callbacks = tensorboard(self.out, self.piece.name)
+        return {"seed": seed, "callbacks": callbacks, "verbose": 0}
+
+    def keep(self, model) -> None:
+        """Save what was trained."""
+        folder.write(_model(self.out, self.piece), model.save)
+
+    def fold(self, number: int):
+        """Loops of all magnets but one, (s, t, x, y, z, 3), and the `Hysteresis` of that one."""
+        all_, lattice = _test(self.plan.test, self.data_dir)
+        others = np.arange(len(all_.magnetization)) != number
+        training = loops.on_lattice(all_.magnetization[others], lattice)
+        return training, all_[number : number + 1]
+
+
 def do(piece: Piece, plan: Plan, out: Path, data_dir=None) -> dict:
     """Do a piece, or read what an earlier run found.
 
@@ -109,18 +135,18 @@ def do(piece: Piece, plan: Plan, out: Path, data_dir=None) -> dict:
     def make():
         keras.backend.clear_session()
         began = time.perf_counter()
-        found = DOING[piece.kind](plan, out, data_dir, *piece.arguments)
+        found = DOING[piece.kind](Work(plan, out, data_dir, piece), *piece.arguments)
         return {**found, "seconds": time.perf_counter() - began}
 
     return folder.kept(out / "pieces" / f"{piece.name}.json", make)
 
 
-def _autoencoder(plan, out, data_dir, a1, a2, fold):
+def _autoencoder(work, a1, a2, fold):
     """Fig. 5 and 6: the paper's autoencoder with a loss, the errors of every epoch."""
-    training, unseen = _fold(plan, data_dir, fold)
-    recipe = dataclasses.replace(plan.paper, mse_weight=a1, norm_weight=a2)
-    model, history = recipes.train_autoencoder(recipe, training, seed=fold, verbose=0)
-    folder.write(_model(out, a1, a2, fold), model.save)
+    training, unseen = work.fold(fold)
+    recipe = dataclasses.replace(work.plan.paper, mse_weight=a1, norm_weight=a2)
+    model, history = recipes.train_autoencoder(recipe, training, **work.training(fold))
+    work.keep(model)
     decoded = reconstruct(model, unseen.magnetization)
     return {
         "history": {k: [float(v) for v in values] for k, values in history.history.items()},
@@ -129,15 +155,19 @@ def _autoencoder(plan, out, data_dir, a1, a2, fold):
     }
 
 
-def _predictor(plan, out, data_dir, window, horizon, depth, fold):
+def _predictor(work, window, horizon, depth, fold):
     """Fig. 8: a predictor in the latent space of the paper's autoencoder, and its whole loop."""
-    training, unseen = _fold(plan, data_dir, fold)
-    recipe = dataclasses.replace(plan.paper, window=window, horizon=horizon, hidden_layers=depth)
-    autoencoder = keras.saving.load_model(_model(out, *PAPERS_LOSS, fold), compile=False)
+    training, unseen = work.fold(fold)
+    recipe = dataclasses.replace(
+        work.plan.paper, window=window, horizon=horizon, hidden_layers=depth
+    )
+    path = _model(work.out, Piece("autoencoder", (*PAPERS_LOSS, fold)))
+    autoencoder = keras.saving.load_model(path, compile=False)
     rollout, history = recipes.train_predictor(
-        recipe, autoencoder.encoder, training, unseen.field, seed=fold, verbose=0
+        recipe, autoencoder.encoder, training, unseen.field, **work.training(fold)
     )
     model = recipes.whole(autoencoder, rollout)
+    work.keep(model)
     loop = predict(model, unseen.magnetization[:, :window], unseen.field)
     return {
         "epochs": len(history.epoch),
@@ -147,35 +177,29 @@ def _predictor(plan, out, data_dir, window, horizon, depth, fold):
     }
 
 
-def _baselines(plan, out, data_dir, fold):
+def _baselines(work, fold):
     """The baselines, fitted to the nine magnets."""
-    training, unseen = _fold(plan, data_dir, fold)
-    fitted = _fitted(plan.paper, training, unseen)
-    states = unseen.magnetization
-    named = {**fitted.reconstructions(states), **fitted.predictions(states)}
+    training, unseen = work.fold(fold)
+    fitted = _fitted(work.plan.paper, training, unseen)
     return {
-        "measures": {name: measures.of(unseen, found) for name, found in named.items()},
+        "measures": _measured(unseen, fitted),
         "curve": _curve(unseen, fitted.mean),
-        "true": _curve(unseen, states),
+        "true": _curve(unseen, unseen.magnetization),
     }
 
 
-def _nine(plan, out, data_dir, fold):
+def _nine(work, fold):
     """The default recipe on the same nine magnets, and their images."""
-    training, unseen = _fold(plan, data_dir, fold)
-    return _trained(plan.nine, training, unseen, fold)
+    training, unseen = work.fold(fold)
+    return _trained(work, work.plan.nine, training, unseen, fold)
 
 
-def _learning(plan, out, data_dir, magnets):
+def _learning(work, magnets):
     """The default recipe on more magnets, judged on all of the paper's."""
-    unseen, _ = _test(plan.test, data_dir)
-    training = loops.first_moments(plan.train, magnets, data_dir)
-    found = _trained(plan.default, training, unseen, 0)
-    fitted = _fitted(plan.default, training, unseen)
-    named = fitted.predictions(unseen.magnetization)
-    named |= fitted.reconstructions(unseen.magnetization)
-    found["baselines"] = {name: measures.of(unseen, each) for name, each in named.items()}
-    return found
+    unseen, _ = _test(work.plan.test, work.data_dir)
+    training = loops.first_moments(work.plan.train, magnets, work.data_dir)
+    found = _trained(work, work.plan.default, training, unseen, 0)
+    return {**found, "baselines": _measured(unseen, _fitted(work.plan.default, training, unseen))}
 
 
 DOING = {
@@ -187,16 +211,17 @@ DOING = {
 }
 
 
-def _trained(recipe, training, unseen, seed):
+def _trained(work, recipe, training, unseen, seed):
     images = min(16, max(IMAGED // len(training), 1))
     recipe = dataclasses.replace(recipe, images=images)
-    trained = recipes.train(recipe, training, unseen.field, seed=seed, verbose=0)
-    true, window = unseen.magnetization, recipe.window
-    loop = predict(trained.model, true[:, :window], unseen.field)
+    model = recipes.train(recipe, training, unseen.field, **work.training(seed)).model
+    work.keep(model)
+    true = unseen.magnetization
+    loop = predict(model, true[:, : recipe.window], unseen.field)
     return {
         "images": images,
         "measures": measures.of(unseen, loop),
-        "reconstruction": measures.of(unseen, reconstruct(trained.model, true)),
+        "reconstruction": measures.of(unseen, reconstruct(model, true)),
         "curve": _curve(unseen, loop),
     }
 
@@ -204,6 +229,12 @@ def _trained(recipe, training, unseen, seed):
 def _fitted(recipe, training, unseen):
     flat = training.reshape(*training.shape[:2], -1, 3)
     return measures.Baselines(flat, unseen.field, recipe.latent_size, recipe.window)
+
+
+def _measured(unseen, fitted):
+    states = unseen.magnetization
+    named = {**fitted.reconstructions(states), **fitted.predictions(states)}
+    return {name: measures.of(unseen, found) for name, found in named.items()}
 
 
 def _curve(unseen, states):
@@ -214,21 +245,13 @@ def _curve(unseen, states):
     return [[round(v, 4) if np.isfinite(v) else None for v in c] for c in curves.tolist()]
 
 
-def _model(out, a1, a2, fold):
-    return out / "models" / f"autoencoder-{a1}-{a2}-{fold}.keras"
+def _model(out, piece):
+    return out / "models" / f"{piece.name}.keras"
 
 
 @functools.lru_cache(maxsize=1)
 def _test(config, data_dir):
     return loops.all_loops(config, data_dir)
-
-
-def _fold(plan, data_dir, fold):
-    """Loops of all magnets but one, (s, t, x, y, z, 3), and the `Hysteresis` of that one."""
-    all_, lattice = _test(plan.test, data_dir)
-    kept = np.arange(len(all_.magnetization)) != fold
-    training = loops.on_lattice(all_.magnetization[kept], lattice)
-    return training, all_[fold : fold + 1]
 
 
 def variation(curves) -> float | None:

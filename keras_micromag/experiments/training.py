@@ -74,12 +74,11 @@ def train(
         unseen, reconstruct(model, unseen.magnetization), predicted, baselines
     )
     metrics = {"measures": judged, "seconds_to_predict": seconds, "history": history}
-    (out / METRICS).unlink(missing_ok=True)
-    metrics = folder.kept(out / METRICS, lambda: metrics)
+    folder.write_json(out / METRICS, metrics)
     figures.draw_prediction(out / FIGURES[0], unseen, predicted, baselines.mean)
     figures.draw_history(out / FIGURES[1], history)
     text = reports.of_training(settings, judged)
-    folder.write(out / REPORT, lambda path: path.write_text(text, encoding="utf-8"))
+    folder.write_text(out / REPORT, text)
     return metrics
 
 

@@ -4,12 +4,15 @@ import dataclasses
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
 from keras_micromag import cli, recipes
 from keras_micromag.experiments import reproduction, study
+from keras_micromag.experiments.prediction import predict
 from keras_micromag.experiments.reproduction import reproduce
+from keras_micromag.judge import judge
 from tests.experiments.quick import QUICK
 
 PAPER = dataclasses.replace(
@@ -52,6 +55,20 @@ def test_every_piece_is_done_and_told(done):
     assert told[-1].startswith("[8/8, ")
     assert {p.stem for p in (out / "pieces").iterdir()} == set(names)
     assert found[study.Piece("learning", (4,))]["images"] == 16
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics == {piece.name: each["measures"] for piece, each in found.items()}
+
+
+def test_models_load_and_predict(done):
+    out, found, _ = done
+    unseen, _ = reproduction.loops.all_loops("tiny", out / "data")
+    trained = [piece for piece in found if piece.kind != "baselines"]
+    assert {path.stem for path in out.glob("models/*")} == {piece.name for piece in trained}
+    piece = study.Piece("learning", (4,))
+    model = keras.saving.load_model(out / "models" / f"{piece.name}.keras")
+    loop = predict(model, unseen.magnetization[:, :4], unseen.field)
+    again = judge(unseen.magnetization, loop, unseen.field)["curve_rmse"]
+    np.testing.assert_allclose(again, found[piece]["measures"]["curve_rmse"], rtol=1e-3)
 
 
 def test_the_report_tells_what_the_pieces_found(done):
@@ -72,7 +89,7 @@ def test_magnet_r_is_what_repetition_r_never_sees(done):
     unseen, _ = reproduction.loops.all_loops("tiny", out / "data")
     true = found[study.Piece("baselines", (0,))]["true"][0]
     np.testing.assert_allclose(true, unseen.magnetization_along_field[0], atol=1e-4)
-    training, one = study._fold(PLAN, out / "data", 1)
+    training, one = study.Work(PLAN, out, out / "data", None).fold(1)
     assert len(training) == 5
     assert not (training.reshape(5, -1) == one.magnetization.ravel()).all(axis=1).any()
 
