@@ -108,9 +108,9 @@ class Work(NamedTuple):
     data_dir: Path | None
     piece: Piece
 
-    def training(self, seed: int) -> dict:
-        """Arguments of every training."""
-        callbacks = tensorboard(self.out, self.piece.name)
+    def training(self, seed: int, part: str = "") -> dict:
+        """Arguments of every training, or of a part of it."""
+        callbacks = tensorboard(self.out, f"{self.piece.name}/{part}")
         return {"seed": seed, "callbacks": callbacks, "verbose": 0}
 
     def keep(self, model) -> None:
@@ -214,7 +214,17 @@ DOING = {
 def _trained(work, recipe, training, unseen, seed):
     images = min(16, max(IMAGED // len(training), 1))
     recipe = dataclasses.replace(recipe, images=images)
-    model = recipes.train(recipe, training, unseen.field, **work.training(seed)).model
+    autoencoder, _ = recipes.train_autoencoder(
+        recipe, training, **work.training(seed, "autoencoder")
+    )
+    rollout, _ = recipes.train_predictor(
+        recipe,
+        autoencoder.encoder,
+        training,
+        unseen.field,
+        **work.training(seed, "predictor"),
+    )
+    model = recipes.whole(autoencoder, rollout)
     work.keep(model)
     true = unseen.magnetization
     loop = predict(model, true[:, : recipe.window], unseen.field)

@@ -37,6 +37,16 @@ def test_what_it_writes(run):
     assert settings["recipe"]["input_noise"] == QUICK.input_noise
 
 
+def test_logs_for_tensorboard(run):
+    pytest.importorskip("tensorflow")
+    event_accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    )
+    for part in ("autoencoder", "predictor"):
+        log = event_accumulator.EventAccumulator(str(run[0] / "logs" / part / "train"))
+        assert "epoch_loss" in log.Reload().Tags()["tensors"]
+
+
 def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
     out, arguments, metrics = run
 
