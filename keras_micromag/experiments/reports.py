@@ -3,14 +3,12 @@
 import numpy as np
 
 from keras_micromag.experiments import study
-from keras_micromag.experiments.tables import cell, number, rows, spread
+from keras_micromag.experiments.tables import cell, median, number, rows, spread
 from keras_micromag.judge import MEASURES
 from keras_micromag.models import autoencoder
 
 REPORT = "report.md"
 COMMAND = "keras-micromag reproduce"
-SHOWN = ("squared_error", "squared_error_switching", "norm_error", "curve_rmse")
-LOOP = ("curve_rmse", "coercivity_error", "coercivity_steps", "branch_accuracy")
 
 
 def of_training(settings: dict, measured: dict) -> str:
@@ -68,13 +66,28 @@ def in_short(found: dict) -> str:
     return f"RMSE {spread([measured['curve_rmse']], 4)}, coercivity {error} T"
 
 
-def _measured(each, names=MEASURES):
-    """A table of measures, a column each."""
-    table = [["", *each]]
+def _measured(columns: dict, names=MEASURES) -> list[str]:
+    """A table with a column for each {name: measures}, or {name: list of measures}."""
+    table = [["", *columns]]
     for name in names:
-        cells = [cell(name, [values[name]]) for values in each.values()]
-        table.append([MEASURES[name], *cells])
+        runs = (each if isinstance(each, list) else [each] for each in columns.values())
+        table.append([MEASURES[name], *(cell(name, [run[name] for run in each]) for each in runs)])
     return rows(table)
+
+
+def _medians(settings: dict, heads: list[str]) -> list[str]:
+    """A table with a row for each {names: list of measures}: medians over the repetitions."""
+    table = [[*heads, *MEASURES.values()]]
+    for names, runs in settings.items():
+        table.append([*names, *(median(name, [run[name] for run in runs]) for name in MEASURES)])
+    return rows(table)
+
+
+def _baselines(found, folds):
+    """{name: list of measures} of the baselines in the first repetitions."""
+    runs = _pieces(found, "baselines")
+    names = runs[0]["measures"] if 0 in runs else ()
+    return {name: [runs[r]["measures"][name] for r in range(folds) if r in runs] for name in names}
 
 
 def _pieces(found, kind, *arguments):
@@ -122,33 +135,52 @@ def _losses(plan, found):
     table.append(
         ["epochs in all", *(spread([[len(h["loss"]) for h in histories[l]]], 0) for l in histories)]
     )
-    for name in SHOWN:
-        cells = [
-            cell(name, [runs[loss][r]["measures"][name] for r in common]) for loss in plan.losses
-        ]
-        table.append([f"unseen magnet: {MEASURES[name]}", *cells])
-    return [f"{len(common)} repetitions.", "", *rows(table)]
+    unseen = {
+        head: [runs[loss][r]["measures"] for r in common]
+        for head, loss in zip(heads, plan.losses, strict=True)
+    }
+    unseen |= {n: b for n, b in _baselines(found, len(common)).items() if n.startswith("PCA")}
+    return [
+        f"{len(common)} repetitions. While training, all states counted alike:",
+        "",
+        *rows(table),
+        "",
+        "Reconstruction of the magnet not seen:",
+        "",
+        *_measured(unseen),
+    ]
 
 
 def _grid(plan, found):
+    settings = {(t, l, study.PAPERS_DEPTH) for t in plan.windows for l in plan.horizons}
+    runs = {setting: _repeated(plan, found, setting) for setting in sorted(settings)}
+    if not all(runs.values()):
+        return []
     lines = []
     for name, label in (
-        ("curve_rmse", "RMSE of M/Ms over the loop of the unseen magnet"),
+        ("curve_rmse", "RMSE of M/Ms over the loop of the magnet not seen"),
         ("coercivity_error", "Coercivity error, T"),
-        ("variation", "Total variation of M/Ms over that of the simulated loop (1 is smooth)"),
+        ("variation", "Total variation of M/Ms over that of a loop from 1 to -1 (1 is smooth)"),
     ):
         table = [["l \\ t", *map(str, plan.windows)]]
-        for horizon in plan.horizons:
-            each = [
-                _pieces(found, "predictor", window, horizon, study.PAPERS_DEPTH)
-                for window in plan.windows
-            ]
-            each = [[runs[r] for r in sorted(runs)[: plan.grid_folds]] for runs in each]
-            if all(each):
-                table.append([str(horizon), *(_range(name, runs) for runs in each)])
-        if len(table) > 1:
-            lines += ["", f"{label}: median [least, most].", "", *rows(table)]
-    return lines[1:]
+        for l in plan.horizons:
+            cells = [_range(name, runs[t, l, study.PAPERS_DEPTH]) for t in plan.windows]
+            table.append([str(l), *cells])
+        lines += [f"{label}: median [least, most].", "", *rows(table), ""]
+    named = {(f"{t}", f"{l}"): [r["measures"] for r in each] for (t, l, _), each in runs.items()}
+    named |= _named_baselines(plan, found)
+    return [*lines, "All measures, medians:", "", *_medians(named, ["t", "l"])]
+
+
+def _repeated(plan, found, setting):
+    """What predictors of a setting found in the repetitions of the grid."""
+    runs = _pieces(found, "predictor", *setting)
+    return [runs[r] for r in sorted(runs)[: plan.grid_folds]]
+
+
+def _named_baselines(plan, found):
+    baselines = _baselines(found, plan.grid_folds)
+    return {(name, ""): runs for name, runs in baselines.items() if not name.startswith("PCA")}
 
 
 def _range(name, runs):
@@ -164,16 +196,25 @@ def _range(name, runs):
 
 
 def _depth(plan, found):
+    t, l = study.PAPERS_WINDOW, study.PAPERS_HORIZON
+    runs = {depth: _repeated(plan, found, (t, l, depth)) for depth in plan.depths}
+    if not all(runs.values()):
+        return []
     table = [["hidden layers", "RMSE of M/Ms", "coercivity error, T", "least validation loss"]]
-    setting = study.PAPERS_WINDOW, study.PAPERS_HORIZON
-    for depth in plan.depths:
-        runs = _pieces(found, "predictor", *setting, depth)
-        runs = [runs[r] for r in sorted(runs)[: plan.grid_folds]]
-        if runs:
-            least = spread([[run["val_loss"] for run in runs]], 1)
-            ranges = [_range(name, runs) for name in ("curve_rmse", "coercivity_error")]
-            table.append([str(depth), *ranges, least])
-    return [f"t, l = {setting}; median [least, most].", "", *rows(table)] if len(table) > 1 else []
+    for depth, each in runs.items():
+        ranges = [_range(name, each) for name in ("curve_rmse", "coercivity_error")]
+        table.append([str(depth), *ranges, spread([[run["val_loss"] for run in each]], 1)])
+    named = {(f"{depth}", ""): [r["measures"] for r in each] for depth, each in runs.items()}
+    named |= _named_baselines(plan, found)
+    return [
+        f"t = {t}, l = {l}; median [least, most].",
+        "",
+        *rows(table),
+        "",
+        "All measures, medians:",
+        "",
+        *_medians(named, ["hidden layers", ""]),
+    ]
 
 
 def _folds(plan, found):
@@ -184,28 +225,25 @@ def _folds(plan, found):
     common = sorted(set(paper) & set(nine) & set(base) & set(encoded))
     if not common:
         return []
-    names = [name for name in base[common[0]]["measures"]]
-    pca = next(name for name in names if name.startswith("PCA"))
-
-    def table(columns, measures):
-        lines = [["", *columns]]
-        for name in measures:
-            cells = [cell(name, [run[name] for run in runs]) for runs in columns.values()]
-            lines.append([MEASURES[name], *cells])
-        return rows(lines)
-
     columns = {
         "`paper`": [paper[r]["measures"] for r in common],
         "`default`, nine magnets": [nine[r]["measures"] for r in common],
     }
-    for name in names:
-        if name != pca:
-            columns[name] = [base[r]["measures"][name] for r in common]
     reconstruction = {
         "`paper`": [encoded[r]["measures"] for r in common],
         "`default`, nine magnets": [nine[r]["reconstruction"] for r in common],
-        pca: [base[r]["measures"][pca] for r in common],
     }
+    most = found.get(study.Piece("learning", (max(plan.magnets),)))
+    if most:
+        name = f"`default`, {max(plan.magnets)} magnets"
+        for kind, measured in (
+            (columns, most["measures"]),
+            (reconstruction, most["reconstruction"]),
+        ):
+            kind[name] = [{m: [values[r]] for m, values in measured.items()} for r in common]
+    for name in base[common[0]]["measures"]:
+        kind = reconstruction if name.startswith("PCA") else columns
+        kind[name] = [base[r]["measures"][name] for r in common]
     each = [["unseen magnet", *(f"{name}: RMSE, Hc error in T" for name in columns)]]
     for i, r in enumerate(common):
         pairs = [
@@ -217,11 +255,11 @@ def _folds(plan, found):
     return [
         "Recursion from the first states of the unseen magnet:",
         "",
-        *table(columns, MEASURES),
+        *_measured(columns),
         "",
         "Reconstruction of its states:",
         "",
-        *table(reconstruction, SHOWN),
+        *_measured(reconstruction),
         "",
         "Magnet by magnet:",
         "",
@@ -230,16 +268,15 @@ def _folds(plan, found):
 
 
 def _learning(plan, found):
-    table = [["magnets trained on", "", *(MEASURES[name] for name in LOOP)]]
+    table = [["magnets", "", *MEASURES.values()]]
     for magnets in plan.magnets:
         run = found.get(study.Piece("learning", (magnets,)))
         if run is None:
             continue
-        shown = {f"`default`, {run['images']} images": run["measures"], **run["baselines"]}
-        for name, measured in shown.items():
-            if name.startswith("PCA"):
-                continue
-            table.append([str(magnets), name, *(cell(m, [measured[m]]) for m in LOOP)])
+        recipe = f"`default`, {run['images']} image{'s' * (run['images'] > 1)}"
+        shown = {recipe: run["measures"], f"{recipe}, reconstruction": run["reconstruction"]}
+        for name, measured in {**shown, **run["baselines"]}.items():
+            table.append([str(magnets), name, *(cell(m, [measured[m]]) for m in MEASURES)])
     if len(table) == 1:
         return []
     text = (

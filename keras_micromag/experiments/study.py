@@ -76,25 +76,27 @@ EXPERIMENTS = ("losses", "grid", "depth", "folds", "learning")
 
 def pieces(plan: Plan, experiments=EXPERIMENTS) -> list[list[Piece]]:
     """What there is to do, in stages: a piece needs nothing but what earlier stages made."""
-    # Several experiments share pieces. The longest ones come first, so that workers end together.
-    first, second = {}, {}
+    # Several experiments share pieces, and all the baselines. The longest pieces come first.
+    first, second, wanted = {}, {}, []
+    folds = 0
     if "learning" in experiments:
         second |= {Piece("learning", (n,)): None for n in sorted(plan.magnets, reverse=True)}
     if "losses" in experiments:
         for loss in plan.losses:
             first |= {Piece("autoencoder", (*loss, r)): None for r in range(plan.loss_folds)}
-    wanted = []
+        folds = max(folds, plan.loss_folds)
+    if "folds" in experiments:
+        papers = (PAPERS_WINDOW, PAPERS_HORIZON, PAPERS_DEPTH)
+        second |= {Piece("nine", (r,)): None for r in range(plan.folds)}
+        wanted += [(*papers, r) for r in range(plan.folds)]
     if "grid" in experiments:
         grid = [(t, l, PAPERS_DEPTH) for t in plan.windows for l in plan.horizons]
         wanted += [(*setting, r) for setting in grid for r in range(plan.grid_folds)]
     if "depth" in experiments:
         depths = [(PAPERS_WINDOW, PAPERS_HORIZON, n) for n in plan.depths]
         wanted += [(*setting, r) for setting in depths for r in range(plan.grid_folds)]
-    if "folds" in experiments:
-        papers = (PAPERS_WINDOW, PAPERS_HORIZON, PAPERS_DEPTH)
-        wanted += [(*papers, r) for r in range(plan.folds)]
-        second |= {Piece("nine", (r,)): None for r in range(plan.folds)}
-        second |= {Piece("baselines", (r,)): None for r in range(plan.folds)}
+    folds = max([folds, *(setting[-1] + 1 for setting in wanted)])
+    second |= {Piece("baselines", (r,)): None for r in range(folds)}
     first |= {Piece("autoencoder", (*PAPERS_LOSS, setting[-1])): None for setting in wanted}
     second |= {Piece("predictor", setting): None for setting in wanted}
     return [list(first), list(second)]

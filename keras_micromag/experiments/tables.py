@@ -16,6 +16,12 @@ def cell(measure: str, values) -> str:
     return spread(values, DIGITS.get(measure, 2))
 
 
+def median(measure: str, values) -> str:
+    """Median of a measure; what is no number counts as larger than any."""
+    flat = [np.inf if value is None else value for each in values for value in each]
+    return number(np.median(flat), DIGITS.get(measure, 2))
+
+
 def spread(values, digits: int) -> str:
     """Mean ± standard deviation of all values in lists of them; just the value if there is one.
 

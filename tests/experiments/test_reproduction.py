@@ -122,7 +122,7 @@ def test_a_part_of_the_experiments(done, tmp_path):
         experiments=["losses"],
         progress=list,
     )
-    assert {piece.kind for piece in found} == {"autoencoder"}
+    assert {piece.kind for piece in found} == {"autoencoder", "baselines"}
     report = (tmp_path / "report.md").read_text()
     assert "Losses of the autoencoder" in report
     assert "Ten folds" not in report
