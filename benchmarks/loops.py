@@ -3,7 +3,8 @@
 The paper's magnet, one at a time and many at once. The prediction goes from the first states to the
 moments of every grain at all fields, encoder and decoder included, by a model that `make demo`
 trained (`--model runs/demo/model.keras`), or by one of the default recipe, trained on a batch: the
-time does not depend on the weights. `simulate` goes from the easy axes to the same, and so does
+time depends neither on the weights nor on the states, of which it is given the first four.
+`simulate` goes from the easy axes to the same, and so does
 Algorithm 1 written literally in NumPy (`simulate_literal` of tests/oracles.py, float64, one magnet,
 its matrix given). All take turns in one process, compiled before they are timed.
 
@@ -38,6 +39,10 @@ def measure(model, batches, fields: int, rounds: int) -> np.ndarray:
     easy_axes = random_easy_axes((max(batches), len(structure)), seed=1)
     field = np.linspace(8.0, -8.0, fields)
     window, lattice = model.rollout.window, model.encoder.input_shape[1:-1]
+    if lattice != (4, 4, 4):
+        raise ValueError(
+            f"`model` must be one of the paper's 4 x 4 x 4 grains; received {lattice}."
+        )
     up = [0.0, 0.0, 1.0]
 
     def predicted(magnets):

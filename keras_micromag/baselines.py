@@ -9,14 +9,23 @@ def mean_loop(training):
     """(t, g, 3) states averaged over the training magnets (s, t, g, 3): the same for every magnet.
 
     Hard to beat: magnets of one make differ little.
+
+    Raises:
+        ValueError: for another shape, or no magnet.
     """
     return _loops(training, "training").mean(axis=0)
 
 
 def persistence(states, steps: int):
-    """(b, steps, g, 3) loops from the first states (b, t, g, 3): the last of them never changes."""
+    """(b, steps, g, 3) loops from the first states (b, t, g, 3): the last of them never changes.
+
+    Raises:
+        ValueError: for another shape, or fewer steps than states.
+    """
     states = _loops(states, "states")
     rest = checks.count(steps, "steps") - states.shape[1]
+    if rest < 0:
+        raise ValueError(f"`steps` must be at least {states.shape[1]}; received {steps}.")
     return np.concatenate([states, np.repeat(states[:, -1:], rest, axis=1)], axis=1)
 
 
@@ -26,8 +35,8 @@ class LinearLatent:
     Args:
         training: (s, t, g, 3) loops.
         field: (t,) in tesla, of all of them.
-        size: d, how many components.
-        window: how many states the predictor sees.
+        size: d, how many components; at most 3 g.
+        window: how many states the predictor sees; fewer than t.
 
     Raises:
         ValueError: when a shape does not fit.
@@ -44,11 +53,18 @@ class LinearLatent:
         training = _loops(training, "training")
         self.window = checks.count(window, "window")
         self.field = checks.finite_array(field, "field", (training.shape[1],), "one per state")
-        flat = training.reshape(-1, training.shape[-2] * 3)
-        self.mean = flat.mean(axis=0, dtype=float)
-        # From the covariance: a matrix of all states need not be copied.
-        covariance = flat.T.astype(float) @ flat / len(flat) - np.outer(self.mean, self.mean)
-        self.components = np.linalg.eigh(covariance)[1][:, ::-1][:, : checks.count(size, "size")]
+        n, variables = training.shape[1], training.shape[2] * 3
+        if checks.count(size, "size") > variables:
+            raise ValueError(f"`size` must be at most 3 g = {variables}; received {size}.")
+        if self.window >= n:
+            raise ValueError(f"`window` must be less than t = {n}; received {window}.")
+        self.mean = training.mean(axis=(0, 1), dtype=float).ravel()
+        # From the covariance, a loop at a time: many loops need not be there in float64 at once.
+        covariance = np.zeros((variables, variables))
+        for loop in training:
+            centred = loop.reshape(n, variables) - self.mean
+            covariance += centred.T @ centred
+        self.components = np.linalg.eigh(covariance)[1][:, ::-1][:, :size]
         latent = self.encode(training)
         inputs = [
             self._inputs(latent[:, i - window : i], self.field[i])
@@ -75,6 +91,11 @@ class LinearLatent:
     def predict(self, states):
         """(b, t, g, 3) loops from the first `window` states (b, window, g, 3)."""
         states = _loops(states, "states")
+        if states.shape[1] != self.window:
+            raise ValueError(
+                f"`states` must have shape (b, t, g, 3) with t = {self.window}; received "
+                f"{states.shape}."
+            )
         latent = list(np.moveaxis(self.encode(states), 1, 0))
         for field in self.field[self.window :]:
             past = np.stack(latent[-self.window :], axis=1)
@@ -92,5 +113,7 @@ def _loops(loops, name):
     loops = np.asarray(loops)
     if loops.ndim != 4 or loops.shape[-1] != 3:
         raise ValueError(f"`{name}` must have shape (s, t, g, 3); received {loops.shape}.")
+    if not len(loops):
+        raise ValueError(f"`{name}` must be those of at least one magnet; received none.")
     checks.finite(loops, name)
     return loops

@@ -78,7 +78,7 @@ def split_by_simulation(simulations: int, fraction: float = 0.2, *, seed: int | 
     return np.sort(order[:-held_out]), np.sort(order[-held_out:])
 
 
-def symmetric_images(states):
+def symmetric_images(states, count: int | None = None):
     """Each magnet and its images under the symmetries of a lattice of cubes in a field along z.
 
     The images are magnets of their own, with easy axes that were not simulated, and their loops are
@@ -87,9 +87,11 @@ def symmetric_images(states):
 
     Args:
         states: (s, ..., x, y, z, 3) unit moments of s magnets, at fields along z.
+        count: how many images at most, None for all.
 
     Returns:
-        (s, k, ..., x, y, z, 3) with k = 16 for x = y, else 8; the first image is the magnet itself.
+        (s, k, ..., x, y, z, 3) with k = 16 for x = y, else 8, or the `count`; the first image is
+        the magnet itself.
 
     Raises:
         ValueError: for another shape.
@@ -104,14 +106,18 @@ def symmetric_images(states):
     if states.ndim < 5 or states.shape[-1] != 3:
         raise ValueError(f"`states` must have shape (s, ..., x, y, z, 3); received {states.shape}.")
     x, y, z = (states.ndim - 4 + i for i in range(3))
-    half_turn = np.array([-1, -1, 1], states.dtype)
     quarters = (0, 1, 2, 3) if states.shape[x] == states.shape[y] else (0, 2)
-    images = []
-    for turned in (_turned(states, (x, y), quarter) for quarter in quarters):
-        mirrored = np.flip(turned, x) * np.array([-1, 1, 1], states.dtype)  # x -> -x, t -> -t
-        for image in (turned, mirrored):
-            images += [image, np.flip(image, z) * half_turn]  # z -> -z
-    return np.stack(images, axis=1)
+    k = 4 * len(quarters)
+    k = k if count is None else min(k, checks.count(count, "count"))
+    images = np.empty((len(states), k, *states.shape[1:]), states.dtype)
+    for i in range(k):
+        image = _turned(states, (x, y), quarters[i // 4])
+        if i % 4 > 1:
+            image = np.flip(image, x) * np.array([-1, 1, 1], states.dtype)  # x -> -x, t -> -t
+        if i % 2:
+            image = np.flip(image, z) * np.array([-1, -1, 1], states.dtype)  # z -> -z
+        images[:, i] = image
+    return images
 
 
 def _turned(states, plane, quarters):
@@ -208,7 +214,7 @@ class Windows(keras.utils.PyDataset):
         self._start = None
         if start is not None:
             start = np.asarray(start, floatx)
-            if len(start) != s:
+            if not start.ndim or len(start) != s:
                 raise ValueError(
                     f"`start` must have shape (s, ...) with s = {s}; received {start.shape}."
                 )

@@ -1,7 +1,5 @@
 """Losses: of moments that should keep their length (Eq. 9), of a rollout (Eq. 11, 12)."""
 
-import math
-
 import keras
 from keras import ops
 from keras.src.backend import get_keras_mask  # which has no public name
@@ -33,8 +31,11 @@ def norm_preserving(y_true, y_pred, mse_weight: float = 0.85, norm_weight: float
 
 def total_moment_error(y_true, y_pred):
     """(b,) squared error of the total moment of g grains, over g: of what a magnetometer sees."""
-    error = ops.sum(y_true - y_pred, axis=tuple(range(1, len(y_pred.shape) - 1)))
-    return ops.sum(ops.square(error), axis=-1) / float(math.prod(y_pred.shape[1:-1]))
+    grains = tuple(range(1, len(y_pred.shape) - 1))
+    # The mean, squared, times g: the number of grains may be known only in the graph.
+    error = ops.mean(y_true - y_pred, axis=grains)
+    number = ops.prod(ops.convert_to_tensor([ops.shape(y_pred)[axis] for axis in grains]))
+    return ops.sum(ops.square(error), axis=-1) * ops.cast(number, error.dtype)
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
@@ -52,7 +53,7 @@ class NormPreservingLoss(checks.Configured, keras.losses.Loss):
         ValueError: for a negative weight, moments whose last axis is not 3, or two shapes.
 
     Notes:
-        Grains that a Keras mask (b, ...) on `y_pred` leaves out count for nothing.
+        Grains that a Keras mask (b, ...) on `y_pred` leaves out have no error.
 
     Example:
         >>> import numpy as np

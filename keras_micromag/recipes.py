@@ -30,18 +30,25 @@ class Recipe:
         mse_weight, norm_weight, moment_weight: of `NormPreservingLoss`.
         eq8_share, predictor_eq8_share: share of the weights of Eq. 8 in those of the states, for
             autoencoder and predictor; the rest is uniform.
-        images: symmetric images of each magnet to train on, itself included; see
-            `symmetric_images`.
+        images: symmetric images of each magnet to train on, itself included, see
+            `symmetric_images`; None for as many as make `LOOPS` loops of all magnets.
         principal_axes: turn the latent variables so that they are uncorrelated, shift them to mean
             0, and scale them all by the largest spread.
         input_noise: see `predictor`, in units of the latent variables.
         microstructure_size: c of a `microstructure_encoder`, 0 for none.
-        schedule: "plateau" lowers the rate and stops where the validation loss no longer falls
-            (the paper), "cosine" lowers it to 0 over all batches.
+        schedule: "plateau" (the paper) multiplies the rate by `rate_factor` after `rate_patience`
+            epochs without a lower validation loss, and stops after `stop_patience`; "cosine" lowers
+            it to 0 over all batches.
+        averaging: momentum of the moving average over the steps that the weights become in the end,
+            0 for the last weights. The losses that a training tells are those of the weights as
+            they move; a training of less than some thousand batches hardly moves the average.
         autoencoder_rate, predictor_rate: learning rates of Nadam.
         autoencoder_batches, predictor_batches: how many to train on, at most.
         batch_size: 64 in the paper.
-        validation: share of the simulations that are held out.
+        validation: share of the simulations that are held out, at least one.
+
+    Raises:
+        ValueError: naming the setting.
     """
 
     latent_size: int = 16
@@ -55,11 +62,15 @@ class Recipe:
     moment_weight: float = 10.0
     eq8_share: float = 0.2
     predictor_eq8_share: float = 0.0
-    images: int = 1
+    images: int | None = None
     principal_axes: bool = True
     input_noise: float = 1.0
     microstructure_size: int = 16
     schedule: str = "cosine"
+    rate_factor: float = 0.5
+    rate_patience: int = 20
+    stop_patience: int = 60
+    averaging: float = 0.999
     autoencoder_rate: float = 5e-3
     predictor_rate: float = 4e-3
     autoencoder_batches: int = 16_000
@@ -69,14 +80,28 @@ class Recipe:
 
     def __post_init__(self):
         checks.one_of(self.schedule, "schedule", ("plateau", "cosine"))
-        for name in ("images", "autoencoder_batches", "predictor_batches", "batch_size"):
+        counted = ("rate_patience", "stop_patience", "batch_size")
+        counted += ("autoencoder_batches", "predictor_batches")
+        for name in (*counted, *["images"] * (self.images is not None)):
             checks.count(getattr(self, name), name)
+        for name in ("autoencoder_rate", "predictor_rate", "rate_factor"):
+            checks.number(getattr(self, name), name, above=0)
+        for name in ("eq8_share", "predictor_eq8_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"`{name}` must be from 0 to 1; received {getattr(self, name)}.")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(
+                f"`averaging` must be at least 0 and below 1; received {self.averaging}."
+            )
+        if not 0 < self.validation < 1:
+            raise ValueError(f"`validation` must lie between 0 and 1; received {self.validation}.")
 
 
 RECIPES = {
     "paper": Recipe(
         horizon=8,
         output_activation="elu",
+        images=1,
         moment_weight=0.0,
         eq8_share=1.0,
         predictor_eq8_share=1.0,
@@ -84,6 +109,7 @@ RECIPES = {
         input_noise=0.0,
         microstructure_size=0,
         schedule="plateau",
+        averaging=0.0,
         autoencoder_rate=1e-4,
         predictor_rate=1e-4,
         autoencoder_batches=30_000,
@@ -94,6 +120,8 @@ RECIPES = {
     "default": Recipe(),
 }
 """The paper's, as far as it tells, and the one that works."""
+
+LOOPS = 1600  # what a training of some ten thousand batches can take in
 
 AT_ONCE = 16  # batches per call of what TensorFlow compiled: a call costs as much as half of one
 
@@ -113,7 +141,7 @@ def train(
 
     Args:
         recipe: the settings, of `RECIPES` or your own.
-        moments: (s, t, x, y, z, 3) unit moments of s loops along the same fields.
+        moments: (s, t, x, y, z, 3) unit moments of s loops along the same fields, at least two.
         field: (t,) µ0·H in tesla.
         seed: of the weights, the batches and the noise.
         callbacks: for both trainings, beside those of the recipe.
@@ -123,7 +151,8 @@ def train(
         The whole model, and the histories of both trainings.
 
     Raises:
-        ValueError: when a shape does not fit; or a training came to NaN.
+        ValueError: when a shape does not fit, or there is but one loop.
+        DivergenceError: when a loss came to NaN.
 
     Example:
         >>> import numpy as np
@@ -132,17 +161,19 @@ def train(
         >>> short = replace(RECIPES["default"], autoencoder_batches=1, predictor_batches=1)
         >>> loops = np.tile([0.0, 0.0, 1.0], (5, 20, 2, 2, 2, 1))
         >>> train(short, loops, np.linspace(8, -8, 20), verbose=0).model.rollout.horizon
-        8
+        4
     """
     told = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
     autoencoder, history = train_autoencoder(recipe, moments, **told)
     rollout, history_too = train_predictor(recipe, autoencoder.encoder, moments, field, **told)
-    return Trained(whole(autoencoder, rollout), history, history_too)
+    return Trained(whole(autoencoder, rollout, field), history, history_too)
 
 
-def whole(autoencoder: Autoencoder, rollout: RecursiveRolloutModel) -> LatentHysteresis:
-    """Both parts as one model from the first states of a magnet to its loop."""
-    return LatentHysteresis(autoencoder.encoder, rollout, autoencoder.decoder, unit_moments=False)
+def whole(autoencoder: Autoencoder, rollout: RecursiveRolloutModel, field) -> LatentHysteresis:
+    """Both parts, trained along a field (t,) in tesla, as one model of the whole loop."""
+    return LatentHysteresis(
+        autoencoder.encoder, rollout, autoencoder.decoder, unit_moments=False, trained_along=field
+    )
 
 
 def train_autoencoder(recipe: Recipe, moments, *, seed: int = 0, callbacks=(), verbose="auto"):
@@ -247,9 +278,9 @@ def _split(recipe, moments):
     training, validation = (
         moments[indices] for indices in split_by_simulation(len(moments), recipe.validation)
     )
-    if recipe.images > 1:
-        images = symmetric_images(training)[:, : recipe.images]
-        training = images.reshape(-1, *moments.shape[1:])
+    images = LOOPS // len(training) if recipe.images is None else recipe.images
+    if images > 1:
+        training = symmetric_images(training, images).reshape(-1, *moments.shape[1:])
     return training, validation
 
 
@@ -275,8 +306,8 @@ def _on_principal_axes(model, moments):
     encoder, decoder = model.encoder, model.decoder
     latent = encode(encoder, moments).reshape(-1, encoder.output_shape[-1])
     mean = latent.mean(axis=0, dtype=float)
-    variances, axes = np.linalg.eigh(np.cov(latent.T.astype(float)))
-    spread = float(np.sqrt(variances[-1])) or 1.0
+    variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(latent.T.astype(float))))
+    spread = float(np.sqrt(max(variances[-1], 0.0))) or 1.0  # of states that are all alike
     layers, size = keras.layers, len(mean)
     turn, back = (layers.Dense(size, trainable=False, name=name) for name in ("turn", "back"))
     latent = keras.Input((size,), name="latent")
@@ -298,18 +329,17 @@ def _optimizer(recipe, rate, batches):
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, batches)
     # The mean of the last weights: single ones leave a recursion of a thousand steps to chance.
-    averaged = recipe.schedule == "cosine"
-    return keras.optimizers.Nadam(rate, use_ema=averaged, ema_momentum=0.999)
+    average = {"use_ema": True, "ema_momentum": recipe.averaging} if recipe.averaging else {}
+    return keras.optimizers.Nadam(rate, **average)
 
 
 def _callbacks(recipe):
     if recipe.schedule == "cosine":
         return []
     return [
-        # The paper has "a certain amount of epochs". Two magnets' weighted loss is noisy: half as
-        # long, and the rate is gone before the training is done.
-        keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=20),
-        keras.callbacks.EarlyStopping(patience=60, restore_best_weights=True),
+        # The paper has "a certain amount of epochs".
+        keras.callbacks.ReduceLROnPlateau(factor=recipe.rate_factor, patience=recipe.rate_patience),
+        keras.callbacks.EarlyStopping(patience=recipe.stop_patience, restore_best_weights=True),
     ]
 
 

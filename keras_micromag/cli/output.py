@@ -10,14 +10,13 @@ from pathlib import Path
 from keras_micromag.cli.parsing import PROGRAM
 
 
-def check_matplotlib() -> None:
-    """Raise a sentence that says what to install, where figures cannot be drawn."""
+def check_matplotlib(otherwise: str = "") -> None:
+    """Raise a sentence that says what to install, where figures cannot be drawn; or what else."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         raise ImportError(
-            f"the figures need matplotlib: pip install '{PROGRAM}[plot]', "
-            "or leave them out with --no-figures."
+            f"the figures need matplotlib: pip install '{PROGRAM}[plot]'{otherwise}."
         ) from None
 
 

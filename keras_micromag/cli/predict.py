@@ -13,7 +13,7 @@ from keras_micromag.cli.output import (
     write_complete,
     write_csv,
 )
-from keras_micromag.cli.parsing import add_backend, choose_backend, count, number, option
+from keras_micromag.cli.parsing import add_backend, choose_backend, option
 
 
 def add(commands) -> None:
@@ -27,12 +27,11 @@ def add(commands) -> None:
     command.set_defaults(run=_run)
     command.add_argument("model", type=Path, metavar="MODEL", help="what train wrote")
     given = command.add_mutually_exclusive_group(required=True)
-    states = "loops.npz of simulate: their first states are taken, and their fields"
+    states = "loops.npz of simulate: their first states are taken"
     given.add_argument("--loops", type=Path, metavar="FILE", help=states)
-    axes = ".npy file of (g, 3) or (b, g, 3) unit vectors: the first states are computed"
+    axes = ".npy file of (g, 3) or (b, g, 3) unit vectors: of cubes of Nd2Fe14B, whose first "
+    axes += "states are computed"
     given.add_argument("--easy-axes", type=Path, metavar="FILE", help=axes)
-    option(command, "--field", "first and last in T", [8.0, -8.0], number, ("START", "STOP"))
-    option(command, "--steps", "how many fields", 1000, count, "N")
     option(command, "--out", "folder to write to", Path("runs/predict"), Path, "DIR")
     add_backend(command)
 
@@ -42,8 +41,6 @@ def _run(options) -> None:
     check_matplotlib()
     check_output(options.out, ("loops.npz", "loops.csv", "loops.png"))
     choose_backend(options)
-    import numpy as np
-
     from keras_micromag import physics
     from keras_micromag.experiments.prediction import predicted_loops
 
@@ -51,7 +48,7 @@ def _run(options) -> None:
         first = physics.Hysteresis.load(options.loops)
     else:
         first = _easy_axes(options.easy_axes)
-    loops = predicted_loops(options.model, first, np.linspace(*options.field, options.steps))
+    loops = predicted_loops(options.model, first)
     writers = {
         "loops.npz": loops.save,
         "loops.csv": lambda path: write_csv(path, loops),
@@ -69,4 +66,8 @@ def _easy_axes(path):
         axes = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"`--easy-axes` must be a .npy file; received {path}.") from error
+    if not isinstance(axes, np.ndarray) or axes.ndim not in (2, 3) or axes.dtype.kind not in "fiu":
+        raise ValueError(
+            f"`--easy-axes` must be an array (g, 3) or (b, g, 3) of numbers; received {path}."
+        )
     return axes if axes.ndim == 3 else axes[None]

@@ -93,7 +93,7 @@ def _run(options) -> None:
     figures = not options.no_figures
     check_output(options.out, DATA_FILES + FIGURE_FILES * figures)
     if figures:
-        check_matplotlib()
+        check_matplotlib(", or leave them out with --no-figures")
     choose_backend(options)
     import numpy as np
 

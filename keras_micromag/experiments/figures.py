@@ -1,6 +1,7 @@
 """Figures of a training and of the study, drawn with the styles of `plots`."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import matplotlib as mpl
@@ -31,16 +32,17 @@ def draw_history(path: Path, history: dict) -> None:
     plots.save_figure(figure, path)
 
 
-def draw_study(out: Path, plan, unseen, found: dict) -> list[str]:
+def draw_study(out: Path, plan, unseen, lattice, found: dict) -> list[str]:
     """Draw what there is of the experiments' figures; their files' names."""
     drawers = {
-        "magnet.png": _magnet,
         "weights.png": _weights,
         "losses.png": _losses,
         "grid.png": _grid,
         "folds.png": _folds,
         "learning.png": _learning,
     }
+    magnet = functools.partial(_magnet, lattice)
+    drawers = {"magnet.png": magnet, **drawers}
     drawn = []
     with mpl.rc_context(plots.STYLE):
         for name, draw in drawers.items():
@@ -55,9 +57,9 @@ def _figure(columns, height):
     return Figure(figsize=(columns * plots.COLUMN, height * plots.COLUMN), layout="constrained")
 
 
-def _magnet(plan, unseen, found):
+def _magnet(lattice, plan, unseen, found):
     """Fig. 3 and 4: the first magnet's loop, and states along it."""
-    return plots.plot_reversal(cubic_grains(_lattice(unseen)), unseen, figure=_figure(1, 1))
+    return plots.plot_reversal(cubic_grains(lattice), unseen, figure=_figure(1, 1))
 
 
 def _weights(plan, unseen, found):
@@ -70,40 +72,28 @@ def _weights(plan, unseen, found):
     return figure
 
 
-def _lattice(unseen):
-    side = round(unseen.magnetization.shape[2] ** (1 / 3))
-    return (side, side, side)
-
-
-def _runs(found, kind, *arguments):
-    return [
-        each
-        for piece, each in found.items()
-        if piece.kind == kind and piece.arguments[: len(arguments)] == arguments
-    ]
-
-
 def _losses(plan, unseen, found):
     """Fig. 5: errors against epochs; Fig. 6: reconstructed loops of a magnet never seen."""
-    if not all(_runs(found, "autoencoder", *loss) for loss in plan.losses):
+    runs = {loss: study.repeated(found, "autoencoder", *loss) for loss in plan.losses}
+    common = [r for r in study.common(runs) if r < plan.loss_folds]
+    if not common:
         return None
     figure = _figure(2, 1.5)
     axes = figure.subplots(2, 2)
     for (a1, a2), color in zip(plan.losses, COLORS, strict=False):
-        runs = _runs(found, "autoencoder", a1, a2)
+        each = [runs[a1, a2][r] for r in common]
         for row, key in zip(axes, ("squared_error", "norm_error"), strict=True):
             for style, prefix in (("-", ""), (":", "val_")):
-                _band(row[0], [run["history"][prefix + key] for run in runs], color, style)
-        first = found[study.Piece("autoencoder", (a1, a2, 0))]
+                _band(row[0], [run["history"][prefix + key] for run in each], color, style)
         for ax in axes[:, 1]:
             label = f"$a_1$ = {a1}, $a_2$ = {a2}"
-            ax.plot(unseen.field, first["curve"][0], color=color, lw=0.8, label=label)
+            ax.plot(unseen.field, each[0]["curve"][0], color=color, lw=0.8, label=label)
     for ax, label in zip(axes[:, 0], ("Squared error", "Norm error"), strict=True):
         ax.set(yscale="log", xlabel="Epoch", ylabel=f"{label} per state")
     axes[0, 0].plot([], [], "-", color=plots.INK, label="training")
     axes[0, 0].plot([], [], ":", color=plots.INK, label="validation")
     axes[0, 0].legend(frameon=False)
-    true = unseen.magnetization_along_field[0]
+    true = unseen.magnetization_along_field[common[0]]
     for ax in axes[:, 1]:
         ax.plot(unseen.field, true, color=plots.INK, lw=0.8, ls="--", label="simulated")
         ax.set(xlabel=plots.FIELD_LABEL, ylabel=plots.MAGNETIZATION_LABEL)
@@ -125,11 +115,12 @@ def _band(ax, series, color, style):
 def _grid(plan, unseen, found):
     """Fig. 8: the predicted loops, a window a column and a horizon a row."""
     runs = {
-        (window, horizon): _runs(found, "predictor", window, horizon, study.PAPERS_DEPTH)
+        (window, horizon): study.repeated(found, "predictor", window, horizon, study.PAPERS_DEPTH)
         for window in plan.windows
         for horizon in plan.horizons
     }
-    if not all(runs.values()):
+    common = [r for r in study.common(runs) if r < plan.grid_folds]
+    if not common:
         return None
     rows, columns = len(plan.horizons), len(plan.windows)
     figure = _figure(2, 0.42 * rows + 0.1)
@@ -137,8 +128,8 @@ def _grid(plan, unseen, found):
     for i, horizon in enumerate(plan.horizons):
         for j, window in enumerate(plan.windows):
             ax = axes[i, j]
-            some = runs[window, horizon][: plan.grid_folds]
-            for fold, (run, color) in enumerate(zip(some, COLORS, strict=False)):
+            for fold, color in zip(common, COLORS, strict=False):
+                run = runs[window, horizon][fold]
                 true = unseen.magnetization_along_field[fold]
                 ax.plot(unseen.field, true, color=color, lw=0.6, ls="--", alpha=0.7)
                 curve = [np.nan if v is None else v for v in run["curve"][0]]
@@ -153,9 +144,8 @@ def _grid(plan, unseen, found):
 def _folds(plan, unseen, found):
     """Ten folds: each magnet predicted by those that never saw it, over the simulated loop."""
     setting = study.PAPERS_WINDOW, study.PAPERS_HORIZON, study.PAPERS_DEPTH
-    paper = {p.arguments[-1]: v for p, v in found.items() if p.arguments[:-1] == setting}
-    nine = {p.arguments[-1]: v for p, v in found.items() if p.kind == "nine"}
-    common = sorted(set(paper) & set(nine))
+    paper, nine = study.repeated(found, "predictor", *setting), study.repeated(found, "nine")
+    common = study.common({"paper": paper, "nine": nine})
     if not common:
         return None
     columns = min(5, len(common))
@@ -165,7 +155,10 @@ def _folds(plan, unseen, found):
     for ax, fold in zip(axes, common, strict=False):
         true = unseen.magnetization_along_field[fold]
         ax.plot(unseen.field, true, color=plots.INK, lw=0.8, label="simulated")
-        for runs, color, label in ((paper, COLORS[0], "paper"), (nine, COLORS[2], "default")):
+        for runs, color, label in (
+            (paper, COLORS[0], "paper"),
+            (nine, COLORS[2], "default, nine magnets"),
+        ):
             curve = [np.nan if v is None else v for v in runs[fold]["curve"][0]]
             ax.plot(unseen.field, np.clip(curve, -3, 3), color=color, lw=0.7, label=label)
         ax.set_title(f"magnet {fold}", fontsize=7, pad=2)
@@ -177,8 +170,9 @@ def _folds(plan, unseen, found):
 
 
 def _learning(plan, unseen, found):
-    """Errors against the number of magnets trained on."""
-    runs = {p.arguments[0]: v for p, v in sorted(found.items()) if p.kind == "learning"}
+    """Errors against the number of magnets trained on: the mean, and its standard error."""
+    runs = {p.arguments[0]: v for p, v in sorted(found.items()) if p.arguments[1:] == (0,)}
+    runs = {n: v for n, v in runs.items() if "baselines" in v}
     if len(runs) < 2:
         return None
     figure = _figure(2, 0.75)
@@ -194,7 +188,7 @@ def _learning(plan, unseen, found):
             values = np.array(
                 [[np.nan if v is None else v for v in each] for each in values], dtype=float
             )
-            error = values.std(axis=1) / np.sqrt(values.shape[1])
+            error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
             style = {"color": color, "lw": 0.9, "ms": 3, "marker": "o", "capsize": 2}
             ax.errorbar(list(runs), values.mean(axis=1), yerr=error, label=name, **style)
         ax.set(xscale="log", xlabel="Magnets trained on", ylabel=label)

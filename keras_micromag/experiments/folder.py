@@ -2,11 +2,13 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
+import scipy
 
 import keras_micromag
 
@@ -16,24 +18,47 @@ SETTINGS = "settings.json"
 def settle(out: Path, settings: dict) -> None:
     """Make the folder of a run, or hold the settings of the run that is there against these.
 
+    Args:
+        out: the folder.
+        settings: of the run; backend and versions are added.
+
     Raises:
         ValueError: when they differ; nothing is changed.
     """
-    settings = {
-        **settings,
-        "backend": keras.backend.backend(),
-        "versions": {p.__name__: p.__version__ for p in (keras_micromag, keras, np)},
-    }
+    # As JSON has them: tuples are lists there.
+    settings = json.loads(json.dumps({**settings, **_machine()}))
     path = out / SETTINGS
-    text = json.dumps(settings, indent=2) + "\n"
     out.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        write_text(path, text)
-    elif path.read_text(encoding="utf-8") != text:
-        raise ValueError(
-            f"`--out` must be a new folder, or one of a run with the same settings; {path} holds "
-            "others."
-        )
+        if any(out.rglob("*.keras")):
+            raise ValueError(f"`--out` must be a new folder; {out} holds models and no {SETTINGS}.")
+        write_json(path, settings)
+    there = _read(path)
+    for name in {**there, **settings}:
+        if there.get(name) != settings.get(name):
+            raise ValueError(
+                "`--out` must be a new folder, or one of a run with the same settings; "
+                f"{path} has {name} {_short(there.get(name))}, this run "
+                f"{_short(settings.get(name))}."
+            )
+
+
+def _machine():
+    backend = keras.backend.backend()
+    packages = (keras_micromag, keras, sys.modules[backend], np, scipy)
+    return {"backend": backend, "versions": {p.__name__: p.__version__ for p in packages}}
+
+
+def _short(value):
+    text = json.dumps(value)
+    return text if len(text) < 80 else f"{text[:77]}..."
+
+
+def _read(path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} must be JSON, as it was written; remove it: {error}.") from error
 
 
 def write(path: Path, writer: Callable[[Path], object]) -> None:
@@ -60,7 +85,7 @@ def kept(path: Path, make: Callable[[], dict]) -> dict:
     """What the JSON file holds; made and written first where it is not there."""
     if not path.exists():
         write_json(path, make())
-    return json.loads(path.read_text(encoding="utf-8"))
+    return _read(path)
 
 
 def kept_model(path: Path, make: Callable[[], tuple]):
@@ -78,5 +103,5 @@ def kept_model(path: Path, make: Callable[[], tuple]):
         model, history = make()
         write_json(told, {key: list(map(float, v)) for key, v in history.history.items()})
         write(path, model.save)
-    history = json.loads(told.read_text(encoding="utf-8"))
+    history = _read(told)
     return keras.saving.load_model(path, compile=False), history

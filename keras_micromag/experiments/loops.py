@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def all_loops(config: str, data_dir=None):
+def all_loops(config, data_dir=None):
     """All loops of a configuration in its order, as a `Hysteresis`, and the lattice (x, y, z)."""
     from tfds_esw import examples, hysteresis
 
@@ -12,7 +12,22 @@ def all_loops(config: str, data_dir=None):
     return hysteresis(found, builder.info), builder.builder_config.shape
 
 
-def first_moments(config: str, magnets: int, data_dir=None):
+def name_of(config) -> str:
+    """That of a configuration of `tfds_esw`: it is one, or a `tfds_esw.Config` of your own."""
+    return getattr(config, "name", config)
+
+
+def require(config, magnets: int, data_dir=None) -> None:
+    """Raise unless a configuration has so many magnets."""
+    most = sum(info.num_examples for info in _built(config, data_dir).info.splits.values())
+    if magnets > most:
+        raise ValueError(
+            f"`magnets` must be at most {most}, all that tfds_esw/{name_of(config)} has; "
+            f"received {magnets}."
+        )
+
+
+def first_moments(config, magnets: int, data_dir=None):
     """(magnets, t, x, y, z, 3) moments of the first magnets of a configuration.
 
     Raises:
@@ -20,20 +35,27 @@ def first_moments(config: str, magnets: int, data_dir=None):
     """
     from tfds_esw import examples
 
+    require(config, magnets, data_dir)
     builder = _built(config, data_dir)
-    splits = {split: info.num_examples for split, info in builder.info.splits.items()}
-    if magnets > sum(splits.values()):
-        raise ValueError(
-            f"`magnets` must be at most {sum(splits.values())}, all that tfds_esw/{config} has; "
-            f"received {magnets}."
-        )
-    found, left = [], magnets
-    for split, most in splits.items():
-        if left:
-            taken = min(left, most)
-            found += [e["magnetization"] for e in examples(builder, f"{split}[:{taken}]")]
-            left -= taken
+    found = []
+    for split, info in builder.info.splits.items():
+        if left := min(magnets - len(found), info.num_examples):
+            found += [e["magnetization"] for e in examples(builder, f"{split}[:{left}]")]
     return on_lattice(np.stack(found), builder.builder_config.shape)
+
+
+def require_unseen(unseen, training) -> None:
+    """Raise where a magnet of a `Hysteresis` is among those trained on, (s, t, x, y, z, 3).
+
+    Two magnets with other easy axes have other last states, and so have mirrored ones.
+    """
+    known = {state.tobytes() for state in training[:, -1]}
+    last = unseen.magnetization[:, -1].astype(training.dtype)
+    seen = sum(state.tobytes() in known for state in last)
+    if seen:
+        raise ValueError(
+            f"`train` must have no magnet of `test`; received {seen} that are in both."
+        )
 
 
 def on_lattice(moments, lattice):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_micromag.experiments import study
+from keras_micromag import recipes
+from keras_micromag.experiments import loops, study
 from keras_micromag.experiments.tables import cell, median, number, rows, spread
 from keras_micromag.judge import MEASURES
 from keras_micromag.models import autoencoder
@@ -23,7 +24,8 @@ def of_training(settings: dict, measured: dict) -> str:
         "![Predicted and simulated loop](predicted.png)",
     ]
     for kind, each in measured.items():
-        lines += ["", f"## {kind.capitalize()}", "", *_measured(each)]
+        lines += ["", f"## {kind.capitalize()}", "", *_measured(each), ""]
+        lines += _magnet_by_magnet(each)
     lines += ["", "![Losses](training.png)", ""]
     return "\n".join(lines)
 
@@ -33,9 +35,9 @@ def of_study(plan, found: dict, drawn: list[str]) -> str:
     lines = [
         "# The paper's experiments",
         "",
-        f"{plan.folds} magnets of `tfds_esw/{plan.test}`; in repetition r magnet r is not trained "
-        "on and everything has the seed r. Mean ± standard deviation over the repetitions, where "
-        "nothing else is said. " + "Each section has the command that does it alone.",
+        f"The magnets are those of `tfds_esw/{loops.name_of(plan.test)}`; in repetition r magnet r "
+        "is not trained on and everything has the seed r. Mean ± standard deviation over the "
+        "repetitions, where nothing else is said. Each section has the command that does it alone.",
     ]
     sections = (
         ("The magnet (Fig. 3, 4)", None, _magnet),
@@ -53,17 +55,20 @@ def of_study(plan, found: dict, drawn: list[str]) -> str:
             for name in (experiment,) if experiment else ("magnet", "weights"):
                 lines += ["", f"![{title}]({name}.png)"] if f"{name}.png" in drawn else []
     seconds = sum(each["seconds"] for each in found.values())
-    lines += ["", f"{len(found)} pieces, {seconds / 60:.0f} minutes of one core.", ""]
+    lines += ["", f"{len(found)} pieces, {seconds / 60:.0f} minutes one after the other.", ""]
     return "\n".join(lines)
 
 
 def in_short(found: dict) -> str:
     """What a piece found, in a few words."""
+    if "diverged" in found:
+        return found["diverged"]
     measured = found["measures"]
     if "curve_rmse" not in measured:
         measured = measured["mean training loop"]
     error = spread([measured["coercivity_error"]], 3)
-    return f"RMSE {spread([measured['curve_rmse']], 4)}, coercivity {error} T"
+    error = f"RMSE {spread([measured['curve_rmse']], 4)}, coercivity {error} T"
+    return f"{found['seconds']:.0f} s, {error}"
 
 
 def _measured(columns: dict, names=MEASURES) -> list[str]:
@@ -73,6 +78,17 @@ def _measured(columns: dict, names=MEASURES) -> list[str]:
         runs = (each if isinstance(each, list) else [each] for each in columns.values())
         table.append([MEASURES[name], *(cell(name, [run[name] for run in each]) for each in runs)])
     return rows(table)
+
+
+def _magnet_by_magnet(named: dict) -> list[str]:
+    """A table with a column for each magnet: the two errors that count in the end."""
+    table = []
+    for name, measured in named.items():
+        for measure in ("curve_rmse", "coercivity_error"):
+            cells = [cell(measure, [[value]]) for value in measured[measure]]
+            table.append([name, MEASURES[measure], *cells])
+    head = ["", "", *(f"magnet {r}" for r in range(len(table[0]) - 2))]
+    return rows([head, *table])
 
 
 def _medians(settings: dict, heads: list[str]) -> list[str]:
@@ -85,32 +101,23 @@ def _medians(settings: dict, heads: list[str]) -> list[str]:
 
 def _baselines(found, folds):
     """{name: list of measures} of the baselines in the first repetitions."""
-    runs = _pieces(found, "baselines")
+    runs = study.repeated(found, "baselines")
     names = runs[0]["measures"] if 0 in runs else ()
     return {name: [runs[r]["measures"][name] for r in range(folds) if r in runs] for name in names}
-
-
-def _pieces(found, kind, *arguments):
-    """What was found for all repetitions of a piece, by repetition."""
-    n = len(arguments)
-    return {
-        piece.arguments[-1]: each
-        for piece, each in found.items()
-        if piece.kind == kind and piece.arguments[:n] == arguments and len(piece.arguments) == n + 1
-    }
 
 
 def _magnet(plan, found):
     parameters = autoencoder().count_params()
     return [
-        f"A magnet, its loop and states along it, and the weights of Eq. 8; the first, of "
-        f"`tfds_esw/{plan.test}`. The autoencoder of Table 1 has {parameters:,} parameters."
+        "A magnet, its loop and states along it, and the weights of Eq. 8; the first, of "
+        f"`tfds_esw/{loops.name_of(plan.test)}`. The autoencoder of Table 1 has {parameters:,} "
+        "parameters."
     ]
 
 
 def _losses(plan, found):
-    runs = {loss: _pieces(found, "autoencoder", *loss) for loss in plan.losses}
-    common = sorted(set.intersection(*(set(each) for each in runs.values())))
+    runs = {loss: study.repeated(found, "autoencoder", *loss) for loss in plan.losses}
+    common = [r for r in study.common(runs) if r < plan.loss_folds]
     if not common:
         return []
     heads = [f"a1 = {a1}, a2 = {a2}" for a1, a2 in plan.losses]
@@ -153,8 +160,8 @@ def _losses(plan, found):
 
 def _grid(plan, found):
     settings = {(t, l, study.PAPERS_DEPTH) for t in plan.windows for l in plan.horizons}
-    runs = {setting: _repeated(plan, found, setting) for setting in sorted(settings)}
-    if not all(runs.values()):
+    runs = _repeated(plan, found, sorted(settings))
+    if not runs:
         return []
     lines = []
     for name, label in (
@@ -172,10 +179,11 @@ def _grid(plan, found):
     return [*lines, "All measures, medians:", "", *_medians(named, ["t", "l"])]
 
 
-def _repeated(plan, found, setting):
-    """What predictors of a setting found in the repetitions of the grid."""
-    runs = _pieces(found, "predictor", *setting)
-    return [runs[r] for r in sorted(runs)[: plan.grid_folds]]
+def _repeated(plan, found, settings):
+    """{(t, l, depth): what was found in those repetitions of the grid that all of them have}."""
+    runs = {setting: study.repeated(found, "predictor", *setting) for setting in settings}
+    common = [r for r in study.common(runs) if r < plan.grid_folds]
+    return {setting: [each[r] for r in common] for setting, each in runs.items()} if common else {}
 
 
 def _named_baselines(plan, found):
@@ -197,14 +205,14 @@ def _range(name, runs):
 
 def _depth(plan, found):
     t, l = study.PAPERS_WINDOW, study.PAPERS_HORIZON
-    runs = {depth: _repeated(plan, found, (t, l, depth)) for depth in plan.depths}
-    if not all(runs.values()):
+    runs = _repeated(plan, found, [(t, l, depth) for depth in plan.depths])
+    if not runs:
         return []
     table = [["hidden layers", "RMSE of M/Ms", "coercivity error, T", "least validation loss"]]
-    for depth, each in runs.items():
+    for (_, _, depth), each in runs.items():
         ranges = [_range(name, each) for name in ("curve_rmse", "coercivity_error")]
         table.append([str(depth), *ranges, spread([[run["val_loss"] for run in each]], 1)])
-    named = {(f"{depth}", ""): [r["measures"] for r in each] for depth, each in runs.items()}
+    named = {(f"{n}", ""): [r["measures"] for r in each] for (_, _, n), each in runs.items()}
     named |= _named_baselines(plan, found)
     return [
         f"t = {t}, l = {l}; median [least, most].",
@@ -219,10 +227,10 @@ def _depth(plan, found):
 
 def _folds(plan, found):
     setting = study.PAPERS_WINDOW, study.PAPERS_HORIZON, study.PAPERS_DEPTH
-    paper, nine = _pieces(found, "predictor", *setting), _pieces(found, "nine")
-    base = _pieces(found, "baselines")
-    encoded = _pieces(found, "autoencoder", *study.PAPERS_LOSS)
-    common = sorted(set(paper) & set(nine) & set(base) & set(encoded))
+    paper, nine = study.repeated(found, "predictor", *setting), study.repeated(found, "nine")
+    base = study.repeated(found, "baselines")
+    encoded = study.repeated(found, "autoencoder", *study.PAPERS_LOSS)
+    common = study.common({"paper": paper, "nine": nine, "base": base, "encoded": encoded})
     if not common:
         return []
     columns = {
@@ -233,7 +241,7 @@ def _folds(plan, found):
         "`paper`": [encoded[r]["measures"] for r in common],
         "`default`, nine magnets": [nine[r]["reconstruction"] for r in common],
     }
-    most = found.get(study.Piece("learning", (max(plan.magnets),)))
+    most = found.get(study.Piece("learning", (max(plan.magnets), 0)))
     if most:
         name = f"`default`, {max(plan.magnets)} magnets"
         for kind, measured in (
@@ -253,6 +261,9 @@ def _folds(plan, found):
         ]
         each.append([str(r), *pairs])
     return [
+        f"Nine magnets: `default` with {plan.nine.autoencoder_batches} and "
+        f"{plan.nine.predictor_batches} batches, on these and their symmetric images.",
+        "",
         "Recursion from the first states of the unseen magnet:",
         "",
         *_measured(columns),
@@ -268,19 +279,29 @@ def _folds(plan, found):
 
 
 def _learning(plan, found):
-    table = [["magnets", "", *MEASURES.values()]]
-    for magnets in plan.magnets:
-        run = found.get(study.Piece("learning", (magnets,)))
+    table = [["magnets, seed", "", *MEASURES.values()]]
+    sizes = [(n, seed) for n in plan.magnets for seed in range(plan.seeds)]
+    each_magnet = {}
+    for size in sizes:
+        run = found.get(study.Piece("learning", size))
         if run is None:
             continue
-        recipe = f"`default`, {run['images']} image{'s' * (run['images'] > 1)}"
-        shown = {recipe: run["measures"], f"{recipe}, reconstruction": run["reconstruction"]}
-        for name, measured in {**shown, **run["baselines"]}.items():
-            table.append([str(magnets), name, *(cell(m, [measured[m]]) for m in MEASURES)])
+        name = f"{size[0]}, {size[1]}"
+        shown = {"`default`": run["measures"], "… reconstruction": run["reconstruction"]}
+        shown |= {} if size[1] else run["baselines"]
+        for kind, measured in shown.items():
+            table.append([name, kind, *(cell(m, [measured[m]]) for m in MEASURES)])
+        each_magnet[name] = run["measures"]
     if len(table) == 1:
         return []
-    text = (
-        f"Trained on the first magnets of `tfds_esw/{plan.train}`, seed 0, judged on all of "
-        f"`tfds_esw/{plan.test}`: mean ± standard deviation over these."
-    )
-    return [text, "", *rows(table)]
+    return [
+        f"Trained on the first magnets of `tfds_esw/{loops.name_of(plan.train)}`, and on symmetric "
+        f"images of them as far as they make {recipes.LOOPS} loops; judged on all of "
+        f"`tfds_esw/{loops.name_of(plan.test)}`: mean ± standard deviation over these.",
+        "",
+        *rows(table),
+        "",
+        "Magnet by magnet, `default`:",
+        "",
+        *_magnet_by_magnet(each_magnet),
+    ]

@@ -1,12 +1,12 @@
 """Every experiment of the paper, with as many processes as one likes, and one report."""
 
-import dataclasses
 import functools
 import json
 import time
 from pathlib import Path
 
 from keras_micromag.experiments import figures, folder, loops, reports, study, workers
+from keras_micromag.models.base import DivergenceError
 from keras_micromag.physics import checks
 
 METRICS = "metrics.json"
@@ -38,31 +38,41 @@ def reproduce(
         {piece: what was found}, of all that is in the folder.
 
     Raises:
-        ValueError: for an unknown experiment, or a folder that holds a run of other settings.
+        ValueError: for an unknown experiment, fewer magnets than the plan takes, or a folder that
+            holds a run of other settings.
+        DivergenceError: naming the pieces that diverged, when all others are done and reported.
         ChildProcessError: when a process was killed.
     """
+    out = Path(out)
     for experiment in experiments:
         checks.one_of(experiment, "experiments", study.EXPERIMENTS)
     jobs = checks.count(jobs, "jobs")
     plan = plan or study.Plan()
-    folder.settle(out, {"plan": dataclasses.asdict(plan)})
+    unseen, lattice = loops.all_loops(plan.test, data_dir)
+    most = max(plan.folds, plan.loss_folds, plan.grid_folds)
+    if most > len(unseen.magnetization):
+        raise ValueError(
+            f"`plan` must have at most {len(unseen.magnetization)} repetitions, one for each "
+            f"magnet; received {most}."
+        )
+    if "learning" in experiments:
+        loops.require(plan.train, max(plan.magnets), data_dir)
+    folder.settle(out, {"plan": plan.settings()})
     for name in ("pieces", "models"):
         (out / name).mkdir(exist_ok=True)
-    unseen, _ = loops.all_loops(plan.test, data_dir)
-    if "learning" in experiments:
-        loops.first_moments(plan.train, 1, data_dir)
 
     do = functools.partial(study.do, plan=plan, out=out, data_dir=data_dir)
     stages = study.pieces(plan, experiments)
     began, done, total = time.perf_counter(), 0, sum(map(len, stages))
+    diverged = {}
+    progress(f"{total} pieces, {jobs} at a time; those that an earlier run has done are read.")
     for stage in stages:
         for piece, found in workers.each(do, stage, jobs):
             done += 1
             minutes = (time.perf_counter() - began) / 60
-            progress(
-                f"[{done}/{total}, {minutes:.0f} min] {piece.name}: {found['seconds']:.0f} s, "
-                f"{reports.in_short(found)}"
-            )
+            progress(f"[{done}/{total}, {minutes:.0f} min] {piece.name}: {reports.in_short(found)}")
+            if "diverged" in found:
+                diverged[piece.name] = found["diverged"]
     everything = {
         piece: json.loads(path.read_text(encoding="utf-8"))
         for stage in study.pieces(plan)
@@ -71,7 +81,10 @@ def reproduce(
     }
     measured = {piece.name: found["measures"] for piece, found in everything.items()}
     folder.write_json(out / METRICS, measured)
-    drawn = figures.draw_study(out, plan, unseen, everything)
+    drawn = figures.draw_study(out, plan, unseen, lattice, everything)
     text = reports.of_study(plan, everything, drawn)
     folder.write_text(out / reports.REPORT, text)
+    if diverged:
+        told = "; ".join(f"{name}: {sentence}" for name, sentence in diverged.items())
+        raise DivergenceError(f"The report lacks what diverged: {told}")
     return everything

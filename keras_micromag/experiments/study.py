@@ -13,6 +13,7 @@ from keras_micromag import recipes
 from keras_micromag.experiments import folder, loops, measures
 from keras_micromag.experiments.logs import tensorboard
 from keras_micromag.experiments.prediction import predict, reconstruct
+from keras_micromag.models.base import DivergenceError
 
 PAPERS_LOSS = (0.85, 0.15)
 PAPERS_WINDOW, PAPERS_HORIZON, PAPERS_DEPTH = 4, 8, 4
@@ -20,7 +21,6 @@ PAPERS_WINDOW, PAPERS_HORIZON, PAPERS_DEPTH = 4, 8, 4
 NINE = dataclasses.replace(
     recipes.RECIPES["default"], autoencoder_batches=4_000, predictor_batches=8_000
 )
-IMAGED = 1600  # loops: of few magnets symmetric images are trained on too, up to so many in all
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,10 @@ class Plan:
             same nine magnets.
         loss_folds, grid_folds: repetitions of Fig. 5 and of Fig. 8.
         magnets: how many to train `default` on, for the learning curve.
+        seeded, seeds: for so many of them it is trained with several seeds, with one elsewhere.
         paper, default: the recipes.
         nine: `default` for nine magnets and their images.
-        test, train: configurations of `tfds_esw`.
+        test, train: configurations of `tfds_esw`, by name or as a `Config`.
     """
 
     losses: tuple = ((1.0, 0.0), PAPERS_LOSS, (0.5, 0.5))
@@ -52,11 +53,18 @@ class Plan:
     loss_folds: int = 5
     grid_folds: int = 3
     magnets: tuple = (9, 30, 100, 300, 1000)
+    seeded: int = 300
+    seeds: int = 3
     paper: recipes.Recipe = recipes.RECIPES["paper"]
     default: recipes.Recipe = recipes.RECIPES["default"]
     nine: recipes.Recipe = NINE
-    test: str = "paper"
-    train: str = "large"
+    test: object = "paper"
+    train: object = "large"
+
+    def settings(self) -> dict:
+        """All of it, for a file."""
+        names = {"test": loops.name_of(self.test), "train": loops.name_of(self.train)}
+        return dataclasses.asdict(dataclasses.replace(self, **names))
 
 
 class Piece(NamedTuple):
@@ -80,7 +88,9 @@ def pieces(plan: Plan, experiments=EXPERIMENTS) -> list[list[Piece]]:
     first, second, wanted = {}, {}, []
     folds = 0
     if "learning" in experiments:
-        second |= {Piece("learning", (n,)): None for n in sorted(plan.magnets, reverse=True)}
+        sizes = [(n, 0) for n in sorted(plan.magnets, reverse=True)]
+        sizes += [(plan.seeded, seed) for seed in range(1, plan.seeds)]
+        second |= {Piece("learning", size): None for size in sizes}
     if "losses" in experiments:
         for loss in plan.losses:
             first |= {Piece("autoencoder", (*loss, r)): None for r in range(plan.loss_folds)}
@@ -131,7 +141,7 @@ def do(piece: Piece, plan: Plan, out: Path, data_dir=None) -> dict:
     """Do a piece, or read what an earlier run found.
 
     Returns:
-        What the piece found, and the `seconds` that it took.
+        What the piece found, and the `seconds` that it took; or how it `diverged`.
     """
 
     def make():
@@ -140,7 +150,10 @@ def do(piece: Piece, plan: Plan, out: Path, data_dir=None) -> dict:
         found = DOING[piece.kind](Work(plan, out, data_dir, piece), *piece.arguments)
         return {**found, "seconds": time.perf_counter() - began}
 
-    return folder.kept(out / "pieces" / f"{piece.name}.json", make)
+    try:
+        return folder.kept(out / "pieces" / f"{piece.name}.json", make)
+    except DivergenceError as error:
+        return {"diverged": str(error)}  # for `reproduce` to tell, when all others are done
 
 
 def _autoencoder(work, a1, a2, fold):
@@ -168,7 +181,7 @@ def _predictor(work, window, horizon, depth, fold):
     rollout, history = recipes.train_predictor(
         recipe, autoencoder.encoder, training, unseen.field, **work.training(fold)
     )
-    model = recipes.whole(autoencoder, rollout)
+    model = recipes.whole(autoencoder, rollout, unseen.field)
     work.keep(model)
     loop = predict(model, unseen.magnetization[:, :window], unseen.field)
     return {
@@ -196,11 +209,12 @@ def _nine(work, fold):
     return _trained(work, work.plan.nine, training, unseen, fold)
 
 
-def _learning(work, magnets):
+def _learning(work, magnets, seed):
     """The default recipe on more magnets, judged on all of the paper's."""
     unseen, _ = _test(work.plan.test, work.data_dir)
     training = loops.first_moments(work.plan.train, magnets, work.data_dir)
-    found = _trained(work, work.plan.default, training, unseen, 0)
+    loops.require_unseen(unseen, training)
+    found = _trained(work, work.plan.default, training, unseen, seed)
     return {**found, "baselines": _measured(unseen, _fitted(work.plan.default, training, unseen))}
 
 
@@ -214,8 +228,6 @@ DOING = {
 
 
 def _trained(work, recipe, training, unseen, seed):
-    images = min(16, max(IMAGED // len(training), 1))
-    recipe = dataclasses.replace(recipe, images=images)
     autoencoder, _ = recipes.train_autoencoder(
         recipe, training, **work.training(seed, "autoencoder")
     )
@@ -226,12 +238,11 @@ def _trained(work, recipe, training, unseen, seed):
         unseen.field,
         **work.training(seed, "predictor"),
     )
-    model = recipes.whole(autoencoder, rollout)
+    model = recipes.whole(autoencoder, rollout, unseen.field)
     work.keep(model)
     true = unseen.magnetization
     loop = predict(model, true[:, : recipe.window], unseen.field)
     return {
-        "images": images,
         "measures": measures.of(unseen, loop),
         "reconstruction": measures.of(unseen, reconstruct(model, true)),
         "curve": _curve(unseen, loop),
@@ -264,6 +275,21 @@ def _model(out, piece):
 @functools.lru_cache(maxsize=1)
 def _test(config, data_dir):
     return loops.all_loops(config, data_dir)
+
+
+def repeated(found: dict, kind: str, *arguments) -> dict[int, dict]:
+    """What was found in all repetitions of a piece, by the repetition."""
+    n = len(arguments)
+    return {
+        piece.arguments[-1]: each
+        for piece, each in found.items()
+        if piece.kind == kind and piece.arguments[:n] == arguments and len(piece.arguments) == n + 1
+    }
+
+
+def common(runs: dict) -> list[int]:
+    """The repetitions that each of several pieces has."""
+    return sorted(set.intersection(*map(set, runs.values()))) if runs else []
 
 
 def variation(curves) -> float | None:

@@ -33,7 +33,7 @@ def spread(values, digits: int) -> str:
     if missing:
         return "none" if missing == len(flat) else f"none for {missing} of {len(flat)}"
     mean = number(np.mean(flat), digits)
-    return mean if len(flat) == 1 else f"{mean} ± {number(np.std(flat), digits)}"
+    return mean if len(flat) == 1 else f"{mean} ± {number(np.std(flat, ddof=1), digits)}"
 
 
 def number(value: float, digits: int) -> str:

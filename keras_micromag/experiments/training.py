@@ -8,6 +8,7 @@ from keras_micromag import recipes
 from keras_micromag.experiments import figures, folder, loops, measures, reports
 from keras_micromag.experiments.logs import tensorboard
 from keras_micromag.experiments.prediction import predict, reconstruct
+from keras_micromag.physics import checks
 
 AUTOENCODER, MODEL = "autoencoder.keras", "model.keras"
 METRICS, REPORT = "metrics.json", "report.md"
@@ -22,8 +23,8 @@ def train(
     recipe: str = "default",
     magnets: int = 800,
     seed: int = 0,
-    test: str = "paper",
-    train: str = "large",
+    test="paper",
+    train="large",
     verbose="auto",
 ) -> dict:
     """Train by a recipe, judge on the paper's ten magnets, and write a report.
@@ -38,30 +39,33 @@ def train(
         magnets: how many of the configuration `train` to train on, the first ones. None are among
             the ten, so that each of the ten is a magnet never seen.
         seed: of the training.
-        test, train: configurations of `tfds_esw`; all magnets of `test` are predicted.
+        test, train: configurations of `tfds_esw`, by name or as a `Config`; all magnets of `test`
+            are predicted.
         verbose: of Keras's `fit`.
 
     Returns:
         What is written to metrics.json.
 
     Raises:
-        ValueError: for an unknown recipe, more magnets than there are, or a folder that holds a run
-            of other settings.
+        ValueError: for an unknown recipe, fewer than two magnets or more than there are, magnets to
+            test by that are trained on, or a folder that holds a run of other settings.
     """
-    if recipe not in recipes.RECIPES:
-        known = ", ".join(recipes.RECIPES)
-        raise ValueError(f"`recipe` must be one of {known}; received {recipe!r}.")
+    checks.one_of(recipe, "recipe", tuple(recipes.RECIPES))
+    out = Path(out)
     chosen = recipes.RECIPES[recipe]
     settings = {
         "recipe": {"name": recipe, **dataclasses.asdict(chosen)},
         "magnets": magnets,
         "seed": seed,
-        "test": test,
-        "train": train,
+        "test": loops.name_of(test),
+        "train": loops.name_of(train),
     }
-    folder.settle(out, settings)
+    if checks.count(magnets, "magnets") < 2:
+        raise ValueError("`magnets` must be at least 2, one to validate on; received 1.")
     unseen, _ = loops.all_loops(test, data_dir)
     training = loops.first_moments(train, magnets, data_dir)
+    loops.require_unseen(unseen, training)
+    folder.settle(out, settings)
     model, history = trained(out, chosen, training, unseen.field, seed, verbose)
 
     window = model.rollout.window
@@ -101,7 +105,7 @@ def trained(out, recipe, training, field, seed, verbose):
             verbose=verbose,
             callbacks=tensorboard(out, "predictor"),
         )
-        return recipes.whole(autoencoder, rollout), history
+        return recipes.whole(autoencoder, rollout, field), history
 
     model, history_too = folder.kept_model(out / MODEL, whole)
     return model, {"autoencoder": history, "predictor": history_too}

@@ -37,7 +37,8 @@ def each(function: Callable, arguments: Sequence, jobs: int) -> Iterator[tuple]:
         return
     with _environ({**ONE_CORE, "KERAS_BACKEND": keras.backend.backend()}):
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(jobs, context, _end_with_the_parent)
+        ended, ending = context.Pipe(duplex=False)
+        pool = ProcessPoolExecutor(jobs, context, _end_with_the_parent, (ended,))
         try:
             doing = {pool.submit(function, argument): argument for argument in arguments}
             for done in as_completed(doing):
@@ -47,16 +48,19 @@ def each(function: Callable, arguments: Sequence, jobs: int) -> Iterator[tuple]:
                 "a worker was killed; the same command goes on with what is left."
             ) from error
         finally:
+            ending.close()
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _end_with_the_parent():
-    """Leave Ctrl-C to the parent, and end when it does, be it killed: two runs would meet else."""
+def _end_with_the_parent(ended):
+    """Leave Ctrl-C to the parent, and end when it does, killed or not: two runs would meet else.
+
+    The other end of the pipe is the parent's alone; it closes with it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
 
     def watch():
-        wait([parent.sentinel])
+        wait([ended])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

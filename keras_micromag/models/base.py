@@ -108,6 +108,10 @@ def _variables(model):
     return [*model.variables, *(optimizer.variables if optimizer else ())]
 
 
+class DivergenceError(ValueError):
+    """A training came to a loss that is not finite."""
+
+
 class FiniteFit:
     """Makes a model's `fit` refuse data that is not finite, and stop where the loss is not."""
 
@@ -115,9 +119,9 @@ class FiniteFit:
         """`keras.Model.fit`.
 
         Raises:
-            ValueError: for NaN or inf in arrays given as data, before any step; and after an epoch
-                whose loss is not finite. The model is then again what it was before that epoch,
-                if it had been built.
+            ValueError: for NaN or inf in arrays given as data, before any step.
+            DivergenceError: a ValueError too, after an epoch whose loss is not finite. The model is
+                then again what it was before that epoch, if it had been built.
         """
         given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
         given.pop("self")
@@ -132,7 +136,7 @@ class FiniteFit:
             callbacks = [guard, *tree.flatten(callbacks)]
         history = super().fit(**given, callbacks=callbacks)
         if guard.message:
-            raise ValueError(guard.message)
+            raise DivergenceError(guard.message)
         return history
 
 

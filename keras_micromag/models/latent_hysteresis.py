@@ -23,6 +23,8 @@ class LatentHysteresis(FiniteFit, ComposedModel):
         unit_moments: bring every predicted moment to length 1. A decoder that cannot tell on which
             branch a grain is gives it a moment between both, which is short; the mean moment of the
             magnet is then right only as long as this one stays short.
+        trained_along: (m,) µ0·H in tesla of the loops that it was trained on, for those who use it;
+            a model that has learnt steps of one size knows no other. None if not told.
 
     Input:
         A dict of `states` (b, t, x, y, z, 3), the first t of the loop, and `field` (b, n), µ0·H
@@ -52,8 +54,13 @@ class LatentHysteresis(FiniteFit, ComposedModel):
     parts = ("encoder", "rollout", "decoder")
     any_number_of_fields = True
 
-    def __init__(self, encoder, rollout, decoder, unit_moments: bool = True, **kwargs):
+    def __init__(
+        self, encoder, rollout, decoder, unit_moments: bool = True, trained_along=None, **kwargs
+    ):
         super().__init__(**kwargs)
+        if trained_along is not None:
+            trained_along = checks.finite_array(trained_along, "trained_along", (None,)).tolist()
+        self.trained_along = trained_along
         self.encoder, self.rollout, self.decoder = encoder, rollout, decoder
         self.unit_moments, self._unit = bool(unit_moments), UnitNorm()
         if encoder.built and rollout.built and decoder.built:
@@ -101,7 +108,8 @@ class LatentHysteresis(FiniteFit, ComposedModel):
 
     def get_config(self):
         """The arguments."""
-        return {**super().get_config(), "unit_moments": self.unit_moments}
+        names = ("unit_moments", "trained_along")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def coercivity(self, states, field, field_direction=(0.0, 0.0, 1.0), **kwargs):
         """Coercivity of the predicted loops.

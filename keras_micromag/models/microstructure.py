@@ -12,8 +12,8 @@ def microstructure_encoder(
     size: int = 16,
     *,
     width: int = 32,
-    mean=(0.0, 0.0, 0.93),
-    spread=(0.16, 0.16, 0.065),
+    mean=(0.0, 0.0, 0.979),
+    spread=(0.144, 0.144, 0.012),
     activation: str = "elu",
     name: str = "microstructure_encoder",
 ) -> keras.Model:

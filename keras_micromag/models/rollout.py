@@ -114,7 +114,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
     def compute_output_shape(self, input_shape):
         """(b, n, d)."""
         names = ["states", "field"] + ["start"] * (self.microstructure is not None)
-        states, field = map(tuple, require_inputs(input_shape, *names)[:2])
+        states, field, *start = map(tuple, require_inputs(input_shape, *names))
         if len(states) != 3 or states[1] != self.window:
             raise ValueError(
                 f"`states` must have shape (b, t, d) with t = {self.window}; received {states}."
@@ -123,7 +123,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
             raise ValueError(
                 f"`field` must have shape (b, n) with n of at least 1; received {field}."
             )
-        require_one_batch(states=states, field=field)
+        require_one_batch(states=states, field=field, **dict(zip(names[2:], start, strict=True)))
         return (states[0], field[1], states[2])
 
     def compile(self, *args, steps_per_execution: int | None = None, **kwargs):
@@ -219,6 +219,8 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         Returns:
             (b, n, d) array.
         """
+        if self.microstructure is None and start is not None:
+            raise ValueError("`start` must be left out where there is no `microstructure`.")
         return predict_along(self, states, field, start, **kwargs)[1]
 
     def get_config(self):

@@ -11,6 +11,8 @@ from scipy.constants import mu_0
 from keras_micromag.physics import checks
 from keras_micromag.physics.graph import namespace
 
+_UNREADABLE = (OSError, EOFError, BadZipFile, zlib.error)
+
 
 @dataclass(frozen=True, eq=False)
 class Hysteresis:
@@ -136,7 +138,16 @@ class Hysteresis:
                 values = {name: stored[name] for name in names}
         except FileNotFoundError:
             raise
-        except (KeyError, ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
+        except (
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            OSError,
+            EOFError,
+            BadZipFile,
+            zlib.error,
+        ) as error:
             raise ValueError(
                 f"`path` must be a file that Hysteresis.save wrote; received {os.fspath(path)!r}."
             ) from error

@@ -2,7 +2,7 @@ import pytest
 
 from keras_micromag import recipes
 from keras_micromag.experiments.training import train
-from tests.experiments.quick import QUICK
+from tests.experiments.quick import OTHERS, QUICK
 
 
 @pytest.fixture(scope="package")
@@ -11,5 +11,5 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(recipes.RECIPES, "default", QUICK)
-        arguments = {"data_dir": out / "data", "magnets": 4, "test": "tiny", "train": "tiny"}
+        arguments = {"data_dir": out / "data", "magnets": 4, "test": "tiny", "train": OTHERS}
         yield out, arguments, train(out, **arguments, verbose=0)

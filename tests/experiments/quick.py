@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_micromag import recipes
+from tfds_esw import Config
 
 QUICK = dataclasses.replace(
     recipes.RECIPES["default"],
@@ -15,3 +16,6 @@ QUICK = dataclasses.replace(
     autoencoder_batches=20,
     predictor_batches=20,
 )
+
+OTHERS = Config(name="others", shape=(2, 2, 2), steps=50, seed=7, splits={"train": 4, "test": 2})
+"""Magnets like those of `tiny`, none of which is among them."""

@@ -31,8 +31,10 @@ def test_what_it_writes(run):
     report = (out / "report.md").read_text()
     assert all(label in report for label in MEASURES.values())
     error = found["mean training loop"]["curve_rmse"]
-    assert f"{np.mean(error):.4f} ± {np.std(error):.4f}" in report
+    assert f"{np.mean(error):.4f} ± {np.std(error, ddof=1):.4f}" in report
     assert all((out / name).stat().st_size > 1000 for name in training.FIGURES)
+    for r, value in enumerate(found["predictor"]["curve_rmse"]):
+        assert f"magnet {r}" in report and f"| {value:.4f} |" in report
     settings = json.loads((out / "settings.json").read_text())
     assert settings["recipe"]["input_noise"] == QUICK.input_noise
 
@@ -76,12 +78,23 @@ def test_the_encoder_that_was_finished_is_what_the_predictor_takes(run, tmp_path
 
 def test_what_it_refuses(run):
     out, arguments, _ = run
-    with pytest.raises(ValueError, match="`--out` must be a new folder"):
+    with pytest.raises(ValueError, match=r"`--out` must be a .* has seed 0, this run 1"):
         training.train(out, **{**arguments, "seed": 1}, verbose=0)
-    with pytest.raises(ValueError, match="`recipe` must be one of paper, default; received 'x'"):
+    with pytest.raises(ValueError, match="`recipe` must be one of 'paper', 'default'; "):
         training.train(out, **arguments, recipe="x")
     with pytest.raises(ValueError, match="`magnets` must be at most 6"):
         training.train(out / "more", **{**arguments, "magnets": 7}, verbose=0)
+    with pytest.raises(ValueError, match="`magnets` must be at least 2"):
+        training.train(out / "more", **{**arguments, "magnets": 1}, verbose=0)
+    with pytest.raises(ValueError, match="`train` must have no magnet of `test`; received 2 that"):
+        training.train(out / "more", **{**arguments, "train": "tiny", "magnets": 2}, verbose=0)
+    assert not (out / "more").exists()
+
+
+def test_models_without_settings_are_nobodys(run, tmp_path):
+    shutil.copy(run[0] / "model.keras", tmp_path)
+    with pytest.raises(ValueError, match="holds models and no settings"):
+        training.train(tmp_path, **run[1], verbose=0)
 
 
 def test_the_same_seed_gives_the_same():
