@@ -51,3 +51,13 @@ def test_bad_input():
         persistence(np.full((1, 2, 2, 3), np.nan), 4)
     with pytest.raises(ValueError, match="`field` must have shape"):
         LinearLatent(np.zeros((2, 30, 2, 3)), FIELD[:-1])
+    with pytest.raises(ValueError, match="`training` must be those of at least one magnet"):
+        mean_loop(np.zeros((0, 30, 2, 3)))
+    with pytest.raises(ValueError, match="`steps` must be at least 4; received 3"):
+        persistence(np.zeros((1, 4, 2, 3)), 3)
+    with pytest.raises(ValueError, match="`size` must be at most 3 g = 6; received 7"):
+        LinearLatent(np.zeros((2, 30, 2, 3)), FIELD, size=7)
+    with pytest.raises(ValueError, match="`window` must be less than t = 30; received 30"):
+        LinearLatent(np.zeros((2, 30, 2, 3)), FIELD, size=2, window=30)
+    with pytest.raises(ValueError, match=r"`states` must have shape .* with t = 4; received"):
+        LinearLatent(np.zeros((2, 30, 2, 3)), FIELD, size=2).predict(np.zeros((1, 6, 2, 3)))

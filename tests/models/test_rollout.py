@@ -467,7 +467,7 @@ def test_nan_at_once_is_told_even_where_there_is_no_way_back(built):
 
 def informed(horizon=3):
     network = predictor(2, 4, hidden_layers=1, width=8, input_noise=0.1, microstructure_size=3)
-    encoder = microstructure_encoder((2, 2, 2), 3, width=4)
+    encoder = microstructure_encoder((2, 2, 2), 3, width=4, mean=(0, 0, 0), spread=(1, 1, 1))
     return RecursiveRolloutModel(network, window=4, horizon=horizon, microstructure=encoder)
 
 

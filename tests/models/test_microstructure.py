@@ -1,0 +1,34 @@
+"""What the first state tells of a magnet, and what the encoder of it refuses."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from keras_micromag.models import microstructure_encoder
+from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
+
+pytestmark = pytest.mark.backend
+
+
+def test_the_defaults_are_those_of_the_papers_magnets():
+    axes = random_easy_axes((10, 64), seed=1)
+    first = simulate(cubic_grains(), axes, field=[8.0], progress=False).magnetization[:, 0]
+    defaults = inspect.signature(microstructure_encoder).parameters
+    np.testing.assert_allclose(first.mean(axis=(0, 1)), defaults["mean"].default, atol=0.02)
+    np.testing.assert_allclose(first.std(axis=(0, 1)), defaults["spread"].default, rtol=0.1)
+
+
+def test_the_order_of_the_grains_does_not_matter():
+    start = np.random.default_rng(0).normal((0, 0, 0.98), (0.1, 0.1, 0.01), (2, 2, 2, 2, 3))
+    model = microstructure_encoder((2, 2, 2), size=3)
+    told = model.predict(start, verbose=0)
+    np.testing.assert_allclose(model.predict(start[:, ::-1], verbose=0), told, rtol=1e-4, atol=1e-5)
+    assert np.abs(told[0] - told[1]).max() > 1e-3
+
+
+def test_what_it_refuses():
+    with pytest.raises(ValueError, match="`spread` must be positive; received"):
+        microstructure_encoder(spread=(1.0, 0.0, 1.0))
+    with pytest.raises(ValueError, match="`size` must be an integer of at least 1"):
+        microstructure_encoder(size=0)
