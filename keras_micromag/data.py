@@ -259,8 +259,9 @@ class Windows(keras.utils.PyDataset):
 
         Args:
             cache: keep the batches, made once: all windows are then held in memory,
-                4·(t + l)·d bytes each, and only the order of the batches is shuffled anew. Without
-                it every epoch has batches of its own, which costs a little time.
+                4·(t + l)·d bytes each and those of `start`, and only the order of the batches is
+                shuffled anew. Without it every epoch has batches of its own, which costs a little
+                time.
 
         Returns:
             A dataset of `len(self)` batches.
