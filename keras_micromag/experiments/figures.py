@@ -163,7 +163,8 @@ def _folds(plan, unseen, found):
             ax.plot(unseen.field, np.clip(curve, -3, 3), color=color, lw=0.7, label=label)
         ax.set_title(f"magnet {fold}", fontsize=7, pad=2)
         ax.set(ylim=(-1.4, 1.4), xlim=(unseen.field.min(), 0))
-    axes[0].legend(frameon=False, fontsize=5)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     figure.supxlabel(plots.FIELD_LABEL, fontsize=8)
     figure.supylabel(plots.MAGNETIZATION_LABEL, fontsize=8)
     return figure

@@ -3,13 +3,22 @@
 import numpy as np
 
 
-def all_loops(config, data_dir=None):
-    """All loops of a configuration in its order, as a `Hysteresis`, and the lattice (x, y, z)."""
+def all_loops(config, data_dir=None, after: int = 0):
+    """Loops of a configuration, from magnet `after` on in its order, and the lattice (x, y, z).
+
+    Returns:
+        A `Hysteresis`, None if there are no such magnets; and a tuple.
+    """
     from tfds_esw import examples, hysteresis
 
     builder = _built(config, data_dir)
-    found = [example for split in builder.info.splits for example in examples(builder, split)]
-    return hysteresis(found, builder.info), builder.builder_config.shape
+    found = []
+    for split, info in builder.info.splits.items():
+        if after < info.num_examples:
+            found += examples(builder, f"{split}[{after}:]")
+        after = max(after - info.num_examples, 0)
+    loops = hysteresis(found, builder.info) if found else None
+    return loops, builder.builder_config.shape
 
 
 def name_of(config) -> str:

@@ -12,8 +12,14 @@ REPORT = "report.md"
 COMMAND = "keras-micromag reproduce"
 
 
-def of_training(settings: dict, measured: dict) -> str:
-    """The report of one training: a table for each kind of measurement."""
+def of_training(settings: dict, measured: dict, more: dict | None = None) -> str:
+    """The report of one training: a table for each kind of measurement.
+
+    Args:
+        settings: of the run.
+        measured: of the magnets to test by.
+        more: of those of the data set trained on that were held out, if there are any.
+    """
     lines = [
         "# Loops of magnets never seen",
         "",
@@ -24,10 +30,35 @@ def of_training(settings: dict, measured: dict) -> str:
         "![Predicted and simulated loop](predicted.png)",
     ]
     for kind, each in measured.items():
-        lines += ["", f"## {kind.capitalize()}", "", *_measured(each), ""]
-        lines += _magnet_by_magnet(each)
+        lines += ["", f"## {kind.capitalize()}", "", *_measured(each), "", *_magnet_by_magnet(each)]
+    lines += ["", *_against_mean_loop(measured)]
+    if more:
+        count = len(more["reconstruction"]["autoencoder"]["curve_rmse"])
+        lines += ["", f"## {count} more magnets of `tfds_esw/{settings['train']}`, held out"]
+        for kind, each in more.items():
+            lines += ["", f"{kind.capitalize()}:", "", *_measured(each)]
+        lines += ["", *_against_mean_loop(more)]
     lines += ["", "![Losses](training.png)", ""]
     return "\n".join(lines)
+
+
+def _against_mean_loop(measured) -> list[str]:
+    """How much less wrong the predictor is than the mean loop, magnet by magnet."""
+    predictions = measured["prediction from the first states"]
+    told = []
+    for measure in ("curve_rmse", "coercivity_error"):
+        pairs = zip(
+            predictions["predictor"][measure],
+            predictions["mean training loop"][measure],
+            strict=True,
+        )
+        less = np.array([np.nan if None in pair else pair[1] - pair[0] for pair in pairs])
+        error = less.std(ddof=1) / np.sqrt(len(less))
+        told.append(f"{MEASURES[measure]} {number(less.mean(), 4)} ± {number(error, 4)}")
+    return [
+        "Less wrong than the mean training loop, mean over the magnets of the differences ± its "
+        f"standard error: {', '.join(told)}."
+    ]
 
 
 def of_study(plan, found: dict, drawn: list[str]) -> str:

@@ -40,7 +40,7 @@ def train(
             the ten, so that each of the ten is a magnet never seen.
         seed: of the training.
         test, train: configurations of `tfds_esw`, by name or as a `Config`; all magnets of `test`
-            are predicted.
+            are predicted, and those of `train` that were not trained on.
         verbose: of Keras's `fit`.
 
     Returns:
@@ -74,16 +74,23 @@ def train(
     seconds = time.perf_counter() - began
     flat = training.reshape(*training.shape[:2], -1, 3)
     baselines = measures.Baselines(flat, unseen.field, chosen.latent_size, window)
-    judged = measures.of_reconstruction_and_prediction(
-        unseen, reconstruct(model, unseen.magnetization), predicted, baselines
-    )
+    judged = _judged(model, unseen, predicted, baselines)
     metrics = {"measures": judged, "seconds_to_predict": seconds, "history": history}
+    more, _ = loops.all_loops(train, data_dir, after=magnets)
+    if more is not None:
+        others = predict(model, more.magnetization[:, :window], more.field)
+        metrics["more"] = _judged(model, more, others, baselines)
     folder.write_json(out / METRICS, metrics)
     figures.draw_prediction(out / FIGURES[0], unseen, predicted, baselines.mean)
     figures.draw_history(out / FIGURES[1], history)
-    text = reports.of_training(settings, judged)
+    text = reports.of_training(settings, judged, metrics.get("more"))
     folder.write_text(out / REPORT, text)
     return metrics
+
+
+def _judged(model, loops, predicted, baselines):
+    states = reconstruct(model, loops.magnetization)
+    return measures.of_reconstruction_and_prediction(loops, states, predicted, baselines)
 
 
 def trained(out, recipe, training, field, seed, verbose):

@@ -35,6 +35,9 @@ def test_what_it_writes(run):
     assert all((out / name).stat().st_size > 1000 for name in training.FIGURES)
     for r, value in enumerate(found["predictor"]["curve_rmse"]):
         assert f"magnet {r}" in report and f"| {value:.4f} |" in report
+    more = metrics["more"]["prediction from the first states"]
+    assert all(len(values["curve_rmse"]) == 2 for values in more.values())
+    assert "## 2 more magnets of `tfds_esw/others-" in report
     settings = json.loads((out / "settings.json").read_text())
     assert settings["recipe"]["input_noise"] == QUICK.input_noise
 
