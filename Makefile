@@ -23,7 +23,15 @@ reproduce: ## every experiment of the paper, one report: runs/reproduce
 	@$(ENVIRONMENT) .venv tensorflow,plot,beam
 	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag reproduce --data-dir runs/data
 
-test: lint test-only-jax test-jax-beside test-torch test-tensorflow ## lint, then all tests on all backends
+# Two lines of work at once, one for each of two cores: TensorFlow has as many tests as the others
+# together. It is shown when it is done, so that its closing line comes last.
+test: lint ## lint, then all tests on all backends
+	@mkdir -p .pytest_cache
+	@$(MAKE) --no-print-directory test-tensorflow > .pytest_cache/tensorflow.log 2>&1 & \
+	tensorflow=$$!; trap 'kill $$tensorflow' INT TERM; \
+	$(MAKE) --no-print-directory test-only-jax test-jax-beside test-torch; others=$$?; \
+	wait $$tensorflow; tensorflow=$$?; cat .pytest_cache/tensorflow.log; \
+	[ $$others = 0 ] && [ $$tensorflow = 0 ]
 
 lint: ## check style and format
 	@$(ENVIRONMENT) .venv dev

@@ -15,7 +15,7 @@ from keras_micromag.recipes import RECIPES, Recipe
         ({"schedule": "step"}, "`schedule` must be one of"),
         ({"images": 0}, "`images` must be an integer of at least 1"),
         ({"batch_size": 0}, "`batch_size` must be an integer of at least 1"),
-        ({"autoencoder_rate": -1}, "`autoencoder_rate` must be a number greater than 0"),
+        ({"autoencoder_rate": -1}, "`autoencoder_rate` must be greater than 0; received -1"),
         ({"eq8_share": 2}, "`eq8_share` must be from 0 to 1; received 2"),
         ({"averaging": 1.0}, "`averaging` must be at least 0 and below 1"),
         ({"validation": 0}, "`validation` must lie between 0 and 1; received 0"),

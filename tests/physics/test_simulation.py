@@ -87,7 +87,8 @@ def paper(request):
     kept = request.config.cache.mkdir("algorithm-1") / f"{digest}.npy"
     if not kept.exists():
         loops = np.array([literal(structure, axes, PAPER_FIELD) for axes in easy_axes])
-        np.save(partial := kept.with_suffix(".partial.npy"), loops)
+        # Runs on other backends may be at the same.
+        np.save(partial := kept.with_suffix(f".{os.getpid()}.npy"), loops)
         partial.replace(kept)
     return structure, easy_axes, np.load(kept)
 
