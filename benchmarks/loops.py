@@ -4,9 +4,9 @@ The paper's magnet, one at a time and many at once. The prediction goes from the
 moments of every grain at all fields, encoder and decoder included, by a model that `make demo`
 trained (`--model runs/demo/model.keras`), or by one of the default recipe, trained on a batch: the
 time depends neither on the weights nor on the states, of which it is given the first four.
-`simulate` goes from the easy axes to the same, and so does
-Algorithm 1 written literally in NumPy (`simulate_literal` of tests/oracles.py, float64, one magnet,
-its matrix given). All take turns in one process, compiled before they are timed.
+`simulate` goes from the easy axes to the same, and so does Algorithm 1 written literally in NumPy
+(`simulate_literal` of tests/oracles.py, float64, one magnet, its matrix given). All take turns in
+one process, compiled before they are timed.
 
 Run it with `python -m benchmarks.loops`; KERAS_BACKEND chooses the backend.
 """

@@ -30,9 +30,9 @@ def _run(options) -> None:
     """Carry out the command."""
     check_matplotlib()
     choose_backend(options)
-    from keras_micromag.experiments import reports, reproduction
+    from keras_micromag.experiments import folder, reproduction
 
-    check_output(options.out, (reports.REPORT,))
+    check_output(options.out, (folder.REPORT,))
     chosen = {"experiments": options.experiments} if options.experiments else {}
     reproduction.reproduce(options.out, data_dir=options.data_dir, jobs=options.jobs, **chosen)
-    print(f"Written to {options.out}: {reports.REPORT} and all that it names")
+    print(f"Written to {options.out}: {folder.REPORT} and all that it names")

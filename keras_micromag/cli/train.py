@@ -31,7 +31,7 @@ def _run(options) -> None:
     """Carry out the command."""
     check_matplotlib()
     choose_backend(options)
-    from keras_micromag.experiments import training
+    from keras_micromag.experiments import folder, training
 
     check_output(options.out, (*training.FILES, *training.FIGURES))
     training.train(
@@ -41,5 +41,5 @@ def _run(options) -> None:
         magnets=options.magnets,
         seed=options.seed,
     )
-    print((options.out / training.REPORT).read_text(encoding="utf-8"))
+    print((options.out / folder.REPORT).read_text(encoding="utf-8"))
     print(f"Written to {options.out}")

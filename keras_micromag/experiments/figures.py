@@ -132,7 +132,7 @@ def _grid(plan, unseen, found):
                 run = runs[window, horizon][fold]
                 true = unseen.magnetization_along_field[fold]
                 ax.plot(unseen.field, true, color=color, lw=0.6, ls="--", alpha=0.7)
-                curve = [np.nan if v is None else v for v in run["curve"][0]]
+                curve = np.array(run["curve"][0], dtype=float)  # None becomes nan
                 ax.plot(unseen.field, np.clip(curve, -3, 3), color=color, lw=0.8)
             ax.set_title(f"t = {window}, l = {horizon}", fontsize=7, pad=2)
             ax.set(ylim=(-1.4, 1.4), xlim=(unseen.field.min(), unseen.field.max()))
@@ -159,7 +159,7 @@ def _folds(plan, unseen, found):
             (paper, COLORS[0], "paper"),
             (nine, COLORS[2], "default, nine magnets"),
         ):
-            curve = [np.nan if v is None else v for v in runs[fold]["curve"][0]]
+            curve = np.array(runs[fold]["curve"][0], dtype=float)
             ax.plot(unseen.field, np.clip(curve, -3, 3), color=color, lw=0.7, label=label)
         ax.set_title(f"magnet {fold}", fontsize=7, pad=2)
         ax.set(ylim=(-1.4, 1.4), xlim=(unseen.field.min(), 0))
@@ -186,9 +186,7 @@ def _learning(plan, unseen, found):
             ],
         }
         for (name, values), color in zip(series.items(), (COLORS[2], plots.INK), strict=True):
-            values = np.array(
-                [[np.nan if v is None else v for v in each] for each in values], dtype=float
-            )
+            values = np.array(values, dtype=float)
             error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
             style = {"color": color, "lw": 0.9, "ms": 3, "marker": "o", "capsize": 2}
             ax.errorbar(list(runs), values.mean(axis=1), yerr=error, label=name, **style)

@@ -12,7 +12,7 @@ import scipy
 
 import keras_micromag
 
-SETTINGS = "settings.json"
+SETTINGS, METRICS, REPORT = "settings.json", "metrics.json", "report.md"
 
 
 def settle(out: Path, settings: dict) -> None:

@@ -7,14 +7,16 @@ from keras_micromag.judge import judge
 
 
 class Baselines:
-    """The baselines for loops (s, t, g, 3) trained on: fitted once, for any magnets.
+    """The baselines for loops trained on: fitted once, for any magnets.
 
     Args:
-        training: (s, t, g, 3). field: (t,) in tesla. size: d. window: t of the predictor.
+        training: (s, t, ..., 3), grains on a lattice or not. field: (t,) in tesla. size: d.
+        window: t of the predictor.
     """
 
     def __init__(self, training, field, size: int, window: int):
         self.window = window
+        training = training.reshape(*training.shape[:2], -1, 3)
         self.mean = mean_loop(training)
         self.linear = LinearLatent(training, field, size, window)
 

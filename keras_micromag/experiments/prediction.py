@@ -10,6 +10,7 @@ import numpy as np
 from keras_micromag.experiments.loops import on_lattice
 from keras_micromag.models import LatentHysteresis
 from keras_micromag.physics import Hysteresis, checks, cubic_grains, simulate
+from keras_micromag.recipes import encode
 
 
 def predicted_loops(path, first) -> Hysteresis:
@@ -93,9 +94,9 @@ def predict(model: LatentHysteresis, states, field):
 
 def reconstruct(autoencoder, states):
     """States (b, t, g, 3) through encoder and decoder."""
-    flat = on_lattice(states, autoencoder.encoder.input_shape[1:-1])
-    latent = autoencoder.encoder.predict(
-        flat.reshape(-1, *flat.shape[2:]), batch_size=4096, verbose=0
+    moments = on_lattice(states, autoencoder.encoder.input_shape[1:-1])
+    latent = encode(autoencoder.encoder, moments)
+    decoded = autoencoder.decoder.predict(
+        latent.reshape(-1, latent.shape[-1]), batch_size=4096, verbose=0
     )
-    decoded = autoencoder.decoder.predict(latent, batch_size=4096, verbose=0)
     return decoded.reshape(states.shape)

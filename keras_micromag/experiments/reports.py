@@ -8,7 +8,6 @@ from keras_micromag.experiments.tables import cell, median, number, rows, spread
 from keras_micromag.judge import MEASURES
 from keras_micromag.models import autoencoder
 
-REPORT = "report.md"
 COMMAND = "keras-micromag reproduce"
 
 
@@ -47,12 +46,11 @@ def _against_mean_loop(measured) -> list[str]:
     predictions = measured["prediction from the first states"]
     told = []
     for measure in ("curve_rmse", "coercivity_error"):
-        pairs = zip(
-            predictions["predictor"][measure],
-            predictions["mean training loop"][measure],
-            strict=True,
+        ours, theirs = (
+            np.array(predictions[name][measure], dtype=float)  # None becomes nan
+            for name in ("predictor", "mean training loop")
         )
-        less = np.array([np.nan if None in pair else pair[1] - pair[0] for pair in pairs])
+        less = theirs - ours
         error = less.std(ddof=1) / np.sqrt(len(less))
         told.append(f"{MEASURES[measure]} {number(less.mean(), 4)} ± {number(error, 4)}")
     return [

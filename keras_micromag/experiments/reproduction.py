@@ -9,8 +9,6 @@ from keras_micromag.experiments import figures, folder, loops, reports, study, w
 from keras_micromag.models.base import DivergenceError
 from keras_micromag.physics import checks
 
-METRICS = "metrics.json"
-
 
 def reproduce(
     out: Path,
@@ -80,10 +78,10 @@ def reproduce(
         if (path := out / "pieces" / f"{piece.name}.json").exists()
     }
     measured = {piece.name: found["measures"] for piece, found in everything.items()}
-    folder.write_json(out / METRICS, measured)
+    folder.write_json(out / folder.METRICS, measured)
     drawn = figures.draw_study(out, plan, unseen, lattice, everything)
     text = reports.of_study(plan, everything, drawn)
-    folder.write_text(out / reports.REPORT, text)
+    folder.write_text(out / folder.REPORT, text)
     if diverged:
         told = "; ".join(f"{name}: {sentence}" for name, sentence in diverged.items())
         raise DivergenceError(f"The report lacks what diverged: {told}")

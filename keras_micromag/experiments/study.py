@@ -250,8 +250,7 @@ def _trained(work, recipe, training, unseen, seed):
 
 
 def _fitted(recipe, training, unseen):
-    flat = training.reshape(*training.shape[:2], -1, 3)
-    return measures.Baselines(flat, unseen.field, recipe.latent_size, recipe.window)
+    return measures.Baselines(training, unseen.field, recipe.latent_size, recipe.window)
 
 
 def _measured(unseen, fitted):

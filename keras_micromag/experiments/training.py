@@ -11,8 +11,7 @@ from keras_micromag.experiments.prediction import predict, reconstruct
 from keras_micromag.physics import checks
 
 AUTOENCODER, MODEL = "autoencoder.keras", "model.keras"
-METRICS, REPORT = "metrics.json", "report.md"
-FILES = (AUTOENCODER, MODEL, METRICS, REPORT, folder.SETTINGS)
+FILES = (AUTOENCODER, MODEL, folder.METRICS, folder.REPORT, folder.SETTINGS)
 FIGURES = ("predicted.png", "training.png")
 
 
@@ -72,19 +71,18 @@ def train(
     began = time.perf_counter()
     predicted = predict(model, unseen.magnetization[:, :window], unseen.field)
     seconds = time.perf_counter() - began
-    flat = training.reshape(*training.shape[:2], -1, 3)
-    baselines = measures.Baselines(flat, unseen.field, chosen.latent_size, window)
+    baselines = measures.Baselines(training, unseen.field, chosen.latent_size, window)
     judged = _judged(model, unseen, predicted, baselines)
     metrics = {"measures": judged, "seconds_to_predict": seconds, "history": history}
     more, _ = loops.all_loops(train, data_dir, after=magnets)
     if more is not None:
         others = predict(model, more.magnetization[:, :window], more.field)
         metrics["more"] = _judged(model, more, others, baselines)
-    folder.write_json(out / METRICS, metrics)
+    folder.write_json(out / folder.METRICS, metrics)
     figures.draw_prediction(out / FIGURES[0], unseen, predicted, baselines.mean)
     figures.draw_history(out / FIGURES[1], history)
     text = reports.of_training(settings, judged, metrics.get("more"))
-    folder.write_text(out / REPORT, text)
+    folder.write_text(out / folder.REPORT, text)
     return metrics
 
 

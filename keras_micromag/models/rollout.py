@@ -114,7 +114,8 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
     def compute_output_shape(self, input_shape):
         """(b, n, d)."""
         names = ["states", "field"] + ["start"] * (self.microstructure is not None)
-        states, field, *start = map(tuple, require_inputs(input_shape, *names))
+        shapes = dict(zip(names, map(tuple, require_inputs(input_shape, *names)), strict=True))
+        states, field = shapes["states"], shapes["field"]
         if len(states) != 3 or states[1] != self.window:
             raise ValueError(
                 f"`states` must have shape (b, t, d) with t = {self.window}; received {states}."
@@ -123,7 +124,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
             raise ValueError(
                 f"`field` must have shape (b, n) with n of at least 1; received {field}."
             )
-        require_one_batch(states=states, field=field, **dict(zip(names[2:], start, strict=True)))
+        require_one_batch(**shapes)
         return (states[0], field[1], states[2])
 
     def compile(self, *args, steps_per_execution: int | None = None, **kwargs):

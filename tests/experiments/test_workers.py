@@ -52,7 +52,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     child = _when(lambda: int((tmp_path / "pid").read_text() or 0))
     parent.kill()
     parent.wait()
-    _when(lambda: not _runs(child))
+    assert _when(lambda: not _runs(child))
 
 
 def _when(test):
