@@ -1,0 +1,114 @@
+"""A recipe: every setting of a training."""
+
+import dataclasses
+
+from keras_micromag.physics import checks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Settings of a training, for an autoencoder (Table 1) and a predictor in its latent space.
+
+    Args:
+        latent_size: d. window: t. horizon: l.
+        filters, units, activation, output_activation: see `autoencoder`.
+        hidden_layers, width, predictor_activation, predictor_output_activation: see `predictor`.
+        mse_weight, norm_weight, moment_weight: of `NormPreservingLoss`.
+        eq8_share, predictor_eq8_share: share of the weights of Eq. 8 in those of the states, for
+            autoencoder and predictor; the rest is uniform.
+        images: symmetric images of each magnet to train on, itself included, see
+            `symmetric_images`; None for as many as make `LOOPS` loops of all magnets.
+        principal_axes: turn the latent variables so that they are uncorrelated, shift them to mean
+            0, and scale them all by the largest spread.
+        input_noise: see `predictor`, in units of the latent variables.
+        microstructure_size: c of a `microstructure_encoder`, 0 for none.
+        schedule: "plateau" (the paper) multiplies the rate by `rate_factor` after `rate_patience`
+            epochs without a lower validation loss, and stops after `stop_patience`; "cosine" lowers
+            it to 0 over all batches.
+        averaging: momentum of the moving average over the steps that the weights become in the end,
+            0 for the last weights. The losses that a training tells are those of the weights as
+            they move; a training of less than some thousand batches hardly moves the average.
+        autoencoder_rate, predictor_rate: learning rates of Nadam.
+        autoencoder_batches, predictor_batches: how many to train on, at most.
+        batch_size: 64 in the paper.
+        validation: share of the simulations that are held out, at least one.
+
+    Raises:
+        ValueError: naming the setting.
+    """
+
+    latent_size: int = 16
+    filters: tuple[int, ...] = (4,)
+    units: tuple[int, ...] = (32, 32)
+    activation: str = "elu"
+    output_activation: str = "linear"
+    window: int = 4
+    horizon: int = 4
+    hidden_layers: int = 4
+    width: int = 128
+    predictor_activation: str = "elu"
+    predictor_output_activation: str = "linear"
+    mse_weight: float = 0.85
+    norm_weight: float = 0.15
+    moment_weight: float = 10.0
+    eq8_share: float = 0.2
+    predictor_eq8_share: float = 0.0
+    images: int | None = None
+    principal_axes: bool = True
+    input_noise: float = 1.0
+    microstructure_size: int = 16
+    schedule: str = "cosine"
+    rate_factor: float = 0.5
+    rate_patience: int = 20
+    stop_patience: int = 60
+    averaging: float = 0.999
+    autoencoder_rate: float = 5e-3
+    predictor_rate: float = 4e-3
+    autoencoder_batches: int = 16_000
+    predictor_batches: int = 20_000
+    batch_size: int = 256
+    validation: float = 0.05
+
+    def __post_init__(self):
+        checks.one_of(self.schedule, "schedule", ("plateau", "cosine"))
+        counted = ("rate_patience", "stop_patience", "batch_size")
+        counted += ("autoencoder_batches", "predictor_batches")
+        for name in (*counted, *["images"] * (self.images is not None)):
+            checks.count(getattr(self, name), name)
+        for name in ("autoencoder_rate", "predictor_rate", "rate_factor"):
+            checks.number(getattr(self, name), name, above=0)
+        for name in ("eq8_share", "predictor_eq8_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"`{name}` must be from 0 to 1; received {getattr(self, name)}.")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(
+                f"`averaging` must be at least 0 and below 1; received {self.averaging}."
+            )
+        if not 0 < self.validation < 1:
+            raise ValueError(f"`validation` must lie between 0 and 1; received {self.validation}.")
+
+
+RECIPES = {
+    "paper": Recipe(
+        horizon=8,
+        output_activation="elu",
+        predictor_output_activation="elu",
+        images=1,
+        moment_weight=0.0,
+        eq8_share=1.0,
+        predictor_eq8_share=1.0,
+        principal_axes=False,
+        input_noise=0.0,
+        microstructure_size=0,
+        schedule="plateau",
+        averaging=0.0,
+        autoencoder_rate=1e-4,
+        predictor_rate=1e-4,
+        autoencoder_batches=30_000,
+        predictor_batches=12_000,
+        batch_size=64,
+        validation=0.2,
+    ),
+    "default": Recipe(),
+}
+"""The paper's, as far as it tells, and the one that works."""
