@@ -1,0 +1,123 @@
+"""What is searched: how each setting of a recipe is drawn, and what it depends on.
+
+A space is a dict from a name to a function of KerasTuner's `hp`, of the recipe whose values are the
+defaults, and of the lattice; it returns settings of the recipe, often the one of that name.
+"""
+
+import math
+
+from keras_micromag.physics import checks
+
+ACTIVATIONS = ("elu", "gelu", "silu", "tanh")
+
+
+def _choice(name, *values):
+    def suggest(hp, base, lattice):
+        return {name: _chosen(hp, name, values, getattr(base, name))}
+
+    return suggest
+
+
+def _float(name, low, high, **kwargs):
+    def suggest(hp, base, lattice):
+        return {name: _number(hp, name, low, high, getattr(base, name), **kwargs)}
+
+    return suggest
+
+
+def _chosen(hp, name, values, default):
+    return hp.Choice(name, list(values), default=default if default in values else None)
+
+
+def _number(hp, name, low, high, default, **kwargs):
+    return hp.Float(name, low, high, default=min(max(default, low), high), **kwargs)
+
+
+def _layers(hp, name, counted, sizes, most, base):
+    """Sizes of at least one layer; those of the second are drawn only where there is one."""
+    numbers = list(range(1, most + 1))
+    there = len(base)
+    n = _chosen(hp, counted, numbers, there)
+    drawn = []
+    for i in numbers:
+        default = base[i - 1] if i <= there else None
+        if i == 1:
+            size = _chosen(hp, f"{name}_1", sizes, default)
+        else:
+            with hp.conditional_scope(counted, numbers[i - 1 :]):
+                size = _chosen(hp, f"{name}_{i}", sizes, default)
+        drawn.append(size)
+    return tuple(drawn[:n])
+
+
+def _filters(hp, base, lattice):
+    # Every convolution halves the lattice.
+    most = min(max(int(math.log2(math.gcd(*lattice) & -math.gcd(*lattice))), 1), 2)
+    return {"filters": _layers(hp, "filters", "convolutions", (4, 8, 16), most, base.filters)}
+
+
+def _units(hp, base, lattice):
+    return {"units": _layers(hp, "units", "dense_layers", (32, 64, 128), 3, base.units)}
+
+
+def _loss(hp, base, lattice):
+    norm = _number(hp, "norm_weight", 0.0, 0.5, base.norm_weight, step=0.05)
+    return {"mse_weight": 1.0 - norm, "norm_weight": norm}
+
+
+def _schedule(hp, base, lattice):
+    schedule = _chosen(hp, "schedule", ("cosine", "plateau"), base.schedule)
+    with hp.conditional_scope("schedule", ["plateau"]):
+        patience = _chosen(hp, "rate_patience", (1, 2, 4), base.rate_patience)
+    return {"schedule": schedule} | ({"rate_patience": patience} if schedule == "plateau" else {})
+
+
+def _noise(hp, base, lattice):
+    noisy = hp.Boolean("noise", default=base.input_noise > 0)
+    with hp.conditional_scope("noise", [True]):
+        noise = _number(hp, "input_noise", 0.1, 3.0, base.input_noise or 1.0, sampling="log")
+    return {"input_noise": noise if noisy else 0.0}
+
+
+AUTOENCODER = {
+    "filters": _filters,
+    "units": _units,
+    "latent_size": _choice("latent_size", 8, 16, 24, 32, 48),
+    "activation": _choice("activation", *ACTIVATIONS),
+    "output_activation": _choice("output_activation", "linear", "elu", "tanh"),
+    "norm_weight": _loss,
+    "moment_weight": _choice("moment_weight", 0.0, 1.0, 10.0, 100.0),
+    "eq8_share": _float("eq8_share", 0.0, 1.0, step=0.1),
+    "autoencoder_rate": _float("autoencoder_rate", 5e-4, 2e-2, sampling="log"),
+    "schedule": _schedule,
+}
+"""Of an autoencoder; `norm_weight` is a2 of Eq. 9, and a1 = 1 - a2."""
+
+ROLLOUT = {
+    "window": _choice("window", 2, 3, 4, 6, 8),
+    "horizon": _choice("horizon", 1, 2, 4, 8, 16),
+    "hidden_layers": _choice("hidden_layers", 1, 2, 3, 4, 6),
+    "width": _choice("width", 64, 128, 192),
+    "predictor_activation": _choice("predictor_activation", *ACTIVATIONS),
+    "predictor_rate": _float("predictor_rate", 5e-4, 2e-2, sampling="log"),
+    "schedule": _schedule,
+    "input_noise": _noise,
+    "predictor_eq8_share": _float("predictor_eq8_share", 0.0, 1.0, step=0.1),
+    "microstructure_size": _choice("microstructure_size", 0, 8, 16, 32),
+}
+"""Of a predictor; `window` is t and `horizon` is l."""
+
+
+def part(space: dict, only=None) -> dict:
+    """The part of a space that is to be searched.
+
+    Raises:
+        ValueError: for a name that is not in the space, or none.
+    """
+    if only is None:
+        return space
+    for name in only:
+        checks.one_of(name, "only", tuple(space))
+    if not only:
+        raise ValueError("`only` must name at least one hyperparameter; received none.")
+    return {name: suggest for name, suggest in space.items() if name in only}
