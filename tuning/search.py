@@ -205,7 +205,7 @@ def search(
     runner.search()
     if before and len(oracle.end_order) == before:
         progress(f"This search is finished: {before} trials. With a larger budget it would go on.")
-    if _role() != "worker":
+    if role() != "worker":
         oracle.save()
     return finished(out)
 
@@ -246,7 +246,7 @@ def finished(out) -> list[Trial]:
         if trial.status != "COMPLETED":
             continue
         told = {
-            name: trial.metrics.get_best_value(name)
+            name: float(trial.metrics.get_best_value(name))
             for name in (*LOGGED, "diverged", "stopped", "seconds")
         }
         told |= {name: bool(told[name]) for name in ("diverged", "stopped")}
@@ -254,7 +254,7 @@ def finished(out) -> list[Trial]:
     return found
 
 
-def _role() -> str:
+def role() -> str:
     """Of this process: "alone", "chief" or "worker"."""
     if "KERASTUNER_ORACLE_IP" not in os.environ:
         return "alone"

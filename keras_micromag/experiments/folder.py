@@ -1,5 +1,7 @@
 """The folder of a run: its settings, and files that are there whole or not at all."""
 
+import contextlib
+import fcntl
 import json
 import os
 import sys
@@ -33,7 +35,7 @@ def settle(out: Path, settings: dict) -> None:
         if any(out.rglob("*.keras")):
             raise ValueError(f"`--out` must be a new folder; {out} holds models and no {SETTINGS}.")
         write_json(path, settings)
-    there = _read(path)
+    there = read(path)
     for name in {**there, **settings}:
         if there.get(name) != settings.get(name):
             raise ValueError(
@@ -54,11 +56,20 @@ def _short(value):
     return text if len(text) < 80 else f"{text[:77]}..."
 
 
-def _read(path):
+def read(path: Path):
+    """What a file of JSON holds."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} must be JSON, as it was written; remove it: {error}.") from error
+
+
+@contextlib.contextmanager
+def locked(out: Path):
+    """Let one process at a time do what follows, of those that share the folder."""
+    with (out / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, killed or not
+        yield
 
 
 def write(path: Path, writer: Callable[[Path], object]) -> None:
@@ -85,7 +96,7 @@ def kept(path: Path, make: Callable[[], dict]) -> dict:
     """What the JSON file holds; made and written first where it is not there."""
     if not path.exists():
         write_json(path, make())
-    return _read(path)
+    return read(path)
 
 
 def kept_model(path: Path, make: Callable[[], tuple]):
@@ -103,5 +114,5 @@ def kept_model(path: Path, make: Callable[[], tuple]):
         model, history = make()
         write_json(told, {key: list(map(float, v)) for key, v in history.history.items()})
         write(path, model.save)
-    history = _read(told)
+    history = read(told)
     return keras.saving.load_model(path, compile=False), history

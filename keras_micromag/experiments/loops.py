@@ -21,6 +21,29 @@ def all_loops(config, data_dir=None, after: int = 0):
     return loops, builder.builder_config.shape
 
 
+def require_built(config, data_dir=None) -> None:
+    """Raise unless a configuration has been built: several processes must not do so at once."""
+    from tfds_esw import Builder
+
+    known = Builder.builder_configs
+    if isinstance(config, str) and config not in known:
+        raise ValueError(f"`config` must be one of {', '.join(known)}; received {config!r}.")
+    builder = Builder(config=config, data_dir=data_dir)
+    if not builder.is_prepared():
+        name, where = name_of(config), "" if data_dir is None else f" --data_dir {data_dir}"
+        raise ValueError(
+            f"tfds_esw/{name} must be built first, by `python -m tfds_esw build {name}{where}`; "
+            f"{builder.data_path} is not there."
+        )
+
+
+def field_of(config, data_dir=None):
+    """(t,) µ0·H in tesla that all loops of a configuration run along."""
+    from tfds_esw.simulations import field
+
+    return field(_built(config, data_dir).builder_config)
+
+
 def name_of(config) -> str:
     """That of a configuration of `tfds_esw`: it is one, or a `tfds_esw.Config` of your own."""
     return getattr(config, "name", config)

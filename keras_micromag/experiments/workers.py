@@ -35,10 +35,10 @@ def each(function: Callable, arguments: Sequence, jobs: int) -> Iterator[tuple]:
     if jobs == 1:
         yield from ((argument, function(argument)) for argument in arguments)
         return
-    with _environ({**ONE_CORE, "KERAS_BACKEND": keras.backend.backend()}):
+    with environ({**ONE_CORE, "KERAS_BACKEND": keras.backend.backend()}):
         context = multiprocessing.get_context("spawn")
         ended, ending = context.Pipe(duplex=False)
-        pool = ProcessPoolExecutor(jobs, context, _end_with_the_parent, (ended,))
+        pool = ProcessPoolExecutor(jobs, context, end_with_the_parent, (ended,))
         try:
             doing = {pool.submit(function, argument): argument for argument in arguments}
             for done in as_completed(doing):
@@ -52,7 +52,7 @@ def each(function: Callable, arguments: Sequence, jobs: int) -> Iterator[tuple]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _end_with_the_parent(ended):
+def end_with_the_parent(ended):
     """Leave Ctrl-C to the parent, and end when it does, killed or not: two runs would meet else.
 
     The other end of the pipe is the parent's alone; it closes with it.
@@ -67,7 +67,8 @@ def _end_with_the_parent(ended):
 
 
 @contextlib.contextmanager
-def _environ(added):
+def environ(added):
+    """Add to this process's environment, for those started meanwhile."""
     before = dict(os.environ)
     os.environ.update(added)
     try:

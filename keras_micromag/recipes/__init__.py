@@ -15,6 +15,7 @@ from keras_micromag.recipes.training import (
     train_autoencoder,
     train_predictor,
     whole,
+    with_images,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "train_autoencoder",
     "train_predictor",
     "whole",
+    "with_images",
 ]
