@@ -1,0 +1,191 @@
+"""Figures of a search: the score over the trials, what it depends on, and the map of t and l."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from keras_micromag import plots
+from tuning.search import drawn_values
+
+SCORE = "Score (mean training loop: 1)"
+COLORS = "viridis_r"  # the darker the better
+DEPENDENCE = {
+    "autoencoder": ("latent_size", "dense_layers", "convolutions"),
+    "rollout": ("window", "horizon", "hidden_layers"),
+}
+LABELS = {
+    "window": "Window t",
+    "horizon": "Horizon l",
+    "hidden_layers": "Hidden layers",
+    "latent_size": "Latent size d",
+    "dense_layers": "Dense layers",
+    "convolutions": "Convolutions",
+}
+
+
+def draw(out: Path, kind: str, trials) -> list[str]:
+    """Draw all figures that the trials allow; their files' names."""
+    figures = {
+        "trials.png": _trials(trials),
+        "parallel.png": _parallel(trials),
+        "dependence.png": _dependence(trials, DEPENDENCE[kind]),
+        "map.png": _map(trials, "window", "horizon"),
+    }
+    drawn = []
+    with mpl.rc_context(plots.STYLE):
+        for name, (columns, height, paint) in figures.items():
+            if paint is not None:
+                size = (columns * plots.COLUMN, height * plots.COLUMN)
+                figure = Figure(figsize=size, layout="constrained")
+                paint(figure)
+                plots.save_figure(figure, out / name)
+                drawn.append(name)
+    return drawn
+
+
+def _trials(trials):
+    """Score of each trial in their order, and the best up to then."""
+
+    def paint(figure):
+        ax = figure.add_subplot()
+        number, scores = [t.number + 1 for t in trials], [t.score for t in trials]
+        ax.plot(number, scores, "o", ms=3, color=plots.THIN, label="trial")
+        best = np.minimum.accumulate(scores)
+        ax.step(number, best, where="post", color=plots.ACCENT, lw=1, label="best so far")
+        ax.axhline(1, color=plots.INK, lw=0.6, ls="--", label="mean training loop")
+        ax.set(yscale="log", xlabel="Trial", ylabel=SCORE)
+        _plain(ax.yaxis)
+        ax.legend(frameon=False)
+
+    return 1, 0.75, paint
+
+
+def _parallel(trials):
+    """A line for each trial through the values that it had; those of the best drawn last."""
+    names = list(dict.fromkeys(name for trial in trials for name in drawn_values(trial.values)))
+    scales = {name: _scale([t.values[name] for t in trials if name in t.values]) for name in names}
+
+    def paint(figure):
+        ax = figure.add_subplot()
+        colors = _colors(trials)
+        for trial in sorted(trials, key=lambda trial: -trial.score):
+            heights = [
+                scales[name][0](trial.values[name]) if name in trial.values else np.nan
+                for name in names
+            ]
+            width = 1.6 if trial.score == min(t.score for t in trials) else 0.6
+            color = colors.to_rgba(trial.score)
+            ax.plot(heights, color=color, lw=width, marker=".", ms=3, alpha=0.85)
+        for x, name in enumerate(names):
+            ax.axvline(x, color=plots.INK, lw=0.4, zorder=0)
+            for height, text in scales[name][1]:
+                ax.annotate(text, (x, height), (2, 2), textcoords="offset points", fontsize=6)
+        ax.set_xticks(range(len(names)), names, rotation=35, ha="right")
+        ax.set_yticks([])
+        ax.set_xlim(-0.2, len(names) - 0.4)
+        bar = figure.colorbar(colors, ax=ax, label=SCORE, pad=0.01)
+        _plain(bar.ax.yaxis)
+
+    return 2.2, 0.9, paint
+
+
+def _scale(values):
+    """Where a value lies between 0 and 1, and the marks on its axis."""
+    if all(isinstance(value, float) for value in values) and len(set(values)) > 6:
+        low, high = min(values), max(values)
+        change = np.log if low > 0 and high / low > 10 else float
+        span = change(high) - change(low)
+        return (lambda value: (change(value) - change(low)) / span), [
+            (0.0, f"{low:.2g}"),
+            (1.0, f"{high:.2g}"),
+        ]
+    there = sorted(set(values), key=lambda value: (str(type(value)), value))
+    step = 1 / max(len(there) - 1, 1)
+    marks = [
+        (i * step, f"{value:g}" if isinstance(value, float) else str(value))
+        for i, value in enumerate(there)
+    ]
+    return (lambda value: there.index(value) * step), marks
+
+
+def _dependence(trials, names):
+    """Scores by the values of single hyperparameters, whatever the others were, and medians."""
+    names = [name for name in names if len({t.values.get(name) for t in trials}) > 1]
+    if not names:
+        return 1, 1, None
+
+    def paint(figure):
+        for ax, name in zip(
+            figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True
+        ):
+            there = sorted({t.values[name] for t in trials if name in t.values})
+            groups = [[t.score for t in trials if t.values.get(name) == v] for v in there]
+            for x, scores in enumerate(groups):
+                ax.plot([x] * len(scores), scores, "o", ms=3, color=plots.THIN, alpha=0.7)
+                count = f"n = {len(scores)}"
+                ax.annotate(
+                    count,
+                    (x, 0.98),
+                    xycoords=("data", "axes fraction"),
+                    fontsize=5,
+                    ha="center",
+                    va="top",
+                )
+            medians = [np.median(scores) for scores in groups]
+            ax.plot(medians, "-", color=plots.ACCENT, marker="_", ms=12, lw=0.9, label="median")
+            ax.axhline(1, color=plots.INK, lw=0.6, ls="--")
+            ax.set_xticks(range(len(there)), [str(v) for v in there])
+            ax.set(xlabel=LABELS.get(name, name), yscale="log")
+            _plain(ax.yaxis)
+        figure.axes[0].set_ylabel(SCORE)
+        figure.axes[0].legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.93))
+
+    return 2, 0.75, paint
+
+
+def _map(trials, across, up):
+    """Median score of the trials in each cell, how many they were, and the best."""
+    there = [t for t in trials if across in t.values and up in t.values]
+    columns, rows = (sorted({t.values[name] for t in there}) for name in (across, up))
+    if len(columns) < 2 or len(rows) < 2:
+        return 1, 1, None
+
+    def paint(figure):
+        ax = figure.add_subplot()
+        cells = np.full((len(rows), len(columns)), np.nan)
+        colors = _colors(there)
+        for i, row in enumerate(rows):
+            for j, column in enumerate(columns):
+                here = (row, column)
+                scores = [t.score for t in there if (t.values[up], t.values[across]) == here]
+                if scores:
+                    cells[i, j] = np.median(scores)
+                    text = f"{cells[i, j]:.2f}\n{min(scores):.2f} of {len(scores)}"
+                    dark = colors.norm(cells[i, j]) < 0.5
+                    ax.text(
+                        j, i, text, ha="center", va="center", fontsize=6, color="w" if dark else "k"
+                    )
+        ax.imshow(cells, origin="lower", aspect="auto", cmap=colors.cmap, norm=colors.norm)
+        ax.set_xticks(range(len(columns)), map(str, columns))
+        ax.set_yticks(range(len(rows)), map(str, rows))
+        ax.set(xlabel=LABELS.get(across, across), ylabel=LABELS.get(up, up))
+        ax.set_title("median score; the best, of how many", fontsize=7)
+        _plain(figure.colorbar(colors, ax=ax, label=SCORE).ax.yaxis)
+
+    return 1.2, 0.9, paint
+
+
+def _colors(trials):
+    scores = [trial.score for trial in trials]
+    low, high = min(scores), max(scores)
+    return ScalarMappable(LogNorm(low, high if high > low else 1.01 * low), COLORS)
+
+
+def _plain(axis):
+    """Numbers as one writes them: these are near 1."""
+    axis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+    axis.set_minor_formatter(mpl.ticker.FormatStrFormatter("%g"))

@@ -23,6 +23,7 @@ from tuning.scores import Score
 EPOCHS = 27
 """`max_epochs` of a Hyperband: a trial of n epochs trains on n/27 of the recipe's batches."""
 
+FAR = 10.0  # times the error of the mean: hopeless
 WATCHED = 4  # magnets whose loss is looked at during a training: the score is of all
 
 
@@ -100,8 +101,7 @@ class _Recipe(keras_tuner.HyperModel):
         Returns:
             `score` (lower is better, 1 is the mean training loop), `curve_rmse` of M/Ms,
             `coercivity_error` in tesla; and 1 or 0 for `diverged` and `stopped`, of a training
-            whose loss was not finite, and of one that a quarter of its epochs had left behind the
-            mean of all states.
+            whose loss was not finite, and of one that was ended as hopeless, see `Hopeless`.
         """
         told = {"seed": self.seed, "verbose": verbose}
         try:
@@ -194,7 +194,10 @@ class RolloutHyperModel(_Recipe):
 
 
 class Hopeless(keras.callbacks.Callback):
-    """Stops a training that a quarter of its epochs left no better than to predict the mean."""
+    """Stops a training that after a quarter of its epochs is far worse than to predict the mean.
+
+    Not one that is just worse: a rate that is high at first makes up for that later.
+    """
 
     def __init__(self, monitor: str, worth: float):
         super().__init__()
@@ -202,5 +205,5 @@ class Hopeless(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Look, once."""
-        if epoch + 1 == -(-self.params["epochs"] // 4) and logs[self.monitor] > self.worth:
+        if epoch + 1 == -(-self.params["epochs"] // 4) and logs[self.monitor] > FAR * self.worth:
             self.stopped = self.model.stop_training = True

@@ -1,0 +1,125 @@
+"""The report of a search, in Markdown."""
+
+import numpy as np
+
+from keras_micromag.experiments import loops, tables
+from keras_micromag.judge import MEASURES
+from tuning.search import drawn_values
+
+TITLES = {
+    "trials.png": "Score over the trials",
+    "parallel.png": "The values of all trials",
+    "dependence.png": "Score by single hyperparameters",
+    "map.png": "Score by t and l",
+}
+TOLD = {
+    "best": "what the search found",
+    "start": "what it started from",
+    "paper": "the paper's setting",
+}
+ERRORS = ("curve_rmse", "coercivity_error", "branch_accuracy")
+
+
+def of_search(plan, trials, metrics: dict, drawn: list[str]) -> str:
+    """All there is to tell of a finished search."""
+    hours = sum(trial.seconds for trial in trials) / 3600
+    bad = {"diverged": sum(t.diverged for t in trials), "stopped": sum(t.stopped for t in trials)}
+    lines = [
+        f"# Search: {plan.kind}",
+        "",
+        f"{len(trials)} trials by the tuner `{plan.tuner}`, seed {plan.seed}: {hours:.1f} hours of "
+        f"one process; {bad['diverged']} diverged, {bad['stopped']} were stopped as hopeless. Each "
+        f"was trained on {plan.trained_on} magnets of `tfds_esw/{loops.name_of(plan.config)}` "
+        f"({plan.batches} batches of {plan.batch_size}) and scored by the whole loops of "
+        f"{plan.validated_on} others, predicted from their first states. The score is the mean of "
+        "two errors, the RMSE of M/Ms and that of the coercivity, in units of those of the mean "
+        "training loop: 1 is as wrong as that. Trial 0 is what the search started from.",
+        "",
+        "## The best trials",
+        "",
+        *_best_trials(trials),
+        "",
+        "## The best again, with other seeds",
+        "",
+        *_seeds(trials, metrics),
+        "",
+    ]
+    for name in drawn:
+        lines += [f"## {TITLES[name]}", "", f"![{TITLES[name]}]({name})", ""]
+    lines += [
+        "## Judged once",
+        "",
+        f"Trained on {plan.magnets} magnets, those of the search included, with the batches of the "
+        "recipe; mean ± standard deviation over magnets that no search and no training has seen.",
+    ]
+    kinds = {
+        "test": f"All magnets of `tfds_esw/{loops.name_of(plan.test)}`",
+        "more": f"The magnets of `tfds_esw/{loops.name_of(plan.config)}` that are left",
+    }
+    for kind, title in kinds.items():
+        if kind in metrics["judged"]["best"]:
+            lines += ["", f"{title}:", "", *_judged(metrics["judged"], kind)]
+    found = ", ".join(f"{name} {_short(value)}" for name, value in metrics["settings"].items())
+    lines += ["", f"What was found (trial {metrics['best']}): {found}.", ""]
+    return "\n".join(lines)
+
+
+def _best_trials(trials, count=10) -> list[str]:
+    names = list(dict.fromkeys(name for trial in trials for name in drawn_values(trial.values)))
+    table = [["trial", "score", "RMSE", "coercivity error, T", *names]]
+    for trial in sorted(trials, key=lambda trial: trial.score)[:count]:
+        values = [_short(trial.values[name]) if name in trial.values else "" for name in names]
+        table.append(
+            [
+                str(trial.number),
+                f"{trial.score:.3f}",
+                f"{trial.curve_rmse:.4f}",
+                f"{trial.coercivity_error:.4f}",
+                *values,
+            ]
+        )
+    return tables.rows(table)
+
+
+def _seeds(trials, metrics) -> list[str]:
+    table = [["trial", "scores", "mean ± standard deviation"]]
+    for number, scores in metrics["scores"].items():
+        name = f"{number} (start)" if int(number) == trials[0].number else str(number)
+        each = ", ".join(f"{score:.3f}" for score in scores)
+        table.append([name, each, tables.spread([scores], 3)])
+    return tables.rows(table)
+
+
+def _judged(judged, kind) -> list[str]:
+    columns = {TOLD[name]: found[kind]["model"] for name, found in judged.items()}
+    baselines = judged["best"][kind]
+    columns |= {name: each for name, each in baselines.items() if name != "model"}
+    table = [["", *columns]]
+    for measure in ERRORS:
+        cells = [tables.cell(measure, [each[measure]]) for each in columns.values()]
+        table.append([MEASURES[measure], *cells])
+    return [*tables.rows(table), "", *_paired(judged, kind)]
+
+
+def _paired(judged, kind) -> list[str]:
+    """How much less wrong the best is than the others, magnet by magnet."""
+    others = {TOLD[name]: found[kind]["model"] for name, found in judged.items() if name != "best"}
+    others["the mean training loop"] = judged["best"][kind]["mean training loop"]
+    told = []
+    for name, other in others.items():
+        parts = []
+        for measure in ("curve_rmse", "coercivity_error"):
+            ours = np.array(judged["best"][kind]["model"][measure], dtype=float)
+            less = np.array(other[measure], dtype=float) - ours  # None becomes nan
+            error = less.std(ddof=1) / np.sqrt(len(less)) if len(less) > 1 else np.nan
+            told_error = f" ± {tables.number(error, 4)}" if np.isfinite(error) else ""
+            parts.append(f"{MEASURES[measure]} {tables.number(less.mean(), 4)}{told_error}")
+        told.append(f"than {name}: {', '.join(parts)}")
+    return [
+        "What the search found is less wrong, mean of the differences magnet by magnet ± standard "
+        f"error, {'; '.join(told)}."
+    ]
+
+
+def _short(value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

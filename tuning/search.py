@@ -160,7 +160,6 @@ def search(
     trials: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
-    settings=None,
     progress=print,
 ) -> list[Trial]:
     """Search for the best choice of a HyperModel, or go on with a search that was killed.
@@ -178,7 +177,6 @@ def search(
         minutes: after which no trial begins, those of earlier calls included. One of the two must
             be given.
         seed: of the choice of values.
-        settings: further ones that must stay what they were, as JSON has them.
         progress: is told of each trial, in a line.
 
     Returns:
@@ -191,8 +189,7 @@ def search(
     checks.one_of(tuner, "tuner", tuple(TUNERS))
     trials, minutes = budget(trials, minutes)
     out = Path(out)
-    told = {"tuner": tuner, "seed": seed, **hypermodel.settings(), **(settings or {})}
-    settle(out, told)
+    settle(out, {"tuner": tuner, "seed": seed, **hypermodel.settings()})
     given = {"max_epochs": EPOCHS} if tuner == "hyperband" else {"max_trials": trials}
     oracle = TUNERS[tuner](objective=OBJECTIVE, seed=seed + 1, **given)  # 0 would be any
     oracle.max_trials, oracle.minutes, oracle.tell = trials, minutes, progress
@@ -287,9 +284,13 @@ def _line(oracle, trial):
 
 def described(trial) -> str:
     """The values of a trial, in short."""
-    values = trial.hyperparameters.values
+    values = drawn_values(trial.hyperparameters.values)
     return ", ".join(
-        f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
-        for k, v in sorted(values.items())
-        if not k.startswith("tuner/")
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
     )
+
+
+def drawn_values(values: dict) -> dict:
+    """The hyperparameters, without what Hyperband keeps beside them."""
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}

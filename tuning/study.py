@@ -19,7 +19,7 @@ from tuning import figures, processes, reports
 from tuning.plan import Plan
 from tuning.search import Trial, finished, role, search, settle
 
-BEST, TRIALS = "best.json", "trials.json"
+SEARCH, BEST, TRIALS = "search", "best.json", "trials.json"
 BEST_OF = 3  # trials that are repeated with other seeds
 JUDGED = ("best", "start", "paper")
 
@@ -55,7 +55,7 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=print) -> d
         _search(plan, out, data_dir, progress)
     if mine == "worker":
         return {}
-    trials = finished(out)
+    trials = finished(out / SEARCH)
     folder.write_json(out / TRIALS, [dataclasses.asdict(trial) for trial in trials])
     for name in ("pieces", "models"):
         (out / name).mkdir(exist_ok=True)
@@ -83,7 +83,7 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=print) -> d
     judged = {name: judged[name] for name in names}
     metrics = {"scores": scores, "best": best.number, "settings": found, "judged": judged}
     folder.write_json(out / folder.METRICS, metrics)
-    drawn = figures.draw(out, plan, trials)
+    drawn = figures.draw(out, plan.kind, trials)
     folder.write_text(out / folder.REPORT, reports.of_search(plan, trials, metrics, drawn))
     return metrics
 
@@ -91,12 +91,11 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=print) -> d
 def _search(plan, out, data_dir, progress=print):
     search(
         plan.hypermodel(out, data_dir),
-        out,
+        out / SEARCH,
         tuner=plan.tuner,
         trials=plan.trials,
         minutes=plan.minutes,
         seed=plan.seed,
-        settings={"plan": plan.settings()},
         progress=progress,
     )
 
