@@ -210,9 +210,7 @@ def search(
 def budget(trials, minutes):
     """Both, checked."""
     if trials is None and minutes is None:
-        raise ValueError(
-            "`trials` or `minutes` must be given, as the search's budget; received none."
-        )
+        raise ValueError("`trials` or `minutes` must be given as a budget; received neither.")
     if trials is not None:
         trials = checks.count(trials, "trials")
     if minutes is not None:

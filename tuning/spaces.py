@@ -75,7 +75,7 @@ def _schedule(hp, base, lattice):
 def _noise(hp, base, lattice):
     noisy = hp.Boolean("noise", default=base.input_noise > 0)
     with hp.conditional_scope("noise", [True]):
-        noise = _number(hp, "input_noise", 0.1, 3.0, base.input_noise or 1.0, sampling="log")
+        noise = _number(hp, "input_noise", 0.05, 1.0, base.input_noise or 1.0, sampling="log")
     return {"input_noise": noise if noisy else 0.0}
 
 

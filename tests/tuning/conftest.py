@@ -1,0 +1,18 @@
+import pytest
+
+import tfds_esw
+from tests.tuning import quick
+
+
+@pytest.fixture(scope="package")
+def data(tmp_path_factory):
+    """The folder with `tiny` built."""
+    folder = tmp_path_factory.mktemp("data")
+    tfds_esw.Builder(config="tiny", data_dir=folder).download_and_prepare()
+    return folder
+
+
+@pytest.fixture(scope="package")
+def hypermodel(tmp_path_factory, data):
+    """A `RolloutHyperModel` on `tiny`."""
+    return quick.hypermodel(str(tmp_path_factory.mktemp("hypermodel")), data)

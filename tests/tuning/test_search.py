@@ -1,0 +1,202 @@
+"""A search on each backend: killed, resumed, refused, diverging, by several workers."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras_tuner
+import pytest
+
+from tests.tuning import quick
+from tuning import processes
+from tuning.hypermodels import EPOCHS, AutoencoderHyperModel
+from tuning.scores import WORST
+from tuning.search import OBJECTIVE, finished, search
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.backend
+def test_two_trials_of_an_autoencoder(hypermodel, tmp_path):
+    loops = hypermodel.training, hypermodel.validation, hypermodel.field
+    model = AutoencoderHyperModel(*loops, quick.BASE, only=("latent_size",), seed=1)
+    lines = []
+    found = search(model, tmp_path, tuner="random", trials=2, progress=lines.append)
+    assert [trial.number for trial in found] == [0, 1]
+    # The first is what the search starts from; 3 is none of the choices, so the first of them is.
+    assert found[0].values == {"latent_size": 8}
+    assert all(0 < trial.score <= WORST and trial.seconds > 0 for trial in found)
+    assert lines[1].startswith("[2/2, 0 min] trial 1: score ")
+    best = min(found, key=lambda trial: trial.score)
+    assert f"best {best.score:.3f}, trial {best.number}: latent_size" in lines[1]
+    again = model.measure(found[1].hyperparameters)
+    assert again["score"] == pytest.approx(found[1].score, rel=1e-3), "a seed, a result"
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("tuner", ["hyperband", "bayesian"])
+def test_two_trials_of_a_rollout(hypermodel, tmp_path, tuner):
+    found = search(hypermodel, tmp_path, tuner=tuner, trials=2, seed=3)
+    assert len(found) == 2
+    assert found[0].values["window"] == quick.BASE.window
+    if tuner == "hyperband":
+        assert found[0].values["tuner/epochs"] == 1
+        recipe = hypermodel.recipe(found[0].hyperparameters)
+        assert recipe.predictor_batches == max(round(8 / EPOCHS), 1)
+
+
+@pytest.mark.backend
+def test_a_diverging_trial_scores_as_bad_and_the_search_goes_on(hypermodel, tmp_path):
+    wild = dataclasses.replace(hypermodel.base, predictor_rate=1e30, schedule="plateau")
+    model = quick.rollout(hypermodel, wild)
+    found = search(model, tmp_path, tuner="random", trials=2)
+    assert [trial.score for trial in found] == [pytest.approx(WORST)] * 2
+    assert all(trial.diverged for trial in found)
+
+
+def test_a_hopeless_trial_is_stopped(hypermodel, tmp_path):
+    # Nearly untrained, and far away from the start on: an output that is always huge.
+    still = dataclasses.replace(
+        hypermodel.base, predictor_rate=1e-9, predictor_batches=40, input_noise=0.0
+    )
+    model = quick.rollout(hypermodel, still, only=("window",))
+    hp = keras_tuner.HyperParameters()
+    built = model.build(hp)
+    built.set_weights([10.0 * weight for weight in built.get_weights()])
+    found = model.fit(hp, built)
+    assert found["stopped"] == 1.0, found
+
+
+def test_the_hypermodel_goes_into_keras_tuners_own_tuner(hypermodel, tmp_path):
+    tuner = keras_tuner.RandomSearch(
+        hypermodel, OBJECTIVE, max_trials=1, directory=tmp_path, project_name="own"
+    )
+    tuner.search(verbose=0)
+    [trial] = tuner.oracle.get_best_trials()
+    assert 0 < trial.score <= WORST
+
+
+def test_a_budget_of_time(hypermodel, tmp_path):
+    assert search(hypermodel, tmp_path, minutes=1e-9) == []
+
+
+def test_a_finished_search_says_so_and_goes_on_with_a_larger_budget(hypermodel, tmp_path):
+    first = search(hypermodel, tmp_path, tuner="random", trials=1)
+    lines = []
+    assert search(hypermodel, tmp_path, tuner="random", trials=1, progress=lines.append) == first
+    assert lines[-1].startswith("This search is finished: 1 trials.")
+    more = search(hypermodel, tmp_path, tuner="random", trials=2, progress=lines.append)
+    assert more[0] == first[0] and len(more) == 2
+    log = list((tmp_path / "logs" / "trial_1").glob("events*"))
+    assert log, "hyperparameters for TensorBoard"
+
+
+def test_what_is_refused(hypermodel, tmp_path):
+    with pytest.raises(ValueError, match=r"`tuner` must be one of 'random', .*; received 'grid'"):
+        search(hypermodel, tmp_path, tuner="grid", trials=1)
+    with pytest.raises(ValueError, match="`trials` or `minutes` must be given as a budget"):
+        search(hypermodel, tmp_path)
+    with pytest.raises(ValueError, match="`trials` must be an integer of at least 1; received 0"):
+        search(hypermodel, tmp_path, trials=0)
+    with pytest.raises(ValueError, match="`minutes` must be greater than 0; received 0"):
+        search(hypermodel, tmp_path, minutes=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_changed_settings_are_refused(hypermodel, tmp_path):
+    search(hypermodel, tmp_path, tuner="random", trials=1)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    with pytest.raises(ValueError, match=r'has tuner "random", this run "bayesian"'):
+        search(hypermodel, tmp_path, trials=1)
+    with pytest.raises(ValueError, match=r"has seed 0, this run 1"):
+        search(hypermodel, tmp_path, tuner="random", trials=1, seed=1)
+    other = quick.rollout(hypermodel, hypermodel.base, only=("window",))
+    with pytest.raises(ValueError, match=r"`--out` must be .* has space \["):
+        search(other, tmp_path, tuner="random", trials=1)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    (tmp_path / "settings.json").unlink()
+    with pytest.raises(ValueError, match=r"holds a search of KerasTuner and no settings\.json"):
+        search(hypermodel, tmp_path, tuner="random", trials=1)
+
+
+def test_a_search_that_is_killed_goes_on_after_its_last_trial(hypermodel, data, tmp_path):
+    command = [sys.executable, "-m", "tests.tuning.quick", str(tmp_path), str(data)]
+    killed = subprocess.Popen([*command, "5"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for line in killed.stdout:
+        if line.startswith("[1/3"):
+            break
+    _when(lambda: "RUNNING" in (_trial(tmp_path, 1).read_text()))
+    killed.kill()
+    killed.wait()
+    [first] = finished(tmp_path / "search")
+    again = subprocess.run([*command, "0"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "1 trials were finished before; going on after them." in again.stdout
+    assert "] trial 1: score" in again.stdout and "[3/3" in again.stdout
+    found = finished(tmp_path / "search")
+    assert found[0] == first
+    assert [trial.number for trial in found] == [0, 1, 2]
+    assert len({str(trial.values) for trial in found}) == 3
+
+
+def test_a_trial_that_was_killed_between_two_files_is_run(hypermodel, tmp_path):
+    search(hypermodel, tmp_path, tuner="random", trials=1)
+    oracle = tmp_path / "trials" / "oracle.json"
+    before = oracle.read_text()
+    search(hypermodel, tmp_path, tuner="random", trials=2)
+    # As if the process had ended after it wrote the trial, and before it wrote the oracle.
+    oracle.write_text(before)
+    path = _trial(tmp_path, 1, "")
+    trial = json.loads(path.read_text())
+    path.write_text(json.dumps({**trial, "status": "RUNNING", "score": None}))
+    assert [each.number for each in search(hypermodel, tmp_path, tuner="random", trials=2)]
+
+
+@pytest.mark.slow
+def test_chief_and_two_workers_of_which_one_is_killed(data, tmp_path):
+    import functools
+    import threading
+
+    def kill():
+        path = tmp_path / "worker1.pid"
+        if _when(path.exists):
+            killed.append(int(_when(path.read_text)))
+            os.kill(killed[0], signal.SIGKILL)
+
+    killed = []
+    killer = threading.Thread(target=kill)
+    killer.start()
+    quick.hypermodel.__wrapped__(str(tmp_path), data)  # the autoencoder, which all of them take
+    processes.chief_and_workers(functools.partial(quick.run, tmp_path, data, 4, 2.0), 2)
+    killer.join()
+    assert killed and int((tmp_path / "worker1.pid").read_text()) != killed[0], "started again"
+    found = finished(tmp_path / "search")
+    assert [trial.number for trial in found] == [0, 1, 2, 3]
+
+
+def test_a_worker_that_fails_ends_the_search(tmp_path):
+    with pytest.raises(ChildProcessError, match="ended with 1; the same command goes on"):
+        processes.chief_and_workers(_fails, 1)
+
+
+def _fails():
+    raise SystemExit(1)
+
+
+def _trial(out, number, search="search"):
+    return out / search / "trials" / f"trial_{number}" / "trial.json"
+
+
+def _when(test):
+    for _ in range(600):
+        try:
+            if found := test():
+                return found
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("it did not happen")
