@@ -48,7 +48,7 @@ test-only-jax test-jax test-jax-beside: export JAX_COMPILATION_CACHE_DIR := $(CU
 test-only-jax test-jax test-jax-beside: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 
 test-only-jax: ## the tests that compute with Keras, where neither TensorFlow nor PyTorch is installed
-	@$(ENVIRONMENT) .venv-jax jax,data,test
+	@$(ENVIRONMENT) .venv-jax jax,data,tuning,test
 	@.venv-jax/bin/python -c 'from importlib.util import find_spec as has; \
 	assert has("jax") and not has("tensorflow") and not has("torch"), "remove .venv-jax"'
 	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -m backend

@@ -20,6 +20,7 @@ RUNS = (
         for backend in ("tensorflow", "jax", "torch")
     ),
     ("benchmarks.output_activation", {"KERAS_BACKEND": "tensorflow"}),
+    ("benchmarks.tuning", {"KERAS_BACKEND": "tensorflow"}),
     ("benchmarks.dataset", {"KERAS_BACKEND": "tensorflow"}),
     ("benchmarks.dataset", {"KERAS_BACKEND": "jax"}),
     ("benchmarks.sensitivity", {"KERAS_BACKEND": "tensorflow"}),

@@ -15,6 +15,7 @@ from benchmarks import (
     simulate,
     timing,
     training,
+    tuning,
 )
 from keras_micromag.physics import cubic_grains, random_easy_axes
 
@@ -97,6 +98,11 @@ def test_the_layer_is_measured():
     seconds, apart = layers.measure(batch=2, rounds=1)
     assert seconds.shape == (1, 2) and (seconds > 0).all()
     assert apart < 1e-5
+
+
+def test_searches_are_measured():
+    seconds = tuning.measure(tuning.model(magnets=4, steps=20), "random", trials=1)
+    assert seconds.shape == (1, 2) and (seconds > 0).all()
 
 
 def test_output_activations_are_measured(capsys):

@@ -229,7 +229,15 @@ def test_the_sdist_holds_the_project(dist):
         *["LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "Makefile", ".ci/run"],
         *["pyproject.toml", "setup.cfg", "tests/constraints.txt", "keras_micromag/py.typed"],
     }
-    for folder in ("keras_micromag", "tfds_esw", "tests", "benchmarks", "examples", "tools"):
+    for folder in (
+        "keras_micromag",
+        "tfds_esw",
+        "tuning",
+        "tests",
+        "benchmarks",
+        "examples",
+        "tools",
+    ):
         wanted |= {str(file.relative_to(ROOT)) for file in ROOT.glob(f"{folder}/**/*.py")}
     assert not wanted - names
     assert not [name for name in names if name.startswith((".venv", "runs")) or ".pyc" in name]
@@ -244,7 +252,8 @@ def test_the_wheel_holds_the_packages_alone(dist):
     package = {name for name in names if ".dist-info/" not in name}
     expected = {"keras_micromag/py.typed"}
     expected |= {f"tfds_esw/{name}" for name in ("README.md", "CITATIONS.bib", "TAGS.txt")}
-    for folder in ("keras_micromag", "tfds_esw"):
+    expected |= {"tuning/README.md", "tuning/slurm.sh"}
+    for folder in ("keras_micromag", "tfds_esw", "tuning"):
         expected |= {str(file.relative_to(ROOT)) for file in ROOT.glob(f"{folder}/**/*.py")}
     assert package == expected
     assert [name for name in names if name.endswith("/LICENSE")]

@@ -1,0 +1,93 @@
+"""What a trial of a search costs beside its training: choosing values, building, keeping files.
+
+A search over the whole space of a rollout on a few of the paper's magnets, once by each tuner of
+`python -m tuning`, and once by KerasTuner's own RandomSearch, which saves weights in every epoch.
+Everything but the HyperModel's `fit` counts as overhead, and what KerasTuner's saving adds to `fit`
+counts as training, in its favour. A trial of `--seconds` is what the overhead is told as a share of.
+
+Run it with `python -m benchmarks.tuning`; KERAS_BACKEND chooses the backend.
+"""
+
+import argparse
+import dataclasses
+import platform
+import tempfile
+import time
+
+import keras
+import keras_tuner
+import numpy as np
+
+from benchmarks.timing import print_table, spread
+from keras_micromag import recipes
+from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
+from tuning.hypermodels import RolloutHyperModel
+from tuning.search import OBJECTIVE, TUNERS, search
+
+
+def model(magnets: int = 8, steps: int = 100) -> RolloutHyperModel:
+    """A HyperModel on loops of the paper's magnet, with trainings of a few batches."""
+    structure = cubic_grains()
+    easy_axes = random_easy_axes((magnets, len(structure)), seed=1)
+    field = np.linspace(8.0, -8.0, steps)
+    loops = simulate(structure, easy_axes, field=field, progress=False).magnetization
+    loops = loops.reshape(magnets, steps, 4, 4, 4, 3).astype("float32")
+    recipe = dataclasses.replace(
+        recipes.RECIPES["default"], autoencoder_batches=20, predictor_batches=20, images=1
+    )
+    autoencoder, _ = recipes.train_autoencoder(recipe, loops, verbose=0)
+    half = magnets // 2
+    return RolloutHyperModel(autoencoder, loops[:half], loops[half:], field, recipe)
+
+
+def measure(hypermodel, tuner: str | None, trials: int) -> np.ndarray:
+    """(trials, 2) seconds of each trial: its `fit`, and all else up to the next one's `fit`.
+
+    Args:
+        tuner: of `tuning.search.TUNERS`, or None for KerasTuner's own RandomSearch.
+    """
+    marks = []
+    fit = hypermodel.fit
+
+    def timed(*args, **kwargs):
+        marks.append(time.perf_counter())
+        try:
+            return fit(*args, **kwargs)
+        finally:
+            marks.append(time.perf_counter())
+
+    hypermodel.fit = timed
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            if tuner is None:
+                own = keras_tuner.RandomSearch(
+                    hypermodel, OBJECTIVE, max_trials=trials + 1, seed=1, directory=folder
+                )
+                own.search(verbose=0)
+            else:
+                search(hypermodel, folder, tuner=tuner, trials=trials + 1, progress=str)
+    finally:
+        del hypermodel.fit
+    times = np.diff(marks)  # from a start to an end, from an end to the next start
+    return np.stack([times[0:-1:2], times[1::2]], axis=1)[:trials]
+
+
+def main(argv=None) -> None:
+    """Measure and print; the results are in the README's table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=main.__doc__)
+    parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    options = parser.parse_args(argv)
+    print(f"keras {keras.__version__} on {keras.backend.backend()}, {platform.machine()}")
+    hypermodel = model()
+    rows = [("tuner", "overhead, s", f"of {options.seconds:g} s", "fit, s")]
+    for tuner in (*TUNERS, None):
+        seconds = measure(hypermodel, tuner, options.trials)
+        share = f"{100 * np.median(seconds[:, 1]) / options.seconds:.1f} %"
+        name = tuner or "KerasTuner's RandomSearch"
+        rows.append((name, spread(seconds[:, 1], 2), share, spread(seconds[:, 0], 2)))
+    print_table(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The whole of a search, from the data set to the report; and what `python -m tuning` refuses."""
+
+import dataclasses
+import json
+
+import keras
+import pytest
+
+from keras_micromag import recipes
+from tests.tuning import quick
+from tuning.__main__ import main
+from tuning.plan import Plan
+from tuning.study import study, with_settings
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, data):
+    """A finished study: its folder, its plan, and its metrics."""
+    out = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        # `tiny` tests itself here: there is no other one as small.
+        patch.setattr("keras_micromag.experiments.loops.require_unseen", lambda *_: None)
+        patch.setitem(recipes.RECIPES, "paper", quick.BASE)
+        plan = quick.plan(seeds=2, trials=3)
+        yield out, plan, study(plan, out, data_dir=data, progress=lambda line: None)
+
+
+@pytest.mark.backend
+def test_what_it_writes(done):
+    out, plan, metrics = done
+    assert json.loads((out / "metrics.json").read_text())["judged"] == metrics["judged"]
+    trials = json.loads((out / "trials.json").read_text())
+    assert [trial["number"] for trial in trials] == [0, 1, 2]
+    assert all(len(scores) == 2 for scores in metrics["scores"].values())
+    mean = {number: sum(scores) for number, scores in metrics["scores"].items()}
+    assert metrics["best"] == min(mean, key=mean.get)
+    report = (out / "report.md").read_text()
+    best = min(trials, key=lambda trial: trial["score"])
+    assert f"| {best['number']} | {best['score']:.3f} | {best['curve_rmse']:.4f} |" in report
+    assert "the paper's setting | mean training loop | persistence | linear latent" in report
+    for name in ("trials.png", "parallel.png", "dependence.png"):
+        assert (out / name).stat().st_size > 1000 and f"]({name})" in report
+    model = keras.saving.load_model(out / "models" / "best" / "model.keras", compile=False)
+    found = json.loads((out / "best.json").read_text())["settings"]
+    assert model.rollout.window == found["window"]
+    assert with_settings(plan.base, found).window == found["window"]
+
+
+def test_it_does_nothing_twice(done, data, monkeypatch):
+    out, plan, metrics = done
+
+    def never(*_, **__):
+        raise AssertionError("trained again")
+
+    for name in ("fit_predictor", "train_predictor", "fit_autoencoder", "train_autoencoder"):
+        monkeypatch.setattr(recipes, name, never)
+    lines = []
+    again = study(plan, out, data_dir=data, progress=lines.append)
+    assert again["judged"] == metrics["judged"]
+    assert any("This search is finished: 3 trials" in line for line in lines)
+    with pytest.raises(ValueError, match="has plan "):
+        study(dataclasses.replace(plan, batches=9), out, data_dir=data)
+
+
+def test_no_trial_sees_a_test_magnet(data, tmp_path):
+    # All six magnets of `tiny` are searched with, and it is to be judged by them too.
+    plan = quick.plan(trials=1, magnets=6)
+    with pytest.raises(ValueError, match="`train` must have no magnet of `test`; received 6"):
+        study(plan, tmp_path, data_dir=data, progress=lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"kind": "depth"}, "`kind` must be one of 'autoencoder', 'rollout'"),
+        ({"tuner": "grid"}, "`tuner` must be one of 'random', 'hyperband', 'bayesian'"),
+        ({"trials": 0}, "`trials` must be an integer of at least 1; received 0"),
+        ({"trials": None}, "`trials` or `minutes` must be given as a budget"),
+        ({"only": ("depth",)}, "`only` must be one of 'window', "),
+        ({"magnets": 4}, r"`magnets` must be at least `trained_on` \+ .* 3 \+ 2; received 4"),
+    ],
+    ids=str,
+)
+def test_what_a_plan_refuses(settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        quick.plan(**settings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--trials", "0"], "--trials: must be a whole number of at least 1; received 0"),
+        (["--minutes", "0"], "`minutes` must be greater than 0; received 0"),
+        (["--tuner", "grid"], "`tuner` must be one of 'random', 'hyperband', 'bayesian'"),
+        (["--only", "depth"], "`only` must be one of 'window', 'horizon', "),
+        (["--set", "depth=3"], "`setting` must be one of 'activation', "),
+        (["--set", "depth"], "`--set` must be NAME=VALUE; received 'depth'"),
+        (["--set", "window=0"], "`window` must be an integer of at least 1; received 0"),
+        (["--base", "nowhere.json"], "nowhere.json: No such file"),
+        (["--config", "huge"], "`config` must be one of "),
+        (["--config", "tiny"], "tfds_esw/tiny must be built first, by `python -m tfds_esw build"),
+    ],
+    ids=" ".join,
+)
+def test_what_the_command_refuses(arguments, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["rollout", "--data-dir", str(tmp_path / "data"), *arguments]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("python -m tuning: error: ") and told.count("\n") == 1
+    assert sentence in told
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_the_command_searches(data, tmp_path, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr("tuning.study.study", lambda plan, out, **kwargs: given.append(plan) or {})
+    (tmp_path / "best.json").write_text('{"settings": {"units": [32, 16], "horizon": 2}}')
+    base = ["--base", str(tmp_path / "best.json"), "--set", "width=9", "activation=gelu"]
+    assert main(["autoencoder", *base, "--out", str(tmp_path / "out"), "--minutes", "2"]) == 0
+    recipe = dataclasses.replace(
+        recipes.RECIPES["default"], units=(32, 16), horizon=2, width=9, activation="gelu"
+    )
+    assert given == [Plan(kind="autoencoder", minutes=2.0, base=recipe)]
