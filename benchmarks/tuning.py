@@ -3,7 +3,7 @@
 A search over the whole space of a rollout on a few of the paper's magnets, once by each tuner of
 `python -m tuning`, and once by KerasTuner's own RandomSearch, which saves weights in every epoch.
 Everything but the HyperModel's `fit` counts as overhead, and what KerasTuner's saving adds to `fit`
-counts as training, in its favour. A trial of `--seconds` is what the overhead is told as a share of.
+counts as training, in its favour. The overhead is told as a share of a trial of `--seconds`.
 
 Run it with `python -m benchmarks.tuning`; KERAS_BACKEND chooses the backend.
 """

@@ -61,6 +61,11 @@ class Plan:
         spaces.part(SPACES[self.kind], self.only)
         for name in ("batches", "batch_size", "magnets", "trained_on", "validated_on", "seeds"):
             checks.count(getattr(self, name), name)
+        if loops.name_of(self.config) == loops.name_of(self.test):
+            raise ValueError(
+                "`test` must be another configuration than `config`, whose magnets are searched "
+                f"with; received {loops.name_of(self.test)!r} for both."
+            )
         if self.trained_on + self.validated_on > self.magnets:
             raise ValueError(
                 f"`magnets` must be at least `trained_on` + `validated_on` = {self.trained_on} + "

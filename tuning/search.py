@@ -190,8 +190,7 @@ def search(
     trials, minutes = budget(trials, minutes)
     out = Path(out)
     settle(out, {"tuner": tuner, "seed": seed, **hypermodel.settings()})
-    given = {"max_epochs": EPOCHS} if tuner == "hyperband" else {"max_trials": trials}
-    oracle = TUNERS[tuner](objective=OBJECTIVE, seed=seed + 1, **given)  # 0 would be any
+    oracle = TUNERS[tuner](objective=OBJECTIVE, seed=seed + 1, **_options(tuner, trials))
     oracle.max_trials, oracle.minutes, oracle.tell = trials, minutes, progress
     _know_the_search(out)
     runner = _Tuner(oracle, hypermodel, directory=str(out), project_name=PROJECT)
@@ -205,6 +204,16 @@ def search(
     if role() != "worker":
         oracle.save()
     return finished(out)
+
+
+def _options(tuner, trials):
+    """What only one of the tuners takes. A seed of 0, which `search` avoids, would be any."""
+    if tuner == "hyperband":
+        return {"max_epochs": EPOCHS}
+    if tuner == "bayesian":
+        # KerasTuner's own, three for each hyperparameter, would be all that one has time for.
+        return {"num_initial_points": max((trials or 45) // 3, 2)}
+    return {}
 
 
 def budget(trials, minutes):

@@ -71,7 +71,8 @@ class Recipe:
 
     def __post_init__(self):
         checks.one_of(self.schedule, "schedule", ("plateau", "cosine"))
-        counted = ("rate_patience", "stop_patience", "batch_size")
+        counted = ("latent_size", "window", "horizon", "hidden_layers", "width")
+        counted += ("rate_patience", "stop_patience", "batch_size")
         counted += ("autoencoder_batches", "predictor_batches")
         for name in (*counted, *["images"] * (self.images is not None)):
             checks.count(getattr(self, name), name)

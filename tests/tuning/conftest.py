@@ -1,14 +1,16 @@
 import pytest
 
 import tfds_esw
+from tests.experiments.quick import OTHERS
 from tests.tuning import quick
 
 
 @pytest.fixture(scope="package")
 def data(tmp_path_factory):
-    """The folder with `tiny` built."""
+    """The folder with `tiny` built, and with what is tested by."""
     folder = tmp_path_factory.mktemp("data")
-    tfds_esw.Builder(config="tiny", data_dir=folder).download_and_prepare()
+    for config in ("tiny", OTHERS):
+        tfds_esw.Builder(config=config, data_dir=folder).download_and_prepare()
     return folder
 
 

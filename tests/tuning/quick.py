@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.experiments.quick import QUICK
+from tests.experiments.quick import OTHERS, QUICK
 from tuning.hypermodels import RolloutHyperModel
 from tuning.plan import Plan
 from tuning.search import search
@@ -32,7 +32,7 @@ def plan(kind="rollout", **kwargs):
             "validated_on": 2,
             "seeds": 1,
             "config": "tiny",
-            "test": "tiny",
+            "test": OTHERS,
             **kwargs,
         },
     )

@@ -18,8 +18,6 @@ def done(tmp_path_factory, data):
     """A finished study: its folder, its plan, and its metrics."""
     out = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
-        # `tiny` tests itself here: there is no other one as small.
-        patch.setattr("keras_micromag.experiments.loops.require_unseen", lambda *_: None)
         patch.setitem(recipes.RECIPES, "paper", quick.BASE)
         plan = quick.plan(seeds=2, trials=3)
         yield out, plan, study(plan, out, data_dir=data, progress=lambda line: None)
@@ -62,13 +60,6 @@ def test_it_does_nothing_twice(done, data, monkeypatch):
         study(dataclasses.replace(plan, batches=9), out, data_dir=data)
 
 
-def test_no_trial_sees_a_test_magnet(data, tmp_path):
-    # All six magnets of `tiny` are searched with, and it is to be judged by them too.
-    plan = quick.plan(trials=1, magnets=6)
-    with pytest.raises(ValueError, match="`train` must have no magnet of `test`; received 6"):
-        study(plan, tmp_path, data_dir=data, progress=lambda line: None)
-
-
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
@@ -77,6 +68,10 @@ def test_no_trial_sees_a_test_magnet(data, tmp_path):
         ({"trials": 0}, "`trials` must be an integer of at least 1; received 0"),
         ({"trials": None}, "`trials` or `minutes` must be given as a budget"),
         ({"only": ("depth",)}, "`only` must be one of 'window', "),
+        (
+            {"test": "tiny"},
+            "`test` must be another configuration than `config`, .*; received 'tiny'",
+        ),
         ({"magnets": 4}, r"`magnets` must be at least `trained_on` \+ .* 3 \+ 2; received 4"),
     ],
     ids=str,
