@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .DEFAULT_GOAL := help
 # CI reads pytest's closing line, so that of the whole suite comes last, even with make -j.
 .NOTPARALLEL:
-.PHONY: help demo reproduce test lint format test-only-jax test-jax test-jax-beside test-torch test-tensorflow bench dist clean
+.PHONY: help demo reproduce search test lint format test-only-jax test-jax test-jax-beside test-torch test-tensorflow bench dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,14 @@ demo: ## the paper's method: its data, trained, and the loops of ten magnets nev
 reproduce: ## every experiment of the paper, one report: runs/reproduce
 	@$(ENVIRONMENT) .venv tensorflow,plot,beam
 	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag reproduce --data-dir runs/data
+
+search: ## the searches for the recipe, of an autoencoder and then of a rollout: runs/tuning
+	@$(ENVIRONMENT) .venv tensorflow,beam,tuning
+	for config in paper large; do \
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tfds_esw build $$config --data_dir runs/data || exit; done
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tuning autoencoder --data-dir runs/data --trials 40 --jobs 2
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tuning rollout --data-dir runs/data --trials 60 --jobs 2 \
+	--base runs/tuning/autoencoder/best.json
 
 # Two lines of work at once, one for each of two cores: TensorFlow has as many tests as the others
 # together. It is shown when it is done, so that its closing line comes last.
