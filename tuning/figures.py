@@ -66,16 +66,17 @@ def _trials(trials):
 
 def _parallel(trials):
     """A line for each trial through the values that it had; those of the best drawn last."""
-    names = list(dict.fromkeys(name for trial in trials for name in drawn_values(trial.values)))
-    scales = {name: _scale([t.values[name] for t in trials if name in t.values]) for name in names}
+    drawn = [drawn_values(trial.values) for trial in trials]
+    names = list(dict.fromkeys(name for values in drawn for name in values))
+    scales = {name: _scale([v[name] for v in drawn if name in v]) for name in names}
 
     def paint(figure):
         ax = figure.add_subplot()
         colors = _colors(trials)
-        for trial in sorted(trials, key=lambda trial: -trial.score):
+        order = sorted(range(len(trials)), key=lambda i: -trials[i].score)
+        for trial, values in ((trials[i], drawn[i]) for i in order):
             heights = [
-                scales[name][0](trial.values[name]) if name in trial.values else np.nan
-                for name in names
+                scales[name][0](values[name]) if name in values else np.nan for name in names
             ]
             width = 1.6 if trial.score == min(t.score for t in trials) else 0.6
             color = colors.to_rgba(trial.score)

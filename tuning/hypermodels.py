@@ -54,34 +54,44 @@ class _Recipe(keras_tuner.HyperModel):
         """What a score depends on, as JSON holds it."""
         drawn = keras_tuner.HyperParameters()
         self.suggest(drawn)
-        loops = (self.training, self.validation, self.field)
         return {
             "hypermodel": type(self).__name__,
-            "base": dataclasses.asdict(self.base),
-            "space": [each.get_config() for each in drawn.space],
+            **{f"base.{name}": value for name, value in dataclasses.asdict(self.base).items()},
+            **{f"space.{each.name}": each.get_config() for each in drawn.space},
             "seed_of_trainings": self.seed,
-            "loops": [[*each.shape, zlib.crc32(np.ascontiguousarray(each))] for each in loops],
+            **{f"sum_of_{name}": checksum(array) for name, array in self._given().items()},
         }
+
+    def _given(self) -> dict:
+        """The arrays that a score depends on."""
+        return {"training": self.training, "validation": self.validation, "field": self.field}
 
     def suggest(self, hp) -> dict:
         """The settings of a recipe that `hp` chooses."""
-        chosen = {}
-        for suggest in self.searched.values():
-            chosen |= suggest(hp, self.base, self.lattice)
-        return chosen
+        return spaces.suggest(self.searched, hp, self.base, self.lattice)
 
     def recipe(self, hp) -> recipes.Recipe:
         """The base with what `hp` chooses, and the share of its batches that a Hyperband gives."""
+        return dataclasses.replace(self._of_epochs(hp), **self.suggest(hp))
+
+    def _of_epochs(self, hp):
         share = hp.values.get("tuner/epochs", EPOCHS) / EPOCHS
+        if share == 1:
+            return self.base
         batches = {
             name: max(round(getattr(self.base, name) * share), 1)
             for name in ("autoencoder_batches", "predictor_batches")
         }
-        return dataclasses.replace(self.base, **batches, **self.suggest(hp))
+        # The average is over as large a part of the training.
+        averaging = max(1 - (1 - self.base.averaging) / share, 0.0)
+        return dataclasses.replace(self.base, **batches, averaging=averaging)
 
     def with_seed(self, seed: int) -> "_Recipe":
         """The same, trained with another seed."""
         twin = copy.copy(self)
+        # KerasTuner keeps `build` bound to the one that it was made for.
+        del twin.build, twin._build
+        keras_tuner.HyperModel.__init__(twin)
         twin.seed = seed
         return twin
 
@@ -114,7 +124,8 @@ class _Recipe(keras_tuner.HyperModel):
         """Train a predictor; loops (b, t, x, y, z, 3) for the validation, and if it was stopped."""
         training, watched = encoded
         mean = training.latent.mean(axis=(0, 1))
-        hopeless = Hopeless("val_loss", recipe.horizon * np.square(watched.latent - mean).mean())
+        errors = np.square(watched.latent - mean).sum(axis=-1)  # what `RolloutLoss` sums over
+        hopeless = Hopeless("val_loss", recipe.horizon * errors.mean())
         told = {**told, "callbacks": [*callbacks, hopeless]}
         recipes.fit_predictor(recipe, model, training, watched, self.field, **told)
         whole = recipes.whole(autoencoder, model, self.field)
@@ -163,7 +174,8 @@ class AutoencoderHyperModel(_Recipe):
         encoded = self._encoded(model.encoder)
         keras.utils.set_random_seed(self.seed)
         predictor = recipes.build_predictor(recipe, encoded[0].start, self.field)
-        loops, stopped = self._predicted(recipe, predictor, model, encoded, callbacks, told)
+        # The callbacks are for the model that was built: KerasTuner's keep its weights.
+        loops, stopped = self._predicted(recipe, predictor, model, encoded, (), told)
         return loops, stopped or hopeless.stopped
 
 
@@ -184,6 +196,10 @@ class RolloutHyperModel(_Recipe):
         self.base = dataclasses.replace(base, latent_size=autoencoder.encoder.output_shape[-1])
         self.encoded = self._encoded(autoencoder.encoder)
 
+    def _given(self):
+        weights = [weight.ravel() for weight in self.autoencoder.get_weights()]
+        return {**super()._given(), "autoencoder": np.concatenate(weights)}
+
     def build(self, hp):
         """The compiled `RecursiveRolloutModel`."""
         keras.utils.set_random_seed(self.seed)
@@ -191,6 +207,11 @@ class RolloutHyperModel(_Recipe):
 
     def _loops(self, recipe, model, callbacks, told):
         return self._predicted(recipe, model, self.autoencoder, self.encoded, callbacks, told)
+
+
+def checksum(array) -> list[int]:
+    """What tells arrays apart: the shape, and a sum of all bytes."""
+    return [*array.shape, zlib.crc32(np.ascontiguousarray(array))]
 
 
 class Hopeless(keras.callbacks.Callback):

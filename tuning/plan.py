@@ -89,12 +89,14 @@ class Plan:
         """What must stay as it was for a search to go on; the budget may grow."""
         names = {name: loops.name_of(getattr(self, name)) for name in ("config", "test")}
         told = dataclasses.asdict(dataclasses.replace(self, **names))
-        return {k: v for k, v in told.items() if k not in ("trials", "minutes")}
+        base = {f"base.{name}": value for name, value in told.pop("base").items()}
+        return {k: v for k, v in told.items() if k not in ("trials", "minutes")} | base
 
     def require_data(self, data_dir=None) -> None:
         """Raise unless the data sets are there, with as many magnets as the search takes."""
-        for config in (self.config, self.test):
-            loops.require_built(config, data_dir)
+        for name in ("config", "test"):
+            loops.require_built(getattr(self, name), name, data_dir)
+        loops.require_alike(self.test, self.config, data_dir)
         loops.require(self.config, self.magnets, data_dir)
 
     def hypermodel(self, out: Path, data_dir=None):
@@ -114,6 +116,11 @@ class Plan:
                 out / AUTOENCODER, lambda: self._autoencoder(training, validation)
             )
         return RolloutHyperModel(autoencoder, training, validation, field, self.short, **told)
+
+    def suggested(self, hp, data_dir=None) -> dict:
+        """The settings of a recipe that `hp` chooses."""
+        space = spaces.part(SPACES[self.kind], self.only)
+        return spaces.suggest(space, hp, self.short, loops.lattice_of(self.config, data_dir))
 
     def _autoencoder(self, training, validation):
         keras.utils.set_random_seed(self.seed)

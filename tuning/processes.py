@@ -2,7 +2,9 @@
 
 import contextlib
 import multiprocessing
+import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 
@@ -47,8 +49,8 @@ def chief_and_workers(search: Callable[[], object], count: int) -> None:
                 killed += status < 0  # by a signal
                 if name == "chief" or status > 0 or killed > KILLED_AT_MOST:
                     raise ChildProcessError(
-                        f"{name} ended with {status}; the same command goes on after the last "
-                        "finished trial."
+                        f"{name} ended with {status}, see above; the same command goes on after "
+                        "the last finished trial."
                     )
                 start(name)
     finally:
@@ -61,7 +63,11 @@ def chief_and_workers(search: Callable[[], object], count: int) -> None:
 
 def _run(search, ended):
     workers.end_with_the_parent(ended)
-    search()
+    try:
+        search()
+    except (ValueError, OSError) as error:
+        # Not a traceback of the process: its parent says the rest.
+        sys.exit(f"{os.environ['KERASTUNER_TUNER_ID']}: {error}")
 
 
 def _free_port() -> int:

@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_micromag.experiments import loops, tables
 from keras_micromag.judge import MEASURES
+from tuning.hypermodels import EPOCHS
 from tuning.search import drawn_values
 
 TITLES = {
@@ -34,6 +35,7 @@ def of_search(plan, trials, metrics: dict, drawn: list[str]) -> str:
         f"{plan.validated_on} others, predicted from their first states. The score is the mean of "
         "two errors, the RMSE of M/Ms and that of the coercivity, in units of those of the mean "
         "training loop: 1 is as wrong as that. Trial 0 is what the search started from.",
+        *_hyperband(trials),
         "",
         "## The best trials",
         "",
@@ -60,15 +62,27 @@ def of_search(plan, trials, metrics: dict, drawn: list[str]) -> str:
         if kind in metrics["judged"]["best"]:
             lines += ["", f"{title}:", "", *_judged(metrics["judged"], kind)]
     found = ", ".join(f"{name} {_short(value)}" for name, value in metrics["settings"].items())
-    lines += ["", f"What was found (trial {metrics['best']}): {found}.", ""]
+    lines += ["", f"What was found (trial {metrics['best']}): {found}. The model is in "]
+    lines[-1] += f"models/trial-{metrics['best']}/model.keras."
+    lines.append("")
     return "\n".join(lines)
 
 
+def _hyperband(trials) -> list[str]:
+    if all(trial.epochs == EPOCHS for trial in trials):
+        return []
+    told = (
+        f"A trial of n epochs was trained on n/{EPOCHS} of the batches; those below, in which the "
+    )
+    return ["", told + "best are trained again, on all of them."]
+
+
 def _best_trials(trials, count=10) -> list[str]:
-    names = list(dict.fromkeys(name for trial in trials for name in drawn_values(trial.values)))
+    drawn = {trial.number: drawn_values(trial.values) for trial in trials}
+    names = list(dict.fromkeys(name for values in drawn.values() for name in values))
     table = [["trial", "score", "RMSE", "coercivity error, T", *names]]
     for trial in sorted(trials, key=lambda trial: trial.score)[:count]:
-        values = [_short(trial.values[name]) if name in trial.values else "" for name in names]
+        values = [_short(drawn[trial.number].get(name, "")) for name in names]
         table.append(
             [
                 str(trial.number),

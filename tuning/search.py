@@ -1,13 +1,14 @@
 """A search within a budget, which loses nothing when it is killed."""
 
+import contextlib
 import dataclasses
-import json
 import os
 import time
 from pathlib import Path
 
+import grpc
 import keras_tuner
-from keras_tuner.errors import FatalError
+from keras_tuner.errors import FatalValueError
 from keras_tuner.oracles import (
     BayesianOptimizationOracle,
     HyperbandOracle,
@@ -20,8 +21,14 @@ from keras_micromag.physics import checks
 from tuning.hypermodels import EPOCHS
 
 PROJECT = "trials"
+KERAS_TUNERS = "tuner/"  # what Hyperband keeps among the values
 OBJECTIVE = keras_tuner.Objective("score", "min")
 LOGGED = ("score", "curve_rmse", "coercivity_error")
+
+
+def tell(line: str) -> None:
+    """Print a line now, wherever the output goes."""
+    print(line, flush=True)
 
 
 class _Budgeted:
@@ -31,7 +38,7 @@ class _Budgeted:
     """
 
     minutes: float | None = None
-    tell = staticmethod(print)
+    tell = staticmethod(tell)
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -39,7 +46,7 @@ class _Budgeted:
 
     @property
     def seconds(self) -> float:
-        """How long the search has taken, what was killed included."""
+        """How long the search has taken, but for trials that were killed."""
         return self._before + time.monotonic() - self._began
 
     def populate_space(self, trial_id):
@@ -77,9 +84,11 @@ class _Budgeted:
     def reload(self):
         """KerasTuner's; a trial that was killed between two files is run again too."""
         super().reload()
-        for trial in self.trials.values():
-            if trial.status == "RUNNING" and trial.trial_id not in self._retry_queue:
-                self._retry_queue.append(trial.trial_id)
+        for name, trial in sorted(self.trials.items()):
+            if trial.status == "RUNNING" and name not in self._retry_queue:
+                self._retry_queue.append(name)
+            if name not in self.start_order:
+                self.start_order.append(name)
 
     # KerasTuner writes over the old file, which a kill would cut short.
     def save(self):
@@ -111,16 +120,16 @@ class _Tuner(keras_tuner.Tuner):
 
     def run_trial(self, trial):
         """What the HyperModel measures, and the `seconds` that it took."""
-        began = time.perf_counter()
         try:
+            began = time.perf_counter()
             found = self.hypermodel.measure(trial.hyperparameters)
+            found["seconds"] = time.perf_counter() - began
+            measured = {name: found[name] for name in LOGGED}
+            values = trial.hyperparameters.values
+            hparams(self.directory, f"trial_{trial.trial_id}", values, measured)
         except Exception as error:
             # Else KerasTuner would note the trial as failed, and go on.
-            raise FatalError(f"Trial {trial.trial_id}: {error}") from error
-        found["seconds"] = time.perf_counter() - began
-        values = {**trial.hyperparameters.values, "trial": trial.trial_id}
-        measured = {name: found[name] for name in LOGGED}
-        hparams(self.directory, f"trial_{trial.trial_id}", values, measured)
+            raise FatalValueError(f"Trial {trial.trial_id} failed: {error}") from error
         return found
 
 
@@ -146,10 +155,15 @@ class Trial:
 
     @property
     def hyperparameters(self) -> keras_tuner.HyperParameters:
-        """The values, as a HyperModel takes them."""
+        """The values, as a HyperModel takes them; for a whole training, whatever Hyperband gave."""
         hp = keras_tuner.HyperParameters()
-        hp.values = dict(self.values)
+        hp.values = {k: v for k, v in self.values.items() if not k.startswith(KERAS_TUNERS)}
         return hp
+
+    @property
+    def epochs(self) -> int:
+        """Of the `EPOCHS` of a whole training."""
+        return self.values.get("tuner/epochs", EPOCHS)
 
 
 def search(
@@ -160,7 +174,7 @@ def search(
     trials: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
-    progress=print,
+    progress=tell,
 ) -> list[Trial]:
     """Search for the best choice of a HyperModel, or go on with a search that was killed.
 
@@ -183,33 +197,45 @@ def search(
         All finished trials, in the order in which they began; of a worker those known here, none.
 
     Raises:
-        ValueError: for an unknown tuner, no budget, or a folder of another search.
-        FatalError: where a trial failed by more than a loss that is not finite.
+        ValueError: for an unknown tuner, no budget, a folder of another search, or one that another
+            process searches in; and where a trial failed by more than a loss that is not finite.
+        ConnectionError: where a worker's chief does not answer.
     """
+    mine = role()
     checks.one_of(tuner, "tuner", tuple(TUNERS))
     trials, minutes = budget(trials, minutes)
     out = Path(out)
     settle(out, {"tuner": tuner, "seed": seed, **hypermodel.settings()})
     oracle = TUNERS[tuner](objective=OBJECTIVE, seed=seed + 1, **_options(tuner, trials))
     oracle.max_trials, oracle.minutes, oracle.tell = trials, minutes, progress
-    _know_the_search(out)
-    runner = _Tuner(oracle, hypermodel, directory=str(out), project_name=PROJECT)
-    before = len(oracle.end_order)
-    if before:
-        progress(f"{before} trials were finished before; going on after them.")
     oracle.verbose = 0
-    runner.search()
+    with contextlib.nullcontext() if mine == "worker" else folder.locked(out, wait=False):
+        _know_the_search(out)
+        runner = _Tuner(oracle, hypermodel, directory=str(out), project_name=PROJECT)
+        before = len(oracle.end_order)
+        if before:
+            progress(f"{before} trials were finished before; going on after them.")
+        try:
+            runner.search()
+        except grpc.RpcError as error:
+            raise ConnectionError(
+                "KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT must be those of a chief that "
+                f"runs; {error.details()}."
+            ) from error
+        if mine != "worker":
+            oracle.save()
     if before and len(oracle.end_order) == before:
-        progress(f"This search is finished: {before} trials. With a larger budget it would go on.")
-    if role() != "worker":
-        oracle.save()
+        progress(
+            f"This search is finished: {before} trials. With a larger budget it goes on, where "
+            "there is anything left to try."
+        )
     return finished(out)
 
 
 def _options(tuner, trials):
     """What only one of the tuners takes. A seed of 0, which `search` avoids, would be any."""
     if tuner == "hyperband":
-        return {"max_epochs": EPOCHS}
+        return {"max_epochs": EPOCHS, "hyperband_iterations": 10**6}  # until the budget ends it
     if tuner == "bayesian":
         # KerasTuner's own, three for each hyperparameter, would be all that one has time for.
         return {"num_initial_points": max((trials or 45) // 3, 2)}
@@ -243,26 +269,30 @@ def finished(out) -> list[Trial]:
     if not path.exists():
         return []
     found = []
-    for number, name in enumerate(json.loads(path.read_text(encoding="utf-8"))["start_order"]):
+    for name in folder.read(path)["start_order"]:
         trial = keras_tuner.engine.trial.Trial.load(
             str(Path(out, PROJECT, f"trial_{name}", "trial.json"))
         )
         if trial.status != "COMPLETED":
             continue
         told = {
-            name: float(trial.metrics.get_best_value(name))
-            for name in (*LOGGED, "diverged", "stopped", "seconds")
+            key: float(trial.metrics.get_best_value(key))
+            for key in (*LOGGED, "diverged", "stopped", "seconds")
         }
-        told |= {name: bool(told[name]) for name in ("diverged", "stopped")}
-        found.append(Trial(number, trial.hyperparameters.values, **told))
+        told |= {key: bool(told[key]) for key in ("diverged", "stopped")}
+        found.append(Trial(int(name), trial.hyperparameters.values, **told))
     return found
 
 
 def role() -> str:
     """Of this process: "alone", "chief" or "worker"."""
-    if "KERASTUNER_ORACLE_IP" not in os.environ:
+    names = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID")
+    if names[0] not in os.environ:
         return "alone"
-    return "chief" if "chief" in os.environ["KERASTUNER_TUNER_ID"] else "worker"
+    for name in names:
+        if name not in os.environ:
+            raise ValueError(f"{name} must be set where {names[0]} is; it is not.")
+    return "chief" if "chief" in os.environ[names[2]] else "worker"
 
 
 def _know_the_search(out):
@@ -299,5 +329,10 @@ def described(trial) -> str:
 
 
 def drawn_values(values: dict) -> dict:
-    """The hyperparameters, without what Hyperband keeps beside them."""
-    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+    """The hyperparameters, and of what Hyperband keeps beside them the epochs."""
+    shown = {"tuner/epochs": "epochs"}
+    return {
+        shown.get(name, name): value
+        for name, value in values.items()
+        if name in shown or not name.startswith(KERAS_TUNERS)
+    }

@@ -11,11 +11,11 @@ set -euo pipefail
 
 # Outside of srun this is the job's script; it starts itself once for each task.
 if [[ -z ${SLURM_STEP_ID:-} ]]; then
-    KERASTUNER_ORACLE_IP=$(hostname -i | cut -d' ' -f1)
+    KERASTUNER_ORACLE_IP=$(hostname -I | cut -d' ' -f1)
     export KERASTUNER_ORACLE_IP
     export KERASTUNER_ORACLE_PORT=$((20000 + SLURM_JOB_ID % 20000))
     script=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=\([^ ]*\).*/\1/p')
-    exec srun --kill-on-bad-exit=0 bash "$script" "$@"
+    exec srun --kill-on-bad-exit=1 bash "$script" "$@"
 fi
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 if [[ $SLURM_PROCID == 0 ]]; then

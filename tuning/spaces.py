@@ -25,12 +25,16 @@ def _float(name, low, high, **kwargs):
     return suggest
 
 
+# What a search starts from is among what it may choose, whatever it is.
 def _chosen(hp, name, values, default):
-    return hp.Choice(name, list(values), default=default if default in values else None)
+    values = list(values)
+    if default is not None and default not in values:
+        values = [*values, default] if isinstance(default, str) else sorted([*values, default])
+    return hp.Choice(name, values, default=default)
 
 
 def _number(hp, name, low, high, default, **kwargs):
-    return hp.Float(name, low, high, default=min(max(default, low), high), **kwargs)
+    return hp.Float(name, min(low, default), max(high, default), default=default, **kwargs)
 
 
 def _layers(hp, name, counted, sizes, most, base):
@@ -68,7 +72,8 @@ def _loss(hp, base, lattice):
 def _schedule(hp, base, lattice):
     schedule = _chosen(hp, "schedule", ("cosine", "plateau"), base.schedule)
     with hp.conditional_scope("schedule", ["plateau"]):
-        patience = _chosen(hp, "rate_patience", (1, 2, 4), base.rate_patience)
+        default = base.rate_patience if base.schedule == "plateau" else None
+        patience = _chosen(hp, "rate_patience", (1, 2, 4), default)
     return {"schedule": schedule} | ({"rate_patience": patience} if schedule == "plateau" else {})
 
 
@@ -106,6 +111,14 @@ ROLLOUT = {
     "microstructure_size": _choice("microstructure_size", 0, 8, 16, 32),
 }
 """Of a predictor; `window` is t and `horizon` is l."""
+
+
+def suggest(space: dict, hp, base, lattice) -> dict:
+    """The settings of a recipe that `hp` chooses in a space."""
+    chosen = {}
+    for each in space.values():
+        chosen |= each(hp, base, lattice)
+    return chosen
 
 
 def part(space: dict, only=None) -> dict:

@@ -5,7 +5,6 @@ Every piece is kept in a file as soon as it is done; the same command goes on af
 
 import dataclasses
 import functools
-import json
 from pathlib import Path
 
 import keras
@@ -16,15 +15,16 @@ from keras_micromag.experiments import folder, loops, measures, training, worker
 from keras_micromag.experiments.prediction import predict
 from keras_micromag.physics import checks
 from tuning import figures, processes, reports
+from tuning.hypermodels import EPOCHS
 from tuning.plan import Plan
-from tuning.search import Trial, finished, role, search, settle
+from tuning.search import Trial, finished, role, search, settle, tell
 
 SEARCH, BEST, TRIALS = "search", "best.json", "trials.json"
 BEST_OF = 3  # trials that are repeated with other seeds
 JUDGED = ("best", "start", "paper")
 
 
-def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=print) -> dict:
+def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=tell) -> dict:
     """Do all of a search, or go on with one that was killed.
 
     Where KerasTuner's variables make this process a worker of a search on several machines, it runs
@@ -47,7 +47,7 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=print) -> d
     out = Path(out)
     jobs = checks.count(jobs, "jobs")
     plan.require_data(data_dir)
-    settle(out, {"plan": plan.settings()})
+    settle(out, plan.settings())
     mine = role()
     if mine == "alone" and jobs > 1:
         processes.chief_and_workers(functools.partial(_search, plan, out, data_dir), jobs)
@@ -56,31 +56,38 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=print) -> d
     if mine == "worker":
         return {}
     trials = finished(out / SEARCH)
+    if not trials:
+        raise ValueError(
+            f"`minutes` must be enough for a trial; received {plan.minutes}, and none was finished."
+        )
     folder.write_json(out / TRIALS, [dataclasses.asdict(trial) for trial in trials])
     for name in ("pieces", "models"):
         (out / name).mkdir(exist_ok=True)
 
+    chosen = _candidates(trials)
+    asked = [(t, s) for s in range(plan.seeds) for t in chosen if s or t.epochs < EPOCHS]
     repeat = functools.partial(_repeat, plan, out, data_dir)
-    wanted = [(t, s) for s in range(1, plan.seeds) for t in _candidates(trials)]
-    repeated = {}
-    for (trial, seed), found in workers.each(repeat, wanted, jobs):
-        repeated.setdefault(trial.number, []).append(found)
-        progress(f"trial {trial.number} with seed {plan.seed + seed}: score {found['score']:.3f}")
+    again = {}
+    for (trial, seed), each in workers.each(repeat, asked, jobs):
+        again[trial.number, seed] = each["score"]
+        progress(f"trial {trial.number}, seed {plan.seed + seed}: score {each['score']:.3f}")
     scores = {
-        trial.number: [trial.score, *(each["score"] for each in repeated.get(trial.number, ()))]
-        for trial in _candidates(trials)
+        t.number: [again.get((t.number, s), t.score) for s in range(plan.seeds)] for t in chosen
     }
-    best = min(_candidates(trials), key=lambda trial: np.mean(scores[trial.number]))
-    found = _settings(plan, out, data_dir, best)
+    best = min(chosen, key=lambda trial: np.mean(scores[trial.number]))
+    found = plan.suggested(best.hyperparameters, data_dir)
     folder.write_json(out / BEST, {"trial": best.number, "settings": found})
 
+    # What is kept has the trial's number: a larger budget may find another best.
     judge = functools.partial(_judge, plan, out, data_dir)
-    names = [name for name in JUDGED if name != "start" or found != _settings_of(plan.base, found)]
-    judged = {}
-    for name, measured in workers.each(judge, names, jobs):
-        judged[name] = measured
+    names = {"best": f"trial-{best.number}", "start": f"trial-{trials[0].number}", "paper": "paper"}
+    measured = {}
+    for name, each in workers.each(judge, [*dict.fromkeys(names.values())], jobs):
+        measured[name] = each
         progress(f"{name}: trained on {plan.magnets} magnets, and judged")
-    judged = {name: judged[name] for name in names}
+    judged = {told: measured[name] for told, name in names.items()}
+    if names["best"] == names["start"]:
+        del judged["start"]
     metrics = {"scores": scores, "best": best.number, "settings": found, "judged": judged}
     folder.write_json(out / folder.METRICS, metrics)
     drawn = figures.draw(out, plan.kind, trials)
@@ -88,7 +95,7 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=print) -> d
     return metrics
 
 
-def _search(plan, out, data_dir, progress=print):
+def _search(plan, out, data_dir, progress=tell):
     search(
         plan.hypermodel(out, data_dir),
         out / SEARCH,
@@ -101,9 +108,16 @@ def _search(plan, out, data_dir, progress=print):
 
 
 def _candidates(trials: list[Trial]) -> list[Trial]:
-    """The best trials, and the first, which is what the search started from."""
-    best = sorted(trials, key=lambda trial: trial.score)[:BEST_OF]
-    return best + [trial for trial in trials[:1] if trial not in best]
+    """The best trials, and the first, which is what the search started from.
+
+    A choice that Hyperband has promoted is one, with the trial that was longest.
+    """
+    longest = {}
+    for trial in sorted(trials, key=lambda trial: trial.epochs):
+        longest[str(trial.hyperparameters.values)] = trial
+    there = sorted(longest.values(), key=lambda trial: (-trial.epochs, trial.score))
+    start = longest[str(trials[0].hyperparameters.values)]
+    return there[:BEST_OF] + [start] * (start not in there[:BEST_OF])
 
 
 @functools.lru_cache(maxsize=1)
@@ -112,7 +126,7 @@ def _hypermodel(plan, out, data_dir):
 
 
 def _repeat(plan, out, data_dir, asked):
-    """The score of a trial with another seed."""
+    """The score of a trial with another seed, by a whole training."""
     trial, seed = asked
 
     def make():
@@ -122,26 +136,12 @@ def _repeat(plan, out, data_dir, asked):
     return folder.kept(out / "pieces" / f"trial-{trial.number}-seed-{plan.seed + seed}.json", make)
 
 
-def _settings(plan, out, data_dir, trial) -> dict:
-    """The settings of a recipe that a trial chose, as JSON has them."""
-    chosen = _hypermodel(plan, out, data_dir).suggest(trial.hyperparameters)
-    return json.loads(json.dumps(chosen))
-
-
-def _settings_of(recipe, names) -> dict:
-    return json.loads(json.dumps({name: getattr(recipe, name) for name in names}))
-
-
 def _judge(plan, out, data_dir, name):
     """A recipe trained on all the search's magnets, and judged on those that it never saw."""
 
     def make():
         keras.backend.clear_session()
-        recipe = {
-            "best": lambda: with_settings(plan.base, folder.read(out / BEST)["settings"]),
-            "start": lambda: plan.base,
-            "paper": lambda: recipes.RECIPES["paper"],
-        }[name]()
+        recipe = recipes.RECIPES["paper"] if name == "paper" else _recipe(plan, out, data_dir, name)
         moments = loops.first_moments(plan.config, plan.magnets, data_dir)
         unseen, _ = loops.all_loops(plan.test, data_dir)
         loops.require_unseen(unseen, moments)
@@ -159,7 +159,13 @@ def _judge(plan, out, data_dir, name):
                 found[kind] = {n: measures.of(magnets, each) for n, each in named.items()}
         return found
 
-    return folder.kept(out / "pieces" / f"{name}.json", make)
+    return folder.kept(out / "pieces" / f"judged-{name}.json", make)
+
+
+def _recipe(plan, out, data_dir, name):
+    """That of a trial, for a whole training on all magnets."""
+    [trial] = [t for t in finished(out / SEARCH) if f"trial-{t.number}" == name]
+    return dataclasses.replace(plan.base, **plan.suggested(trial.hyperparameters, data_dir))
 
 
 def with_settings(recipe, settings: dict):

@@ -1,9 +1,9 @@
 """The folder of a run: its settings, and files that are there whole or not at all."""
 
 import contextlib
-import fcntl
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,16 +65,28 @@ def read(path: Path):
 
 
 @contextlib.contextmanager
-def locked(out: Path):
-    """Let one process at a time do what follows, of those that share the folder."""
+def locked(out: Path, wait: bool = True):
+    """Let one process at a time do what follows, of those that share the folder.
+
+    Raises:
+        ValueError: where another does so and this one is not to `wait`.
+    """
+    import fcntl  # of POSIX systems; nothing else here needs one
+
     with (out / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, killed or not
+        try:
+            # Ends with the process, killed or not.
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise ValueError(
+                f"`--out` must be a folder that no other run is at work in; one is, in {out}."
+            ) from None
         yield
 
 
 def write(path: Path, writer: Callable[[Path], object]) -> None:
     """Let `writer` write a file beside `path`, and give it that name once it is whole."""
-    partial = path.with_name(f".{os.getpid()}-{path.name}")
+    partial = path.with_name(f".{socket.gethostname()}-{os.getpid()}-{path.name}")
     try:
         writer(partial)
         os.replace(partial, path)

@@ -21,13 +21,13 @@ def all_loops(config, data_dir=None, after: int = 0):
     return loops, builder.builder_config.shape
 
 
-def require_built(config, data_dir=None) -> None:
+def require_built(config, argument: str, data_dir=None) -> None:
     """Raise unless a configuration has been built: several processes must not do so at once."""
     from tfds_esw import Builder
 
     known = Builder.builder_configs
     if isinstance(config, str) and config not in known:
-        raise ValueError(f"`config` must be one of {', '.join(known)}; received {config!r}.")
+        raise ValueError(f"`{argument}` must be one of {', '.join(known)}; received {config!r}.")
     builder = Builder(config=config, data_dir=data_dir)
     if not builder.is_prepared():
         name, where = name_of(config), "" if data_dir is None else f" --data_dir {data_dir}"
@@ -42,6 +42,22 @@ def field_of(config, data_dir=None):
     from tfds_esw.simulations import field
 
     return field(_built(config, data_dir).builder_config)
+
+
+def lattice_of(config, data_dir=None) -> tuple[int, int, int]:
+    """(x, y, z) of a configuration."""
+    return _built(config, data_dir).builder_config.shape
+
+
+def require_alike(test, config, data_dir=None) -> None:
+    """Raise unless two configurations have the same lattice, and run along the same fields."""
+    chosen, other = (_built(each, data_dir).builder_config for each in (config, test))
+    for name in ("shape", "field", "steps", "field_direction"):
+        if getattr(chosen, name) != getattr(other, name):
+            raise ValueError(
+                f"`test` must have the {name} of `config`, {getattr(chosen, name)}; received "
+                f"tfds_esw/{name_of(test)} with {getattr(other, name)}."
+            )
 
 
 def name_of(config) -> str:

@@ -76,6 +76,8 @@ class Recipe:
         counted += ("autoencoder_batches", "predictor_batches")
         for name in (*counted, *["images"] * (self.images is not None)):
             checks.count(getattr(self, name), name)
+        for name in ("filters", "units"):
+            checks.counts(getattr(self, name), name)
         for name in ("autoencoder_rate", "predictor_rate", "rate_factor"):
             checks.number(getattr(self, name), name, above=0)
         for name in ("eq8_share", "predictor_eq8_share"):

@@ -9,9 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import keras_tuner
+import numpy as np
 import pytest
 
+from keras_micromag.experiments import folder
 from tests.tuning import quick
 from tuning import processes
 from tuning.hypermodels import EPOCHS, AutoencoderHyperModel
@@ -28,8 +31,7 @@ def test_two_trials_of_an_autoencoder(hypermodel, tmp_path):
     lines = []
     found = search(model, tmp_path, tuner="random", trials=2, progress=lines.append)
     assert [trial.number for trial in found] == [0, 1]
-    # The first is what the search starts from; 3 is none of the choices, so the first of them is.
-    assert found[0].values == {"latent_size": 8}
+    assert found[0].values == {"latent_size": quick.BASE.latent_size}, "what it starts from"
     assert all(0 < trial.score <= WORST and trial.seconds > 0 for trial in found)
     assert lines[1].startswith("[2/2, 0 min] trial 1: score ")
     best = min(found, key=lambda trial: trial.score)
@@ -46,8 +48,18 @@ def test_two_trials_of_a_rollout(hypermodel, tmp_path, tuner):
     assert found[0].values["window"] == quick.BASE.window
     if tuner == "hyperband":
         assert found[0].values["tuner/epochs"] == 1
-        recipe = hypermodel.recipe(found[0].hyperparameters)
-        assert recipe.predictor_batches == max(round(8 / EPOCHS), 1)
+        hp = keras_tuner.HyperParameters()
+        hp.values = found[0].values
+        assert hypermodel.recipe(hp).predictor_batches == max(round(8 / EPOCHS), 1)
+        whole = hypermodel.recipe(found[0].hyperparameters)
+        assert whole.predictor_batches == 8 and found[0].epochs == 1
+
+
+@pytest.mark.backend
+def test_another_seed_is_another_start(hypermodel):
+    hp = keras_tuner.HyperParameters()
+    one, same, other = (hypermodel.with_seed(seed).build(hp).get_weights()[0] for seed in (1, 1, 2))
+    assert (one == same).all() and not (one == other).any()
 
 
 @pytest.mark.backend
@@ -57,6 +69,24 @@ def test_a_diverging_trial_scores_as_bad_and_the_search_goes_on(hypermodel, tmp_
     found = search(model, tmp_path, tuner="random", trials=2)
     assert [trial.score for trial in found] == [pytest.approx(WORST)] * 2
     assert all(trial.diverged for trial in found)
+
+
+def test_to_predict_the_mean_is_not_hopeless(hypermodel):
+    still = dataclasses.replace(hypermodel.base, predictor_rate=1e-9, predictor_batches=40)
+    model = quick.rollout(hypermodel, still, only=("window",))
+    hp = keras_tuner.HyperParameters()
+    built = model.build(hp)
+    mean = model.encoded[0].latent.mean(axis=(0, 1))
+    weights = [0.0 * weight for weight in built.get_weights()]
+    [last] = [i for i, weight in enumerate(weights) if weight.shape == mean.shape]
+    weights[last] = mean
+    built.set_weights(weights)
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: told.append(logs))]
+    told = []
+    assert model.fit(hp, built, callbacks=callbacks)["stopped"] == 0.0
+    errors = np.square(model.encoded[1].latent - mean).sum(axis=-1)
+    worth = model.recipe(hp).horizon * errors.mean()
+    assert told[0]["val_loss"] == pytest.approx(worth, rel=0.1)
 
 
 def test_a_hopeless_trial_is_stopped(hypermodel, tmp_path):
@@ -116,7 +146,7 @@ def test_changed_settings_are_refused(hypermodel, tmp_path):
     with pytest.raises(ValueError, match=r"has seed 0, this run 1"):
         search(hypermodel, tmp_path, tuner="random", trials=1, seed=1)
     other = quick.rollout(hypermodel, hypermodel.base, only=("window",))
-    with pytest.raises(ValueError, match=r"`--out` must be .* has space \["):
+    with pytest.raises(ValueError, match=r"`--out` must be .* has space.noise \{.*, this run null"):
         search(other, tmp_path, tuner="random", trials=1)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
     (tmp_path / "settings.json").unlink()
@@ -153,7 +183,8 @@ def test_a_trial_that_was_killed_between_two_files_is_run(hypermodel, tmp_path):
     path = _trial(tmp_path, 1, "")
     trial = json.loads(path.read_text())
     path.write_text(json.dumps({**trial, "status": "RUNNING", "score": None}))
-    assert [each.number for each in search(hypermodel, tmp_path, tuner="random", trials=2)]
+    found = search(hypermodel, tmp_path, tuner="random", trials=3)
+    assert [each.number for each in found] == [0, 1, 2]
 
 
 @pytest.mark.slow
@@ -178,8 +209,33 @@ def test_chief_and_two_workers_of_which_one_is_killed(data, tmp_path):
     assert [trial.number for trial in found] == [0, 1, 2, 3]
 
 
+def test_two_searches_in_one_folder_are_refused(hypermodel, tmp_path):
+    search(hypermodel, tmp_path, tuner="random", trials=1)
+    with folder.locked(tmp_path), pytest.raises(ValueError, match="no other run is at work in"):
+        search(hypermodel, tmp_path, tuner="random", trials=2)
+
+
+def test_a_failure_ends_the_search_and_its_trial_is_run_again(hypermodel, tmp_path, monkeypatch):
+    def fails(hp):
+        raise RuntimeError("no memory left")
+
+    monkeypatch.setattr(hypermodel, "measure", fails, raising=False)
+    with pytest.raises(ValueError, match="Trial 0 failed: no memory left"):
+        search(hypermodel, tmp_path, tuner="random", trials=1)
+    monkeypatch.undo()
+    assert len(search(hypermodel, tmp_path, tuner="random", trials=1)) == 1
+
+
+def test_half_of_kerastuners_variables_is_refused(hypermodel, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    with pytest.raises(ValueError, match="KERASTUNER_ORACLE_PORT must be set where KERASTUNER_"):
+        search(hypermodel, tmp_path, trials=1)
+
+
 def test_a_worker_that_fails_ends_the_search(tmp_path):
-    with pytest.raises(ChildProcessError, match="ended with 1; the same command goes on"):
+    with pytest.raises(
+        ChildProcessError, match="ended with 1, see above; the same command goes on"
+    ):
         processes.chief_and_workers(_fails, 1)
 
 

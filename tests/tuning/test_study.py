@@ -38,7 +38,8 @@ def test_what_it_writes(done):
     assert "the paper's setting | mean training loop | persistence | linear latent" in report
     for name in ("trials.png", "parallel.png", "dependence.png"):
         assert (out / name).stat().st_size > 1000 and f"]({name})" in report
-    model = keras.saving.load_model(out / "models" / "best" / "model.keras", compile=False)
+    path = out / "models" / f"trial-{metrics['best']}" / "model.keras"
+    model = keras.saving.load_model(path, compile=False)
     found = json.loads((out / "best.json").read_text())["settings"]
     assert model.rollout.window == found["window"]
     assert with_settings(plan.base, found).window == found["window"]
@@ -56,7 +57,7 @@ def test_it_does_nothing_twice(done, data, monkeypatch):
     again = study(plan, out, data_dir=data, progress=lines.append)
     assert again["judged"] == metrics["judged"]
     assert any("This search is finished: 3 trials" in line for line in lines)
-    with pytest.raises(ValueError, match="has plan "):
+    with pytest.raises(ValueError, match="has batches 8, this run 9"):
         study(dataclasses.replace(plan, batches=9), out, data_dir=data)
 
 
@@ -93,6 +94,7 @@ def test_what_a_plan_refuses(settings, sentence):
         (["--set", "window=0"], "`window` must be an integer of at least 1; received 0"),
         (["--base", "nowhere.json"], "nowhere.json: No such file"),
         (["--config", "huge"], "`config` must be one of "),
+        (["--set", "units=32"], "`units` must be a sequence of integers; received 32"),
         (["--config", "tiny"], "tfds_esw/tiny must be built first, by `python -m tfds_esw build"),
     ],
     ids=" ".join,
