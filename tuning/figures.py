@@ -12,7 +12,7 @@ from keras_micromag import plots
 from tuning.search import drawn_values
 
 SCORE = "Score (mean training loop: 1)"
-COLORS = "viridis_r"  # the darker the better
+COLORS = "viridis"  # the darker the better
 DEPENDENCE = {
     "autoencoder": ("latent_size", "dense_layers", "convolutions"),
     "rollout": ("window", "horizon", "hidden_layers"),
@@ -137,13 +137,13 @@ def _dependence(trials, names):
                     va="top",
                 )
             medians = [np.median(scores) for scores in groups]
-            ax.plot(medians, "-", color=plots.ACCENT, marker="_", ms=12, lw=0.9, label="median")
+            ax.plot(medians, "-", color=plots.ACCENT, marker="_", ms=12, lw=0.9)
             ax.axhline(1, color=plots.INK, lw=0.6, ls="--")
             ax.set_xticks(range(len(there)), [str(v) for v in there])
             ax.set(xlabel=LABELS.get(name, name), yscale="log")
             _plain(ax.yaxis)
-        figure.axes[0].set_ylabel(SCORE)
-        figure.axes[0].legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.93))
+            ax.set_xlim(-0.5, len(there) - 0.5)
+        figure.axes[0].set_ylabel(f"{SCORE}; line: median")
 
     return 2, 0.75, paint
 
