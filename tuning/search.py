@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -26,9 +28,9 @@ OBJECTIVE = keras_tuner.Objective("score", "min")
 LOGGED = ("score", "curve_rmse", "coercivity_error")
 
 
-def tell(line: str) -> None:
-    """Print a line now, wherever the output goes."""
-    print(line, flush=True)
+def printer():
+    """Prints lines at once to what is the output now, even when KerasTuner's is led elsewhere."""
+    return functools.partial(print, file=sys.stdout, flush=True)
 
 
 class _Budgeted:
@@ -38,7 +40,7 @@ class _Budgeted:
     """
 
     minutes: float | None = None
-    tell = staticmethod(tell)
+    tell = staticmethod(print)
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -174,7 +176,7 @@ def search(
     trials: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
-    progress=tell,
+    progress=None,
 ) -> list[Trial]:
     """Search for the best choice of a HyperModel, or go on with a search that was killed.
 
@@ -191,7 +193,7 @@ def search(
         minutes: after which no trial begins, those of earlier calls included. One of the two must
             be given.
         seed: of the choice of values.
-        progress: is told of each trial, in a line.
+        progress: is told of each trial, in a line; printed if None.
 
     Returns:
         All finished trials, in the order in which they began; of a worker those known here, none.
@@ -204,7 +206,7 @@ def search(
     mine = role()
     checks.one_of(tuner, "tuner", tuple(TUNERS))
     trials, minutes = budget(trials, minutes)
-    out = Path(out)
+    out, progress = Path(out), progress or printer()
     settle(out, {"tuner": tuner, "seed": seed, **hypermodel.settings()})
     oracle = TUNERS[tuner](objective=OBJECTIVE, seed=seed + 1, **_options(tuner, trials))
     oracle.max_trials, oracle.minutes, oracle.tell = trials, minutes, progress
@@ -216,7 +218,9 @@ def search(
         if before:
             progress(f"{before} trials were finished before; going on after them.")
         try:
-            runner.search()
+            # KerasTuner's chief and workers print values of hyperparameters, one to a line.
+            with contextlib.redirect_stdout(sys.stdout if mine == "alone" else sys.stderr):
+                runner.search()
         except grpc.RpcError as error:
             raise ConnectionError(
                 "KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT must be those of a chief that "

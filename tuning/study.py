@@ -17,14 +17,14 @@ from keras_micromag.physics import checks
 from tuning import figures, processes, reports
 from tuning.hypermodels import EPOCHS
 from tuning.plan import Plan
-from tuning.search import Trial, finished, role, search, settle, tell
+from tuning.search import Trial, finished, printer, role, search, settle
 
 SEARCH, BEST, TRIALS = "search", "best.json", "trials.json"
 BEST_OF = 3  # trials that are repeated with other seeds
 JUDGED = ("best", "start", "paper")
 
 
-def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=tell) -> dict:
+def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=None) -> dict:
     """Do all of a search, or go on with one that was killed.
 
     Where KerasTuner's variables make this process a worker of a search on several machines, it runs
@@ -35,7 +35,7 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=tell) -> di
         out: folder for everything that is made, shared by all processes.
         data_dir: of the data sets, TFDS's own if None; they must have been built.
         jobs: how many processes, each on one core: a chief and so many workers are started here.
-        progress: is told what was done, in lines.
+        progress: is told what was done, in lines; with several jobs trials are printed.
 
     Returns:
         What is written to metrics.json; of a worker, nothing.
@@ -45,7 +45,7 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=tell) -> di
         ChildProcessError: when a process here has failed, or was killed again and again.
     """
     out = Path(out)
-    jobs = checks.count(jobs, "jobs")
+    jobs, progress = checks.count(jobs, "jobs"), progress or printer()
     plan.require_data(data_dir)
     settle(out, plan.settings())
     mine = role()
@@ -95,7 +95,7 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=tell) -> di
     return metrics
 
 
-def _search(plan, out, data_dir, progress=tell):
+def _search(plan, out, data_dir, progress=None):
     search(
         plan.hypermodel(out, data_dir),
         out / SEARCH,
