@@ -40,8 +40,9 @@ def test_two_trials_of_an_autoencoder(hypermodel, tmp_path):
     assert again["score"] == pytest.approx(found[1].score, rel=1e-3), "a seed, a result"
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("tuner", ["hyperband", "bayesian"])
+@pytest.mark.parametrize(
+    "tuner", ["hyperband", pytest.param("bayesian", marks=pytest.mark.backend)]
+)
 def test_two_trials_of_a_rollout(hypermodel, tmp_path, tuner):
     found = search(hypermodel, tmp_path, tuner=tuner, trials=2, seed=3)
     assert len(found) == 2

@@ -23,7 +23,6 @@ def done(tmp_path_factory, data):
         yield out, plan, study(plan, out, data_dir=data, progress=lambda line: None)
 
 
-@pytest.mark.backend
 def test_what_it_writes(done):
     out, plan, metrics = done
     assert json.loads((out / "metrics.json").read_text())["judged"] == metrics["judged"]
