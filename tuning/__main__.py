@@ -64,7 +64,8 @@ def _add_search(group):
 
 
 def _add_training(group):
-    told = "best.json of an earlier search, to start from"
+    option(group, "--recipe", "to start from: default, by_hand or paper", "default", str, "NAME")
+    told = "best.json of an earlier search, whose settings replace the recipe's"
     option(group, "--base", told, None, Path, "FILE")
     told = "a setting of the recipe to start from, such as horizon=2"
     group.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help=told)
@@ -91,11 +92,12 @@ def _run(options) -> None:
         ) from error
     from keras_micromag import recipes
     from keras_micromag.experiments import folder
+    from keras_micromag.physics import checks
     from tuning.plan import Plan
     from tuning.study import study, with_settings
 
     check_output(options.out, (folder.REPORT,))
-    base = recipes.RECIPES["default"]
+    base = recipes.RECIPES[checks.one_of(options.recipe, "recipe", tuple(recipes.RECIPES))]
     if options.base:
         base = with_settings(base, _found(options.base, folder))
     base = with_settings(base, dict(map(_setting, options.set)))

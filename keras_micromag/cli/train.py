@@ -19,7 +19,7 @@ def add(commands) -> None:
         "the last piece that it finished.",
     )
     command.set_defaults(run=_run)
-    option(command, "--recipe", "default, or paper: as it tells", "default", str, "NAME")
+    option(command, "--recipe", "default, by_hand, or paper: as it tells", "default", str, "NAME")
     option(command, "--magnets", "of tfds_esw/large, to train on", 800, count, "N")
     option(command, "--seed", "of the training", 0, seed, "N")
     option(command, "--data-dir", "of the data sets; TFDS's own if not given", None, Path, "DIR")

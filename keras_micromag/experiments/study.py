@@ -19,7 +19,7 @@ PAPERS_LOSS = (0.85, 0.15)
 PAPERS_WINDOW, PAPERS_HORIZON, PAPERS_DEPTH = 4, 8, 4
 # Nine magnets are soon learnt.
 NINE = dataclasses.replace(
-    recipes.RECIPES["default"], autoencoder_batches=4_000, predictor_batches=8_000
+    recipes.RECIPES["by_hand"], autoencoder_batches=4_000, predictor_batches=8_000
 )
 
 
@@ -56,7 +56,7 @@ class Plan:
     seeded: int = 300
     seeds: int = 3
     paper: recipes.Recipe = recipes.RECIPES["paper"]
-    default: recipes.Recipe = recipes.RECIPES["default"]
+    default: recipes.Recipe = recipes.RECIPES["by_hand"]
     nine: recipes.Recipe = NINE
     test: object = "paper"
     train: object = "large"

@@ -88,6 +88,10 @@ def test_what_a_plan_refuses(settings, sentence):
         (["--minutes", "0"], "`minutes` must be greater than 0; received 0"),
         (["--tuner", "grid"], "`tuner` must be one of 'random', 'hyperband', 'bayesian'"),
         (["--only", "depth"], "`only` must be one of 'window', 'horizon', "),
+        (
+            ["--recipe", "mine"],
+            "`recipe` must be one of 'paper', 'by_hand', 'default'; received 'mine'",
+        ),
         (["--set", "depth=3"], "`setting` must be one of 'activation', "),
         (["--set", "depth"], "`--set` must be NAME=VALUE; received 'depth'"),
         (["--set", "window=0"], "`window` must be an integer of at least 1; received 0"),
