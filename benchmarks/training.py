@@ -45,7 +45,14 @@ def optimizer() -> keras.optimizers.Optimizer:
 
 def model(weights: list[np.ndarray] | None = None, **compiling) -> RecursiveRolloutModel:
     """A compiled model, with these weights if they are given."""
-    network = predictor(LATENT, WINDOW, hidden_layers=LAYERS, width=WIDTH)
+    network = predictor(
+        LATENT,
+        WINDOW,
+        hidden_layers=LAYERS,
+        width=WIDTH,
+        activation="elu",
+        output_activation="elu",
+    )
     if weights is not None:
         network.set_weights(weights)
     rollout = RecursiveRolloutModel(network, window=WINDOW, horizon=HORIZON)

@@ -42,7 +42,7 @@ def draw(out: Path, kind: str, trials) -> list[str]:
                 size = (columns * plots.COLUMN, height * plots.COLUMN)
                 figure = Figure(figsize=size, layout="constrained")
                 paint(figure)
-                plots.save_figure(figure, out / name)
+                plots.save_figure(figure, out / name, dpi=150)
                 drawn.append(name)
     return drawn
 
@@ -143,7 +143,7 @@ def _dependence(trials, names):
             ax.set(xlabel=LABELS.get(name, name), yscale="log")
             _plain(ax.yaxis)
             ax.set_xlim(-0.5, len(there) - 0.5)
-        figure.axes[0].set_ylabel(f"{SCORE}; line: median")
+        figure.axes[0].set_ylabel("Score; line: median")
 
     return 2, 0.75, paint
 

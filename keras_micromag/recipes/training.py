@@ -49,7 +49,7 @@ def train(
         >>> short = replace(RECIPES["default"], autoencoder_batches=1, predictor_batches=1)
         >>> loops = np.tile([0.0, 0.0, 1.0], (5, 20, 2, 2, 2, 1))
         >>> train(short, loops, np.linspace(8, -8, 20), verbose=0).model.rollout.horizon
-        4
+        8
     """
     told = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
     autoencoder, history = train_autoencoder(recipe, moments, **told)

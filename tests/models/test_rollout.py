@@ -21,6 +21,7 @@ D, T, L = 3, 4, 5
 
 def toy(seed=0, *, window=T, horizon=L, **kwargs):
     """A small model with the same weights on every backend."""
+    kwargs = {"activation": "elu", "output_activation": "elu", **kwargs}
     network = predictor(D, window, hidden_layers=2, width=6, **kwargs)
     rng = np.random.default_rng(seed)
     network.set_weights([rng.normal(scale=0.3, size=w.shape) for w in network.get_weights()])
