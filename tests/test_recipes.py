@@ -42,7 +42,7 @@ def test_one_latent_variable_has_an_axis():
     short = dataclasses.replace(
         RECIPES["default"], latent_size=1, autoencoder_batches=1, predictor_batches=1
     )
-    loops = np.tile([0.0, 0.0, 1.0], (3, 10, 2, 2, 2, 1))
-    model = recipes.train(short, loops, np.linspace(8, -8, 10), verbose=0).model
+    loops = np.tile([0.0, 0.0, 1.0], (3, 20, 2, 2, 2, 1))
+    model = recipes.train(short, loops, np.linspace(8, -8, 20), verbose=0).model
     assert model.encoder.output_shape == (None, 1)
-    assert model.trained_along == np.linspace(8, -8, 10).tolist()
+    assert model.trained_along == np.linspace(8, -8, 20).tolist()

@@ -46,7 +46,8 @@ def an_autoencoder():
 
 @cache
 def a_predictor():
-    model = predictor(D, T, hidden_layers=1, width=5)
+    elu = {"activation": "elu", "output_activation": "elu"}
+    model = predictor(D, T, hidden_layers=1, width=5, **elu)
     latent = np.random.default_rng(2).normal(size=(B, T, D)).astype("float32")
     return model, {"states": latent, "field": field(1)}
 
