@@ -157,13 +157,12 @@ def test_changed_settings_are_refused(hypermodel, tmp_path):
 
 def test_a_search_that_is_killed_goes_on_after_its_last_trial(hypermodel, data, tmp_path):
     command = [sys.executable, "-m", "tests.tuning.quick", str(tmp_path), str(data)]
-    killed = subprocess.Popen([*command, "5"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    for line in killed.stdout:
-        if line.startswith("[1/3"):
-            break
-    _when(lambda: "RUNNING" in (_trial(tmp_path, 1).read_text()))
-    killed.kill()
-    killed.wait()
+    with subprocess.Popen([*command, "5"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as killed:
+        for line in killed.stdout:
+            if line.startswith("[1/3"):
+                break
+        _when(lambda: "RUNNING" in _trial(tmp_path, 1).read_text())
+        killed.kill()
     [first] = finished(tmp_path / "search")
     again = subprocess.run([*command, "0"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "1 trials were finished before; going on after them." in again.stdout
