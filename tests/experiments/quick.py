@@ -8,6 +8,7 @@ from tfds_esw import Config
 QUICK = dataclasses.replace(
     recipes.RECIPES["default"],
     latent_size=3,
+    window=4,
     hidden_layers=1,
     width=8,
     horizon=2,
