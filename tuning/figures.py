@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from keras_micromag import plots
-from tuning.search import drawn_values
+from tuning.search import drawn_values, names_drawn
 
 SCORE = "Score (mean training loop: 1)"
 COLORS = "viridis"  # the darker the better
@@ -67,7 +67,7 @@ def _trials(trials):
 def _parallel(trials):
     """A line for each trial through the values that it had; those of the best drawn last."""
     drawn = [drawn_values(trial.values) for trial in trials]
-    names = list(dict.fromkeys(name for values in drawn for name in values))
+    names = names_drawn(trials)
     scales = {name: _scale([v[name] for v in drawn if name in v]) for name in names}
 
     def paint(figure):

@@ -9,7 +9,7 @@ from keras_micromag import recipes
 from keras_micromag.experiments import folder, loops
 from keras_micromag.physics import checks
 from tuning import spaces
-from tuning.hypermodels import AutoencoderHyperModel, RolloutHyperModel
+from tuning.hypermodels import WATCHED, AutoencoderHyperModel, RolloutHyperModel
 from tuning.search import TUNERS, budget
 
 SPACES = {"autoencoder": spaces.AUTOENCODER, "rollout": spaces.ROLLOUT}
@@ -127,5 +127,5 @@ class Plan:
         model = recipes.build_autoencoder(self.base, training.shape[2:5])
         images = recipes.with_images(self.base, training)
         return recipes.fit_autoencoder(
-            self.base, model, images, validation[:4], seed=self.seed, verbose=0
+            self.base, model, images, validation[:WATCHED], seed=self.seed, verbose=0
         )

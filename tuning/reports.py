@@ -1,11 +1,9 @@
 """The report of a search, in Markdown."""
 
-import numpy as np
-
 from keras_micromag.experiments import loops, tables
 from keras_micromag.judge import MEASURES
 from tuning.hypermodels import EPOCHS
-from tuning.search import drawn_values
+from tuning.search import drawn_values, names_drawn, short
 
 TITLES = {
     "trials.png": "Score over the trials",
@@ -61,7 +59,7 @@ def of_search(plan, trials, metrics: dict, drawn: list[str]) -> str:
     for kind, title in kinds.items():
         if kind in metrics["judged"]["best"]:
             lines += ["", f"{title}:", "", *_judged(metrics["judged"], kind)]
-    found = ", ".join(f"{name} {_short(value)}" for name, value in metrics["settings"].items())
+    found = ", ".join(f"{name} {short(value)}" for name, value in metrics["settings"].items())
     lines += ["", f"What was found (trial {metrics['best']}): {found}. The model is in "]
     lines[-1] += f"models/trial-{metrics['best']}/model.keras."
     lines.append("")
@@ -71,18 +69,19 @@ def of_search(plan, trials, metrics: dict, drawn: list[str]) -> str:
 def _hyperband(trials) -> list[str]:
     if all(trial.epochs == EPOCHS for trial in trials):
         return []
-    told = (
-        f"A trial of n epochs was trained on n/{EPOCHS} of the batches; those below, in which the "
-    )
-    return ["", told + "best are trained again, on all of them."]
+    return [
+        "",
+        f"A trial of n epochs was trained on n/{EPOCHS} of the batches; the best are trained "
+        "again, on all of them.",
+    ]
 
 
 def _best_trials(trials, count=10) -> list[str]:
-    drawn = {trial.number: drawn_values(trial.values) for trial in trials}
-    names = list(dict.fromkeys(name for values in drawn.values() for name in values))
+    names = names_drawn(trials)
     table = [["trial", "score", "RMSE", "coercivity error, T", *names]]
     for trial in sorted(trials, key=lambda trial: trial.score)[:count]:
-        values = [_short(drawn[trial.number].get(name, "")) for name in names]
+        drawn = drawn_values(trial.values)
+        values = [short(drawn.get(name, "")) for name in names]
         table.append(
             [
                 str(trial.number),
@@ -119,21 +118,9 @@ def _paired(judged, kind) -> list[str]:
     """How much less wrong the best is than the others, magnet by magnet."""
     others = {TOLD[name]: found[kind]["model"] for name, found in judged.items() if name != "best"}
     others["the mean training loop"] = judged["best"][kind]["mean training loop"]
-    told = []
-    for name, other in others.items():
-        parts = []
-        for measure in ("curve_rmse", "coercivity_error"):
-            ours = np.array(judged["best"][kind]["model"][measure], dtype=float)
-            less = np.array(other[measure], dtype=float) - ours  # None becomes nan
-            error = less.std(ddof=1) / np.sqrt(len(less)) if len(less) > 1 else np.nan
-            told_error = f" ± {tables.number(error, 4)}" if np.isfinite(error) else ""
-            parts.append(f"{MEASURES[measure]} {tables.number(less.mean(), 4)}{told_error}")
-        told.append(f"than {name}: {', '.join(parts)}")
+    best = judged["best"][kind]["model"]
+    told = [f"than {name}: {tables.less_wrong(best, other)}" for name, other in others.items()]
     return [
         "What the search found is less wrong, mean of the differences magnet by magnet ± standard "
         f"error, {'; '.join(told)}."
     ]
-
-
-def _short(value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

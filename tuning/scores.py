@@ -28,8 +28,8 @@ class Score:
 
     def __init__(self, training, validation, field):
         self.true, self.field = _grains(validation), field
-        self.baseline = self._errors(mean_loop(_grains(training)))
-        self.units = {name: float(values.mean()) for name, values in self.baseline.items()}
+        baseline = self._errors(mean_loop(_grains(training)))
+        self.units = {name: float(values.mean()) for name, values in baseline.items()}
         for name, unit in self.units.items():
             if not (np.isfinite(unit) and unit > 0):
                 raise ValueError(

@@ -207,7 +207,7 @@ def search(
     checks.one_of(tuner, "tuner", tuple(TUNERS))
     trials, minutes = budget(trials, minutes)
     out, progress = Path(out), progress or printer()
-    settle(out, {"tuner": tuner, "seed": seed, **hypermodel.settings()})
+    folder.settle(out, {"tuner": tuner, "seed": seed, **hypermodel.settings()})
     oracle = TUNERS[tuner](objective=OBJECTIVE, seed=seed + 1, **_options(tuner, trials))
     oracle.max_trials, oracle.minutes, oracle.tell = trials, minutes, progress
     oracle.verbose = 0
@@ -255,16 +255,6 @@ def budget(trials, minutes):
     if minutes is not None:
         minutes = checks.number(minutes, "minutes", above=0)
     return trials, minutes
-
-
-def settle(out: Path, settings: dict) -> None:
-    """`folder.settle`, which also refuses what KerasTuner left for another purpose."""
-    if not (out / folder.SETTINGS).exists() and any(out.rglob("oracle.json")):
-        raise ValueError(
-            f"`--out` must be a new folder; {out} holds a search of KerasTuner and no "
-            f"{folder.SETTINGS}."
-        )
-    folder.settle(out, settings)
 
 
 def finished(out) -> list[Trial]:
@@ -326,10 +316,12 @@ def _line(oracle, trial):
 def described(trial) -> str:
     """The values of a trial, in short."""
     values = drawn_values(trial.hyperparameters.values)
-    return ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in values.items()
-    )
+    return ", ".join(f"{name} {short(value)}" for name, value in values.items())
+
+
+def short(value) -> str:
+    """A value of a hyperparameter, to the digits that one reads."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def drawn_values(values: dict) -> dict:
@@ -340,3 +332,8 @@ def drawn_values(values: dict) -> dict:
         for name, value in values.items()
         if name in shown or not name.startswith(KERAS_TUNERS)
     }
+
+
+def names_drawn(trials: list[Trial]) -> list[str]:
+    """Of the hyperparameters that any of the trials had."""
+    return list(dict.fromkeys(name for trial in trials for name in drawn_values(trial.values)))

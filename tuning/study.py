@@ -17,11 +17,10 @@ from keras_micromag.physics import checks
 from tuning import figures, processes, reports
 from tuning.hypermodels import EPOCHS
 from tuning.plan import Plan
-from tuning.search import Trial, finished, printer, role, search, settle
+from tuning.search import Trial, finished, printer, role, search
 
 SEARCH, BEST, TRIALS = "search", "best.json", "trials.json"
 BEST_OF = 3  # trials that are repeated with other seeds
-JUDGED = ("best", "start", "paper")
 
 
 def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=None) -> dict:
@@ -47,7 +46,7 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=None) -> di
     out = Path(out)
     jobs, progress = checks.count(jobs, "jobs"), progress or printer()
     plan.require_data(data_dir)
-    settle(out, plan.settings())
+    folder.settle(out, plan.settings())
     mine = role()
     if mine == "alone" and jobs > 1:
         processes.chief_and_workers(functools.partial(_search, plan, out, data_dir), jobs)
@@ -79,15 +78,23 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=None) -> di
     folder.write_json(out / BEST, {"trial": best.number, "settings": found})
 
     # What is kept has the trial's number: a larger budget may find another best.
+    best_recipe, start_recipe = (
+        dataclasses.replace(plan.base, **plan.suggested(trial.hyperparameters, data_dir))
+        for trial in (best, trials[0])
+    )
+    asked = {
+        "best": (f"trial-{best.number}", best_recipe),
+        "start": (f"trial-{trials[0].number}", start_recipe),
+        "paper": ("paper", recipes.RECIPES["paper"]),
+    }
+    if best == trials[0]:
+        del asked["start"]
     judge = functools.partial(_judge, plan, out, data_dir)
-    names = {"best": f"trial-{best.number}", "start": f"trial-{trials[0].number}", "paper": "paper"}
     measured = {}
-    for name, each in workers.each(judge, [*dict.fromkeys(names.values())], jobs):
+    for (name, _), each in workers.each(judge, list(asked.values()), jobs):
         measured[name] = each
         progress(f"{name}: trained on {plan.magnets} magnets, and judged")
-    judged = {told: measured[name] for told, name in names.items()}
-    if names["best"] == names["start"]:
-        del judged["start"]
+    judged = {told: measured[name] for told, (name, _) in asked.items()}
     metrics = {"scores": scores, "best": best.number, "settings": found, "judged": judged}
     folder.write_json(out / folder.METRICS, metrics)
     drawn = figures.draw(out, plan.kind, trials)
@@ -97,7 +104,7 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=None) -> di
 
 def _search(plan, out, data_dir, progress=None):
     search(
-        plan.hypermodel(out, data_dir),
+        _hypermodel(plan, out, data_dir),
         out / SEARCH,
         tuner=plan.tuner,
         trials=plan.trials,
@@ -136,12 +143,12 @@ def _repeat(plan, out, data_dir, asked):
     return folder.kept(out / "pieces" / f"trial-{trial.number}-seed-{plan.seed + seed}.json", make)
 
 
-def _judge(plan, out, data_dir, name):
+def _judge(plan, out, data_dir, asked):
     """A recipe trained on all the search's magnets, and judged on those that it never saw."""
+    name, recipe = asked
 
     def make():
         keras.backend.clear_session()
-        recipe = recipes.RECIPES["paper"] if name == "paper" else _recipe(plan, out, data_dir, name)
         moments = loops.first_moments(plan.config, plan.magnets, data_dir)
         unseen, _ = loops.all_loops(plan.test, data_dir)
         loops.require_unseen(unseen, moments)
@@ -160,12 +167,6 @@ def _judge(plan, out, data_dir, name):
         return found
 
     return folder.kept(out / "pieces" / f"judged-{name}.json", make)
-
-
-def _recipe(plan, out, data_dir, name):
-    """That of a trial, for a whole training on all magnets."""
-    [trial] = [t for t in finished(out / SEARCH) if f"trial-{t.number}" == name]
-    return dataclasses.replace(plan.base, **plan.suggested(trial.hyperparameters, data_dir))
 
 
 def with_settings(recipe, settings: dict):

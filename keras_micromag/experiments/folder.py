@@ -15,6 +15,8 @@ import scipy
 import keras_micromag
 
 SETTINGS, METRICS, REPORT = "settings.json", "metrics.json", "report.md"
+# What a folder without settings must not hold: files by their names, and what to call them.
+OTHERS = {"*.keras": "models", "oracle.json": "a search of KerasTuner"}
 
 
 def settle(out: Path, settings: dict) -> None:
@@ -32,8 +34,11 @@ def settle(out: Path, settings: dict) -> None:
     path = out / SETTINGS
     out.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        if any(out.rglob("*.keras")):
-            raise ValueError(f"`--out` must be a new folder; {out} holds models and no {SETTINGS}.")
+        for pattern, what in OTHERS.items():
+            if any(out.rglob(pattern)):
+                raise ValueError(
+                    f"`--out` must be a new folder; {out} holds {what} and no {SETTINGS}."
+                )
         write_json(path, settings)
     there = read(path)
     for name in {**there, **settings}:

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_micromag import recipes
 from keras_micromag.experiments import loops, study
-from keras_micromag.experiments.tables import cell, median, number, rows, spread
+from keras_micromag.experiments.tables import cell, less_wrong, median, number, rows, spread
 from keras_micromag.judge import MEASURES
 from keras_micromag.models import autoencoder
 
@@ -44,18 +44,10 @@ def of_training(settings: dict, measured: dict, more: dict | None = None) -> str
 def _against_mean_loop(measured) -> list[str]:
     """How much less wrong the predictor is than the mean loop, magnet by magnet."""
     predictions = measured["prediction from the first states"]
-    told = []
-    for measure in ("curve_rmse", "coercivity_error"):
-        ours, theirs = (
-            np.array(predictions[name][measure], dtype=float)  # None becomes nan
-            for name in ("predictor", "mean training loop")
-        )
-        less = theirs - ours
-        error = less.std(ddof=1) / np.sqrt(len(less))
-        told.append(f"{MEASURES[measure]} {number(less.mean(), 4)} ± {number(error, 4)}")
+    told = less_wrong(predictions["predictor"], predictions["mean training loop"])
     return [
         "Less wrong than the mean training loop, mean over the magnets of the differences ± its "
-        f"standard error: {', '.join(told)}."
+        f"standard error: {told}."
     ]
 
 

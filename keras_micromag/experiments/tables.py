@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_micromag.judge import MEASURES
+
 DIGITS = {"curve_rmse": 4, "coercivity_error": 4, "branch_accuracy": 4}
 
 
@@ -34,6 +36,26 @@ def spread(values, digits: int) -> str:
         return "none" if missing == len(flat) else f"none for {missing} of {len(flat)}"
     mean = number(np.mean(flat), digits)
     return mean if len(flat) == 1 else f"{mean} ± {number(np.std(flat, ddof=1), digits)}"
+
+
+def less_wrong(measured: dict, other: dict) -> str:
+    """How much less wrong one is than another: the two errors that count, magnet by magnet.
+
+    Args:
+        measured, other: {measure: values}, None for what is no number.
+
+    Returns:
+        The means of the differences ± their standard errors; of one magnet just the difference.
+    """
+    told = []
+    for measure in ("curve_rmse", "coercivity_error"):
+        ours, theirs = (np.array(each[measure], dtype=float) for each in (measured, other))
+        less = theirs - ours  # None has become nan
+        text = f"{MEASURES[measure]} {number(less.mean(), 4)}"
+        if len(less) > 1:
+            text += f" ± {number(less.std(ddof=1) / np.sqrt(len(less)), 4)}"
+        told.append(text)
+    return ", ".join(told)
 
 
 def number(value: float, digits: int) -> str:

@@ -91,16 +91,6 @@ class Recipe:
             raise ValueError(f"`validation` must lie between 0 and 1; received {self.validation}.")
 
 
-_BY_HAND = {
-    "window": 4,
-    "horizon": 4,
-    "hidden_layers": 4,
-    "width": 128,
-    "predictor_activation": "elu",
-    "predictor_rate": 4e-3,
-    "microstructure_size": 16,
-}
-
 RECIPES = {
     "paper": Recipe(
         window=4,
@@ -126,7 +116,15 @@ RECIPES = {
         batch_size=64,
         validation=0.2,
     ),
-    "by_hand": Recipe(**_BY_HAND),
+    "by_hand": Recipe(
+        window=4,
+        horizon=4,
+        hidden_layers=4,
+        width=128,
+        predictor_activation="elu",
+        predictor_rate=4e-3,
+        microstructure_size=16,
+    ),
     "default": Recipe(),
 }
 """The paper's as far as it tells; one found by hand, which docs/results.md was made with; and what

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from keras_micromag.experiments import workers
+from tests.waiting import when
 
 
 def squared(number):
@@ -49,21 +50,10 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     environ = {**os.environ, "PYTHONPATH": root}
     parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], env=environ)
-    child = _when(lambda: int((tmp_path / "pid").read_text() or 0))
+    child = when(lambda: int((tmp_path / "pid").read_text() or 0))
     parent.kill()
     parent.wait()
-    assert _when(lambda: not _runs(child))
-
-
-def _when(test):
-    for _ in range(600):
-        try:
-            if found := test():
-                return found
-        except FileNotFoundError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("not within a minute")
+    assert when(lambda: not _runs(child))
 
 
 def _runs(pid):

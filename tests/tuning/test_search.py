@@ -1,12 +1,13 @@
 """A search on each backend: killed, resumed, refused, diverging, by several workers."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import keras
@@ -16,6 +17,7 @@ import pytest
 
 from keras_micromag.experiments import folder
 from tests.tuning import quick
+from tests.waiting import when
 from tuning import processes
 from tuning.hypermodels import EPOCHS, AutoencoderHyperModel
 from tuning.scores import WORST
@@ -161,7 +163,7 @@ def test_a_search_that_is_killed_goes_on_after_its_last_trial(hypermodel, data, 
         for line in killed.stdout:
             if line.startswith("[1/3"):
                 break
-        _when(lambda: "RUNNING" in _trial(tmp_path, 1).read_text())
+        when(lambda: "RUNNING" in _trial(tmp_path, 1).read_text())
         killed.kill()
     [first] = finished(tmp_path / "search")
     again = subprocess.run([*command, "0"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -189,13 +191,10 @@ def test_a_trial_that_was_killed_between_two_files_is_run(hypermodel, tmp_path):
 
 @pytest.mark.slow
 def test_chief_and_two_workers_of_which_one_is_killed(data, tmp_path):
-    import functools
-    import threading
-
     def kill():
         path = tmp_path / "worker1.pid"
-        if _when(path.exists):
-            killed.append(int(_when(path.read_text)))
+        if when(path.exists):
+            killed.append(int(when(path.read_text)))
             os.kill(killed[0], signal.SIGKILL)
 
     killed = []
@@ -245,14 +244,3 @@ def _fails():
 
 def _trial(out, number, search="search"):
     return out / search / "trials" / f"trial_{number}" / "trial.json"
-
-
-def _when(test):
-    for _ in range(600):
-        try:
-            if found := test():
-                return found
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("it did not happen")

@@ -1,0 +1,15 @@
+"""Waiting for what other processes do."""
+
+import time
+
+
+def when(test):
+    """What `test` returns once it is true; a file that is not there yet is waited for too."""
+    for _ in range(600):
+        try:
+            if found := test():
+                return found
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("not within a minute")
