@@ -5,8 +5,8 @@ import multiprocessing
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
-from multiprocessing.connection import wait
 
 import keras
 
@@ -43,8 +43,7 @@ def chief_and_workers(search: Callable[[], object], count: int) -> None:
             start(name)
         killed = 0
         while running["chief"].exitcode != 0:
-            # Until one ends: those that are done have ended already.
-            wait([process.sentinel for process in running.values() if process.exitcode is None])
+            time.sleep(0.5)  # sentinels tell of an end before `exitcode` does, and would be missed
             for name in [name for name, process in running.items() if process.exitcode]:
                 status = running[name].exitcode
                 killed += status < 0  # by a signal
