@@ -4,10 +4,9 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.spatial import HalfspaceIntersection, QhullError
 
 from keras_micromag.physics import checks
+from keras_micromag.physics.halfspaces import EmptyBodyError, convex_body
 
 _FLAT = 1e-9
 """How far, in units of the polyhedron's size, a vertex may lie off its face's plane."""
@@ -91,21 +90,25 @@ class Polyhedron:
         if lengths.min() <= _SHORT * self.size:
             i, j = self.edges[lengths.argmin()]
             raise ValueError(f"`vertices` must differ; vertices {i} and {j} coincide.")
-        normals = np.empty((len(self.faces), 3))
-        for f, face in enumerate(self.faces):
-            corners = self.vertices[list(face)]
-            spokes = corners[1:] - corners[0]
-            area = 0.5 * np.cross(spokes[:-1], spokes[1:]).sum(axis=0)
-            length = np.linalg.norm(area)
-            if length <= _SHORT * self.size * np.linalg.norm(spokes, axis=-1).max():
-                raise ValueError(f"`faces` must enclose an area; face {f} has none.")
-            normals[f] = area / length
-            off = np.abs(spokes @ normals[f]).max()
-            if off > _FLAT * self.size:
-                raise ValueError(
-                    f"`faces` must be flat; face {f} leaves its plane by {off / self.size:.2g} "
-                    "of the polyhedron's size."
-                )
+        first, *others = np.moveaxis(self.vertices[self.triangles], 1, 0)
+        u, v = (other - first for other in others)
+        starts = np.cumsum([0, *(len(face) - 2 for face in self.faces[:-1])])
+        areas = 0.5 * np.add.reduceat(np.cross(u, v), starts)
+        area = np.linalg.norm(areas, axis=-1)
+        spokes = np.sqrt(np.maximum(_square(u), _square(v)))
+        wrong = area <= _SHORT * self.size * np.maximum.reduceat(spokes, starts)
+        if wrong.any():
+            raise ValueError(f"`faces` must enclose an area; face {int(wrong.argmax())} has none.")
+        normals = areas / area[:, None]
+        per_triangle = np.repeat(normals, [len(face) - 2 for face in self.faces], axis=0)
+        heights = np.abs([np.einsum("ti,ti->t", side, per_triangle) for side in (u, v)])
+        off = np.maximum.reduceat(heights.max(axis=0), starts)
+        if off.max() > _FLAT * self.size:
+            f = int(np.argmax(off > _FLAT * self.size))
+            raise ValueError(
+                f"`faces` must be flat; face {f} leaves its plane by {off[f] / self.size:.2g} "
+                "of the polyhedron's size."
+            )
         return normals
 
     def _volume_and_centroid(self):
@@ -187,66 +190,16 @@ class Polyhedron:
             raise ValueError("a polyhedron must be convex to be inset; this one is not.")
         if depth == 0:
             return self
-        # In units of the size and about the centroid, since Qhull's tolerances are absolute.
-        offsets = (self.offsets - depth) / self.size
-        centre, radius = _chebyshev_centre(self.normals, offsets)
-        if radius <= _FLAT:
+        try:
+            # About the centroid, so that equal grains in different places stay equal.
+            vertices, faces, _ = convex_body(self.normals, self.offsets - depth, np.zeros(3))
+            return Polyhedron(self.centroid + vertices, faces)
+        except EmptyBodyError as error:
             raise ValueError(
                 f"`depth` must leave something of the polyhedron; received {depth:g} m for one of "
                 f"size {self.size:g} m."
-            )
-        try:
-            cut = HalfspaceIntersection(np.column_stack([self.normals, -offsets]), centre)
-        except QhullError as error:
-            raise ValueError(f"`depth` of {depth:g} m leaves a degenerate polyhedron.") from error
-        vertices, labels = _corners(cut)
-        faces = [
-            _ordered_face(vertices, normal, [v for v, label in enumerate(labels) if f in label])
-            for f, normal in enumerate(self.normals)
-        ]
-        faces = [face for face in faces if len(face) >= 3]
-        used = sorted({v for face in faces for v in face})
-        renumbered = {v: k for k, v in enumerate(used)}
-        return Polyhedron(
-            self.centroid + self.size * vertices[used],
-            [[renumbered[v] for v in face] for face in faces],
-        )
+            ) from error
 
 
-def _chebyshev_centre(normals, offsets):
-    """Centre and radius of the largest ball in n·x <= offset; a radius <= 0 for an empty body."""
-    solution = linprog(
-        [0, 0, 0, -1],
-        A_ub=np.column_stack([normals, np.ones(len(normals))]),
-        b_ub=offsets,
-        bounds=[(None, None)] * 4,
-    )
-    return (solution.x[:3], solution.x[3]) if solution.success else (np.zeros(3), -np.inf)
-
-
-def _corners(cut):
-    """Corners (v, 3) and the set of half-spaces that meet in each, in an order free of rounding.
-
-    Qhull gives one intersection per dual facet, so a corner of four faces comes twice.
-    """
-    corners = []
-    for point, planes in zip(cut.intersections, cut.dual_facets, strict=True):
-        for other, label in corners:
-            if np.abs(point - other).max() <= _SHORT:
-                label.update(planes)
-                break
-        else:
-            corners.append((point, set(planes)))
-    corners.sort(key=lambda corner: sorted(corner[1]))
-    return np.array([point for point, _ in corners]), [label for _, label in corners]
-
-
-def _ordered_face(vertices, normal, on):
-    """Indices `on` counter-clockwise seen against `normal`, from the lowest."""
-    if len(on) < 3:
-        return on
-    spokes = vertices[on] - vertices[on].mean(axis=0)
-    u = spokes[0] / np.linalg.norm(spokes[0])
-    order = np.argsort(np.arctan2(spokes @ np.cross(normal, u), spokes @ u))
-    order = np.roll(order, -int(np.argmin(order)))
-    return [on[k] for k in order]
+def _square(vectors):
+    return np.einsum("ni,ni->n", vectors, vectors)
