@@ -17,6 +17,7 @@ from keras_micromag.physics.material import (
     SMCO5,
     Material,
 )
+from keras_micromag.physics.polycrystal import voronoi_grains
 from keras_micromag.physics.polyhedron import Polyhedron
 from keras_micromag.physics.simulation import ConvergenceError, simulate
 from keras_micromag.physics.stoner_wohlfarth import equilibrium, switching_field
@@ -40,4 +41,5 @@ __all__ = [
     "random_easy_axes",
     "simulate",
     "switching_field",
+    "voronoi_grains",
 ]

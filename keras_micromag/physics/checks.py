@@ -99,10 +99,10 @@ def number(value, name, *, above=None, least=None):
     return result
 
 
-def count(value, name):
-    """Return `value` as an int of at least 1."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{name}` must be an integer of at least 1; received {value!r}.")
+def count(value, name, least: int = 1):
+    """Return `value` as an int of at least `least`."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise ValueError(f"`{name}` must be an integer of at least {least}; received {value!r}.")
     return int(value)
 
 

@@ -7,12 +7,19 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from keras_micromag.physics import checks
+from keras_micromag.physics.embedding import SCHEME, places
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.overlap import TOUCH, overlap
 from keras_micromag.physics.polyhedron import Polyhedron
 
-SCHEME = ("vertices", "edges", "faces", "centroid")
-"""Where on the inset polyhedron particles can sit: corners, edge midpoints, face centres …"""
+
+class NoRoomError(ValueError):
+    """Grains have no room for their particles; `grains` are their numbers."""
+
+    def __init__(self, first, grains, error):
+        more = f" (and {len(grains) - 1} more)" if len(grains) > 1 else ""
+        super().__init__(f"grain {first}{more} has no room for its particles: {error}")
+        self.grains = grains
 
 
 class Microstructure(checks.Configured):
@@ -39,8 +46,14 @@ class Microstructure(checks.Configured):
         volume: of the body in m³. packing_fraction: the grains' share of it.
 
     Raises:
-        ValueError: naming the grain, when one is no closed polyhedron, overlaps another, vanishes
-            at this depth, or is not convex and `particles` are not given.
+        ValueError: naming the grain, when one is no closed polyhedron, overlaps another, or has no
+            room for particles at this depth.
+
+    Notes:
+        In a convex grain particles sit on the polyhedron with every face moved inwards by `depth`.
+        In one that is not, every corner moves so that its faces move by `depth`, edge midpoints and
+        face centres with their corners, and what then lies outside or nearer to the surface than
+        half of it is left out.
 
     Example:
         >>> from keras_micromag.physics import Microstructure, cubic_grains
@@ -135,13 +148,17 @@ class Microstructure(checks.Configured):
         for place in scheme:
             checks.one_of(place, "scheme", SCHEME)
         # Equal grains share one inset: it is faster, and their particles agree to the last digit.
-        offsets = {}
-        for index in np.unique(self.shape_class):
+        offsets, thin = {}, {}
+        for index in np.unique(self.shape_class).tolist():
             grain = self.grains[index]
             try:
-                offsets[index] = _places(grain.inset(depth), scheme) - grain.centroid
+                offsets[index] = places(grain, depth, scheme) - grain.centroid
             except ValueError as error:
-                raise ValueError(f"grain {index} has no room for its particles: {error}") from error
+                thin[index] = error
+        if thin:
+            index, error = next(iter(thin.items()))
+            grains = np.flatnonzero(np.isin(self.shape_class, list(thin)))
+            raise NoRoomError(index, grains.tolist(), error) from error
         counts = np.array([len(offsets[index]) for index in self.shape_class])
         particles = np.repeat(self.centroids[:, None], counts.max(), axis=1)
         inside = np.arange(counts.max()) < counts[:, None]
@@ -257,16 +274,6 @@ def _as_polyhedron(grain, index):
         return grain if isinstance(grain, Polyhedron) else Polyhedron(*grain)
     except (ValueError, TypeError) as error:
         raise ValueError(f"grain {index} is no closed polyhedron: {error}") from error
-
-
-def _places(body, scheme):
-    places = {
-        "vertices": body.vertices,
-        "edges": body.vertices[body.edges].mean(axis=1),
-        "faces": np.array([body.vertices[list(face)].mean(axis=0) for face in body.faces]),
-        "centroid": body.centroid[None],
-    }
-    return np.concatenate([places[place] for place in SCHEME if place in scheme])
 
 
 def _digits(array):
