@@ -1,12 +1,15 @@
 """Demagnetising fields of uniformly magnetised polyhedra (Eq. 4, 5), in float64 on the host."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from keras_micromag.physics import checks
 from keras_micromag.physics.polyhedron import Polyhedron
 from keras_micromag.physics.structure import Microstructure
 
-_CHUNK = 3 * 2**12
+_CHUNK = 3 * 2**14
 """Points times (vertices + edges + faces) that are worked on at once, so that it stays in cache."""
 
 _SAME = 1e-11
@@ -84,15 +87,24 @@ def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.n
     """
     g, p = structure.weights.shape
     matrix = np.zeros((g, p, 3, g, 3))
+    # What any grain of the same particles counts: the rest is padding to all of them.
+    counted = np.zeros((g, p), bool)
+    np.logical_or.at(counted, structure.particle_class, structure.weights > 0)
+
     # Each class of equal grains is seen by all targets at once: one kernel, few large calls.
-    for source_class in np.unique(structure.shape_class):
+    def fill(source_class):
         sources = np.flatnonzero(structure.shape_class == source_class)
-        _fill_columns(matrix, structure, sources, self_field)
+        _fill_columns(matrix, structure, counted, sources, self_field)
+
+    # Threads, since NumPy lets go of the interpreter while it works on a chunk.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for _ in threads.map(fill, np.unique(structure.shape_class)):
+            pass
     matrix[structure.weights == 0] = 0.0
     return matrix
 
 
-def _fill_columns(matrix, structure, sources, self_field):
+def _fill_columns(matrix, structure, counted, sources, self_field):
     """The columns of B that belong to equal grains `sources`."""
     body = structure.grains[sources[0]]
     targets = np.arange(len(structure))
@@ -108,17 +120,17 @@ def _fill_columns(matrix, structure, sources, self_field):
     else:
         first, block = _distinct(np.column_stack([classes, shifts / (_SAME * body.size)]))
     offsets = structure.particles - structure.centroids[:, None]
-    points = shifts[first, None] + offsets[classes[first]]
+    pair, particle = np.nonzero(counted[classes[first]])
+    points = shifts[first[pair]] + offsets[classes[first[pair]], particle]
+    tensors = np.zeros((len(first), offsets.shape[1], 3, 3))
     try:
-        tensors = _Kernel(body)(points.reshape(-1, 3))
+        tensors[pair, particle] = _Kernel(body)(points)
     except OnEdgeError as error:
-        pair, particle = divmod(error.index, points.shape[1])
-        target, source = pairs[first[pair]]
+        target, source = pairs[first[pair[error.index]]]
         raise ValueError(
-            f"particle {particle} of grain {target} lies on an edge of grain {source}, where the "
-            "field is infinite; `depth` must be greater than 0."
+            f"particle {particle[error.index]} of grain {target} lies on an edge of grain "
+            f"{source}, where the field is infinite; `depth` must be greater than 0."
         ) from None
-    tensors = tensors.reshape(len(first), -1, 3, 3)
     # A slice of pairs at a time: the gathered blocks are as large as the part of B they fill.
     for part in np.array_split(np.arange(len(pairs)), max(1, len(pairs) // 512)):
         target, source = pairs[part].T

@@ -280,13 +280,21 @@ def embed(
     matrix = demag_matrix(structure, self_field=self_field)
     matrix *= polarization[0, :, None]
     matrix /= anisotropy_field[0, :, None, None, None, None]
-    applied = np.asarray(direction)[:, None, None] / np.broadcast_to(anisotropy_field[0], (p, g))
-    # (g, p, i, g', j) -> rows (j, g'), columns (i, p, g): grains last, see solver.
-    rows = np.empty((3 * g + 1, 3 * p * g), dtype)
-    rows[:-1].reshape(3, g, 3, p, g)[:] = matrix.transpose(4, 3, 2, 1, 0)
-    rows[-1] = applied.reshape(-1)
+    # Particles by place and then by grain: grains last, see solver.
+    inside = structure.weights.T > 0
+    place, grain = np.nonzero(inside)
+    number = np.cumsum(inside.ravel()).reshape(p, g) - 1
+    one_of_its_grain = number[inside.argmax(axis=0), np.arange(g)]
+    # (g, p, i, g', j) -> rows (j, g'), columns (i, n).
+    rows = np.empty((3 * g + 1, 3 * len(grain)), dtype)
+    by_component = rows.reshape(3 * g + 1, 3, len(grain))
+    for i in range(3):
+        moments = by_component[:-1, i].reshape(3, g, len(grain))
+        moments[:] = matrix[grain, place, i].transpose(2, 1, 0)
+        by_component[-1, i] = np.asarray(direction)[i] / anisotropy_field[0, grain]
     return solver.Body(
         matrix=rows,
+        places=np.where(inside, number, one_of_its_grain).ravel(),
         weights=np.ascontiguousarray(structure.weights.T, dtype),
         strength=(polarization / polarization[0])[:, None],
         softness=(anisotropy_field[0] / anisotropy_field)[:, None, None],

@@ -44,7 +44,8 @@ class Body(NamedTuple):
     of these; else there are b.
     """
 
-    matrix: Any  # (3g + 1, 3pg) h at all particles from all moments and, last row, from 1 T
+    matrix: Any  # (3g + 1, 3n) h at n particles from all moments and, last row, from 1 T
+    places: Any  # (pg,) int, which of the n each of (p, g) is; padding repeats one of its grain
     weights: Any  # (p, g) share of a particle in its grain's moment, 0 on padding
     strength: Any  # (b, 1, g) polarisation of the grains, over that of the first magnet
     softness: Any  # (b, 1, 1, g) reciprocal of their anisotropy field, over that of the first
@@ -55,7 +56,8 @@ class Body(NamedTuple):
 class Magnet(NamedTuple):
     """What does not change along a loop; tensors."""
 
-    matrix: Any  # these six as in Body
+    matrix: Any  # these seven as in Body
+    places: Any
     weights: Any
     strength: Any
     softness: Any
@@ -111,8 +113,9 @@ def magnet(body: Body, easy_axes, field, tol: float, max_iterations: int) -> Mag
     # With a 0 for the first and the last field; a single field is both.
     ends = ops.zeros_like(field[:, : min(2, field.shape[1])], dtype="int32")
     turning = ops.concatenate([ends[:, :1], turning, ends[:, 1:]], axis=1)
+    kinds = ("int32" if name == "places" else dtype for name in Body._fields)
     return Magnet(
-        *(ops.convert_to_tensor(part, dtype) for part in body),
+        *map(ops.convert_to_tensor, body, kinds),
         easy_axes=easy_axes,
         field=field,
         turns=ops.cast(ops.cumsum(turning, axis=1) - turning, "int32"),
@@ -335,7 +338,11 @@ def _relax(magnet, state, field):
     polarized = ops.reshape(state.moments * magnet.strength, (-1, 3 * g))
     sources = ops.concatenate([polarized, field[:, None]], axis=1)
     # Not ops.matmul, which gives float32 for float64 on PyTorch.
-    h = ops.reshape(ops.einsum("bs,st->bt", sources, magnet.matrix), (-1, 3, p, g))
+    h = ops.einsum("bs,st->bt", sources, magnet.matrix)
+    if h.shape[1] < 3 * p * g:
+        # The matrix has no rows for padding, which may be half of irregular grains' particles.
+        h = ops.take(ops.reshape(h, (-1, 3, h.shape[1] // 3)), magnet.places, axis=2)
+    h = ops.reshape(h, (-1, 3, p, g))
     h = h * magnet.softness
     axes = magnet.easy_axes[:, :, None]
     along = sum_over(h * axes, axis=1)
