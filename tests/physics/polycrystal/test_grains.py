@@ -1,0 +1,310 @@
+"""Who must agree with whom.
+
+=====================================  ====================================================
+`voronoi_grains`                       held to
+=====================================  ====================================================
+cells                                  the nearest seed, in the sense of the diagram, of any point
+a cubic lattice of seeds               `cubic_grains`, and its loop
+volumes without gap                    the sample's, to 1e-9
+sizes                                  log-normal, as drawn
+gap                                    the distance between faces
+the field of all grains, gap 0         that of the box they fill
+traces                                 -1 in the grain itself, 0 in others
+joint rotation                         rotates fields and loops
+every length times 1e-9 to 1e9         the same structure
+bad input                              one sentence that names what is wrong
+=====================================  ====================================================
+"""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from keras_micromag.physics import (
+    Microstructure,
+    cubic_grains,
+    demag_matrix,
+    demag_tensor,
+    random_easy_axes,
+    simulate,
+    voronoi_grains,
+)
+from tests import oracles
+
+BOX = np.array([300e-9, 250e-9, 200e-9])
+SHAPES = {
+    "Voronoi": {},
+    "log-normal": {"sigma": 0.35},
+    "relaxed": {"relaxation": 3},
+    "flat": {"stretch": (2, 2, 1)},
+    "needles, sized and relaxed": {"stretch": (1, 1, 3), "sigma": 0.2, "relaxation": 1},
+}
+
+property_test = settings(max_examples=20, deadline=None, derandomize=True, database=None)
+
+
+def lattice(n, spacing):
+    cells = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), axis=-1)
+    return (cells.reshape(-1, 3) - (n - 1) / 2) * spacing
+
+
+def filling(*args, **kwargs):
+    """Grains that touch, with a particle at each centroid."""
+    return voronoi_grains(*args, gap=0.0, depth=0.0, scheme=("centroid",), **kwargs)
+
+
+# ---------------------------------------------------------------------------------------------
+# Cells
+# ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_cells_fill_the_box(shape):
+    magnet = filling(200, BOX, 1, **SHAPES[shape])
+    assert len(magnet) == 200
+    np.testing.assert_allclose(magnet.volumes.sum(), np.prod(BOX), rtol=1e-9)
+    np.testing.assert_allclose(magnet.bounds, [-BOX / 2, BOX / 2], rtol=1e-12)
+    assert magnet.packing_fraction == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("stretch", [(1, 1, 1), (1, 2, 3)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_point_lies_in_the_cell_of_the_nearest_seed(stretch, weighted):
+    rng = np.random.default_rng(2)
+    seeds = BOX * (rng.random((60, 3)) - 0.5)
+    weights = (8e-9) ** 2 * rng.random(60) if weighted else np.zeros(60)
+    magnet = voronoi_grains(
+        seeds, BOX, gap=0.0, depth=0.0, scheme="centroid", weights=weights, stretch=stretch
+    )
+    points = BOX * (rng.random((2000, 3)) - 0.5)
+    distances = (((points[:, None] - seeds) / stretch) ** 2).sum(axis=-1) - weights
+    first, second = np.sort(distances, axis=1)[:, :2].T
+    clear = second - first > 1e-9 * first.max()
+    inside = np.array([grain.contains(points) for grain in magnet.grains])
+    assert (inside.sum(axis=0) == 1)[clear].all()
+    assert (inside.argmax(axis=0) == distances.argmin(axis=1))[clear].all()
+
+
+def test_the_cells_are_scipys():
+    cells = oracles.voronoi_cells(seed=3, count=30)
+    seeds = np.random.default_rng(3).random((30, 3))
+    magnet = filling(seeds - 0.5, 1.0)
+    theirs = [oracles.volume_and_centroid(*cell) for cell in cells]
+    np.testing.assert_allclose(magnet.volumes, [volume for volume, _ in theirs], rtol=1e-10)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5])
+def test_sizes_are_those_drawn(sigma):
+    magnet = filling(400, 1e-6, 5, sigma=sigma)
+    rng = np.random.default_rng(5)
+    rng.random((400, 3))  # the seeds
+    wanted = np.exp(3 * sigma * rng.standard_normal(400))
+    np.testing.assert_allclose(magnet.volumes / 1e-18, wanted / wanted.sum(), rtol=1e-5)
+
+
+def test_relaxation_makes_grains_alike():
+    spreads = [filling(300, 1e-6, 1, relaxation=n).volumes.std() for n in (0, 1, 4)]
+    assert spreads[0] > 1.3 * spreads[1] > 1.3 * 1.3 * spreads[2]
+
+
+def test_relaxed_seeds_come_to_the_centroids():
+    distance = []
+    for rounds in (0, 20):
+        magnet = filling(64, 1e-6, 1, relaxation=rounds)
+        again = filling(magnet.centroids, 1e-6)
+        distance.append(np.linalg.norm(again.centroids - magnet.centroids, axis=1).mean())
+    assert distance[1] < 0.1 * distance[0]
+
+
+@pytest.mark.parametrize("stretch", [(1, 1, 3), (2, 2, 1)])
+def test_stretched_grains_are_longer(stretch):
+    magnet = filling(1000, 1e-6, 1, stretch=stretch)
+    extents = np.array([np.ptp(grain.vertices, axis=0) for grain in magnet.grains]).mean(axis=0)
+    ratio = extents / extents.min()
+    assert ratio == pytest.approx(np.divide(stretch, min(stretch)), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("sample", "share"), [("cylinder", np.pi / 4), ("sphere", np.pi / 6)], ids=str
+)
+def test_round_samples_are_cut_out_of_the_box(sample, share):
+    magnet = filling(200, BOX, 1, sample=sample)
+    np.testing.assert_allclose(magnet.volume, share * np.prod(BOX), rtol=1e-12)
+    np.testing.assert_allclose(magnet.volumes.sum(), magnet.volume, rtol=1e-9)
+    assert 0.5 * 200 < len(magnet) < 200
+    corners = np.concatenate([grain.vertices for grain in magnet.grains]) / (BOX / 2)
+    radius = np.linalg.norm(corners[:, : {"cylinder": 2, "sphere": 3}[sample]], axis=1)
+    assert 1 < radius.max() < {"cylinder": 1.003, "sphere": 1.08}[sample]
+
+
+# ---------------------------------------------------------------------------------------------
+# Boundaries
+# ---------------------------------------------------------------------------------------------
+
+
+def test_every_face_moves_by_half_the_gap():
+    gap = 4e-9
+    touching = filling(100, BOX, 1)
+    parted = voronoi_grains(100, BOX, 1, gap, depth=0.0, scheme="centroid")
+    assert len(parted) == 100
+    for whole, grain in zip(touching.grains, parted.grains, strict=True):
+        same = grain.normals @ whole.normals.T > 1 - 1e-9
+        assert same.any(axis=1).all()
+        # Plane constants about the origin.
+        mine, theirs = (body.offsets + body.normals @ body.centroid for body in (grain, whole))
+        np.testing.assert_allclose(mine, theirs[same.argmax(axis=1)] - gap / 2, atol=1e-17)
+    assert parted.volume == pytest.approx(np.prod(BOX))
+    assert parted.packing_fraction < touching.packing_fraction
+
+
+def test_what_vanishes_is_named_or_dropped():
+    whole = filling(100, BOX, 1)
+    with pytest.raises(ValueError, match=r"`gap` must leave something of every grain") as refused:
+        voronoi_grains(100, BOX, 1, 25e-9)
+    numbers = [int(n) for n in re.findall(r"\d+", str(refused.value).split("seeds")[1])]
+    assert whole.volumes[numbers].mean() < whole.volumes.mean()
+    kept = voronoi_grains(100, BOX, 1, 25e-9, vanishing="drop")
+    assert 1 <= len(kept) < 100 - len(numbers) + 1
+    with pytest.raises(ValueError, match="`depth` must leave room for particles in every grain"):
+        voronoi_grains(100, BOX, 1, depth=12e-9)
+    assert len(voronoi_grains(100, BOX, 1, depth=12e-9, vanishing="drop")) < 100
+    with pytest.raises(ValueError, match="`gap` must leave something of the grains"):
+        voronoi_grains(100, BOX, 1, 250e-9, vanishing="drop")
+
+
+def test_a_cell_that_others_cover_is_named_or_dropped():
+    seeds = lattice(2, 0.5)
+    seeds = np.concatenate([seeds, [[0.26, 0.25, 0.25]]])
+    weights = np.append(np.zeros(8), -0.1)
+    with pytest.raises(ValueError, match=r"every grain a cell.*1 vanish, those of seeds 8\."):
+        filling(seeds, 1.0, weights=weights)
+    assert len(filling(seeds, 1.0, weights=weights, vanishing="drop")) == 8
+
+
+# ---------------------------------------------------------------------------------------------
+# Physics
+# ---------------------------------------------------------------------------------------------
+
+
+def test_grains_that_touch_have_the_field_of_their_box():
+    magnet = filling(40, BOX, 7)
+    box = oracles.prism(*BOX)
+    points = BOX * (np.random.default_rng(0).random((200, 3)) - 0.5)
+    whole = demag_tensor(points, *box)
+    parts = sum(demag_tensor(points, grain.vertices, grain.faces) for grain in magnet.grains)
+    np.testing.assert_allclose(parts, whole, atol=1e-9)
+
+
+def test_a_small_gap_changes_the_field_of_the_whole_a_little():
+    points = filling(40, BOX, 7).centroids
+    whole = demag_tensor(points, *oracles.prism(*BOX))
+    errors = []
+    for gap in (1e-9, 1e-10, 1e-11):
+        magnet = voronoi_grains(40, BOX, 7, gap, depth=0.0, scheme="centroid")
+        parts = sum(demag_tensor(points, grain.vertices, grain.faces) for grain in magnet.grains)
+        errors.append(np.abs(parts - whole).max())
+    assert errors[0] < 0.1
+    assert errors[1] / errors[0] == pytest.approx(0.1, rel=0.2)
+    assert errors[2] / errors[1] == pytest.approx(0.1, rel=0.2)
+
+
+def test_traces():
+    magnet = voronoi_grains(30, BOX, 2)
+    trace = np.einsum("gpihi->gph", demag_matrix(magnet, self_field=True))
+    own = np.eye(30)[:, None] * (magnet.weights > 0)[..., None]
+    np.testing.assert_allclose(trace, -own, atol=1e-11)
+
+
+@pytest.mark.backend
+def test_a_lattice_of_seeds_makes_cubic_grains():
+    made = voronoi_grains(lattice(4, 53e-9), 4 * 53e-9, gap=3e-9)
+    cubes = cubic_grains()
+    assert made.particles.shape == cubes.particles.shape
+    np.testing.assert_allclose(made.centroids, cubes.centroids, atol=1e-21)
+    np.testing.assert_allclose(made.volumes, cubes.volumes, rtol=1e-12)
+    for mine, theirs in zip(made.particles, cubes.particles, strict=True):
+        distance = np.linalg.norm(mine[:, None] - theirs, axis=-1)
+        assert distance.min(axis=1).max() < 1e-19
+    axes, field = random_easy_axes(64, seed=4), np.linspace(8, -8, 200)
+    loops = [simulate(each, axes, field=field) for each in (made, cubes)]
+    np.testing.assert_array_equal(loops[0].switching_fields, loops[1].switching_fields)
+    np.testing.assert_allclose(loops[0].magnetization, loops[1].magnetization, atol=1e-4)
+
+
+@pytest.mark.backend
+def test_a_turned_polycrystal_has_a_turned_loop():
+    turn = Rotation.from_rotvec([0.3, -0.5, 0.7]).as_matrix()
+    magnet = voronoi_grains(20, 150e-9, 3)
+    turned = Microstructure([(g.vertices @ turn.T, g.faces) for g in magnet.grains])
+    axes, field = random_easy_axes(20, seed=4), np.linspace(8, -8, 80)
+    loop = simulate(magnet, axes, field=field)
+    other = simulate(turned, axes @ turn.T, field=field, field_direction=turn[:, 2])
+    np.testing.assert_array_equal(other.switching_fields, loop.switching_fields)
+    np.testing.assert_allclose(other.magnetization, loop.magnetization @ turn.T, atol=2e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_lengths_only_scale(shape, scale):
+    one = voronoi_grains(50, [3.0, 2.5, 2.0], 1, 0.01, depth=0.01, **SHAPES[shape])
+    box = scale * np.array([3.0, 2.5, 2.0])
+    other = voronoi_grains(50, box, 1, 0.01 * scale, depth=0.01 * scale, **SHAPES[shape])
+    np.testing.assert_allclose(other.volumes, scale**3 * one.volumes, rtol=1e-6)
+    assert other.weights.shape == one.weights.shape
+
+
+@property_test
+@given(
+    n=st.integers(1, 30),
+    seed=st.integers(0, 10**6),
+    box=st.tuples(*[st.floats(0.2, 5)] * 3),
+    sigma=st.sampled_from([0, 0.2, 0.6]),
+    stretch=st.tuples(*[st.floats(0.3, 3)] * 3),
+    sample=st.sampled_from(["box", "cylinder", "sphere"]),
+)
+def test_any_polycrystal_fills_its_sample(n, seed, box, sigma, stretch, sample):
+    magnet = filling(n, box, seed, sigma=sigma, stretch=stretch, sample=sample, vanishing="drop")
+    np.testing.assert_allclose(magnet.volumes.sum(), magnet.volume, rtol=1e-9)
+
+
+# ---------------------------------------------------------------------------------------------
+# Bad input
+# ---------------------------------------------------------------------------------------------
+
+PAIR = np.array([[0.0, 0, -0.1], [0, 0, 0.1]])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"n": 0}, "`n` must be an integer of at least 1; received 0."),
+        ({"n": 2.5}, "`n` must be an integer of at least 1; received 2.5."),
+        ({"n": PAIR[:, :2]}, "`n` must have shape (n, 3) if it holds the seeds; received (2, 2)."),
+        ({"n": PAIR * np.nan}, "`n` must be finite; received nan at index (0, 0)."),
+        ({"n": PAIR[[0, 1, 0]]}, "`n` must hold different seeds; 0 and 2 coincide."),
+        ({"n": 9 * PAIR}, "seeds in the box about the origin; seed 0 is [0.0, 0.0, -0.9]."),
+        ({"n": PAIR[:0]}, "`n` must hold at least one seed; received none."),
+        ({"seed": None}, "`seed` must be given, so that the grains can be drawn again"),
+        ({"n": PAIR, "seed": None, "sigma": 0.1}, "`seed` must be given"),
+        ({"box": -1.0}, "`box` must have positive edges; received -1.0."),
+        ({"box": [1.0, 2.0]}, "`box` must have shape (3,); received (2,)."),
+        ({"box": np.inf}, "`box` must be finite"),
+        ({"gap": -1e-9}, "`gap` must be at least 0; received -1e-09."),
+        ({"gap": np.nan}, "`gap` must be at least 0; received nan."),
+        ({"sigma": -1}, "`sigma` must be at least 0; received -1."),
+        ({"relaxation": 1.5}, "`relaxation` must be an integer of at least 0; received 1.5."),
+        ({"stretch": (1, 1, 0)}, "`stretch` must be positive; received [1.0, 1.0, 0.0]."),
+        ({"sample": "cone"}, "`sample` must be one of 'box', 'cylinder', 'sphere'"),
+        ({"vanishing": "hide"}, "`vanishing` must be one of 'refuse', 'drop'"),
+        ({"weights": [1.0]}, "`weights` must have shape (10,) one per seed; received (1,)."),
+        ({"weights": np.zeros(10), "sigma": 1}, "must not be given beside `sigma`"),
+    ],
+    ids=str,
+)
+def test_bad_input(change, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        voronoi_grains(**{"n": 10, "box": 1.0, "seed": 1, "gap": 0.0, **change})
