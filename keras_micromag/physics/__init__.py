@@ -17,6 +17,7 @@ from keras_micromag.physics.material import (
     SMCO5,
     Material,
 )
+from keras_micromag.physics.phases import core_shell, mixed_phases, spread_materials
 from keras_micromag.physics.polycrystal import voronoi_grains
 from keras_micromag.physics.polyhedron import Polyhedron
 from keras_micromag.physics.simulation import ConvergenceError, simulate
@@ -34,12 +35,15 @@ __all__ = [
     "Material",
     "Microstructure",
     "Polyhedron",
+    "core_shell",
     "cubic_grains",
     "demag_matrix",
     "demag_tensor",
     "equilibrium",
+    "mixed_phases",
     "random_easy_axes",
     "simulate",
+    "spread_materials",
     "switching_field",
     "voronoi_grains",
 ]

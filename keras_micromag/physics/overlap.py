@@ -37,10 +37,10 @@ def _parted(axes, a, b, room):
 
 def _inside(body, other, room):
     """Whether a corner, an edge's midpoint or the centroid of `other` lies inside `body`."""
-    points = np.concatenate(
-        [other.vertices, other.vertices[other.edges].mean(axis=1), other.centroid[None]]
-    )
-    return bool(body.contains(points, -room).any())
+    centroid = other.centroid[None]
+    points = [other.vertices, other.vertices[other.edges].mean(axis=1)]
+    points += [centroid] * bool(other.contains(centroid, -room)[0])  # not the hole of a shell
+    return bool(body.contains(np.concatenate(points), -room).any())
 
 
 def _pierces(edges_of, body):

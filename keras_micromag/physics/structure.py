@@ -17,8 +17,8 @@ class NoRoomError(ValueError):
     """Grains have no room for their particles; `grains` are their numbers."""
 
     def __init__(self, first, grains, error):
-        more = f" (and {len(grains) - 1} more)" if len(grains) > 1 else ""
-        super().__init__(f"grain {first}{more} has no room for its particles: {error}")
+        more = f" So have {len(grains) - 1} more grains." if len(grains) > 1 else ""
+        super().__init__(f"grain {first} has no room for its particles: {error}{more}")
         self.grains = grains
 
 

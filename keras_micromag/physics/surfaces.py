@@ -94,10 +94,12 @@ def _load(path):
         vertices, triangles = np.asarray(mesh.vertices, float), np.asarray(mesh.faces)
     except Exception as error:  # trimesh raises whatever its readers happen to run into
         raise ValueError(
-            f"`paths` must name meshes that trimesh can read; {path} is none: {error!r:.200}"
+            f"`paths` must name meshes that trimesh can read; {path} is none: {error!r:.200}."
         ) from error
     if not len(triangles):
         raise ValueError(f"`paths` must name surface meshes; {path} has no triangles.")
+    if vertices.shape[1:] != (3,) or triangles.shape[1:] != (3,):
+        raise ValueError(f"`paths` must name meshes of triangles in space; {path} is none.")
     if triangles.min() < 0 or triangles.max() >= len(vertices):
         raise ValueError(f"`paths` must name surface meshes; {path} has triangles without corners.")
     if not (np.abs(vertices) < _LARGEST).all():

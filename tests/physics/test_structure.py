@@ -280,10 +280,36 @@ def test_given_particles_and_weights():
 
 
 def test_non_convex_grain_takes_given_particles():
-    with pytest.raises(ValueError, match=r"grain 0 .*convex"):
-        Microstructure([oracles.l_prism()], depth=0.05)
     structure = Microstructure([oracles.l_prism()], particles=[[(-0.25, -0.25, 0)]])
     assert structure.packing_fraction == pytest.approx(0.75, rel=1e-12)
+
+
+def test_corners_of_a_non_convex_grain_move_in_with_their_faces():
+    [grain] = (structure := Microstructure([oracles.l_prism()], depth=0.05)).grains
+    particles = structure.particles[0, : len(grain.vertices)]
+    height = (particles - grain.centroid) @ grain.normals.T - grain.offsets
+    for f, face in enumerate(grain.faces):
+        np.testing.assert_allclose(height[list(face), f], -0.05, atol=1e-12)
+    assert grain.contains(structure.particles[0], -0.999 * 0.025).all()
+
+
+@pytest.mark.parametrize("bend", [1e-7, 1e-4, -1e-3, -0.02])
+def test_a_slightly_bent_grain_has_nearly_the_particles_of_a_flat_one(bend):
+    vertices, faces = oracles.cube()
+    # The top has a corner in its middle, pushed out, or in.
+    vertices = np.append(vertices, [[0, 0, 0.5 + bend]], axis=0)
+    top = next(face for face in faces if (vertices[face, 2] == 0.5).all())
+    faces = [face for face in faces if face is not top]
+    faces += [[8, a, b] for a, b in zip(top, top[1:] + top[:1], strict=True)]
+    bent = Microstructure([(vertices, faces)], depth=0.05)
+    flat = cubic_grains((1, 1, 1), size=1.0, depth=0.05)
+    distance = np.linalg.norm(flat.particles[0][:, None] - bent.particles[0], axis=-1)
+    assert distance.min(axis=1).max() < 1.5 * abs(bend) + 1e-12
+
+
+def test_a_non_convex_grain_without_room():
+    with pytest.raises(ValueError, match="grain 0 has no room for its particles: `depth` must le"):
+        Microstructure([oracles.l_prism()], depth=0.9)
 
 
 def test_weights_for_embedded_particles():
