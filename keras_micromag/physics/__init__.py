@@ -17,12 +17,14 @@ from keras_micromag.physics.material import (
     SMCO5,
     Material,
 )
+from keras_micromag.physics.neper import Tessellation, neper_grains, read_neper, write_neper
 from keras_micromag.physics.phases import core_shell, mixed_phases, spread_materials
 from keras_micromag.physics.polycrystal import voronoi_grains
 from keras_micromag.physics.polyhedron import Polyhedron
 from keras_micromag.physics.simulation import ConvergenceError, simulate
 from keras_micromag.physics.stoner_wohlfarth import equilibrium, switching_field
 from keras_micromag.physics.structure import Microstructure, cubic_grains
+from keras_micromag.physics.surfaces import read_surfaces
 
 __all__ = [
     "BAFE12O19",
@@ -35,15 +37,20 @@ __all__ = [
     "Material",
     "Microstructure",
     "Polyhedron",
+    "Tessellation",
     "core_shell",
     "cubic_grains",
     "demag_matrix",
     "demag_tensor",
     "equilibrium",
     "mixed_phases",
+    "neper_grains",
     "random_easy_axes",
+    "read_neper",
+    "read_surfaces",
     "simulate",
     "spread_materials",
     "switching_field",
     "voronoi_grains",
+    "write_neper",
 ]

@@ -27,8 +27,8 @@ class Hysteresis:
             where it lies between two equilibria that are close enough to interpolate.
         polarization: (g,) saturation polarisation Js of each grain in tesla; (b, g) where the
             magnets differ.
-        volumes: (g,) in m³.
-        packing_fraction: the magnetic share of the body's volume.
+        volumes: (g,) in m³; (b, g) where the magnets differ, 0 where one has no such grain.
+        packing_fraction: the magnetic share of the body's volume; (b,) where the magnets differ.
         field_direction: (3,) unit vector.
     """
 
@@ -39,7 +39,7 @@ class Hysteresis:
     iterations: np.ndarray
     polarization: np.ndarray
     volumes: np.ndarray
-    packing_fraction: float
+    packing_fraction: float | np.ndarray
     field_direction: np.ndarray
 
     def __getitem__(self, magnets) -> "Hysteresis":
@@ -48,8 +48,9 @@ class Hysteresis:
             name: getattr(self, name)[magnets]
             for name in ("magnetization", "easy_axes", "converged", "iterations")
         }
-        if self.polarization.ndim == 2:
-            chosen["polarization"] = self.polarization[magnets]
+        for name, own_axes in (("polarization", 1), ("volumes", 1), ("packing_fraction", 0)):
+            if np.ndim(getattr(self, name)) > own_axes:
+                chosen[name] = getattr(self, name)[magnets]
         return replace(self, **chosen)
 
     @property
@@ -109,7 +110,7 @@ class Hysteresis:
 
     @property
     def _saturation(self):
-        mean = (self.polarization * self.volumes).sum(axis=-1) / self.volumes.sum()
+        mean = (self.polarization * self.volumes).sum(axis=-1) / self.volumes.sum(axis=-1)
         return np.asarray(mean * self.packing_fraction)
 
     def save(self, path) -> None:
@@ -151,7 +152,8 @@ class Hysteresis:
             raise ValueError(
                 f"`path` must be a file that Hysteresis.save wrote; received {os.fspath(path)!r}."
             ) from error
-        values["packing_fraction"] = float(values["packing_fraction"])
+        if values["packing_fraction"].ndim == 0:
+            values["packing_fraction"] = float(values["packing_fraction"])
         return cls(**values)
 
     def to_xarray(self):
@@ -171,13 +173,15 @@ class Hysteresis:
                     self.polarization,
                     {"units": "T"},
                 ),
-                "volumes": ("grain", self.volumes, {"units": "m3"}),
+                "volumes": (
+                    ("magnet", "grain")[-self.volumes.ndim :],
+                    self.volumes,
+                    {"units": "m3"},
+                ),
+                "packing_fraction": (lead[: np.ndim(self.packing_fraction)], self.packing_fraction),
             },
             coords={**step, "component": ["x", "y", "z"]},
-            attrs={
-                "packing_fraction": self.packing_fraction,
-                "field_direction": self.field_direction,
-            },
+            attrs={"field_direction": self.field_direction},
         )
 
 

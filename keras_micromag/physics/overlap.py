@@ -17,7 +17,7 @@ def overlap(a: Polyhedron, b: Polyhedron) -> bool:
     """
     room = TOUCH * min(a.size, b.size)
     if not (a.is_convex and b.is_convex):
-        inside = (_inside(a, b, room), _inside(b, a, room), _pierces(a, b), _pierces(b, a))
+        inside = (_inside(a, b, room), _inside(b, a, room), pierces(a, b), pierces(b, a))
         return any(inside)
     # Neighbours are nearly always parted by a face; the many edge pairs come last.
     if _parted(np.concatenate([a.normals, b.normals]), a, b, room):
@@ -43,7 +43,7 @@ def _inside(body, other, room):
     return bool(body.contains(np.concatenate(points), -room).any())
 
 
-def _pierces(edges_of, body):
+def pierces(edges_of, body):
     """Whether an edge of one passes through the inside of a triangle of the other's faces."""
     start = edges_of.vertices[edges_of.edges[:, 0]][:, None]
     along = edges_of.vertices[edges_of.edges[:, 1]][:, None] - start

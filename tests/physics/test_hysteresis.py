@@ -150,3 +150,23 @@ def test_xarray_names_the_axes():
     assert single.magnetization.dims == ("step", "grain", "component")
     differing = hysteresis([1.0, -1.0], np.ones((2, 2, 1)), polarization=[[1.0], [2.0]]).to_xarray()
     assert differing.polarization.dims == ("magnet", "grain")
+
+
+def test_magnets_of_unlike_grains_share_a_batch(tmp_path):
+    first = hysteresis([1.0, -1.0], [[1.0, 0.5], [-1.0, 0.5]], volumes=[1.0, 3.0], packing=0.9)
+    second = hysteresis([1.0, -1.0], [[0.8], [-0.6]], volumes=[2.0], packing=0.8)
+    both = hysteresis(
+        [1.0, -1.0],
+        [[[1.0, 0.5], [-1.0, 0.5]], [[0.8, 0.0], [-0.6, 0.0]]],
+        volumes=[[1.0, 3.0], [2.0, 0.0]],
+        packing=np.array([0.9, 0.8]),
+        polarization=[1.6, 1.6],
+    )
+    for name in ("remanence", "coercivity", "energy_product"):
+        each = [getattr(loop, name)() for loop in (first, second)]
+        np.testing.assert_allclose(getattr(both, name)(), each, rtol=1e-12)
+        np.testing.assert_allclose(getattr(both[1:], name)(), each[1:], rtol=1e-12)
+    both.save(tmp_path / "loops.npz")
+    np.testing.assert_array_equal(Hysteresis.load(tmp_path / "loops.npz").volumes, both.volumes)
+    assert both.to_xarray()["volumes"].dims == ("magnet", "grain")
+    assert both.to_xarray()["packing_fraction"].dims == ("magnet",)

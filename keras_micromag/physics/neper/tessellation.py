@@ -63,7 +63,9 @@ class Tessellation:
             ValueError: when the tessellation has no orientations.
         """
         if self.orientations is None:
-            raise ValueError("a tessellation must have orientations to have easy axes; this has none.")
+            raise ValueError(
+                "a tessellation must have orientations to have easy axes; this has none."
+            )
         return self.orientations[:, :, 2]
 
     @property
