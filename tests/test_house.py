@@ -37,6 +37,7 @@ LAYERS = {
     "models": "physics layers losses metrics data",
     "recipes": "physics data losses metrics models",
     "plots": "physics",
+    "vtk": "physics",
     "experiments": "physics data models baselines judge recipes plots",
     "cli": "physics plots experiments",
     "__main__": "cli",

@@ -1,0 +1,44 @@
+"""Figures: loops, magnets that one can look into, textures and avalanches, still or moving.
+
+Nothing in the package imports this but the command line and the experiments, when they draw.
+matplotlib comes with the extra `plot`.
+"""
+
+from keras_micromag.plots.animation import animate_loop
+from keras_micromag.plots.avalanches import avalanche_sizes, plot_avalanches
+from keras_micromag.plots.grains import plot_magnet
+from keras_micromag.plots.loops import plot_history, plot_loops, plot_prediction
+from keras_micromag.plots.reversal import plot_reversal
+from keras_micromag.plots.style import (
+    ACCENT,
+    COLUMN,
+    FIELD_LABEL,
+    INK,
+    MAGNETIZATION_LABEL,
+    STYLE,
+    THIN,
+    save_figure,
+)
+from keras_micromag.plots.texture import misorientation, plot_pole_figure, pole_density
+
+__all__ = [
+    "ACCENT",
+    "COLUMN",
+    "FIELD_LABEL",
+    "INK",
+    "MAGNETIZATION_LABEL",
+    "STYLE",
+    "THIN",
+    "animate_loop",
+    "avalanche_sizes",
+    "misorientation",
+    "plot_avalanches",
+    "plot_history",
+    "plot_loops",
+    "plot_magnet",
+    "plot_pole_figure",
+    "plot_prediction",
+    "plot_reversal",
+    "pole_density",
+    "save_figure",
+]

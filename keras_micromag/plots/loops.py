@@ -1,0 +1,124 @@
+"""The demagnetisation curves: simulated, predicted, and how a network learned them."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from keras_micromag.plots.style import (
+    ACCENT,
+    COLUMN,
+    FIELD_LABEL,
+    INK,
+    MAGNETIZATION_LABEL,
+    MARK,
+    THIN,
+    styled,
+)
+
+
+@styled
+def plot_loops(hysteresis, *, ax: Axes | None = None) -> Axes:
+    """Draw the demagnetisation curves of all magnets, their mean, and the mean coercivity.
+
+    Args:
+        hysteresis: the result of `simulate`, of one magnet or of a batch.
+        ax: where to draw; a new figure of column width if None.
+
+    Returns:
+        The axes. One thin line per magnet; with two magnets or more also their mean curve. The
+        bar on the axis M = 0 spans the coercivity's mean ± one standard deviation.
+    """
+    if ax is None:
+        ax = plt.figure(figsize=(COLUMN, 0.75 * COLUMN), layout="constrained").add_subplot()
+    field = np.asarray(hysteresis.field, dtype=float)
+    curves = np.atleast_2d(hysteresis.magnetization_along_field)
+    mean = curves.mean(axis=0)
+    single = len(curves) == 1
+    loop_frame(ax, field)
+    thin = ax.plot(field, curves.T, color=INK if single else THIN, lw=1.0 if single else 0.5)
+    if not single:
+        thin[0].set_label(f"{len(curves)} magnets")
+        ax.plot(field, mean, color=INK, lw=1.2, label="mean")
+        # Below the branch from +H; or, where that place is taken, inside the full loop.
+        taken = np.any(curves[:, field > (field.min() + field.max()) / 2] < 0.2)
+        place = {"loc": "center", "bbox_to_anchor": (0.5, 0.3)} if taken else {"loc": "lower right"}
+        ax.legend(**place, frameon=False, handlelength=1.4)
+    _mark_coercivity(ax, field, mean, np.atleast_1d(hysteresis.coercivity()))
+    return ax
+
+
+@styled
+def plot_prediction(simulated, predicted, *, magnet: int = 0, mean=None, ax: Axes) -> Axes:
+    """Draw a predicted demagnetisation curve over the simulated one.
+
+    Args:
+        simulated, predicted: `Hysteresis` of the same b magnets.
+        magnet: which of them.
+        mean: (t, g, 3) mean loop of the magnets trained on, drawn thin.
+        ax: where to draw.
+    """
+    loop_frame(ax, simulated.field)
+    if mean is not None:
+        along = np.asarray(mean).mean(axis=-2) @ simulated.field_direction
+        ax.plot(simulated.field, along, color=THIN, lw=1.0, label="mean training loop")
+    for loops, style in ((simulated, {"color": INK}), (predicted, {"color": ACCENT, "ls": "--"})):
+        label = "simulated" if loops is simulated else "predicted"
+        curve = loops.magnetization_along_field[magnet]
+        ax.plot(loops.field, curve, lw=1.0, label=label, **style)
+    ax.legend(loc="lower right", frameon=False, handlelength=1.6)
+    return ax
+
+
+@styled
+def plot_history(history: dict, *, title: str, ax: Axes) -> Axes:
+    """Draw training and validation loss against epochs, on a logarithmic scale.
+
+    Args:
+        history: of a Keras training: a list for `loss`, and one for `val_loss`.
+        title: of the axes.
+        ax: where to draw.
+    """
+    for key, label, color in (("loss", "training", INK), ("val_loss", "validation", ACCENT)):
+        ax.semilogy(np.arange(1, len(history[key]) + 1), history[key], color=color, label=label)
+    ax.set(title=title, xlabel="Epoch", ylabel="Loss")
+    ax.legend(frameon=False)
+    return ax
+
+
+def loop_frame(ax: Axes, field: np.ndarray) -> None:
+    """Axes of a loop: labels with units, the zero lines, and fixed limits in M/Ms."""
+    ax.set(xlabel=FIELD_LABEL, ylabel=MAGNETIZATION_LABEL, ylim=(-1.08, 1.08))
+    ax.set_yticks([-1, -0.5, 0, 0.5, 1])
+    if field.min() < field.max():
+        ax.set_xlim(field.min(), field.max())
+    ax.axhline(0.0, color="0.85", lw=0.5, zorder=0)
+    ax.axvline(0.0, color="0.85", lw=0.5, zorder=0)
+
+
+def _mark_coercivity(ax: Axes, field, mean, coercivity) -> None:
+    """A bar of mean ± standard deviation where the mean curve changes its sign."""
+    crossing = np.flatnonzero(np.sign(mean[1:]) != np.sign(mean[:-1]))
+    coercivity = np.abs(coercivity[np.isfinite(coercivity)])
+    if not len(crossing) or not len(coercivity):
+        return
+    value, spread = coercivity.mean(), coercivity.std(ddof=min(1, len(coercivity) - 1))
+    side = np.sign(field[crossing[0] + 1])
+    text = rf"$\mu_0H_\mathrm{{c}}$ = {value:.2f}"
+    if len(coercivity) > 1:
+        text += f" ± {spread:.2f}"
+        bar = {"ecolor": ACCENT, "elinewidth": 0.7, "capthick": 0.7, "capsize": 5.0, "zorder": 4}
+        ax.errorbar(side * value, 0.0, xerr=spread, fmt="none", **bar)
+    else:
+        ax.plot(side * value, 0.0, "o", **MARK)
+    ax.annotate(
+        f"{text} T",
+        (side * value, 0.0),
+        xytext=(-side * 10, -4),
+        textcoords="offset points",
+        ha="left" if side < 0 else "right",
+        va="top",
+        color=ACCENT,
+        fontsize=7,
+    )

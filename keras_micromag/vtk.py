@@ -1,0 +1,252 @@
+"""Magnets for ParaView and for a window that one can turn and cut in, through PyVista.
+
+Nothing in the package imports this but the command line. PyVista comes with the extra `vtk`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+try:
+    import pyvista as pv
+except ModuleNotFoundError as error:
+    if error.name != "pyvista":
+        raise
+    raise ModuleNotFoundError(
+        "The files for ParaView and the windows need PyVista, which is not installed: "
+        'pip install "keras-micromag[vtk]".',
+        name=error.name,
+    ) from None
+
+from keras_micromag.physics import checks
+from keras_micromag.physics.steps import one_magnet, telling_steps
+
+__all__ = ["plotter", "show", "unstructured_grid", "write_vtk"]
+
+STEPS = 100
+"""How many states a series has at most, when they are not chosen."""
+
+
+def unstructured_grid(structure, **cell_data) -> pv.UnstructuredGrid:
+    """The grains as polyhedral cells, convex or not.
+
+    Args:
+        structure: a `Microstructure` of g grains.
+        **cell_data: (g,) or (g, 3) arrays, one value per grain, by name. The names should tell
+            the unit: ParaView shows nothing else.
+
+    Returns:
+        One cell per grain, with `grain`, its number, and `volume_m3`. Points are in metres, and no
+        two grains share any.
+
+    Raises:
+        ValueError: for an array of another length.
+
+    Example:
+        >>> from keras_micromag import physics, vtk
+        >>> grid = vtk.unstructured_grid(physics.cubic_grains((2, 1, 1)))
+        >>> grid.n_cells, grid.n_points, grid.cell_data.keys()
+        (2, 16, ['grain', 'volume_m3'])
+    """
+    cells, first = [], 0
+    for grain in structure.grains:
+        faces = [i for face in grain.faces for i in (len(face), *(first + v for v in face))]
+        cells += [1 + len(faces), len(grain.faces), *faces]
+        first += len(grain.vertices)
+    grid = pv.UnstructuredGrid(
+        np.array(cells),
+        np.full(len(structure), pv.CellType.POLYHEDRON),
+        np.concatenate([grain.vertices for grain in structure.grains]),
+    )
+    own = {"grain": np.arange(len(structure)), "volume_m3": structure.volumes}
+    for name, values in (own | cell_data).items():
+        grid.cell_data[name] = _of_grains(values, name, len(structure))
+    return grid
+
+
+def _of_grains(values, name, g):
+    values = np.asarray(values)
+    if values.shape not in ((g,), (g, 3)):
+        raise ValueError(
+            f"`{name}` must have shape (g,) or (g, 3) with g = {g}; received {values.shape}."
+        )
+    return values
+
+
+def write_vtk(path, structure, hysteresis=None, *, magnet: int = 0, steps=None, **cell_data):
+    """Write a magnet, or its states along a loop, for ParaView.
+
+    Args:
+        path: `x.vtu` for a structure alone or one state; `x.pvd` for a series of states, which
+            come as `step_0000.vtu` and so on in a folder `x` beside it. All of it is written, or
+            nothing; an earlier series is replaced.
+        structure: a `Microstructure` of g grains.
+        hysteresis: the result of `simulate`, for the cell data `moment` (g, 3), `easy_axis` (g, 3)
+            and `switching_field_T` (g,), nan where a grain never switches, and for the field data
+            `field_T` and `step`.
+        magnet: which magnet of the batch.
+        steps: indices of the loop's field steps: one for a `.vtu`, any number for a `.pvd`. By
+            default at most 100, close together where the magnet reverses
+            (`keras_micromag.physics.steps.telling_steps`).
+        **cell_data: more values of the grains, see `unstructured_grid`.
+
+    Raises:
+        ValueError: for another suffix, a series without a loop, a `.vtu` of more than one step,
+            steps outside the loop, or no such magnet.
+        FileExistsError: when the folder of a series holds what no series wrote.
+
+    Notes:
+        The time of a state in the series is the number of its step, since ParaView wants times
+        that rise; the field is in `field_T`. Polyhedra are stored as VTK does from 9.4 on: the
+        files need VTK 9.4 or later, as in ParaView 6. They are compressed binary.
+    """
+    path = Path(path)
+    series = checks.one_of(path.suffix, "path", (".vtu", ".pvd")) == ".pvd"
+    if hysteresis is None:
+        if series or steps is not None:
+            raise ValueError("`hysteresis` must be given for a series of states, or for `steps`.")
+        states = [unstructured_grid(structure, **cell_data)]
+    else:
+        loop = one_magnet(hysteresis, magnet)
+        steps = telling_steps(loop, STEPS) if series and steps is None else steps
+        steps = _steps(steps, len(loop.field), series)
+        states = (_state(structure, loop, step, cell_data) for step in steps)
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as parts:
+        partial = Path(parts, path.name)
+        if not series:
+            (state,) = states
+            state.save(partial)
+            os.replace(partial, path)
+            return
+        folder = path.with_suffix("")
+        _refuse_foreign(folder)
+        new = Path(parts, "new")
+        new.mkdir()
+        for number, state in enumerate(states):
+            state.save(new / _name(number))
+        _write_collection(partial, folder.name, steps)
+        if folder.exists():
+            os.rename(folder, Path(parts, "old"))
+        os.rename(new, folder)
+        os.replace(partial, path)
+
+
+def _steps(steps, count, series):
+    """Steps as indices from 0, in their order along the loop."""
+    if steps is None and count == 1:
+        steps = [0]
+    steps = np.atleast_1d([] if steps is None else steps)
+    if not series and len(steps) != 1:
+        raise ValueError(
+            f"`steps` must name one step for a .vtu; received {len(steps)}, of a loop of {count}."
+        )
+    if not len(steps) or not np.issubdtype(steps.dtype, np.integer):
+        raise ValueError(f"`steps` must hold whole numbers; received {steps.tolist()}.")
+    wrong = steps[(steps < -count) | (steps >= count)]
+    if len(wrong):
+        raise ValueError(f"`steps` must be below {count}; received {wrong[0]}.")
+    return np.unique(steps % count)
+
+
+def _state(structure, loop, step, cell_data):
+    """The grid of one state of one magnet's loop."""
+    grid = unstructured_grid(
+        structure,
+        moment=loop.magnetization[step],
+        easy_axis=loop.easy_axes,
+        switching_field_T=loop.switching_fields,
+        **cell_data,
+    )
+    grid.field_data["field_T"] = [float(loop.field[step])]
+    grid.field_data["step"] = [int(step)]
+    return grid
+
+
+def _name(number):
+    return f"step_{number:04d}.vtu"
+
+
+def _refuse_foreign(folder):
+    foreign = [] if not folder.exists() else sorted(folder.iterdir())
+    foreign = [file.name for file in foreign if not file.match("step_*.vtu")]
+    if foreign:
+        raise FileExistsError(
+            f"`path` must leave a folder to the series; {folder} holds {foreign[0]}."
+        )
+
+
+def _write_collection(path, folder, steps):
+    """Name the files of a series, with their times."""
+    root = ElementTree.Element("VTKFile", type="Collection", version="0.1")
+    collection = ElementTree.SubElement(root, "Collection")
+    for number, step in enumerate(steps):
+        told = {"timestep": str(step), "part": "0", "file": f"{folder}/{_name(number)}"}
+        ElementTree.SubElement(collection, "DataSet", told)
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def plotter(
+    structure, moments=None, *, values=None, label: str = "", off_screen: bool = False
+) -> pv.Plotter:
+    """A scene with the grains and a plane that cuts them open, to be moved with the mouse.
+
+    Args:
+        structure: a `Microstructure` of g grains.
+        moments: (g, 3) unit vectors, whose m_z is shown.
+        values: (g,) shown in place of moments; grey where nan.
+        label: what the values are, with their unit.
+        off_screen: whether to render into memory, for `screenshot`, and not in a window.
+
+    Returns:
+        PyVista's plotter, to which one may add.
+
+    Raises:
+        ValueError: for arrays of another shape, and for both or neither.
+
+    Notes:
+        With Mesa's software renderer and TensorFlow in one process, rendering was seen to crash;
+        with a graphics card's own driver, or on JAX or PyTorch, it does not.
+    """
+    if (moments is None) == (values is None):
+        raise ValueError("either `moments` or `values` must be given; received both or neither.")
+    g = len(structure)
+    if moments is not None:
+        moments = checks.finite_array(moments, "moments", (g, 3), f"with g = {g}")
+        values, label = moments[:, 2], "m_z"
+        look = {"cmap": "coolwarm", "clim": (-1.0, 1.0)}
+    else:
+        values = checks.numbers(values, "values")
+        look = {"cmap": "viridis", "nan_color": "lightgrey"}
+    scene = pv.Plotter(off_screen=off_screen)
+    name = label or "value"
+    grid = unstructured_grid(structure, **{name: values})
+    scene.add_mesh_clip_plane(
+        grid,
+        normal="-y",
+        scalars=name,
+        ambient=0.3,
+        scalar_bar_args={"title": f"{name}\n", "position_x": 0.25, "width": 0.5, "fmt": "%.3g"},
+        **look,
+    )
+    scene.add_axes()
+    return scene
+
+
+def show(structure, moments=None, *, values=None, label: str = "") -> None:
+    """Open a window with the grains and a plane that cuts them open; see `plotter`.
+
+    Raises:
+        RuntimeError: where there is no display.
+    """
+    if not pv.system_supports_plotting():
+        raise RuntimeError(
+            "A window needs a display, and there is none: write_vtk writes files for another "
+            "machine, and plotter(..., off_screen=True).screenshot(path) a picture."
+        )
+    plotter(structure, moments, values=values, label=label).show()

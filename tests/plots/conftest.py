@@ -1,0 +1,12 @@
+"""What the tests of figures share."""
+
+import numpy as np
+import pytest
+
+from tests.plots.magnets import loop
+
+
+@pytest.fixture
+def batch():
+    """A magnet of eight grains, and five loops of it."""
+    return loop(np.random.default_rng(3).uniform(-5, -3, (5, 8)))
