@@ -109,6 +109,66 @@ class LinearLatent:
         return np.concatenate([past.reshape(len(past), -1), field * ones, ones], axis=1)
 
 
+class MeanGrain:
+    """What the grains trained on do, on the average: alone, with no neighbours.
+
+    Every grain follows the mean of the training grains whose easy axes are tilted as much against
+    the field as its own, which is most of what a grain knows of itself.
+
+    Args:
+        moments: (s, t, g, 3) loops in a field along z.
+        easy_axes: (s, g, 3). shares: (s, g) in the magnet's moment, 0 where there is no grain.
+        classes: of equally many grains each; 1 for the mean of all.
+
+    Raises:
+        ValueError: for other shapes.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.baselines import MeanGrain
+        >>> up = np.tile([0.0, 0.0, 1.0], (2, 5, 8, 1))
+        >>> MeanGrain(up, up[:, 0], np.ones((2, 8)), classes=1).predict(up[:, 0]).shape
+        (2, 5, 8, 3)
+    """
+
+    def __init__(self, moments, easy_axes, shares, classes: int = 20):
+        moments = _loops(moments, "moments")
+        s, _, g, _ = moments.shape
+        easy_axes = checks.finite_array(easy_axes, "easy_axes", (s, g, 3))
+        shares = checks.finite_array(shares, "shares", (s, g))
+        there = shares > 0
+        tilt, azimuth = _polar(easy_axes)
+        edges = np.quantile(tilt[there], np.linspace(0, 1, checks.count(classes, "classes") + 1))
+        self._edges = edges[1:-1]
+        turned = _turned(moments, -azimuth)
+        found = np.searchsorted(self._edges, tilt)
+        weights = [np.where(there & (found == k), shares, 0) for k in range(classes)]
+        self.loops = np.stack(
+            [np.einsum("sg,stgi->ti", w / max(w.sum(), 1e-300), turned) for w in weights]
+        )
+
+    def predict(self, easy_axes):
+        """(b, t, g, 3) loops of grains with easy axes (b, g, 3)."""
+        easy_axes = checks.finite_array(easy_axes, "easy_axes", (None, None, 3))
+        tilt, azimuth = _polar(easy_axes)
+        loops = self.loops[np.searchsorted(self._edges, tilt)]  # (b, g, t, 3)
+        return _turned(np.swapaxes(loops, 1, 2), azimuth)
+
+
+def _polar(axes):
+    """Tilt against z, an axis having no sign, and azimuth of its upper end."""
+    axes = np.where(axes[..., 2:] < 0, -axes, axes)
+    x, y, z = np.moveaxis(axes, -1, 0)
+    return np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)
+
+
+def _turned(moments, angles):
+    """Moments (b, t, g, 3), each grain's turned about z by angles (b, g)."""
+    cos, sin = (f(angles)[:, None] for f in (np.cos, np.sin))
+    x, y, z = np.moveaxis(moments, -1, 0)
+    return np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=-1)
+
+
 def _loops(loops, name):
     loops = np.asarray(loops)
     if loops.ndim != 4 or loops.shape[-1] != 3:

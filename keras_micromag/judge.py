@@ -20,7 +20,9 @@ MEASURES = {
 """Name of each measure, and what a table calls it."""
 
 
-def judge(true, predicted, field, field_direction=(0.0, 0.0, 1.0)) -> dict[str, np.ndarray]:
+def judge(
+    true, predicted, field, field_direction=(0.0, 0.0, 1.0), *, shares=None
+) -> dict[str, np.ndarray]:
     """Measures of predicted loops.
 
     Args:
@@ -28,6 +30,8 @@ def judge(true, predicted, field, field_direction=(0.0, 0.0, 1.0)) -> dict[str, 
         predicted: (b, t, g, 3), or (t, g, 3), the same for all.
         field: (t,) µ0·H in tesla.
         field_direction: (3,) unit vector.
+        shares: (b, g) of the grains in the moment of their magnet, 0 where a magnet has no such
+            grain; by default all grains count alike.
 
     Returns:
         Of each of `MEASURES` (b,) values. Squared and norm errors are those of Eq. 9, sums over
@@ -57,9 +61,16 @@ def judge(true, predicted, field, field_direction=(0.0, 0.0, 1.0)) -> dict[str, 
     predicted = np.broadcast_to(predicted, true.shape)
     field = checks.finite_array(field, "field", (true.shape[1],), "one per state")
     direction = checks.unit_vectors(field_direction, "field_direction", (3,))
-    curves = [m.mean(axis=2, dtype=float) @ direction for m in (true, predicted)]
-    squared = np.square(true - predicted).sum(axis=(2, 3), dtype=float)
-    lengths = np.linalg.norm(predicted, axis=-1)
+    b, _, g, _ = true.shape
+    shares = np.ones((b, g)) if shares is None else checks.finite_array(shares, "shares", (b, g))
+    if (shares < 0).any() or not (shares > 0).any(axis=1).all():
+        raise ValueError("`shares` must be at least 0, and positive somewhere in each magnet.")
+    there = (shares > 0)[:, None]
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    curves = [np.einsum("btgi,bg,i->bt", m, shares, direction) for m in (true, predicted)]
+    squared = (np.square(true - predicted).sum(axis=3, dtype=float) * there).sum(axis=2)
+    lengths = np.where(there, np.linalg.norm(predicted, axis=-1), 1)
+    right = ((true * predicted).sum(axis=-1) > 0) & there
     switching = np.abs(curves[0]) < SWITCHING
     with np.errstate(invalid="ignore"):  # nan for a loop that has no such state
         in_switching = np.where(switching, squared, 0).sum(axis=1) / switching.sum(axis=1)
@@ -71,5 +82,5 @@ def judge(true, predicted, field, field_direction=(0.0, 0.0, 1.0)) -> dict[str, 
         "curve_rmse": np.sqrt(np.square(curves[1] - curves[0]).mean(axis=1)),
         "coercivity_error": error,
         "coercivity_steps": error / np.abs(np.diff(field)).mean(),
-        "branch_accuracy": ((true * predicted).sum(axis=-1) > 0).mean(axis=(1, 2)),
+        "branch_accuracy": (right.sum(axis=2) / there.sum(axis=2)).mean(axis=1),
     }

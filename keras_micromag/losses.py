@@ -6,6 +6,8 @@ from keras.src.backend import get_keras_mask  # which has no public name
 
 from keras_micromag.physics import checks
 
+_WEIGHTS = ("mse_weight", "norm_weight", "moment_weight")
+
 
 def squared_error(y_true, y_pred):
     """L_MSE of Eq. 9: (b,) squared differences of (b, ..., 3) summed over grains and components."""
@@ -17,11 +19,16 @@ def norm_error(y_pred):
 
     The derivative at a zero vector, where it has no direction, is 0.
     """
-    square = ops.sum(ops.square(y_pred), axis=-1)
+    return _sum_but_first(ops.square(1.0 - _lengths(y_pred)))
+
+
+def _lengths(vectors):
+    """(...) of vectors (..., 3); the derivative at 0 is 0."""
+    square = ops.sum(ops.square(vectors), axis=-1)
     some = square > 0
     # Twice, or the root's infinite slope times 0 would be NaN.
     length = ops.sqrt(ops.where(some, square, ops.ones_like(square)))
-    return _sum_but_first(ops.square(1.0 - ops.where(some, length, ops.zeros_like(length))))
+    return ops.where(some, length, ops.zeros_like(length))
 
 
 def norm_preserving(y_true, y_pred, mse_weight: float = 0.85, norm_weight: float = 0.15):
@@ -73,15 +80,9 @@ class NormPreservingLoss(checks.Configured, keras.losses.Loss):
         dtype=None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        weights = {
-            "mse_weight": mse_weight,
-            "norm_weight": norm_weight,
-            "moment_weight": moment_weight,
-        }
-        for argument, weight in weights.items():
-            if not weight >= 0:
-                raise ValueError(f"`{argument}` must be at least 0; received {weight!r}.")
-            setattr(self, argument, float(weight))
+        _set_weights(
+            self, mse_weight=mse_weight, norm_weight=norm_weight, moment_weight=moment_weight
+        )
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss, by `reduction`."""
@@ -105,8 +106,68 @@ class NormPreservingLoss(checks.Configured, keras.losses.Loss):
 
     def get_config(self):
         """The arguments."""
-        names = ("mse_weight", "norm_weight", "moment_weight")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **{name: getattr(self, name) for name in _WEIGHTS}}
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class GrainLoss(checks.Configured, keras.losses.Loss):
+    """`NormPreservingLoss` for polycrystals: every grain counts by its share in the moment.
+
+    Args:
+        mse_weight: a1 of Eq. 9. norm_weight: a2. moment_weight: of the squared error of the
+            magnet's moment. All at least 0.
+
+    Input:
+        `y_true` (b, t, g, 4): unit moments and, last, the grain's share in the magnet's moment, 0
+        on padding. `y_pred` (b, t, g, 3). `sample_weight` (b, t).
+
+    Raises:
+        ValueError: for a negative weight, or other shapes.
+
+    Notes:
+        With n equal grains, 1/n of `NormPreservingLoss` for each state.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.losses import GrainLoss
+        >>> true = np.tile([0.0, 0.0, 1.0, 0.25], (2, 5, 4, 1))  # four grains up
+        >>> round(float(GrainLoss(moment_weight=2.0)(true, 0.5 * true[..., :3])), 6)
+        0.75
+    """
+
+    def __init__(
+        self,
+        mse_weight: float = 0.85,
+        norm_weight: float = 0.15,
+        moment_weight: float = 0.0,
+        reduction="sum_over_batch_size",
+        name="grain_loss",
+        dtype=None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        _set_weights(
+            self, mse_weight=mse_weight, norm_weight=norm_weight, moment_weight=moment_weight
+        )
+
+    def call(self, y_true, y_pred):
+        """(b, t) losses."""
+        shapes = tuple(y_true.shape), tuple(y_pred.shape)
+        if [(len(shape), shape[-1]) for shape in shapes] != [(4, 4), (4, 3)]:
+            raise ValueError(
+                "`y_true` and `y_pred` must have shapes (b, t, g, 4) and (b, t, g, 3); received "
+                f"{shapes[0]} and {shapes[1]}."
+            )
+        share, off = y_true[..., 3], y_true[..., :3] - y_pred
+        error = self.mse_weight * ops.sum(ops.square(off), axis=-1)
+        error = error + self.norm_weight * ops.square(1.0 - _lengths(y_pred))
+        moment = ops.sum(share[..., None] * off, axis=2)
+        return ops.sum(share * error, axis=-1) + self.moment_weight * ops.sum(
+            ops.square(moment), axis=-1
+        )
+
+    def get_config(self):
+        """The arguments."""
+        return {**super().get_config(), **{name: getattr(self, name) for name in _WEIGHTS}}
 
 
 def rollout_error(y_true, y_pred):
@@ -211,3 +272,10 @@ def _fits(shape, wanted):
 
 def _sum_but_first(values):
     return ops.sum(values, axis=tuple(range(1, len(values.shape))))
+
+
+def _set_weights(loss, **weights):
+    for argument, weight in weights.items():
+        if not weight >= 0:
+            raise ValueError(f"`{argument}` must be at least 0; received {weight!r}.")
+        setattr(loss, argument, float(weight))

@@ -5,8 +5,15 @@ half precision loses the fields of distant grains. What they return has the comp
 """
 
 from keras_micromag.layers.demag import GuptasarmaDemag
+from keras_micromag.layers.grain_convolution import GrainConvolution
 from keras_micromag.layers.hysteresis import EmbeddedStonerWohlfarth
 from keras_micromag.layers.particle import StonerWohlfarth
 from keras_micromag.layers.unit_norm import UnitNorm
 
-__all__ = ["EmbeddedStonerWohlfarth", "GuptasarmaDemag", "StonerWohlfarth", "UnitNorm"]
+__all__ = [
+    "EmbeddedStonerWohlfarth",
+    "GrainConvolution",
+    "GuptasarmaDemag",
+    "StonerWohlfarth",
+    "UnitNorm",
+]

@@ -1,6 +1,12 @@
 """The paper's models: an autoencoder of states, and a predictor trained on its own output."""
 
 from keras_micromag.models.autoencoder import Autoencoder, autoencoder
+from keras_micromag.models.grains import (
+    GrainAutoencoder,
+    GrainHysteresis,
+    grain_autoencoder,
+    grains_encoder,
+)
 from keras_micromag.models.latent_hysteresis import LatentHysteresis
 from keras_micromag.models.microstructure import microstructure_encoder
 from keras_micromag.models.predictor import predictor
@@ -8,9 +14,13 @@ from keras_micromag.models.rollout import RecursiveRolloutModel
 
 __all__ = [
     "Autoencoder",
+    "GrainAutoencoder",
+    "GrainHysteresis",
     "LatentHysteresis",
     "RecursiveRolloutModel",
     "autoencoder",
+    "grain_autoencoder",
+    "grains_encoder",
     "microstructure_encoder",
     "predictor",
 ]

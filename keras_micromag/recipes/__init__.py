@@ -5,6 +5,12 @@
 """
 
 from keras_micromag.recipes.autoencoders import build_autoencoder, encode, fit_autoencoder
+from keras_micromag.recipes.polycrystals import (
+    encode_polycrystals,
+    train_grain_autoencoder,
+    train_grain_predictor,
+    train_on_polycrystals,
+)
 from keras_micromag.recipes.predictors import Encoded, build_predictor, fit_predictor
 from keras_micromag.recipes.settings import RECIPES, Recipe
 from keras_micromag.recipes.training import (
@@ -27,11 +33,15 @@ __all__ = [
     "build_autoencoder",
     "build_predictor",
     "encode",
+    "encode_polycrystals",
     "fit_autoencoder",
     "fit_predictor",
     "split",
     "train",
     "train_autoencoder",
+    "train_grain_autoencoder",
+    "train_grain_predictor",
+    "train_on_polycrystals",
     "train_predictor",
     "whole",
     "with_images",

@@ -77,24 +77,34 @@ def encode(encoder, moments):
 
 
 def _on_principal_axes(model, moments):
-    """The same autoencoder with latent variables uncorrelated, the largest with spread 1.
-
-    Noise on them then hides what varies little before what varies much; on the autoencoder's own,
-    which all tell how far the magnet has reversed, it would average out.
-    """
+    """The same autoencoder with latent variables uncorrelated; see `principal_axes`."""
     encoder, decoder = model.encoder, model.decoder
-    latent = encode(encoder, moments).reshape(-1, encoder.output_shape[-1])
-    mean = latent.mean(axis=0, dtype=float)
-    variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(latent.T.astype(float))))
-    spread = float(np.sqrt(max(variances[-1], 0.0))) or 1.0  # of states that are all alike
-    layers, size = keras.layers, len(mean)
-    turn, back = (layers.Dense(size, trainable=False, name=name) for name in ("turn", "back"))
+    size = encoder.output_shape[-1]
+    turn, back = principal_axes(encode(encoder, moments).reshape(-1, size))
     latent = keras.Input((size,), name="latent")
     turned = keras.Model(encoder.input, turn(encoder.output), name="encoder")
     untold = keras.Model(latent, decoder(back(latent)), name="decoder")
+    return Autoencoder(turned, untold, name=model.name)
+
+
+def principal_axes(latent):
+    """Layers that bring latent variables (n, d) to their principal axes, and back.
+
+    There they are uncorrelated, and the largest has the spread 1. Noise on them then hides what
+    varies little before what varies much; on the autoencoder's own, which all tell how far the
+    magnet has reversed, it would average out.
+    """
+    mean = latent.mean(axis=0, dtype=float)
+    variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(latent.T.astype(float))))
+    spread = float(np.sqrt(max(variances[-1], 0.0))) or 1.0  # of states that are all alike
+    turn, back = (
+        keras.layers.Dense(len(mean), trainable=False, name=name) for name in ("turn", "back")
+    )
+    for layer in (turn, back):
+        layer.build((None, len(mean)))
     turn.set_weights([axes / spread, -mean @ axes / spread])
     back.set_weights([axes.T * spread, mean])
-    return Autoencoder(turned, untold, name=model.name)
+    return turn, back
 
 
 class _Sampled(keras.utils.PyDataset):

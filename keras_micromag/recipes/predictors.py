@@ -86,15 +86,22 @@ def fit_predictor(
     Raises:
         DivergenceError: when the loss came to NaN.
     """
+    told = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    return fit_windows(recipe, model, training, validation, field, **told)
+
+
+def fit_windows(recipe, model, training, validation, field, *, seed, callbacks, verbose):
+    """Train a `RecursiveRolloutModel` on latent loops, their weights of Eq. 8, and their starts."""
 
     def windows(loops, **kwargs):
+        latent, eq8, start = loops
         return Windows(
-            loops.latent,
+            latent,
             field,
             recipe.window,
             recipe.horizon,
-            step_weights=fitting.mixed(recipe.predictor_eq8_share, loops.eq8),
-            start=loops.start if recipe.microstructure_size else None,
+            step_weights=fitting.mixed(recipe.predictor_eq8_share, eq8),
+            start=start if recipe.microstructure_size else None,
             batch_size=recipe.batch_size,
             seed=seed,
             **kwargs,

@@ -1,0 +1,15 @@
+"""From simulated loops to training data: weights (Eq. 8), splits, and windows for a rollout."""
+
+from keras_micromag.data.grains import GrainStates, Polycrystals, grain_features
+from keras_micromag.data.loops import sample_weights, split_by_simulation, symmetric_images
+from keras_micromag.data.windows import Windows
+
+__all__ = [
+    "GrainStates",
+    "Polycrystals",
+    "Windows",
+    "grain_features",
+    "sample_weights",
+    "split_by_simulation",
+    "symmetric_images",
+]

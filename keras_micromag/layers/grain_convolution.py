@@ -1,0 +1,83 @@
+"""Messages between neighbouring grains: a convolution over a graph instead of a lattice."""
+
+import keras
+from keras import ops
+
+from keras_micromag.layers.base import require_inputs, require_one_batch, require_shape, shapes_of
+from keras_micromag.physics import checks
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class GrainConvolution(checks.Configured, keras.layers.Layer):
+    """A dense layer on each grain's features and on the mean of its neighbours'.
+
+    activation(x_i U + Σ_j a_ij x_j V / Σ_j a_ij + b): the order of the grains does not matter, nor
+    how many there are. (The graph convolution of W. L. Hamilton, R. Ying and J. Leskovec, NeurIPS
+    2017, "GraphSAGE", with weighted neighbours.)
+
+    Args:
+        units: n. activation: as Keras has it; kernels start as He's normal ones.
+
+    Input:
+        A dict of `features` (b, g, c) and `neighbors` (b, g, g), how much each grain (row) has to
+        do with each other one, at least 0, such as `contact_areas`. Grains without neighbours,
+        and padding, get the mean 0.
+
+    Output:
+        (b, g, n).
+
+    Raises:
+        ValueError: when the shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.layers import GrainConvolution
+        >>> layer = GrainConvolution(8, activation="elu")
+        >>> tuple(layer({"features": np.ones((2, 5, 3)), "neighbors": np.ones((2, 5, 5))}).shape)
+        (2, 5, 8)
+    """
+
+    def __init__(self, units: int, activation=None, **kwargs):
+        super().__init__(**kwargs)
+        self.units = checks.count(units, "units")
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape):
+        """Make the kernels."""
+        features, _ = self._checked(input_shape)
+        kernel = {"shape": (features[-1], self.units), "initializer": "he_normal"}
+        self.own = self.add_weight(name="own", **kernel)
+        self.neighbors = self.add_weight(name="neighbors", **kernel)
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        self.built = True
+
+    def call(self, inputs):
+        """Return the new features."""
+        self._checked(shapes_of(inputs))
+        features, neighbors = inputs["features"], inputs["neighbors"]
+        total = ops.sum(neighbors, axis=-1, keepdims=True)
+        share = neighbors / ops.where(total > 0, total, ops.ones_like(total))
+        around = ops.matmul(share, ops.matmul(features, self.neighbors))
+        return self.activation(ops.matmul(features, self.own) + around + self.bias)
+
+    def compute_output_shape(self, input_shape):
+        """(b, g, n)."""
+        features, _ = self._checked(input_shape)
+        return (*features[:-1], self.units)
+
+    def _checked(self, shapes):
+        features, neighbors = map(tuple, require_inputs(shapes, "features", "neighbors"))
+        if len(features) != 3 or len(neighbors) != 3:
+            raise ValueError(
+                "`features` and `neighbors` must have shapes (b, g, c) and (b, g, g); received "
+                f"{features} and {neighbors}."
+            )
+        g = features[1]
+        require_shape(neighbors, "neighbors", (g, g), f" with g = {g}" if g else "")
+        require_one_batch(features=features, neighbors=neighbors)
+        return features, neighbors
+
+    def get_config(self):
+        """The arguments."""
+        activation = keras.activations.serialize(self.activation)
+        return {**super().get_config(), "units": self.units, "activation": activation}

@@ -1,0 +1,262 @@
+"""The paper's method for grains that are a set with neighbours, not a lattice.
+
+What each grain is in its surroundings is put into an embedding once per magnet. A state of the
+magnet is a mean over what its grains are and do; and a latent state tells each grain, by its
+embedding, what it does. So the same weights serve any number of grains in any order.
+"""
+
+import keras
+from keras import ops
+
+from keras_micromag.layers import GrainConvolution
+from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
+from keras_micromag.models.base import ComposedModel, FiniteFit
+from keras_micromag.physics import checks
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class GrainAutoencoder(FiniteFit, ComposedModel):
+    """An autoencoder of the states of polycrystals, each with grains of its own.
+
+    Args:
+        embedding: a model from `grains` (b, g, c) and `neighbors` (b, g, g) to (b, g, e).
+        encoder: a model from `states` (b, t, g, 3) and `embedding` (b, g, e) to latent states
+            (b, t, d).
+        decoder: a model from `latent` (b, t, d) and `embedding` to states.
+
+    Input:
+        A dict of `states` (b, t, g, 3), any t states of each of b magnets; `grains` (b, g, c), what
+        `grain_features` tells of the grains; and `neighbors` (b, g, g), such as `contact_areas`.
+
+    Output:
+        (b, t, g, 3), 0 on padding.
+
+    Example:
+        >>> from keras_micromag.models import grain_autoencoder
+        >>> model = grain_autoencoder(latent_size=16)
+        >>> model.encoder.output_shape, model.decoder.output_shape
+        ((None, None, 16), (None, None, None, 3))
+    """
+
+    parts = ("embedding", "encoder", "decoder")
+
+    def __init__(self, embedding, encoder, decoder, **kwargs):
+        super().__init__(**kwargs)
+        self.embedding, self.encoder, self.decoder = embedding, encoder, decoder
+        if embedding.built and encoder.built and decoder.built:
+            c = embedding.input["grains"].shape[-1]
+            shapes = {"states": (None, None, None, 3), "grains": (None, None, c)}
+            self.build({**shapes, "neighbors": (None, None, None)})
+
+    def build(self, input_shape):
+        """Nothing to do: the parts are models already."""
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """Return the decoded states."""
+        self.compute_output_shape(shapes_of(inputs))
+        magnet = {name: inputs[name] for name in ("grains", "neighbors")}
+        embedding = self.embedding(magnet, training=training)
+        states = {"states": inputs["states"], "embedding": embedding}
+        latent = self.encoder(states, training=training)
+        return self.decoder({"latent": latent, "embedding": embedding}, training=training)
+
+    def compute_output_shape(self, input_shape):
+        """That of the states."""
+        names = ("states", "grains", "neighbors")
+        shapes = dict(zip(names, map(tuple, require_inputs(input_shape, *names)), strict=True))
+        states = shapes["states"]
+        if len(states) != 4 or states[-1] != 3:
+            raise ValueError(f"`states` must have shape (b, t, g, 3); received {states}.")
+        _require_grains(shapes["grains"], states[2])
+        require_one_batch(**shapes)
+        return states
+
+
+def grain_autoencoder(
+    features: int = 13,
+    latent_size: int = 16,
+    *,
+    embedding_size: int = 32,
+    convolutions: int = 2,
+    width: int = 64,
+    activation: str = "elu",
+    name: str = "grain_autoencoder",
+) -> GrainAutoencoder:
+    """Autoencoder of moments of grains that are a set with neighbours.
+
+    Args:
+        features: c, how many of each grain; the first is its share in the magnet's moment, 0 on
+            padding, see `grain_features`.
+        latent_size: d.
+        embedding_size: e - c: the embedding holds the features too.
+        convolutions: how many `GrainConvolution`s the embedding has, and so how many grains away a
+            grain is felt.
+        width, activation: of all layers; kernels start as He's normal ones.
+        name: the model's.
+
+    Returns:
+        A built, uncompiled model.
+
+    Raises:
+        ValueError: when a size is no positive integer.
+    """
+    features = checks.count(features, "features")
+    latent_size = checks.count(latent_size, "latent_size")
+    embedding_size = checks.count(embedding_size, "embedding_size")
+    convolutions = checks.count(convolutions, "convolutions")
+    width = checks.count(width, "width")
+    layers = keras.layers
+
+    def dense(x, units=width):
+        return layers.Dense(units, activation=activation, kernel_initializer="he_normal")(x)
+
+    grains = keras.Input((None, features), name="grains")
+    neighbors = keras.Input((None, None), name="neighbors")
+    x = dense(grains)
+    for _ in range(convolutions):
+        x = GrainConvolution(width, activation)({"features": x, "neighbors": neighbors})
+    x = layers.Concatenate()([grains, layers.Dense(embedding_size)(x)])
+    embedding = keras.Model({"grains": grains, "neighbors": neighbors}, x, name="embedding")
+
+    magnet = keras.Input((None, features + embedding_size), name="embedding")
+    states = keras.Input((None, None, 3), name="states")
+    # A dense layer on both, of which that on the grains is computed once for all states.
+    x = layers.Dense(width)(states) + ops.expand_dims(layers.Dense(width)(magnet), 1)
+    x = dense(layers.Activation(activation)(x))
+    x = ops.einsum("btgc,bg->btc", x, magnet[:, :, 0])
+    x = layers.Dense(latent_size)(dense(x))
+    encoder = keras.Model({"states": states, "embedding": magnet}, x, name="encoder")
+
+    magnet = keras.Input((None, features + embedding_size), name="embedding")
+    latent = keras.Input((None, latent_size), name="latent")
+    x = ops.expand_dims(layers.Dense(width)(dense(latent)), 2)
+    x = x + ops.expand_dims(layers.Dense(width)(magnet), 1)
+    x = layers.Activation(activation)(x)
+    for _ in range(2):
+        x = dense(x)
+    there = ops.cast(magnet[:, :, :1] > 0, keras.config.floatx())
+    x = layers.Dense(3)(x) * ops.expand_dims(there, 1)
+    decoder = keras.Model({"latent": latent, "embedding": magnet}, x, name="decoder")
+    return GrainAutoencoder(embedding, encoder, decoder, name=name)
+
+
+def grains_encoder(
+    embedding_size: int,
+    size: int = 32,
+    *,
+    width: int = 64,
+    activation: str = "elu",
+    name: str = "grains_encoder",
+) -> keras.Model:
+    """Network from the grains' embedding to numbers that tell the magnet's microstructure.
+
+    For `RecursiveRolloutModel(microstructure=…)`, with the embedding as `start`: the counterpart of
+    `microstructure_encoder` for grains that are no lattice.
+
+    Args:
+        embedding_size: e, features included. size: c.
+        width, activation: of the layers.
+        name: the model's.
+
+    Returns:
+        A functional model, (b, g, e) -> (b, c).
+    """
+    embedding_size = checks.count(embedding_size, "embedding_size")
+    size, width = checks.count(size, "size"), checks.count(width, "width")
+    start = keras.Input((None, embedding_size), name="start")
+    x = start
+    for _ in range(2):
+        x = keras.layers.Dense(width, activation=activation, kernel_initializer="he_normal")(x)
+    x = ops.einsum("bgc,bg->bc", x, start[:, :, 0])
+    return keras.Model(start, keras.layers.Dense(size)(x), name=name)
+
+
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class GrainHysteresis(FiniteFit, ComposedModel):
+    """Embedding, encoder, rollout and decoder as one model of the whole loops of polycrystals.
+
+    The counterpart of `LatentHysteresis` for grains that are no lattice.
+
+    Args:
+        embedding, encoder, decoder: those of a `GrainAutoencoder`.
+        rollout: a `RecursiveRolloutModel` over d latent variables; if it takes the microstructure,
+            that of `grains_encoder`.
+        trained_along: (m,) µ0·H in tesla of the loops that it was trained on, for those who use
+            it. None if not told.
+
+    Input:
+        A dict of `states` (b, t, g, 3), the first t of the loop; `field` (b, n), µ0·H in tesla at
+        all its n steps, n > t; and `grains` (b, g, c) and `neighbors` (b, g, g) as for the
+        `GrainAutoencoder`.
+
+    Output:
+        (b, n, g, 3) moments: the t states as they came, and n - t predicted ones.
+
+    Raises:
+        ValueError: when the states are not t, the fields no more than t, or the grains not g.
+    """
+
+    parts = ("embedding", "encoder", "rollout", "decoder")
+    any_number_of_fields = True
+
+    def __init__(self, embedding, encoder, rollout, decoder, trained_along=None, **kwargs):
+        super().__init__(**kwargs)
+        if trained_along is not None:
+            trained_along = checks.finite_array(trained_along, "trained_along", (None,)).tolist()
+        self.trained_along = trained_along
+        self.embedding, self.encoder = embedding, encoder
+        self.rollout, self.decoder = rollout, decoder
+        if all(part.built for part in (embedding, encoder, rollout, decoder)):
+            c = embedding.input["grains"].shape[-1]
+            shapes = {"states": (None, rollout.window, None, 3), "grains": (None, None, c)}
+            self.build({**shapes, "field": (None, None), "neighbors": (None, None, None)})
+
+    def build(self, input_shape):
+        """Nothing to do: the parts are models already."""
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """Return the loop."""
+        self.compute_output_shape(shapes_of(inputs))
+        # Keras has done so already, but for its JAX trainer.
+        given, field = (ops.cast(inputs[name], self.compute_dtype) for name in ("states", "field"))
+        magnet = {name: inputs[name] for name in ("grains", "neighbors")}
+        embedding = self.embedding(magnet, training=training)
+        latent = self.encoder({"states": given, "embedding": embedding}, training=training)
+        told = {"states": latent, "field": field[:, self.rollout.window :]}
+        if self.rollout.microstructure is not None:
+            told["start"] = embedding
+        latents = self.rollout(told, training=training)
+        predicted = self.decoder({"latent": latents, "embedding": embedding}, training=training)
+        return ops.concatenate([given, ops.cast(predicted, given.dtype)], axis=1)
+
+    def compute_output_shape(self, input_shape):
+        """(b, n, g, 3)."""
+        names = ("states", "field", "grains", "neighbors")
+        shapes = dict(zip(names, map(tuple, require_inputs(input_shape, *names)), strict=True))
+        states, field, t = shapes["states"], shapes["field"], self.rollout.window
+        if len(states) != 4 or states[1] != t or states[-1] != 3:
+            raise ValueError(
+                f"`states` must have shape (b, t, g, 3) with t = {t}; received {states}."
+            )
+        if len(field) != 2 or (field[1] is not None and field[1] <= t):
+            raise ValueError(
+                "`field` must have shape (b, n), the fields of the whole loop, with n greater than "
+                f"t = {t}; received {field}."
+            )
+        _require_grains(shapes["grains"], states[2])
+        require_one_batch(**shapes)
+        return (states[0], field[1], *states[2:])
+
+    def get_config(self):
+        """The arguments."""
+        return {**super().get_config(), "trained_along": self.trained_along}
+
+
+def _require_grains(grains, g):
+    known = None not in (g, grains[1] if len(grains) == 3 else None)
+    if len(grains) != 3 or (known and grains[1] != g):
+        raise ValueError(
+            f"`grains` must have shape (b, g, c) with the g of `states`, {g}; received {grains}."
+        )
