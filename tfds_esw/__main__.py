@@ -29,7 +29,7 @@ def main(argv=None) -> int:
         command.add_argument(
             "config",
             metavar="CONFIG",
-            help="paper, tiny, large, textures, or parameters as JSON: '{\"cone\": 20}'",
+            help="paper, tiny, large, textures, polycrystal, or as JSON: '{\"cone\": 20}'",
         )
         command.add_argument("--data_dir", metavar="DIR", help="TFDS's own if not given")
     return parsing.run(parser, argv)

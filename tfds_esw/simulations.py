@@ -15,9 +15,13 @@ from keras_micromag.physics import (
     Hysteresis,
     Material,
     Microstructure,
+    checks,
+    contact_areas,
     cubic_grains,
     random_easy_axes,
     simulate,
+    spread_materials,
+    voronoi_grains,
 )
 from keras_micromag.physics.simulation import check_method, per_grain
 from tfds_esw.config import DRAWN, Config, metadata
@@ -32,21 +36,34 @@ class Magnet(NamedTuple):
 
     cone: float
     material: Material
+    structure: Microstructure
     easy_axes: np.ndarray  # (g, 3)
+    grains: list[Material]  # that of each
 
 
 @functools.lru_cache(maxsize=1)
 def structure(config: Config) -> Microstructure:
-    """The grains, which all magnets share."""
+    """The cubic grains, which all magnets of a configuration share."""
+    return cubic_grains(config.shape, size=config.size, gap=config.gap, **_embedding(config))
+
+
+def shared_structure(config: Config) -> dict | None:
+    """What the metadata tell of the grains; None where each magnet has its own."""
+    return structure(config).get_config() if config.grains is None else None
+
+
+def _irregular(config: Config, rng) -> Microstructure:
+    """The grains of one magnet."""
+    n = config.grains
+    n = int(rng.integers(n[0], n[1] + 1)) if isinstance(n, tuple) else n
+    edge = (config.size + config.gap) * n ** (1 / 3)
+    shape = {"sigma": config.sigma, "relaxation": config.relaxation, "vanishing": "drop"}
+    return voronoi_grains(n, edge, rng, config.gap, **shape, **_embedding(config))
+
+
+def _embedding(config):
     middle = {name: float(np.mean(getattr(config, name))) for name in ("Js", "Ku", "A", "Kd")}
-    return cubic_grains(
-        config.shape,
-        size=config.size,
-        gap=config.gap,
-        depth=config.depth,
-        scheme=config.scheme,
-        material=Material(**middle),
-    )
+    return {"depth": config.depth, "scheme": config.scheme, "material": Material(**middle)}
 
 
 def field(config: Config) -> np.ndarray:
@@ -57,7 +74,8 @@ def field(config: Config) -> np.ndarray:
 def draw(config: Config, index: int) -> Magnet:
     """Magnet `index`, from `numpy.random.default_rng([seed, index])`.
 
-    What has a range is drawn first, in the order of `DRAWN`, then the easy axes.
+    What has a range is drawn first, in the order of `DRAWN`; then irregular grains, their number
+    first; then the easy axes; then the materials of the grains.
     """
     rng = np.random.default_rng([config.seed, index])
     values = {name: getattr(config, name) for name in DRAWN}
@@ -65,9 +83,12 @@ def draw(config: Config, index: int) -> Magnet:
         name: float(rng.uniform(*value)) if isinstance(value, tuple) else value
         for name, value in values.items()
     }
-    cone = values.pop("cone")
-    grains = int(np.prod(config.shape))
-    return Magnet(cone, Material(**values), random_easy_axes(grains, cone=cone, seed=rng))
+    cone, material = values.pop("cone"), Material(**values)
+    body = structure(config) if config.grains is None else _irregular(config, rng)
+    easy_axes = random_easy_axes(len(body), cone=cone, seed=rng)
+    spread = {"Js": config.Js_spread, "Ku": config.Ku_spread}
+    grains = spread_materials(material, len(body), **spread, seed=rng)
+    return Magnet(cone, material, body, easy_axes, grains)
 
 
 def check(config: Config) -> None:
@@ -76,8 +97,9 @@ def check(config: Config) -> None:
         values = {name: float(np.atleast_1d(getattr(config, name))[end]) for name in DRAWN}
         random_easy_axes(1, cone=values.pop("cone"), seed=0)
         per_grain(Material(**values), 1, config.self_field)
+        spread_materials(Material(**values), 1, Js=config.Js_spread, Ku=config.Ku_spread, seed=0)
     check_method(**_method(config))
-    structure(config)
+    draw(config, 0)
 
 
 def batch(config: Config, number: int) -> dict[str, np.ndarray]:
@@ -88,22 +110,14 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
     """
     indices = range(BATCH * number, BATCH * (number + 1))
     magnets = [draw(config, index) for index in indices]
-    body = structure(config)
-    materials = [magnet.material for magnet in magnets]
-    one = len(set(materials)) == 1
-    loops = simulate(
-        body,
-        np.stack([magnet.easy_axes for magnet in magnets]),
-        material=materials[0] if one else [[m] * len(body) for m in materials],
-        field=field(config),
-        self_field=config.self_field,
-        allow_unconverged=True,
-        progress=False,
-        **_method(config),
-    )
-    if not loops.converged.all():
+    if config.grains is None:
+        loops = [_simulated(config, magnets)]
+    else:  # each has a matrix of its own
+        loops = [_simulated(config, [magnet]) for magnet in magnets]
+    converged = np.concatenate([each.converged for each in loops])
+    if not converged.all():
         warnings.warn(
-            f"{(~loops.converged).sum()} of the {loops.converged.size} states of simulations "
+            f"{(~converged).sum()} of the {converged.size} states of simulations "
             f"{indices[0]} to {indices[-1]} found no equilibrium; `converged` tells which.",
             stacklevel=2,
         )
@@ -111,19 +125,67 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
         "index": np.array(indices, np.int64),
         "seed": np.full(BATCH, config.seed, np.int64),
         "cone": np.array([magnet.cone for magnet in magnets]),
-        **{name: np.array([getattr(m, name) for m in materials]) for name in DRAWN[1:]},
-        "field": np.tile(loops.field, (BATCH, 1)),
-        "easy_axes": loops.easy_axes,
-        "magnetization": loops.magnetization.astype(np.float32),
+        **{name: np.array([getattr(m.material, name) for m in magnets]) for name in DRAWN[1:]},
+        "field": np.tile(loops[0].field, (BATCH, 1)),
+    }
+    most = config.most_grains
+    parts = [_features(config, each, most) for each in loops]
+    found |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if config.material_varies:
+        for name in ("Js", "Ku"):
+            grains = [[getattr(grain, name) for grain in magnet.grains] for magnet in magnets]
+            found[f"grain_{name}"] = np.array([_filled(np.array(row), most) for row in grains])
+    if config.grains is not None:
+        bodies = [magnet.structure for magnet in magnets]
+        found |= {
+            "grains": np.array([len(body) for body in bodies], np.int64),
+            "volumes": np.array([_filled(body.volumes, most) for body in bodies]),
+            "centroids": np.array([_filled(body.centroids, most) for body in bodies]),
+            "contact_areas": np.array(
+                [_filled(_filled(contact_areas(b, config.gap), most).T, most) for b in bodies]
+            ),
+            "packing_fraction": np.array([body.packing_fraction for body in bodies]),
+        }
+    return found
+
+
+def _simulated(config, magnets) -> Hysteresis:
+    """The loops of magnets of the same structure."""
+    materials = [magnet.grains for magnet in magnets]
+    one = materials[0][0]
+    uniform = all(grain == one for row in materials for grain in row)
+    return simulate(
+        magnets[0].structure,
+        np.stack([magnet.easy_axes for magnet in magnets]),
+        material=one if uniform else materials,
+        field=field(config),
+        self_field=config.self_field,
+        allow_unconverged=True,
+        progress=False,
+        **_method(config),
+    )
+
+
+def _features(config, loops, most) -> dict[str, np.ndarray]:
+    """What is read off loops, for `most` grains."""
+    return {
+        "easy_axes": _filled(loops.easy_axes, most, 1),
+        "magnetization": _filled(loops.magnetization.astype(np.float32), most, 2),
         "converged": loops.converged,
         "iterations": loops.iterations.astype(np.int32),
         "sample_weights": sample_weights(loops.magnetization, loops.field_direction),
-        "switching_fields": loops.switching_fields,
+        "switching_fields": _filled(loops.switching_fields, most, 1, np.nan),
         "coercivity": loops.coercivity(),
         "remanence": loops.remanence(),
         "energy_product": loops.energy_product(),
     }
-    return {name: np.asarray(value) for name, value in found.items()}
+
+
+def _filled(array, most, axis=0, value=0):
+    """`array` with as many grains along `axis`, those that are not there of `value`."""
+    missing = [(0, 0)] * array.ndim
+    missing[axis] = (0, most - array.shape[axis])
+    return np.pad(array, missing, constant_values=value)
 
 
 def examples(builder, split: str):
@@ -154,31 +216,43 @@ def hysteresis(examples, info) -> Hysteresis:
     examples = list(examples)
     if not examples:
         raise ValueError("`examples` must hold at least one; received none.")
-    body = microstructure(info)
-    stacked = {
-        name: np.stack([example[name] for example in examples])
-        for name in ("magnetization", "easy_axes", "converged", "iterations", "Js")
-    }
+    names = {"magnetization", "easy_axes", "converged", "iterations", "Js"}
+    names |= {"grain_Js", "volumes", "packing_fraction"} & set(examples[0])
+    stacked = {name: np.stack([example[name] for example in examples]) for name in names}
+    every = stacked.pop("Js")[:, None] * np.ones(stacked["easy_axes"].shape[1])
+    polarization = stacked.pop("grain_Js", every)
+    if "volumes" not in stacked:
+        body = microstructure(info)
+        stacked |= {"volumes": np.array(body.volumes), "packing_fraction": body.packing_fraction}
     return Hysteresis(
         field=np.asarray(examples[0]["field"]),
-        polarization=stacked.pop("Js")[:, None] * np.ones(len(body)),
-        volumes=np.array(body.volumes),
-        packing_fraction=body.packing_fraction,
+        polarization=polarization,
         field_direction=np.array(metadata(info)["parameters"]["field_direction"]),
         **stacked,
     )
 
 
-def microstructure(info) -> Microstructure:
+def microstructure(info, index: int | None = None) -> Microstructure:
     """The grains of the magnets in a data set, from its metadata alone.
 
     Args:
         info: `builder.info`.
+        index: of the simulation, where each has grains of its own; they are then made again.
 
     Raises:
-        ValueError: when these are not there.
+        ValueError: when the metadata are not there; when there is no index, and must be, or there
+            is one, and must not.
     """
-    return Microstructure.from_config(metadata(info)["structure"])
+    told = metadata(info)
+    shared = told["structure"] is not None
+    if shared != (index is None):
+        raise ValueError(
+            "`index` must be left out where all magnets have the same grains, and given where they "
+            f"do not; received {index!r}."
+        )
+    if shared:
+        return Microstructure.from_config(told["structure"])
+    return draw(Config(**told["parameters"]), checks.count(index, "index", least=0)).structure
 
 
 def versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ shapes: b magnets, g grains, p particles per grain, t field steps.
 
 import keras  # noqa: F401  (what is registered then needs the modules below whole)
 
+from keras_micromag.physics.contacts import contact_areas
 from keras_micromag.physics.demag import demag_matrix, demag_tensor
 from keras_micromag.physics.easy_axes import random_easy_axes
 from keras_micromag.physics.hysteresis import Hysteresis
@@ -38,6 +39,7 @@ __all__ = [
     "Microstructure",
     "Polyhedron",
     "Tessellation",
+    "contact_areas",
     "core_shell",
     "cubic_grains",
     "demag_matrix",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from keras import ops
@@ -104,10 +105,21 @@ def simulate(
     direction, tol = check_method(field_direction, avalanche, dtype, tol, max_iterations)
     branch = _branches(axes, direction, field[0], initial_state, single)
 
-    body = embed(structure, materials, self_field=self_field, direction=direction, dtype=dtype)
+    sizes = Sizes.of(structure).shared
+    body = embed(
+        structure,
+        materials,
+        self_field=self_field,
+        direction=direction,
+        dtype=dtype,
+        sizes=sizes,
+    )
+    missing = [(0, 0), (0, sizes.grains - g)]
+    padded = np.pad(np.swapaxes(axes, 1, 2), [(0, 0), *missing], constant_values=3**-0.5)
+    branch = np.pad(branch, missing, constant_values=1)
     magnet = solver.magnet(
         body,
-        ops.convert_to_tensor(np.ascontiguousarray(np.swapaxes(axes, 1, 2)), dtype),
+        ops.convert_to_tensor(np.ascontiguousarray(padded), dtype),
         ops.convert_to_tensor(np.broadcast_to(field, (len(axes), len(field))), dtype),
         tol,
         max_iterations,
@@ -164,6 +176,9 @@ class _Loops:
     def collect(self, records):
         """Write the equilibria of one call of the solver down, and the states between them."""
         records = solver.Record(*(ops.convert_to_numpy(part) for part in records))
+        there = slice(self.moments.shape[2])
+        for name in ("moments", "slope", "bend"):
+            records = records._replace(**{name: getattr(records, name)[..., there]})
         when, magnet = np.nonzero(records.target >= 0)
         target, origin = records.target[when, magnet], records.origin[when, magnet]
         self.iterations[magnet, target] = records.products[when, magnet]
@@ -264,8 +279,44 @@ def _branches(axes, direction, first_field, initial_state, single):
     return np.where(np.einsum("bgi,bgi->bg", moments.reshape(axes.shape), axes) >= 0, 1.0, -1.0)
 
 
+class Sizes(NamedTuple):
+    """How many grains, particles of each, and particles in all the solver makes room for."""
+
+    grains: int
+    per_grain: int
+    particles: int
+
+    @classmethod
+    def of(cls, structure: Microstructure) -> "Sizes":
+        """Those of a structure."""
+        return cls(*structure.weights.shape, int((structure.weights > 0).sum()))
+
+    @property
+    def shared(self) -> "Sizes":
+        """Rounded up by a fourth at most, so that irregular magnets share a compiled loop.
+
+        Compiling takes as long as a loop of a hundred grains.
+        """
+        if self.particles == self.grains * self.per_grain:
+            return self
+        # One particle more at least, for grains that are not there.
+        return Sizes(*map(_rounded_up, self._replace(particles=self.particles + 1)))
+
+
+def _rounded_up(n: int) -> int:
+    """To three binary digits."""
+    step = 2 ** max(n.bit_length() - 3, 0)
+    return -(-n // step) * step
+
+
 def embed(
-    structure: Microstructure, materials, *, self_field: bool, direction, dtype: str
+    structure: Microstructure,
+    materials,
+    *,
+    self_field: bool,
+    direction,
+    dtype: str,
+    sizes: Sizes | None = None,
 ) -> solver.Body:
     """The grains as the solver sees them, in units of their anisotropy fields.
 
@@ -273,8 +324,11 @@ def embed(
         materials: b rows of one for each of the g grains; a single row stands for any b.
         direction: (3,) unit vector of the applied field.
         dtype: to round to; all is computed in float64.
+        sizes: room to make, by default for the structure's own; grains that are not there come
+            last, feel no field and make none.
     """
-    g, p = structure.weights.shape
+    g, p, n = Sizes.of(structure)
+    grains, per_grain, particles = sizes or (g, p, n)
     polarization = np.array([[m.Js for m in row] for row in materials])
     anisotropy_field = np.array([[m.anisotropy_field for m in row] for row in materials])
     matrix = demag_matrix(structure, self_field=self_field)
@@ -283,24 +337,45 @@ def embed(
     # Particles by place and then by grain: grains last, see solver.
     inside = structure.weights.T > 0
     place, grain = np.nonzero(inside)
-    number = np.cumsum(inside.ravel()).reshape(p, g) - 1
-    one_of_its_grain = number[inside.argmax(axis=0), np.arange(g)]
     # (g, p, i, g', j) -> rows (j, g'), columns (i, n).
-    rows = np.empty((3 * g + 1, 3 * len(grain)), dtype)
-    by_component = rows.reshape(3 * g + 1, 3, len(grain))
+    rows = np.zeros((3 * grains + 1, 3 * particles), dtype)
+    from_moments = rows[:-1].reshape(3, grains, 3, particles)
+    from_field = rows[-1].reshape(3, particles)
     for i in range(3):
-        moments = by_component[:-1, i].reshape(3, g, len(grain))
-        moments[:] = matrix[grain, place, i].transpose(2, 1, 0)
-        by_component[-1, i] = np.asarray(direction)[i] / anisotropy_field[0, grain]
+        from_moments[:, :g, i, :n] = matrix[grain, place, i].transpose(2, 1, 0)
+        from_field[i, :n] = np.asarray(direction)[i] / anisotropy_field[0, grain]
+    weights = np.zeros((per_grain, grains), dtype)
+    weights[:p, :g] = structure.weights.T
+    weights[0, g:] = 1
+
+    def per_grain_of(ratio):
+        return np.pad(ratio, [(0, 0), (0, grains - g)], constant_values=1)[:, None]
+
     return solver.Body(
         matrix=rows,
-        places=np.where(inside, number, one_of_its_grain).ravel(),
-        weights=np.ascontiguousarray(structure.weights.T, dtype),
-        strength=(polarization / polarization[0])[:, None],
-        softness=(anisotropy_field[0] / anisotropy_field)[:, None, None],
+        places=_places(inside, grains, per_grain, particles),
+        weights=weights,
+        strength=per_grain_of(polarization / polarization[0]),
+        softness=per_grain_of(anisotropy_field[0] / anisotropy_field)[:, None],
         longest=solver.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
         turn=solver.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
     )
+
+
+def _places(inside, grains, per_grain, particles):
+    """Which of the particles each of (per_grain, grains) is, flat; nothing where that is its own.
+
+    Padding is one of the grain's own particles, and the last of all, which feels no field, where
+    there is no grain.
+    """
+    p, g = inside.shape
+    if inside.all() and (per_grain, grains) == (p, g):
+        return np.zeros(0, int)
+    number = np.cumsum(inside.ravel()).reshape(p, g) - 1
+    places = np.full((per_grain, grains), particles - 1)
+    places[:, :g] = number[inside.argmax(axis=0), np.arange(g)]
+    places[:p, :g][inside] = number[inside]
+    return places.ravel()
 
 
 def _first_magnet(result):

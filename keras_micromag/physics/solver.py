@@ -45,7 +45,7 @@ class Body(NamedTuple):
     """
 
     matrix: Any  # (3g + 1, 3n) h at n particles from all moments and, last row, from 1 T
-    places: Any  # (pg,) int, which of the n each of (p, g) is; padding repeats one of its grain
+    places: Any  # (pg,) int, which of the n each of (p, g) is; none where that is its own number
     weights: Any  # (p, g) share of a particle in its grain's moment, 0 on padding
     strength: Any  # (b, 1, g) polarisation of the grains, over that of the first magnet
     softness: Any  # (b, 1, 1, g) reciprocal of their anisotropy field, over that of the first
@@ -339,8 +339,8 @@ def _relax(magnet, state, field):
     sources = ops.concatenate([polarized, field[:, None]], axis=1)
     # Not ops.matmul, which gives float32 for float64 on PyTorch.
     h = ops.einsum("bs,st->bt", sources, magnet.matrix)
-    if h.shape[1] < 3 * p * g:
-        # The matrix has no rows for padding, which may be half of irregular grains' particles.
+    if magnet.places.shape[0]:
+        # The matrix has no columns for padding, which may be half of irregular grains' particles.
         h = ops.take(ops.reshape(h, (-1, 3, h.shape[1] // 3)), magnet.places, axis=2)
     h = ops.reshape(h, (-1, 3, p, g))
     h = h * magnet.softness

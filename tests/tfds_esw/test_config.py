@@ -38,6 +38,10 @@ def test_a_name_carries_a_digest_of_every_parameter():
         **dict(max_iterations=10, seed=1, splits={"train": 1}),
     }
     assert set(changes) == set(own.parameters)
+    changes |= dict(grains=(2, 3), sigma=0.1, relaxation=1, Js_spread=0.1, Ku_spread=0.1)
+    fields = {field.name for field in dataclasses.fields(Config)}
+    inherited = {field.name for field in dataclasses.fields(Config.__base__)}
+    assert set(changes) == fields - inherited
     others = {dataclasses.replace(own, **{name: value}).name for name, value in changes.items()}
     assert len(others) == len(changes) and own.name not in others
     assert all(name.startswith("own-") and name.count("-") == 1 for name in others)
