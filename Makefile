@@ -65,7 +65,7 @@ test-only-jax: ## the tests that compute with Keras, where neither TensorFlow no
 test-jax-beside: ## on JAX what exports and reads through TensorFlow, which is installed
 	@$(ENVIRONMENT) .venv dev
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backend tests/layers/test_inside_models.py \
-	tests/models/test_saving.py tests/test_data.py tests/tfds_esw
+	tests/models/test_saving.py tests/data tests/tfds_esw
 
 test-jax test-torch: ## the tests that compute with Keras, on this backend
 	@$(ENVIRONMENT) .venv dev

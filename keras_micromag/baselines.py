@@ -109,48 +109,99 @@ class LinearLatent:
         return np.concatenate([past.reshape(len(past), -1), field * ones, ones], axis=1)
 
 
-class MeanGrain:
-    """What the grains trained on do, on the average: alone, with no neighbours.
+class GrainsInOrder:
+    """Grains of unlike magnets made comparable: in the order of their tilt, and turned alike.
 
-    Every grain follows the mean of the training grains whose easy axes are tilted as much against
-    the field as its own, which is most of what a grain knows of itself.
+    What a grain knows of itself is, above all, how much its easy axis is tilted against the field.
+    So grain 3 of 50 in that order stands for grain 3 of 50 of any magnet, whatever its azimuth, and
+    all that lattices have for baselines serves polycrystals too.
+
+    Args:
+        easy_axes: (b, g, 3), of magnets in a field along z. shares: (b, g) of the grains in the
+            magnet's moment, 0 where there is no grain.
+        places: in the order, at least g; magnets of fewer grains have some of them several times.
+
+    Raises:
+        ValueError: for other shapes, or fewer places than grains.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.baselines import GrainsInOrder
+        >>> axes = np.array([[[0.6, 0.0, 0.8], [0.0, 0.0, 1.0]]])
+        >>> order = GrainsInOrder(axes, np.ones((1, 2)), places=4)
+        >>> order.ordered(axes[:, None])[0, 0, :, 0].tolist()
+        [0.0, 0.0, 0.6, 0.6]
+        >>> bool((order.back(order.ordered(axes[:, None])) == axes).all())
+        True
+    """
+
+    def __init__(self, easy_axes, shares, places: int = 64):
+        easy_axes = checks.finite_array(easy_axes, "easy_axes", (None, None, 3))
+        shares = checks.finite_array(shares, "shares", easy_axes.shape[:2])
+        there = shares > 0
+        counts = there.sum(axis=1, keepdims=True)
+        if not 1 <= counts.min() <= counts.max() <= checks.count(places, "places"):
+            raise ValueError(
+                f"`places` must be at least the number of grains, 1 to {counts.max()}; received "
+                f"{places}."
+            )
+        tilt, self._azimuth = _polar(easy_axes)
+        order = np.where(there, tilt, np.inf).argsort(axis=1, kind="stable")
+        rank = order.argsort(axis=1)
+        self._grain = np.take_along_axis(order, np.arange(places) * counts // places, axis=1)
+        self._place = np.where(there, -(-rank * places // counts), 0)
+        self._there = there[:, None, :, None]
+
+    def ordered(self, moments):
+        """(b, t, places, 3) from moments (b, t, g, 3)."""
+        turned = _turned(np.asarray(moments), -self._azimuth)
+        return np.take_along_axis(turned, self._grain[:, None, :, None], axis=2)
+
+    def back(self, ordered):
+        """(b, t, g, 3) from (b, t, places, 3), or from (t, places, 3), the same for all magnets."""
+        ordered = np.broadcast_to(ordered, (len(self._place), *np.shape(ordered)[-3:]))
+        moments = np.take_along_axis(ordered, self._place[:, None, :, None], axis=2)
+        return _turned(moments, self._azimuth) * self._there
+
+
+class MeanByTilt:
+    """The mean loop of all grains trained on whose easy axes are tilted alike.
+
+    Unlike the mean in `GrainsInOrder` it goes by the tilt itself, not by the rank in the magnet: it
+    knows that a magnet of better aligned grains switches later.
 
     Args:
         moments: (s, t, g, 3) loops in a field along z.
         easy_axes: (s, g, 3). shares: (s, g) in the magnet's moment, 0 where there is no grain.
-        classes: of equally many grains each; 1 for the mean of all.
+        classes: of equally many grains each.
 
     Raises:
         ValueError: for other shapes.
 
     Example:
         >>> import numpy as np
-        >>> from keras_micromag.baselines import MeanGrain
+        >>> from keras_micromag.baselines import MeanByTilt
         >>> up = np.tile([0.0, 0.0, 1.0], (2, 5, 8, 1))
-        >>> MeanGrain(up, up[:, 0], np.ones((2, 8)), classes=1).predict(up[:, 0]).shape
+        >>> MeanByTilt(up, up[:, 0], np.ones((2, 8)), classes=1).predict(up[:, 0]).shape
         (2, 5, 8, 3)
     """
 
     def __init__(self, moments, easy_axes, shares, classes: int = 20):
         moments = _loops(moments, "moments")
         s, _, g, _ = moments.shape
-        easy_axes = checks.finite_array(easy_axes, "easy_axes", (s, g, 3))
-        shares = checks.finite_array(shares, "shares", (s, g))
-        there = shares > 0
-        tilt, azimuth = _polar(easy_axes)
-        edges = np.quantile(tilt[there], np.linspace(0, 1, checks.count(classes, "classes") + 1))
-        self._edges = edges[1:-1]
-        turned = _turned(moments, -azimuth)
-        found = np.searchsorted(self._edges, tilt)
-        weights = [np.where(there & (found == k), shares, 0) for k in range(classes)]
-        self.loops = np.stack(
-            [np.einsum("sg,stgi->ti", w / max(w.sum(), 1e-300), turned) for w in weights]
-        )
+        tilt, azimuth = _polar(checks.finite_array(easy_axes, "easy_axes", (s, g, 3)))
+        there = checks.finite_array(shares, "shares", (s, g)) > 0
+        levels = np.linspace(0, 1, checks.count(classes, "classes") + 1)[1:-1]
+        self._edges = np.quantile(tilt[there], levels)
+        turned = np.swapaxes(_turned(moments, -azimuth), 1, 2)[there]
+        found = np.searchsorted(self._edges, tilt[there])
+        # A class may be empty where many grains have the same tilt; nobody is then in it.
+        members = (turned[found == k] for k in range(classes))
+        self.loops = np.stack([each.sum(axis=0) / max(len(each), 1) for each in members])
 
     def predict(self, easy_axes):
         """(b, t, g, 3) loops of grains with easy axes (b, g, 3)."""
-        easy_axes = checks.finite_array(easy_axes, "easy_axes", (None, None, 3))
-        tilt, azimuth = _polar(easy_axes)
+        tilt, azimuth = _polar(checks.finite_array(easy_axes, "easy_axes", (None, None, 3)))
         loops = self.loops[np.searchsorted(self._edges, tilt)]  # (b, g, t, 3)
         return _turned(np.swapaxes(loops, 1, 2), azimuth)
 

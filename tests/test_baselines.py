@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from keras_micromag.baselines import LinearLatent, mean_loop, persistence
+from keras_micromag.baselines import (
+    GrainsInOrder,
+    LinearLatent,
+    MeanByTilt,
+    mean_loop,
+    persistence,
+)
+from keras_micromag.physics import random_easy_axes
 
 FIELD = np.linspace(1.0, -1.0, 30)
 
@@ -61,3 +68,45 @@ def test_bad_input():
         LinearLatent(np.zeros((2, 30, 2, 3)), FIELD, size=2, window=30)
     with pytest.raises(ValueError, match=r"`states` must have shape .* with t = 4; received"):
         LinearLatent(np.zeros((2, 30, 2, 3)), FIELD, size=2).predict(np.zeros((1, 6, 2, 3)))
+
+
+def unlike_magnets():
+    """Moments (b, t, g, 3), easy axes and shares of magnets with 4 and 6 grains."""
+    axes = random_easy_axes((2, 6), cone=60, seed=1)
+    moments = random_easy_axes((2, 5, 6), cone=180, seed=2)
+    shares = np.ones((2, 6))
+    shares[0, 4:] = 0
+    for array in (axes, np.swapaxes(moments, 1, 2)):
+        array[0, 4:] = 0
+    return moments, axes, shares
+
+
+def test_grains_come_back_from_their_order():
+    moments, axes, shares = unlike_magnets()
+    order = GrainsInOrder(axes, shares, places=9)
+    ordered = order.ordered(moments)
+    assert ordered.shape == (2, 5, 9, 3)
+    np.testing.assert_allclose(order.back(ordered), moments, atol=1e-15)
+    # Easy axes themselves: in the order of their tilt, and in the xz plane.
+    x, y, z = np.moveaxis(order.ordered(axes[:, None])[:, 0], -1, 0)
+    assert (np.diff(z, axis=1) <= 1e-15).all() and (x >= 0).all()
+    np.testing.assert_allclose(y, 0, atol=1e-15)
+
+
+def test_the_order_of_the_grains_does_not_matter_to_it():
+    moments, axes, shares = unlike_magnets()
+    turn = np.random.default_rng(3).permutation(6)
+    orders = GrainsInOrder(axes, shares, 6), GrainsInOrder(axes[:, turn], shares[:, turn], 6)
+    found = [o.ordered(m) for o, m in zip(orders, (moments, moments[:, :, turn]), strict=True)]
+    np.testing.assert_allclose(found[1], found[0], atol=1e-15)
+    with pytest.raises(ValueError, match="`places` must be at least the number of grains, 1 to 6"):
+        GrainsInOrder(axes, shares, places=5)
+
+
+def test_the_mean_by_tilt():
+    moments, axes, shares = unlike_magnets()
+    alone = MeanByTilt(moments, axes, shares, classes=10)  # one grain in each
+    np.testing.assert_allclose(alone.predict(axes)[1], moments[1], atol=1e-12)
+    whole = MeanByTilt(moments, axes, shares, classes=1).predict(axes)
+    along = np.concatenate([moments[0, :, :4, 2], moments[1, :, :, 2]], axis=1).mean(axis=1)
+    np.testing.assert_allclose(whole[..., 2], np.broadcast_to(along[:, None], (2, 5, 6)))

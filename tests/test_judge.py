@@ -41,3 +41,21 @@ def test_bad_input():
         judge(TRUE, TRUE[0, :3], FIELD)
     with pytest.raises(ValueError, match=r"`true` must have shape \(b, t, g, 3\)"):
         judge(TRUE[0], TRUE[0], FIELD)
+
+
+def test_grains_count_by_their_shares_and_padding_not_at_all():
+    rng = np.random.default_rng(1)
+    true, predicted = (rng.normal(size=(2, 6, 5, 3)) for _ in range(2))
+    true, predicted = (m / np.linalg.norm(m, axis=-1, keepdims=True) for m in (true, predicted))
+    field = np.linspace(1, -1, 6)
+    equal = judge(true[:, :, :3], predicted[:, :, :3], field)
+    shares = np.array([[2.0, 2.0, 2.0, 0, 0]] * 2)
+    padded = judge(true, predicted, field, shares=shares)
+    for name in MEASURES:
+        np.testing.assert_allclose(padded[name], equal[name], rtol=1e-12)
+    one = judge(true, predicted, field, shares=np.eye(5)[:2])["curve_rmse"]
+    for i in range(2):
+        curve = true[i, :, i, 2] - predicted[i, :, i, 2]
+        assert one[i] == pytest.approx(np.sqrt((curve**2).mean()))
+    with pytest.raises(ValueError, match="`shares` must be at least 0, and positive somewhere"):
+        judge(true, predicted, field, shares=np.zeros((2, 5)))

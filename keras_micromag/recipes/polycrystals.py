@@ -59,8 +59,13 @@ def train_grain_autoencoder(
     """
     training, validation = _split(recipe, loops)
     keras.utils.set_random_seed(seed)
+    there = training.grains[training.shares > 0]
     model = grain_autoencoder(
-        loops.grains.shape[-1], recipe.latent_size, activation=recipe.activation
+        there.shape[-1],
+        recipe.latent_size,
+        activation=recipe.activation,
+        # Not much less than 1 for what hardly varies: rounding would become a feature.
+        spread=np.maximum(there.std(axis=0), 1e-3),
     )
     at_once = fitting.AT_ONCE if keras.backend.backend() == "tensorflow" else 1
     model.compile(

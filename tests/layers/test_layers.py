@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_micromag.layers import (
     EmbeddedStonerWohlfarth,
+    GrainConvolution,
     GuptasarmaDemag,
     StonerWohlfarth,
     UnitNorm,
@@ -336,3 +337,40 @@ def test_unit_norm_of_the_longest_and_shortest_vectors(dtype, lengths):
     np.testing.assert_allclose(numpy(layer(vectors)), wanted, atol=atol)
     slope = gradient(lambda v: ops.sum(layer(v)), vectors[:3])
     assert np.isfinite(slope).all() and (slope[0] == 0).all()
+
+
+# GrainConvolution
+
+
+def test_grain_convolution_is_what_it_says():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(2, 5, 3)).astype("float32")
+    a = rng.random((2, 5, 5)).astype("float32")
+    a[0, 1] = 0  # a grain without neighbours
+    layer = GrainConvolution(4, "relu")
+    found = numpy(layer({"features": x, "neighbors": a}))
+    own, neighbors, bias = (numpy(w) for w in (layer.own, layer.neighbors, layer.bias))
+    for b in range(2):
+        for g in range(5):
+            total = sum(a[b, g])
+            around = sum(a[b, g, j] * x[b, j] for j in range(5)) / (total or 1)
+            wanted = np.maximum(x[b, g] @ own + around @ neighbors + bias, 0)
+            np.testing.assert_allclose(found[b, g], wanted, atol=1e-5)
+
+
+def test_grain_convolution_is_a_keras_layer(tmp_path):
+    rng = np.random.default_rng(1)
+    inputs = {
+        "features": rng.normal(size=(2, 5, 3)).astype("float32"),
+        "neighbors": rng.random((2, 5, 5)).astype("float32"),
+    }
+    check_layer(GrainConvolution(4, "elu"), inputs, tmp_path, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("features", "neighbors"),
+    [((2, 5), (2, 5, 5)), ((2, 5, 3), (2, 5, 4)), ((2, 5, 3), (3, 5, 5)), ((2, 5, 3), (5, 5))],
+)
+def test_grain_convolution_refuses_other_shapes(features, neighbors):
+    with pytest.raises(ValueError, match="must"):
+        GrainConvolution(4)({"features": np.ones(features), "neighbors": np.ones(neighbors)})
