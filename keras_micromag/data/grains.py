@@ -123,6 +123,11 @@ class Polycrystals:
         """(s, g) of the grains in the magnet's moment."""
         return self.grains[..., 0]
 
+    @property
+    def easy_axes(self) -> np.ndarray:
+        """(s, g, 3)."""
+        return self.grains[..., FEATURES["easy_axis"]]
+
     def turned(self, angles, mirrored=None) -> "Polycrystals":
         """The same physics elsewhere: magnets turned about z, the field's direction, and mirrored.
 

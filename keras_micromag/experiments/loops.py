@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_micromag.data import Polycrystals, grain_features
+
 
 def all_loops(config, data_dir=None, after: int = 0):
     """Loops of a configuration, from magnet `after` on in its order, and the lattice (x, y, z).
@@ -90,6 +92,51 @@ def first_moments(config, magnets: int, data_dir=None):
         if left := min(magnets - len(found), info.num_examples):
             found += [e["magnetization"] for e in examples(builder, f"{split}[:{left}]")]
     return on_lattice(np.stack(found), builder.builder_config.shape)
+
+
+def polycrystals(config, split: str, data_dir=None, magnets: int | None = None):
+    """Magnets of irregular grains: their loops, and what a model is told of them.
+
+    Args:
+        config: a configuration of `tfds_esw` with `grains`.
+        split: of it. magnets: how many, the first ones; None for all.
+
+    Returns:
+        A `Hysteresis`, and `Polycrystals`.
+
+    Raises:
+        ValueError: for a configuration of cubes, or of fields that are not along z, or when there
+            are not so many.
+    """
+    from tfds_esw import examples, hysteresis
+
+    builder = _built(config, data_dir)
+    chosen = builder.builder_config
+    if chosen.grains is None or chosen.field_direction != (0.0, 0.0, 1.0):
+        raise ValueError(
+            f"`config` must be one of irregular grains in fields along z; {name_of(config)} is not."
+        )
+    there = builder.info.splits[split].num_examples
+    if magnets is not None and not 2 <= magnets <= there:
+        raise ValueError(f"`magnets` must be from 2 to {there}; received {magnets}.")
+    found = list(examples(builder, split if magnets is None else f"{split}[:{magnets}]"))
+    names = {"easy_axes", "centroids", "volumes", "contact_areas", "magnetization"}
+    names |= {"grain_Js", "grain_Ku"} & set(found[0])
+    stacked = {name: np.stack([example[name] for example in found]) for name in names}
+    there = stacked["volumes"] > 0
+    materials = {
+        name: np.where(there, stacked[f"grain_{name}"], 1)
+        for name in ("Js", "Ku")
+        if f"grain_{name}" in stacked
+    }
+    grains = grain_features(
+        stacked["easy_axes"], stacked["centroids"], stacked["volumes"], **materials
+    )
+    # Only the ratios of the areas count, and float32 has none as small as that of a grain in m².
+    areas = stacked["contact_areas"]
+    areas = areas / (areas.max() or 1.0)
+    parts = (stacked["magnetization"], grains, areas)
+    return hysteresis(found, builder.info), Polycrystals(*(p.astype("float32") for p in parts))
 
 
 def require_unseen(unseen, training) -> None:

@@ -56,14 +56,14 @@ def of_reconstruction_and_prediction(loops, reconstructed, predicted, baselines)
     }
 
 
-def of(loops, states) -> dict[str, list]:
+def of(loops, states, shares=None) -> dict[str, list]:
     """`judge` for JSON, magnet by magnet; None stands for what is no finite number.
 
     A recursion may grow beyond all bounds, a curve may never cross zero: neither has an error that
     one could average.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        measured = judge(loops.magnetization, states, loops.field)
+        measured = judge(loops.magnetization, states, loops.field, shares=shares)
     return {
         name: [float(v) if np.isfinite(v) else None for v in values]
         for name, values in measured.items()

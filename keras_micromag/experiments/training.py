@@ -49,9 +49,7 @@ def train(
         ValueError: for an unknown recipe, fewer than two magnets or more than there are, magnets to
             test by that are trained on, or a folder that holds a run of other settings.
     """
-    checks.one_of(recipe, "recipe", tuple(recipes.RECIPES))
-    out = Path(out)
-    chosen = recipes.RECIPES[recipe]
+    out, chosen = Path(out), recipes.recipe(recipe)
     settings = {
         "recipe": {"name": recipe, **dataclasses.asdict(chosen)},
         "magnets": magnets,

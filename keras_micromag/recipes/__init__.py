@@ -10,9 +10,10 @@ from keras_micromag.recipes.polycrystals import (
     train_grain_autoencoder,
     train_grain_predictor,
     train_on_polycrystals,
+    whole_of_grains,
 )
 from keras_micromag.recipes.predictors import Encoded, build_predictor, fit_predictor
-from keras_micromag.recipes.settings import RECIPES, Recipe
+from keras_micromag.recipes.settings import RECIPES, Recipe, recipe
 from keras_micromag.recipes.training import (
     LOOPS,
     Trained,
@@ -36,6 +37,7 @@ __all__ = [
     "encode_polycrystals",
     "fit_autoencoder",
     "fit_predictor",
+    "recipe",
     "split",
     "train",
     "train_autoencoder",
@@ -44,5 +46,6 @@ __all__ = [
     "train_on_polycrystals",
     "train_predictor",
     "whole",
+    "whole_of_grains",
     "with_images",
 ]

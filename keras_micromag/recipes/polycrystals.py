@@ -38,14 +38,15 @@ def train_on_polycrystals(
     told = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
     autoencoder, history = train_grain_autoencoder(recipe, loops, **told)
     rollout, history_too = train_grain_predictor(recipe, autoencoder, loops, field, **told)
-    model = GrainHysteresis(
-        autoencoder.embedding,
-        autoencoder.encoder,
-        rollout,
-        autoencoder.decoder,
-        trained_along=field,
-    )
-    return Trained(model, history, history_too)
+    return Trained(whole_of_grains(autoencoder, rollout, field), history, history_too)
+
+
+def whole_of_grains(
+    autoencoder: GrainAutoencoder, rollout: RecursiveRolloutModel, field
+) -> GrainHysteresis:
+    """Both parts, trained along a field (t,) in tesla, as one model of the whole loop."""
+    parts = (autoencoder.embedding, autoencoder.encoder, rollout, autoencoder.decoder)
+    return GrainHysteresis(*parts, trained_along=field)
 
 
 def train_grain_autoencoder(
@@ -95,8 +96,12 @@ def train_grain_autoencoder(
     return (_on_principal_axes(model, training) if recipe.principal_axes else model), history
 
 
-def encode_polycrystals(autoencoder: GrainAutoencoder, loops: Polycrystals):
-    """(s, t, d) latent states, and (s, g, e) the embedding of the grains."""
+def encode_polycrystals(autoencoder, loops: Polycrystals):
+    """(s, t, d) latent states, and (s, g, e) the embedding of the grains.
+
+    Args:
+        autoencoder: a `GrainAutoencoder`, or a `GrainHysteresis`.
+    """
     embedding = autoencoder.embedding.predict(
         {"grains": loops.grains, "neighbors": loops.neighbors}, verbose=0
     )
