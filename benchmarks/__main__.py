@@ -10,6 +10,7 @@ import sys
 
 RUNS = (
     ("benchmarks.demag", {}),
+    ("benchmarks.polycrystals", {"KERAS_BACKEND": "jax"}),
     ("benchmarks.simulate", {"KERAS_BACKEND": "tensorflow"}),
     ("benchmarks.simulate", {"KERAS_BACKEND": "jax"}),
     # Its float64 is a mode, which costs float32 a little.

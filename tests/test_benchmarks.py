@@ -11,6 +11,7 @@ from benchmarks import (
     layers,
     loops,
     output_activation,
+    polycrystals,
     sensitivity,
     simulate,
     timing,
@@ -140,6 +141,22 @@ def test_demag_is_measured():
     size, peak = demag.memory(cubic_grains((2, 1, 1)))
     assert size > 0
     assert peak >= 1
+
+
+@pytest.mark.backend
+def test_polycrystals_are_measured():
+    magnet = polycrystals.polycrystal(20)
+    seconds = polycrystals.beside(magnet, drawn=2, rounds=1)
+    assert seconds.shape == (1, 2) and (seconds > 0).all()
+    assert polycrystals.pairs(magnet) > 20 * 20
+    took = polycrystals.loop(magnet, fields=4)
+    assert took.matrix > 0 and took.rest > 0 and took.products >= 4
+
+
+@pytest.mark.slow
+def test_making_polycrystals_is_measured():
+    made = polycrystals.make(50, {"sigma": 0.3})
+    assert 0 < made.grains <= 50 and made.seconds > 0 and made.peak >= 0
 
 
 def test_turns_are_taken():

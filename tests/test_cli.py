@@ -391,7 +391,8 @@ def test_help_tells_every_default_with_its_unit(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for piece in (
         "grains along x, y and z (default: 4 4 4)",
-        "edge of a grain in nm (default: 50.0)",
+        "of a cube of the mean volume for --voronoi (default: 50.0)",
+        "(default: 3.0); a .tess file's cells are made smaller by it (default: 0.0)",
         "first and last in T (default: 8.0 -8.0)",
         "1.2 exchange lengths if not given",
     ):

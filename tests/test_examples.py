@@ -1,11 +1,14 @@
 """The examples run, at the size of a toy, and learn."""
 
 import numpy as np
+import pytest
 
 from examples import (
     demag_in_your_model,
+    look_into_a_polycrystal,
     norm_preserving_autoencoder,
     recipe_on_own_magnets,
+    size_effects,
     train_a_rollout,
 )
 from keras_micromag.models import LatentHysteresis
@@ -32,6 +35,22 @@ def test_recipe_on_own_magnets():
     told = recipe_on_own_magnets.main(magnets=3, unseen=2, fields=40, batches=2)
     assert all(len(errors) == 2 for errors in told.values())
     assert told["mean loop"].max() < 1
+
+
+def test_size_effects(tmp_path):
+    factors, growth, coercivity = size_effects.main(sizes=2, textures=2, out=tmp_path / "fall.png")
+    # Bance et al. found 1.02.
+    assert np.ptp(factors, axis=1).tolist() == pytest.approx([1.26, 0.91], abs=0.01)
+    assert growth.tolist() == pytest.approx([0.25, 0.18], abs=0.01)
+    assert (coercivity[0] > coercivity[1] + 0.3).all()
+    assert (tmp_path / "fall.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_look_into_a_polycrystal(tmp_path):
+    magnet, loop = look_into_a_polycrystal.main(grains=12, fields=60, frames=4, out=tmp_path)
+    assert loop.magnetization.shape == (60, len(magnet), 3)
+    pictures = {"reversal.png", "grains.png", "avalanches.png", "loop.gif", "grains.tess"}
+    assert pictures <= {file.name for file in tmp_path.iterdir()}
 
 
 def test_they_are_short():

@@ -39,7 +39,7 @@ LAYERS = {
     "plots": "physics",
     "vtk": "physics",
     "experiments": "physics data models baselines judge recipes plots",
-    "cli": "physics plots experiments",
+    "cli": "physics plots vtk experiments",
     "__main__": "cli",
     "__init__": "physics layers losses metrics data models",
 }

@@ -1,15 +1,17 @@
-"""`keras-micromag simulate`: demagnetisation curves of magnets made of cubic grains."""
+"""`keras-micromag simulate`: demagnetisation curves of magnets, given their grains."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
 
 from keras_micromag import __version__
+from keras_micromag.cli import structures
 from keras_micromag.cli.output import (
     check_matplotlib,
     check_output,
@@ -25,28 +27,27 @@ from keras_micromag.cli.parsing import (
     count,
     number,
     option,
-    seed,
 )
 
-DATA_FILES = ("loops.npz", "loops.csv", "settings.json")
-FIGURE_FILES = ("loops.png", "reversal.png")
+MANY = 64
+"""More grains than these are drawn cut open, since most of them are inside."""
 
 
 def add(commands) -> None:
     """Add the command."""
     command = commands.add_parser(
         "simulate",
-        help="simulate demagnetisation curves of magnets made of cubic grains",
+        help="simulate demagnetisation curves of magnets",
         description="Simulate demagnetisation curves with the embedded Stoner-Wohlfarth method, "
         "print their figures of merit, and write loops.npz, loops.csv, settings.json, loops.png "
-        "and reversal.png. Without options: the ten magnets of the paper.",
+        "and reversal.png; and grains.tess unless the grains are cubes: the grains, without what "
+        "is between them, with the first magnet's easy axes. Without options: the ten magnets of "
+        "the paper.",
     )
     command.set_defaults(run=_run)
+    structures.add(command)
 
-    magnet = command.add_argument_group("magnet")
-    option(magnet, "--grid", "grains along x, y and z", [4, 4, 4], count, ("NX", "NY", "NZ"))
-    option(magnet, "--size", "edge of a grain in nm", 50.0, number, "NM")
-    option(magnet, "--gap", "non-magnetic gap between grains in nm", 3.0, number, "NM")
+    magnet = command.add_argument_group("material")
     option(magnet, "--material", "one of the known materials", "Nd2Fe14B", str, "NAME")
     option(magnet, "--js", "saturation polarisation in T, not the material's", None, number, "JS")
     option(magnet, "--ku", "anisotropy constant in J/m3, not the material's", None, number, "KU")
@@ -54,9 +55,9 @@ def add(commands) -> None:
     option(
         magnet, "--kd", "shape anisotropy constant in J/m3, not the material's", None, number, "KD"
     )
-    option(magnet, "--cone", "half angle of the easy axes' cone in degrees", 35.0, number, "DEG")
-    option(magnet, "--seed", "of the random easy axes", 0, seed, "N")
-    option(magnet, "--magnets", "how many, each with its own easy axes", 10, count, "N")
+    spread = "standard deviation from grain to grain of the logarithm of"
+    option(magnet, "--js-spread", f"{spread} JS, the same in all magnets", 0.0, number, "SIGMA")
+    option(magnet, "--ku-spread", f"{spread} KU, the same in all magnets", 0.0, number, "SIGMA")
 
     field = command.add_argument_group("field, along z")
     option(field, "--field", "first and last in T", [8.0, -8.0], number, ("START", "STOP"))
@@ -84,39 +85,35 @@ def add(commands) -> None:
     output = command.add_argument_group("output")
     option(output, "--out", "folder to write to", Path("runs/simulate"), Path, "DIR")
     output.add_argument("--no-figures", action="store_true", help="write no pictures")
+    moving = "also write loop.gif or loop.mp4, the first magnet on its way along its loop"
+    option(output, "--animation", moving, None, choices=("gif", "mp4"))
+    series = "also write loops.pvd, the first magnet's states for ParaView, in a folder loops"
+    output.add_argument("--vtk", action="store_true", help=series)
     output.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
 def _run(options) -> None:
     """The command `simulate`: everything that can be refused is refused before the long work."""
     began = time.perf_counter()
-    figures = not options.no_figures
-    check_output(options.out, DATA_FILES + FIGURE_FILES * figures)
-    if figures:
-        check_matplotlib(", or leave them out with --no-figures")
+    kind = structures.complete(options)
+    check_output(options.out, _names(options, kind))
+    _check_figures(options)
     choose_backend(options)
     import numpy as np
 
     from keras_micromag import physics
 
+    if options.vtk:
+        from keras_micromag import vtk
     material = _material(options, physics.MATERIALS)
-    structure = physics.cubic_grains(
-        tuple(options.grid),
-        size=options.size * 1e-9,
-        gap=options.gap * 1e-9,
-        depth=None if options.depth is None else options.depth * 1e-9,
-        scheme=tuple(place.strip() for place in options.scheme.split(",")),
-        material=material,
-    )
-    axes = physics.random_easy_axes(
-        (options.magnets, len(structure)), cone=options.cone, seed=options.seed
-    )
+    structure, axes = structures.build(options, kind, material)
+    materials = _materials(options, material, len(structure))
     ready = time.perf_counter()
     try:
         hysteresis = physics.simulate(
             structure,
             axes,
-            material=material,
+            material=materials,
             field=np.linspace(*options.field, options.steps),
             self_field=options.self_field,
             avalanche=options.avalanche,
@@ -129,24 +126,61 @@ def _run(options) -> None:
         raise ValueError(str(error)) from error
     simulated = time.perf_counter()
 
-    settings = _settings(options, material)
+    settings = _settings(options, material, len(structure))
     writers = {
         "loops.npz": hysteresis.save,
         "loops.csv": lambda path: write_csv(path, hysteresis),
         "settings.json": lambda path: path.write_text(settings, encoding="utf-8"),
     }
-    if figures:
-        writers |= _figure_writers(structure, hysteresis)
+    if kind != "grid":
+        writers["grains.tess"] = functools.partial(
+            physics.write_neper, structure=structure, easy_axes=axes[0]
+        )
+    if not options.no_figures:
+        writers |= _figure_writers(options, structure, hysteresis)
+    if options.vtk:
+        # First, for it is the longest; it is whole by itself.
+        options.out.mkdir(parents=True, exist_ok=True)
+        vtk.write_vtk(options.out / "loops.pvd", structure, hysteresis)
     write_complete(options.out, writers)
     written = time.perf_counter()
 
     if not options.quiet:
         print_merits(hysteresis)
-        print(f"Written to {options.out}: {', '.join(writers)}")
+        print(f"Written to {options.out}: {', '.join([*writers, *['loops.pvd'] * options.vtk])}")
         print(
             f"Time: set-up {ready - began:.1f} s, simulation {simulated - ready:.1f} s "
             f"(compilation included), files {written - simulated:.1f} s"
         )
+
+
+def _names(options, kind: str) -> tuple[str, ...]:
+    """The files that there will be."""
+    names = ["loops.npz", "loops.csv", "settings.json"]
+    names += ["grains.tess"] * (kind != "grid") + ["loops.pvd"] * options.vtk
+    names += ["loops.png", "reversal.png"] * (not options.no_figures)
+    return (*names, *[f"loop.{options.animation}"] * (options.animation is not None))
+
+
+def _check_figures(options) -> None:
+    """Raise where figures or files for ParaView are wanted that cannot be made."""
+    if options.vtk:
+        folder = options.out / "loops"
+        others = [file for file in folder.glob("*") if not file.match("step_*.vtu")]
+        others += [folder] * folder.is_file()
+        if others:
+            raise ValueError(
+                f"`--vtk` must have the folder {folder} for itself; there is {others[0]}."
+            )
+    if options.no_figures:
+        if options.animation:
+            raise ValueError(
+                f"`--animation` must not be given with --no-figures; received {options.animation}."
+            )
+        return
+    check_matplotlib(", or leave them out with --no-figures")
+    if options.animation == "mp4" and shutil.which("ffmpeg") is None:
+        raise ValueError("`--animation` must be gif where there is no ffmpeg; received mp4.")
 
 
 def _material(options, known: dict):
@@ -159,14 +193,30 @@ def _material(options, known: dict):
     return dataclasses.replace(known[options.material], **changes)
 
 
-def _settings(options, material) -> str:
+def _materials(options, material, grains: int):
+    """One for all grains, or one for each; drawn from [seed, 2], since axes are from the seed."""
+    from keras_micromag.physics import checks, spread_materials
+
+    spreads = {
+        "Js": checks.number(options.js_spread, "js-spread", least=0),
+        "Ku": checks.number(options.ku_spread, "ku-spread", least=0),
+    }
+    if not any(spreads.values()):
+        return material
+    return spread_materials(material, grains, **spreads, seed=[options.seed, 2])
+
+
+def _settings(options, material, grains: int) -> str:
     """All that is needed to run the same again, as JSON with units in the names."""
     import keras
 
     units = {"size": "size_nm", "gap": "gap_nm", "depth": "depth_nm"}
     units |= {"cone": "cone_degrees", "field": "field_T"}
-    elsewhere = ("run", "out", "no_figures", "quiet", "backend", "js", "ku", "a", "kd")
+    units["unit"] = "unit_nm"
+    elsewhere = ("run", "out", "no_figures", "animation", "vtk", "quiet", "backend")
+    elsewhere += ("js", "ku", "a", "kd")
     settings = {units.get(k, k): v for k, v in vars(options).items() if k not in elsewhere}
+    settings["grains"] = grains
     settings |= {"Js_T": material.Js, "Ku_J_per_m3": material.Ku}
     settings |= {"A_J_per_m": material.A, "Kd_J_per_m3": material.Kd}
     settings["backend"] = backend = keras.backend.backend()
@@ -176,18 +226,29 @@ def _settings(options, material) -> str:
         backend: sys.modules[backend].__version__,
         "numpy": sys.modules["numpy"].__version__,
     }
-    return json.dumps(settings, indent=2) + "\n"
+    return json.dumps(settings, indent=2, default=str) + "\n"
 
 
-def _figure_writers(structure, hysteresis) -> dict:
+def _figure_writers(options, structure, hysteresis) -> dict:
+    import numpy as np
     from matplotlib.figure import Figure
 
     from keras_micromag import plots
 
+    cut = None
+    # A plane may leave holes in grains that are not convex, which no figure is drawn of.
+    if len(structure) > MANY and all(grain.is_convex for grain in structure.grains):
+        normal = np.array([0.0, -1.0, 0.0])
+        cut = normal, normal @ structure.bounds.mean(axis=0)
+
     def reversal(path):
         figure = Figure(figsize=(plots.COLUMN, plots.COLUMN))
-        plots.plot_reversal(structure, hysteresis, figure=figure)
+        plots.plot_reversal(structure, hysteresis, cut=cut, figure=figure)
         plots.save_figure(figure, path)
 
-    loops = functools.partial(draw_loops, hysteresis)
-    return {"loops.png": loops, "reversal.png": reversal}
+    writers = {"loops.png": functools.partial(draw_loops, hysteresis), "reversal.png": reversal}
+    if options.animation:
+        writers[f"loop.{options.animation}"] = functools.partial(
+            plots.animate_loop, structure, hysteresis, cut=cut
+        )
+    return writers

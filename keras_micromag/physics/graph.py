@@ -5,6 +5,8 @@ from functools import reduce
 import numpy as np
 from keras import backend, ops
 
+_SHORT = 32
+
 
 def compiled(function):
     """`function` of tensors, compiled once per shape on TensorFlow and JAX, as it is on PyTorch.
@@ -87,9 +89,10 @@ def max_over(tensor, axis: int):
 
 
 def _reduced(pairwise, whole, tensor, axis):
-    # XLA on a CPU runs its own reductions an order of magnitude slower than the sum written out,
-    # which it fuses with what precedes it. PyTorch runs every operation on its own.
-    if backend.backend() == "torch":
+    # XLA on a CPU runs its own reductions an order of magnitude slower than short sums written out,
+    # which it fuses with what precedes them; of long ones LLVM may compile for hours.
+    # PyTorch runs every operation on its own.
+    if backend.backend() == "torch" or tensor.shape[axis] > _SHORT:
         return whole(tensor, axis=axis)
     lead = (slice(None),) * axis
     return reduce(pairwise, [tensor[(*lead, i)] for i in range(tensor.shape[axis])])

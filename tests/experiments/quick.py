@@ -20,3 +20,12 @@ QUICK = dataclasses.replace(
 
 OTHERS = Config(name="others", shape=(2, 2, 2), steps=50, seed=7, splits={"train": 4, "test": 2})
 """Magnets like those of `tiny`, none of which is among them."""
+
+IRREGULAR = Config(
+    name="irregular",
+    grains=(4, 6),
+    Ku_spread=0.1,
+    steps=50,
+    splits={"train": 4, "test": 2},
+)
+"""Polycrystals, each with grains of its own."""

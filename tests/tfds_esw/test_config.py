@@ -18,6 +18,7 @@ def test_names_of_the_known_ones_stand_for_these_parameters():
         "tiny": "195f806c5a",
         "large": "2976189321",
         "textures": "f4fc4ac836",
+        "polycrystal": "4f42695e5f",
     }
 
 

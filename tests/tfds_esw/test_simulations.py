@@ -5,7 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_micromag.physics import Material, Microstructure, cubic_grains, simulate
+from keras_micromag.physics import (
+    Material,
+    Microstructure,
+    contact_areas,
+    cubic_grains,
+    simulate,
+)
 from tfds_esw import simulations
 from tfds_esw.config import CONFIGS, Config
 
@@ -100,6 +106,8 @@ def test_the_magnet_comes_back_from_the_metadata():
         ("`self_field` must be False where `Kd` is not 0", {"self_field": True, "Kd": 1e5}),
         ("`depth` must leave something", {"depth": 1.0}),
         ("`Kd` must be greater than -Ku", {"Kd": (-6e6, 0.0)}),
+        ("`Ku` must be at least 0; received -1", {"Ku_spread": -1.0}),
+        ("`sigma` must be at least 0; received -1", {"grains": 5, "sigma": -1.0}),
         ("`scheme` must be one of", {"scheme": ("corners",)}),
         ("`avalanche` must be one of", {"avalanche": "sideways"}),
         ("`dtype` must be one of", {"dtype": "float16"}),
@@ -110,3 +118,56 @@ def test_the_magnet_comes_back_from_the_metadata():
 def test_impossible_parameters_are_refused_beforehand(sentence, parameters):
     with pytest.raises(ValueError, match=sentence):
         simulations.check(Config(**parameters))
+
+
+@pytest.fixture(scope="module")
+def irregular():
+    """A configuration of polycrystals, and its first batch."""
+    config = Config(grains=(4, 7), sigma=0.2, relaxation=1, Ku_spread=0.1, steps=60)
+    return config, simulations.batch(config, 0)
+
+
+def test_polycrystals_differ_in_everything(irregular):
+    config, batch = irregular
+    there = batch["volumes"] > 0
+    np.testing.assert_array_equal(there.sum(axis=1), batch["grains"])
+    assert set(batch["grains"]) == {4, 5, 6, 7}
+    for name in ("easy_axes", "centroids", "contact_areas", "grain_Ku"):
+        assert not batch[name][~there].any() and batch[name][there].any()
+    assert np.isnan(batch["switching_fields"][~there]).all()
+    assert not np.swapaxes(batch["magnetization"], 1, 2)[~there].any()
+    spread = np.log(batch["grain_Ku"][there] / config.Ku).std()
+    assert spread == pytest.approx(0.1, rel=0.3) and (batch["grain_Js"][there] == config.Js).all()
+
+
+def test_a_polycrystal_is_drawn_and_simulated_by_itself(irregular):
+    config, batch = irregular
+    i = int(batch["grains"].argmin())
+    magnet = simulations.draw(config, i)
+    g = len(magnet.structure)
+    np.testing.assert_array_equal(batch["volumes"][i, :g], magnet.structure.volumes)
+    alone = simulate(
+        magnet.structure, magnet.easy_axes, material=magnet.grains, field=batch["field"][i]
+    )
+    np.testing.assert_allclose(batch["magnetization"][i, :, :g], alone.magnetization, atol=3e-5)
+    for merit in ("coercivity", "remanence", "energy_product"):
+        np.testing.assert_allclose(batch[merit][i], getattr(alone, merit)(), rtol=1e-5)
+    areas = contact_areas(magnet.structure, config.gap)
+    np.testing.assert_allclose(batch["contact_areas"][i, :g, :g], areas)
+
+
+def test_polycrystals_come_back_from_their_metadata(irregular):
+    config, batch = irregular
+
+    class Info:
+        metadata = {"structure": None, "parameters": config.parameters}  # noqa: RUF012
+
+    body = simulations.microstructure(Info, index=3)
+    np.testing.assert_array_equal(body.volumes, simulations.draw(config, 3).structure.volumes)
+    with pytest.raises(ValueError, match="`index` must be left out where all magnets"):
+        simulations.microstructure(Info)
+    loops = simulations.hysteresis(
+        [{name: values[i] for name, values in batch.items()} for i in (2, 5)], Info
+    )
+    for merit in ("coercivity", "remanence", "energy_product"):
+        np.testing.assert_allclose(getattr(loops, merit)(), batch[merit][[2, 5]], rtol=1e-6)

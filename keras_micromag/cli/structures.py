@@ -1,0 +1,173 @@
+"""What `keras-micromag simulate` simulates: cubes, a polycrystal, or the grains that files hold."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+from keras_micromag.cli.parsing import count, number, option, seed
+
+CONE, MAGNETS = 35.0, 10
+DEFAULTS = {
+    "grid": {"size": 50.0, "gap": 3.0},
+    "voronoi": {"size": 50.0, "gap": 3.0, "sigma": 0.0, "relaxation": 0}
+    | {"stretch": [1.0, 1.0, 1.0], "sample": "box", "vanishing": "refuse"},
+    "tessellation": {"gap": 0.0, "unit": 1000.0},
+    "meshes": {"unit": 1.0},
+}
+"""Of each kind of structure the options that not all kinds have, and their defaults."""
+
+
+def add(command) -> None:
+    """Add the options that tell grains and easy axes."""
+    cubes, polycrystal, tessellation, meshes = DEFAULTS.values()
+    times = functools.partial(count, least=0)
+    group = command.add_argument_group("structure")
+    kind = group.add_mutually_exclusive_group()
+    told = "cubic grains along x, y and z"
+    option(kind, "--grid", told, [4, 4, 4], count, ("NX", "NY", "NZ"))
+    option(kind, "--voronoi", "a polycrystal of N irregular grains", None, count, "N")
+    told = "the grains of a .tess file of Neper, or of surface meshes: STL, PLY, OBJ or OFF"
+    kind.add_argument("--structure", help=told, nargs="+", type=Path, metavar="FILE")
+    told = "edge of a grain in nm, of a cube of the mean volume for --voronoi "
+    option(group, "--size", f"{told}(default: {cubes['size']})", None, number, "NM")
+    told = f"non-magnetic gap between grains in nm (default: {cubes['gap']}); a .tess file's cells "
+    told += f"are made smaller by it (default: {tessellation['gap']})"
+    option(group, "--gap", told, None, number, "NM")
+    told = f"nm per unit of length of a .tess file (default: {tessellation['unit']}) or of meshes "
+    option(group, "--unit", f"{told}(default: {meshes['unit']})", None, number, "NM")
+    told = "of --voronoi: standard deviation of the logarithm of the grains' diameters; "
+    told += f"{polycrystal['sigma']} leaves the cells as they are"
+    option(group, "--sigma", f"{told} (the default)", None, number, "SIGMA")
+    told = "of --voronoi: how often seeds move to their cells' centroids "
+    option(group, "--relaxation", f"{told}(default: {polycrystal['relaxation']})", None, times, "N")
+    told = "of --voronoi: how much longer grains are along x, y and z (default: 1.0 1.0 1.0)"
+    option(group, "--stretch", told, None, number, ("SX", "SY", "SZ"))
+    shapes = ("box", "cylinder", "sphere")
+    told = f"of --voronoi: what is cut from the box (default: {polycrystal['sample']})"
+    option(group, "--sample", told, None, choices=shapes)
+    told = "of --voronoi: what to do about grains that have no room between their boundaries "
+    told += f"(default: {polycrystal['vanishing']})"
+    option(group, "--vanishing", told, None, choices=("refuse", "drop"))
+
+    group = command.add_argument_group("easy axes")
+    told = f"half angle of their cone about z in degrees (default: {CONE}, but the orientations of "
+    option(group, "--cone", f"{told}a .tess file that has some)", None, number, "DEG")
+    told = f"how many magnets, each with its own easy axes (default: {MAGNETS}, but one with the "
+    option(group, "--magnets", f"{told}orientations of a .tess file)", None, count, "N")
+    told = "of all that is random: N of the easy axes, [N, 1] of the polycrystal, [N, 2] of the "
+    told += "materials"
+    option(group, "--seed", told, 0, seed, "N")
+
+
+def complete(options) -> str:
+    """Give the options of the structure their defaults, and take away those that it has not.
+
+    Returns:
+        The kind of structure, one of `DEFAULTS`.
+
+    Raises:
+        ValueError: for an option that is given and has no meaning for this kind of structure.
+    """
+    kind = _kind(options)
+    source = kind if kind in ("grid", "voronoi") else "structure"
+    told = {"tessellation": "a .tess file", "meshes": "surface meshes"}.get(kind, f"--{kind}")
+    for name in dict.fromkeys(name for each in DEFAULTS.values() for name in each):
+        value = vars(options).pop(name)
+        if name in DEFAULTS[kind]:
+            setattr(options, name, DEFAULTS[kind][name] if value is None else value)
+        elif value is not None:
+            raise ValueError(f"`--{name}` must not be given with {told}; received {value}.")
+    for name in {"grid", "voronoi", "structure"} - {source}:
+        delattr(options, name)
+    return kind
+
+
+def _kind(options) -> str:
+    if options.voronoi is not None:
+        return "voronoi"
+    if options.structure is None:
+        return "grid"
+    suffixes = [path.suffix.lower() for path in options.structure]
+    if ".tess" not in suffixes:
+        return "meshes"
+    if len(suffixes) > 1:
+        raise ValueError(
+            "`--structure` must be one .tess file, or surface meshes; "
+            f"received {' '.join(map(str, options.structure))}."
+        )
+    return "tessellation"
+
+
+def build(options, kind: str, material):
+    """Make what is to be simulated, and complete the options with what the files tell.
+
+    Returns:
+        The `Microstructure`, and its easy axes (b, g, 3).
+
+    Notes:
+        The easy axes are drawn from `options.seed`, and are the same for a grid of as many grains;
+        the polycrystal from [seed, 1], so that it does not depend on them.
+    """
+    from keras_micromag import physics
+
+    embedding = {
+        "depth": None if options.depth is None else options.depth * 1e-9,
+        "scheme": tuple(place.strip() for place in options.scheme.split(",")),
+        "material": material,
+    }
+    axes = None
+    if kind == "grid":
+        lengths = {"size": options.size * 1e-9, "gap": options.gap * 1e-9}
+        structure = physics.cubic_grains(tuple(options.grid), **lengths, **embedding)
+    elif kind == "voronoi":
+        structure = _polycrystal(options, embedding)
+    else:
+        options.sha256 = [
+            hashlib.sha256(path.read_bytes()).hexdigest() for path in options.structure
+        ]
+        unit = options.unit * 1e-9
+        if kind == "meshes":
+            bodies = physics.read_surfaces(options.structure, unit=unit)
+            structure = physics.Microstructure(bodies, **embedding)
+        else:
+            cells = physics.read_neper(options.structure[0], unit=unit)
+            structure = cells.microstructure(gap=options.gap * 1e-9, **embedding)
+            axes = None if cells.orientations is None else cells.easy_axes
+    return structure, _easy_axes(options, structure, axes)
+
+
+def _polycrystal(options, embedding):
+    from keras_micromag.physics import checks, voronoi_grains
+
+    size = checks.number(options.size, "size", above=0)
+    return voronoi_grains(
+        options.voronoi,
+        (size + options.gap) * 1e-9 * options.voronoi ** (1 / 3),
+        [options.seed, 1],
+        options.gap * 1e-9,
+        sigma=options.sigma,
+        relaxation=options.relaxation,
+        stretch=options.stretch,
+        sample=options.sample,
+        vanishing=options.vanishing,
+        **embedding,
+    )
+
+
+def _easy_axes(options, structure, own):
+    """(b, g, 3), either the file's `own` (g, 3) or drawn."""
+    from keras_micromag.physics import random_easy_axes
+
+    if own is not None and options.cone is None:
+        if options.magnets not in (None, 1):
+            raise ValueError(
+                "`--magnets` must be 1 with the orientations of a .tess file, or `--cone` be given "
+                f"to draw others; received {options.magnets}."
+            )
+        options.magnets = 1
+        return own[None]
+    options.cone = CONE if options.cone is None else options.cone
+    options.magnets = MAGNETS if options.magnets is None else options.magnets
+    return random_easy_axes((options.magnets, len(structure)), cone=options.cone, seed=options.seed)
