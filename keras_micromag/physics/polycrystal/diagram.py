@@ -9,7 +9,7 @@ from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.spatial import ConvexHull
 
 _COMPLETE = 1e-9
@@ -45,7 +45,7 @@ class Cells(NamedTuple):
 
     volumes: np.ndarray
     centroids: np.ndarray
-    areas: coo_array
+    areas: csr_array
 
 
 def neighbours(seeds, weights, box):
@@ -77,7 +77,7 @@ def measure(seeds, weights, box) -> Cells:
 def _near_walls(seeds, box):
     """(2, 3, n) whether a seed is so near to a wall that its image there may count."""
     spacing = (np.prod(box) / len(seeds)) ** (1 / 3)
-    return np.stack([seeds.T, box[:, None] - seeds.T]) < 4 * spacing
+    return np.stack([seeds.T, box[:, None] - seeds.T]) < 3 * spacing
 
 
 def _triangulation(seeds, weights, box, mirrored):
@@ -128,8 +128,7 @@ def _measure(found, n):
     with np.errstate(divide="ignore", invalid="ignore"):
         centroids = np.where(volumes[:, None] > 0, moments / volumes[:, None], np.nan)
     faces = coo_array((np.concatenate(areas), np.concatenate(pairs, axis=1)), (n, n))
-    faces.sum_duplicates()
-    return Cells(volumes, centroids, faces)
+    return Cells(volumes, centroids, faces.tocsr())  # which adds up the parts of each
 
 
 def _handedness(tetrahedra):

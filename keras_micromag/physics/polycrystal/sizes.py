@@ -1,13 +1,16 @@
 """Seeds and weights of cells that have the volumes and the regularity that are asked for."""
 
 import numpy as np
-from scipy.sparse import csc_array, diags_array
-from scipy.sparse.linalg import splu
+from scipy.sparse import coo_array, csr_array, diags_array
+from scipy.sparse.linalg import cg
 
 from keras_micromag.physics.polycrystal.diagram import measure
 
 _CLOSE = 1e-6
 """How far a cell's volume may be off, in units of the volume wanted."""
+
+_EXACT = 1e-6
+"""Of a Newton step: the next one mends the rest."""
 
 _HALVINGS = 40
 
@@ -68,12 +71,14 @@ def weights_for(seeds, box, volumes):
 
 
 def _newton_step(seeds, cells, missing):
-    pairs, areas = cells.areas.coords, cells.areas.data
-    distance = np.linalg.norm(seeds[pairs[0]] - seeds[pairs[1]], axis=1)
-    n = len(seeds)
-    slopes = csc_array((areas / (2 * distance), pairs), (n, n))
+    faces = cells.areas.tocoo()
+    first, second = faces.coords
+    distance = np.linalg.norm(seeds[first] - seeds[second], axis=1)
+    slopes = coo_array((faces.data / (2 * distance), faces.coords), faces.shape).tocsr()
     stiffness = diags_array(slopes.sum(axis=1)) - slopes
-    # Weights count up to a constant: the first stays.
-    step = np.zeros(n)
-    step[1:] = splu(csc_array(stiffness[1:, 1:])).solve(missing[1:])
+    # Weights count up to a constant: the first stays, and what is left is positive definite.
+    step = np.zeros(len(seeds))
+    rest = csr_array(stiffness)[1:, 1:]
+    scaling = diags_array(1 / rest.diagonal())
+    step[1:], _ = cg(rest, missing[1:], rtol=_EXACT, M=scaling)
     return step
