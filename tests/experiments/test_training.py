@@ -83,7 +83,7 @@ def test_what_it_refuses(run):
     out, arguments, _ = run
     with pytest.raises(ValueError, match=r"`--out` must be a .* has seed 0, this run 1"):
         training.train(out, **{**arguments, "seed": 1}, verbose=0)
-    with pytest.raises(ValueError, match="`recipe` must be one of 'paper', 'by_hand', 'default'; "):
+    with pytest.raises(ValueError, match="`recipe` must be one of 'paper', 'by_hand', 'default', "):
         training.train(out, **arguments, recipe="x")
     with pytest.raises(ValueError, match="`magnets` must be at most 6"):
         training.train(out / "more", **{**arguments, "magnets": 7}, verbose=0)
