@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_micromag.layers import GrainConvolution
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
+from keras_micromag.layers.grain_convolution import GrainConvolution
 from keras_micromag.models.base import ComposedModel, FiniteFit
 from keras_micromag.physics import checks
 

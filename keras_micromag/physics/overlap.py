@@ -47,7 +47,7 @@ def pierces(edges_of, body):
     """Whether an edge of one passes through the inside of a triangle of the other's faces."""
     start = edges_of.vertices[edges_of.edges[:, 0]][:, None]
     along = edges_of.vertices[edges_of.edges[:, 1]][:, None] - start
-    corner, u, v = np.moveaxis(body.vertices[body.triangles], 1, 0)
+    corner, u, v = np.moveaxis(body.vertices[body.surface], 1, 0)
     u, v = u - corner, v - corner
     # start + s·along = corner + p·u + q·v, by Cramer's rule.
     normal = np.cross(u, v)

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_micromag.physics import checks
 from keras_micromag.physics.halfspaces import EmptyBodyError, convex_body
+from keras_micromag.physics.polygons import convex_parts
 
 _FLAT = 1e-9
 """How far, in units of the polyhedron's size, a vertex may lie off its face's plane."""
@@ -132,6 +133,21 @@ class Polyhedron:
         return np.array([(f[0], i, j) for f in self.faces for i, j in pairwise(f[1:])])
 
     @cached_property
+    def surface(self) -> np.ndarray:
+        """(n, 3) vertex indices of triangles that cover the faces, each place once.
+
+        The fan of a face that is not convex has triangles outside of it, or of no area.
+        """
+        if self.is_convex:
+            return self.triangles
+        parts = (
+            part
+            for face, normal in zip(self.faces, self.normals, strict=True)
+            for part in convex_parts(self.vertices, face, normal)
+        )
+        return np.array([(p[0], i, j) for p in parts for i, j in pairwise(p[1:])])
+
+    @cached_property
     def offsets(self) -> np.ndarray:
         """(f,) plane constants: n·x = offset on the face, in metres from the centroid."""
         first = self.vertices[[face[0] for face in self.faces]] - self.centroid
@@ -164,7 +180,7 @@ class Polyhedron:
 
     def _distance(self, points):
         """(n,) distance to the nearest of the faces' triangles, at least from their planes."""
-        corner, u, v = np.moveaxis(self.vertices[self.triangles], 1, 0)
+        corner, u, v = np.moveaxis(self.vertices[self.surface], 1, 0)
         u, v = u - corner, v - corner
         normal = np.cross(u, v)
         square = np.einsum("ti,ti->t", normal, normal)

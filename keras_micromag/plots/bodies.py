@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_micromag.physics.polygons import convex_parts
+
 _FLAT = 1e-9
 """Corners nearer to the cutting plane than this part of a body's size lie on it."""
 
@@ -33,7 +35,7 @@ def body_of(grain) -> Body:
         return Body(grain.vertices, list(grain.faces), grain.normals, True)
     rings, normals = [], []
     for face, normal in zip(grain.faces, grain.normals, strict=True):
-        parts = _convex_parts(grain.vertices, face, normal)
+        parts = convex_parts(grain.vertices, face, normal)
         rings += parts
         normals += [normal] * len(parts)
     return Body(grain.vertices, rings, np.array(normals), False)
@@ -93,13 +95,20 @@ def cut_open(body: Body, normal: np.ndarray, offset: float) -> Body | None:
             along[entry] = leave
     vertices = np.array(vertices)
     for section in _closed(along):
-        parts = [section] if body.convex else _convex_parts(vertices, section, normal)
+        parts = [section] if body.convex else _parts(vertices, section, normal)
         rings += parts
         normals += [normal] * len(parts)
     used, renumbered = np.unique(np.concatenate(rings), return_inverse=True)
     ends = np.cumsum([len(ring) for ring in rings])
     rings = [tuple(ring) for ring in np.split(renumbered, ends[:-1])]
     return Body(vertices[used], rings, np.array(normals), body.convex)
+
+
+def _parts(vertices, section, normal):
+    try:
+        return convex_parts(vertices, section, normal)
+    except ValueError:  # the edge of a hole runs the other way round
+        _require_simple(False)
 
 
 def _closed(along):
@@ -120,37 +129,3 @@ def _require_simple(simple):
             "`cut` must meet each grain in areas without holes that touch nowhere; received a "
             "plane that meets one otherwise."
         )
-
-
-def _convex_parts(vertices, face, normal):
-    """A flat simple polygon as convex ones: itself, or triangles made by clipping its ears."""
-    points = vertices[list(face)]
-    side = (points[1] - points[0]) / np.linalg.norm(points[1] - points[0])
-    flat = (points - points[0]) @ np.stack([side, np.cross(normal, side)], axis=1)
-    flat = flat / np.ptp(flat, axis=0).max()
-    before, after = np.roll(flat, 1, axis=0), np.roll(flat, -1, axis=0)
-    _require_simple(cross(flat, after).sum() > 0)  # a hole runs the other way round
-    if (cross(flat - before, after - flat) >= -_FLAT).all():
-        return [tuple(face)]
-    left, triangles = list(range(len(face))), []
-    while len(left) > 3:
-        place = next((k for k in range(len(left)) if _is_ear(flat, left, k)), 0)
-        triangles.append((left[place - 1], left[place], left[(place + 1) % len(left)]))
-        del left[place]
-    return [tuple(face[i] for i in triangle) for triangle in [*triangles, left]]
-
-
-def _is_ear(flat, left, k):
-    """Whether the triangle of a corner and its neighbours lies inside and is empty."""
-    corners = [left[k - 1], left[k], left[(k + 1) % len(left)]]
-    a, b, c = flat[corners]
-    if cross(b - a, c - a) < -_FLAT:
-        return False
-    others = flat[[i for i in left if i not in corners]]
-    inside = [cross(q - p, others - p) > _FLAT for p, q in ((a, b), (b, c), (c, a))]
-    return not np.logical_and.reduce(inside).any()
-
-
-def cross(a, b):
-    """(...) a × b of vectors in the plane (..., 2)."""
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

@@ -498,3 +498,31 @@ def test_bad_grains():
     ):
         with pytest.raises(ValueError, match=rf"grain 1 .*{words}"):
             Microstructure([good, bad])
+
+
+def horseshoe():
+    """A prism, open at the top between two arms, whose flat ends are not convex."""
+    outline = np.array([(0, 0), (3, 0), (3, 3), (2, 3), (2, 1), (1, 1), (1, 3), (0, 3)], float)
+    n = len(outline)
+    vertices = np.concatenate([np.column_stack([outline, np.full(n, z)]) for z in (0.0, 1.0)])
+    faces = [list(range(n))[::-1], list(range(n, 2 * n))]
+    faces += [[i, (i + 1) % n, n + (i + 1) % n, n + i] for i in range(n)]
+    return vertices, faces
+
+
+@pytest.mark.parametrize(("low", "welcome"), [(1.2, True), (0.8, False)])
+def test_a_box_in_the_slot_of_a_horseshoe(low, welcome):
+    box = oracles.moved(oracles.prism(0.6, 3 - low, 0.6), shift=np.array([1.5, (3 + low) / 2, 0.5]))
+    if welcome:
+        structure = Microstructure([horseshoe(), box], depth=0.05)
+        assert structure.grains[0].volume == pytest.approx(7)
+    else:
+        with pytest.raises(ValueError, match="grains 0 and 1 do"):
+            Microstructure([horseshoe(), box], depth=0.05)
+
+
+def test_faces_that_are_not_convex_are_covered_once():
+    grain = Microstructure([horseshoe()], depth=0.05).grains[0]
+    a, b, c = np.moveaxis(grain.vertices[grain.surface], 1, 0)
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2
+    assert area == pytest.approx(2 * 7 + 16)
