@@ -62,7 +62,6 @@ def test_nothing_is_compiled_twice(measured):
     assert all(first <= 1 and later == 0 for first, later in (row.traces for row in measured.rows))
 
 
-@pytest.mark.backend
 def test_memory_is_measured(toy):
     size, peak, kept = simulate.memory(*toy)
     assert size > 0
@@ -88,13 +87,11 @@ def test_training_is_measured_and_by_hand_it_is_the_same(monkeypatch):
     assert first < training.RATE / 10 or keras.backend.backend() != "tensorflow"
 
 
-@pytest.mark.backend
 def test_loops_are_measured():
     seconds = loops.measure(loops.untrained(), batches=(1, 2), fields=12, rounds=1)
     assert seconds.shape == (1, 5) and (seconds > 0).all()
 
 
-@pytest.mark.backend
 def test_the_layer_is_measured():
     seconds, apart = layers.measure(batch=2, rounds=1)
     assert seconds.shape == (1, 2) and (seconds > 0).all()
@@ -143,7 +140,6 @@ def test_demag_is_measured():
     assert peak >= 1
 
 
-@pytest.mark.backend
 def test_polycrystals_are_measured():
     magnet = polycrystals.polycrystal(20)
     seconds = polycrystals.beside(magnet, drawn=2, rounds=1)

@@ -26,7 +26,6 @@ from tuning.search import OBJECTIVE, finished, search
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.backend
 def test_two_trials_of_an_autoencoder(hypermodel, tmp_path):
     loops = hypermodel.training, hypermodel.validation, hypermodel.field
     model = AutoencoderHyperModel(*loops, quick.BASE, only=("latent_size",), seed=1)
