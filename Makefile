@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .DEFAULT_GOAL := help
 # CI reads pytest's closing line, so that of the whole suite comes last, even with make -j.
 .NOTPARALLEL:
-.PHONY: help demo reproduce search test lint format test-only-jax test-jax test-jax-beside test-torch test-tensorflow bench dist clean
+.PHONY: help demo reproduce search test lint format test-only-jax test-jax test-jax-beside test-torch test-tensorflow test-shapes bench dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -37,7 +37,7 @@ test: lint ## lint, then all tests on all backends
 	@mkdir -p .pytest_cache
 	@$(MAKE) --no-print-directory test-tensorflow > .pytest_cache/tensorflow.log 2>&1 & \
 	tensorflow=$$!; trap 'kill $$tensorflow' INT TERM; \
-	$(MAKE) --no-print-directory test-only-jax test-jax-beside test-torch; others=$$?; \
+	$(MAKE) --no-print-directory test-only-jax test-jax-beside test-torch test-shapes; others=$$?; \
 	wait $$tensorflow; tensorflow=$$?; cat .pytest_cache/tensorflow.log; \
 	[ $$others = 0 ] && [ $$tensorflow = 0 ]
 
@@ -71,9 +71,17 @@ test-jax test-torch: ## the tests that compute with Keras, on this backend
 	@$(ENVIRONMENT) .venv dev
 	KERAS_BACKEND=$(@:test-%=%) $(BIN)/python -m pytest -m backend
 
-test-tensorflow: ## all tests, on TensorFlow
+# Grains, their fields, files and pictures: nothing that a backend computes.
+SHAPES := tests/physics/test_demag.py tests/physics/neper tests/physics/test_surfaces.py \
+	tests/physics/test_polyhedron.py tests/physics/test_structure.py tests/plots tests/test_vtk.py
+
+test-shapes: ## the tests of grains, files and pictures, which no backend makes different
 	@$(ENVIRONMENT) .venv dev
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(SHAPES)
+
+test-tensorflow: ## all tests but these, on TensorFlow
+	@$(ENVIRONMENT) .venv dev
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(SHAPES:%=--ignore=%)
 
 bench: ## measure what is claimed about speed
 	@$(ENVIRONMENT) .venv dev

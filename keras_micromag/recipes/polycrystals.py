@@ -5,18 +5,17 @@ import numpy as np
 
 from keras_micromag.data import GrainStates, Polycrystals, sample_weights, split_by_simulation
 from keras_micromag.data.grains import states_and_targets
-from keras_micromag.losses import GrainLoss, RolloutLoss
+from keras_micromag.losses import GrainLoss
 from keras_micromag.models import (
     GrainAutoencoder,
     GrainHysteresis,
     RecursiveRolloutModel,
     grain_autoencoder,
     grains_encoder,
-    predictor,
 )
 from keras_micromag.recipes import fitting
 from keras_micromag.recipes.autoencoders import principal_axes
-from keras_micromag.recipes.predictors import fit_windows
+from keras_micromag.recipes.predictors import compiled_rollout, fit_windows
 from keras_micromag.recipes.settings import Recipe
 from keras_micromag.recipes.training import LOOPS, Trained
 
@@ -130,24 +129,11 @@ def train_grain_predictor(
     training = _turned_copies(training, seed)
     encoded = [encode_polycrystals(autoencoder, part) for part in (training, validation)]
     keras.utils.set_random_seed(seed)
-    network = predictor(
-        recipe.latent_size,
-        recipe.window,
-        hidden_layers=recipe.hidden_layers,
-        width=recipe.width,
-        activation=recipe.predictor_activation,
-        output_activation=recipe.predictor_output_activation,
-        field_scale=float(np.abs(field).max()),
-        input_noise=recipe.input_noise,
-        microstructure_size=recipe.microstructure_size,
-    )
     microstructure = None
     if recipe.microstructure_size:
         size = encoded[0][1].shape[-1]
         microstructure = grains_encoder(size, recipe.microstructure_size)
-    model = RecursiveRolloutModel(network, recipe.window, recipe.horizon, microstructure)
-    optimizer = fitting.optimizer(recipe, recipe.predictor_rate, recipe.predictor_batches)
-    model.compile(optimizer, RolloutLoss())
+    model = compiled_rollout(recipe, field, microstructure)
     parts = (
         (latent, sample_weights(part.moments), embedding)
         for part, (latent, embedding) in zip((training, validation), encoded, strict=True)

@@ -39,6 +39,20 @@ def build_predictor(recipe, start, field) -> RecursiveRolloutModel:
         start: (s, x, y, z, 3) first states of the loops that it is to be trained on.
         field: (t,) µ0·H in tesla.
     """
+    microstructure = None
+    if recipe.microstructure_size:
+        grains = start.reshape(-1, 3)
+        microstructure = microstructure_encoder(
+            start.shape[1:4],
+            recipe.microstructure_size,
+            mean=grains.mean(axis=0),
+            spread=np.maximum(grains.std(axis=0), 1e-3),
+        )
+    return compiled_rollout(recipe, field, microstructure)
+
+
+def compiled_rollout(recipe, field, microstructure) -> RecursiveRolloutModel:
+    """A predictor with what tells it the microstructure, or None, compiled."""
     network = predictor(
         recipe.latent_size,
         recipe.window,
@@ -50,15 +64,6 @@ def build_predictor(recipe, start, field) -> RecursiveRolloutModel:
         input_noise=recipe.input_noise,
         microstructure_size=recipe.microstructure_size,
     )
-    microstructure = None
-    if recipe.microstructure_size:
-        grains = start.reshape(-1, 3)
-        microstructure = microstructure_encoder(
-            start.shape[1:4],
-            recipe.microstructure_size,
-            mean=grains.mean(axis=0),
-            spread=np.maximum(grains.std(axis=0), 1e-3),
-        )
     model = RecursiveRolloutModel(network, recipe.window, recipe.horizon, microstructure)
     optimizer = fitting.optimizer(recipe, recipe.predictor_rate, recipe.predictor_batches)
     model.compile(optimizer, RolloutLoss())

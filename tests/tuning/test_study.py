@@ -90,7 +90,7 @@ def test_what_a_plan_refuses(settings, sentence):
         (["--only", "depth"], "`only` must be one of 'window', 'horizon', "),
         (
             ["--recipe", "mine"],
-            "`recipe` must be one of 'paper', 'by_hand', 'default'; received 'mine'",
+            "`recipe` must be one of 'paper', 'by_hand', 'default', 'polycrystals'; received",
         ),
         (["--set", "depth=3"], "`setting` must be one of 'activation', "),
         (["--set", "depth"], "`--set` must be NAME=VALUE; received 'depth'"),
