@@ -45,7 +45,7 @@ def test_show(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["build", "papper"], "one of paper, tiny, large, textures, polycrystal, or JSON; received"),
+        (["build", "papper"], "one of paper, tiny, large, textures, polycrystal, or JSON"),
         (["build", "{1}"], "`CONFIG` must be parameters as JSON"),
         (["build", '{"colour": 1}'], "`CONFIG` must be parameters as JSON"),
         (["build", '{"cone": -3}'], "`cone` must be at least 0; received -3.0."),
