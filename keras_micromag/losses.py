@@ -45,8 +45,32 @@ def total_moment_error(y_true, y_pred):
     return ops.sum(ops.square(error), axis=-1) * ops.cast(number, error.dtype)
 
 
+class _WeightedLoss(checks.Configured, keras.losses.Loss):
+    """What the losses of moments share: the weights of their terms."""
+
+    def __init__(
+        self,
+        mse_weight: float = 0.85,
+        norm_weight: float = 0.15,
+        moment_weight: float = 0.0,
+        reduction="sum_over_batch_size",
+        name=None,
+        dtype=None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        weights = dict(zip(_WEIGHTS, (mse_weight, norm_weight, moment_weight), strict=True))
+        for argument, weight in weights.items():
+            if not weight >= 0:
+                raise ValueError(f"`{argument}` must be at least 0; received {weight!r}.")
+            setattr(self, argument, float(weight))
+
+    def get_config(self):
+        """The arguments."""
+        return {**super().get_config(), **{name: getattr(self, name) for name in _WEIGHTS}}
+
+
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class NormPreservingLoss(checks.Configured, keras.losses.Loss):
+class NormPreservingLoss(_WeightedLoss):
     """Squared error of the moments plus that of their lengths (Eq. 9).
 
     Sums over grains and components, so over all axes but the first; then the mean over the batch.
@@ -70,20 +94,6 @@ class NormPreservingLoss(checks.Configured, keras.losses.Loss):
         16.0
     """
 
-    def __init__(
-        self,
-        mse_weight: float = 0.85,
-        norm_weight: float = 0.15,
-        moment_weight: float = 0.0,
-        reduction="sum_over_batch_size",
-        name="norm_preserving_loss",
-        dtype=None,
-    ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        _set_weights(
-            self, mse_weight=mse_weight, norm_weight=norm_weight, moment_weight=moment_weight
-        )
-
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss, by `reduction`."""
         mask = get_keras_mask(y_pred)
@@ -104,13 +114,9 @@ class NormPreservingLoss(checks.Configured, keras.losses.Loss):
             loss = loss + self.moment_weight * total_moment_error(y_true, y_pred)
         return loss
 
-    def get_config(self):
-        """The arguments."""
-        return {**super().get_config(), **{name: getattr(self, name) for name in _WEIGHTS}}
-
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class GrainLoss(checks.Configured, keras.losses.Loss):
+class GrainLoss(_WeightedLoss):
     """`NormPreservingLoss` for polycrystals: every grain counts by its share in the moment.
 
     Args:
@@ -135,20 +141,6 @@ class GrainLoss(checks.Configured, keras.losses.Loss):
         0.75
     """
 
-    def __init__(
-        self,
-        mse_weight: float = 0.85,
-        norm_weight: float = 0.15,
-        moment_weight: float = 0.0,
-        reduction="sum_over_batch_size",
-        name="grain_loss",
-        dtype=None,
-    ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        _set_weights(
-            self, mse_weight=mse_weight, norm_weight=norm_weight, moment_weight=moment_weight
-        )
-
     def call(self, y_true, y_pred):
         """(b, t) losses."""
         shapes = tuple(y_true.shape), tuple(y_pred.shape)
@@ -164,10 +156,6 @@ class GrainLoss(checks.Configured, keras.losses.Loss):
         return ops.sum(share * error, axis=-1) + self.moment_weight * ops.sum(
             ops.square(moment), axis=-1
         )
-
-    def get_config(self):
-        """The arguments."""
-        return {**super().get_config(), **{name: getattr(self, name) for name in _WEIGHTS}}
 
 
 def rollout_error(y_true, y_pred):
@@ -272,10 +260,3 @@ def _fits(shape, wanted):
 
 def _sum_but_first(values):
     return ops.sum(values, axis=tuple(range(1, len(values.shape))))
-
-
-def _set_weights(loss, **weights):
-    for argument, weight in weights.items():
-        if not weight >= 0:
-            raise ValueError(f"`{argument}` must be at least 0; received {weight!r}.")
-        setattr(loss, argument, float(weight))

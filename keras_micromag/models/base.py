@@ -89,6 +89,15 @@ def predict_along(model, states, field, start=None, **kwargs):
     return field, model.predict(inputs, **{"verbose": 0, **kwargs})
 
 
+def require_more_fields(field, t: int) -> None:
+    """Raise where a static shape is not (b, n) of the fields of a loop that goes on after t."""
+    if len(field) != 2 or (field[1] is not None and field[1] <= t):
+        raise ValueError(
+            "`field` must have shape (b, n), the fields of the whole loop, with n greater than "
+            f"t = {t}; received {field}."
+        )
+
+
 @contextmanager
 def _weights_kept(model):
     # Keras's JAX trainer takes the values out of the variables while it computes, and when the

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
 from keras_micromag.layers.grain_convolution import GrainConvolution
-from keras_micromag.models.base import ComposedModel, FiniteFit
+from keras_micromag.models.base import ComposedModel, FiniteFit, require_more_fields
 from keras_micromag.physics import checks
 
 
@@ -259,11 +259,7 @@ class GrainHysteresis(FiniteFit, ComposedModel):
             raise ValueError(
                 f"`states` must have shape (b, t, g, 3) with t = {t}; received {states}."
             )
-        if len(field) != 2 or (field[1] is not None and field[1] <= t):
-            raise ValueError(
-                "`field` must have shape (b, n), the fields of the whole loop, with n greater than "
-                f"t = {t}; received {field}."
-            )
+        require_more_fields(field, t)
         _require_grains(shapes["grains"], states[2])
         require_one_batch(**shapes)
         return (states[0], field[1], *states[2:])

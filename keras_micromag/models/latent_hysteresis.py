@@ -5,7 +5,12 @@ from keras import ops
 
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
 from keras_micromag.layers.unit_norm import UnitNorm
-from keras_micromag.models.base import ComposedModel, FiniteFit, predict_along
+from keras_micromag.models.base import (
+    ComposedModel,
+    FiniteFit,
+    predict_along,
+    require_more_fields,
+)
 from keras_micromag.physics import checks
 from keras_micromag.physics.hysteresis import coercivity
 
@@ -98,11 +103,7 @@ class LatentHysteresis(FiniteFit, ComposedModel):
             raise ValueError(
                 f"`states` must have shape (b, t, x, y, z, 3) with t = {t}; received {states}."
             )
-        if len(field) != 2 or (field[1] is not None and field[1] <= t):
-            raise ValueError(
-                "`field` must have shape (b, n), the fields of the whole loop, with n greater than "
-                f"t = {t}; received {field}."
-            )
+        require_more_fields(field, t)
         require_one_batch(states=states, field=field)
         return (states[0], field[1], *states[2:])
 

@@ -99,6 +99,15 @@ def number(value, name, *, above=None, least=None):
     return result
 
 
+def generator(seed, drawn: str) -> np.random.Generator:
+    """The generator of a seed that must be given; `drawn` says of what, in the plural."""
+    if seed is None:
+        raise ValueError(
+            f"`seed` must be given, so that the {drawn} can be drawn again; received None."
+        )
+    return np.random.default_rng(seed)
+
+
 def count(value, name, least: int = 1):
     """Return `value` as an int of at least `least`."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:

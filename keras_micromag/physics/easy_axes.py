@@ -32,14 +32,10 @@ def random_easy_axes(n, *, cone: float = 35.0, seed) -> np.ndarray:
             f"`n` must be a positive whole number or several in a tuple; received {n!r}."
         )
     shape = tuple(shape.tolist())
-    if seed is None:
-        raise ValueError(
-            "`seed` must be given, so that the axes can be drawn again; received None."
-        )
+    rng = checks.generator(seed, "axes")
     cone = checks.number(cone, "cone", least=0)
     if cone > 180:
         raise ValueError(f"`cone` must be at most 180 degrees; received {cone:g}.")
-    rng = np.random.default_rng(seed)
     # Uniform on the cap means uniform in cos(theta), not in theta (Archimedes).
     cos = 1.0 - rng.random(shape) * (1.0 - np.cos(np.radians(cone)))
     azimuth = rng.random(shape) * 2.0 * np.pi

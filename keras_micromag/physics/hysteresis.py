@@ -9,6 +9,7 @@ import numpy as np
 from scipy.constants import mu_0
 
 from keras_micromag.physics import checks
+from keras_micromag.physics.files import whole
 from keras_micromag.physics.graph import namespace
 
 _UNREADABLE = (OSError, EOFError, BadZipFile, zlib.error)
@@ -115,16 +116,8 @@ class Hysteresis:
 
     def save(self, path) -> None:
         """Write everything to a `.npz` file: whole, or not at all; no pickle."""
-        path = os.fspath(path)
-        partial = f"{path}.partial"
-        try:
-            with open(partial, "wb") as file:
-                np.savez_compressed(file, **{f.name: getattr(self, f.name) for f in fields(self)})
-            os.replace(partial, path)
-        except BaseException:
-            if os.path.exists(partial):
-                os.remove(partial)
-            raise
+        with whole(path, "wb") as file:
+            np.savez_compressed(file, **{f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def load(cls, path) -> "Hysteresis":

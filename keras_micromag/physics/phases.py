@@ -31,7 +31,7 @@ def spread_materials(
         >>> len(spread_materials(ND2FE14B, 64, Ku=0.1, seed=1))
         64
     """
-    rng, n = np.random.default_rng(_given(seed)), checks.count(n, "n")
+    rng, n = checks.generator(seed, "materials"), checks.count(n, "n")
     spreads = {"Js": checks.number(Js, "Js", least=0), "Ku": checks.number(Ku, "Ku", least=0)}
     factors = {name: np.exp(sigma * rng.standard_normal(n)) for name, sigma in spreads.items()}
     return [
@@ -77,7 +77,7 @@ def mixed_phases(
         )
     missing = structure.volumes.sum() * fractions / fractions.sum()
     chosen = np.empty(len(structure), int)
-    for grain in np.random.default_rng(_given(seed)).permutation(len(structure)):
+    for grain in checks.generator(seed, "materials").permutation(len(structure)):
         chosen[grain] = missing.argmax()
         missing[chosen[grain]] -= structure.volumes[grain]
     return [materials[phase] for phase in chosen]
@@ -147,11 +147,3 @@ def _padded(points, padding):
     particles = np.repeat(np.array(padding)[:, None], counts.max(), axis=1)
     particles[inside] = np.concatenate(points)
     return particles, inside.astype(float)
-
-
-def _given(seed):
-    if seed is None:
-        raise ValueError(
-            "`seed` must be given, so that the materials can be drawn again; received None."
-        )
-    return seed

@@ -1,6 +1,5 @@
 """Write Neper's tessellation files."""
 
-import os
 from itertools import chain, product
 
 import numpy as np
@@ -9,6 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from keras_micromag.physics import checks
+from keras_micromag.physics.files import whole
 from keras_micromag.physics.neper.orientations import rotations, turned_to
 from keras_micromag.physics.neper.tessellation import Tessellation
 from keras_micromag.physics.structure import Microstructure
@@ -113,7 +113,8 @@ def write_neper(
         _domain_lines(points, edges, loops, float(sum(g.volume for g in grains)) / unit**3),
         ("***end",),
     )
-    _write_whole(path, "\n".join(lines) + "\n")
+    with whole(path, "w", encoding="ascii", newline="\n") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def _row(values):
@@ -269,16 +270,3 @@ def _box_lines(bounds, on, corners, edges, loops):
 
 def _label(sides):
     return "".join(f"{axis}{end}" for axis, end in sides)
-
-
-def _write_whole(path, text):
-    path = os.fspath(path)
-    partial = f"{path}.partial"
-    try:
-        with open(partial, "w", encoding="ascii", newline="\n") as file:
-            file.write(text)
-        os.replace(partial, path)
-    except BaseException:
-        if os.path.exists(partial):
-            os.remove(partial)
-        raise

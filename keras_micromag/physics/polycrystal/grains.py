@@ -150,11 +150,7 @@ def _seeds(n, box, seed, drawn):
     """Seeds (n, 3) in a box about the origin, and the generator of what else is to be drawn."""
     if np.ndim(n) == 0:
         n = checks.count(n, "n")
-    if seed is None and (drawn or isinstance(n, int)):
-        raise ValueError(
-            "`seed` must be given, so that the grains can be drawn again; received None."
-        )
-    rng = np.random.default_rng(seed)
+    rng = checks.generator(seed, "grains") if drawn or isinstance(n, int) else None
     if isinstance(n, int):
         return box * (rng.random((n, 3)) - 0.5), rng
     seeds = checks.finite_array(n, "n", (None, 3), "if it holds the seeds")
