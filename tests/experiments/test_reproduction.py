@@ -13,6 +13,7 @@ from keras_micromag import cli, recipes
 from keras_micromag.experiments import figures, reproduction, study
 from keras_micromag.experiments.prediction import predict
 from keras_micromag.experiments.reproduction import reproduce
+from keras_micromag.experiments.tables import number
 from keras_micromag.judge import judge
 from keras_micromag.models.base import DivergenceError
 from tests.experiments.quick import OTHERS, QUICK
@@ -84,7 +85,7 @@ def test_the_report_tells_what_the_pieces_found(done):
         assert f"]({name}.png)" in report
         assert (out / f"{name}.png").stat().st_size > 1000
     errors = found[study.Piece("learning", (4, 0))]["measures"]["curve_rmse"]
-    assert f"| {np.mean(errors):.4f} ± {np.std(errors, ddof=1):.4f} |" in report
+    assert f"| {number(np.mean(errors), 4)} ± {number(np.std(errors, ddof=1), 4)} |" in report
     assert "The autoencoder of Table 1 has 4,983 parameters." in report
 
 

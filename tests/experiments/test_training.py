@@ -9,6 +9,7 @@ import pytest
 
 from keras_micromag import recipes
 from keras_micromag.experiments import training
+from keras_micromag.experiments.tables import number
 from keras_micromag.judge import MEASURES
 from tests.experiments.quick import QUICK
 
@@ -31,10 +32,10 @@ def test_what_it_writes(run):
     report = (out / "report.md").read_text()
     assert all(label in report for label in MEASURES.values())
     error = found["mean training loop"]["curve_rmse"]
-    assert f"{np.mean(error):.4f} ± {np.std(error, ddof=1):.4f}" in report
+    assert f"{number(np.mean(error), 4)} ± {number(np.std(error, ddof=1), 4)}" in report
     assert all((out / name).stat().st_size > 1000 for name in training.FIGURES)
     for r, value in enumerate(found["predictor"]["curve_rmse"]):
-        assert f"magnet {r}" in report and f"| {value:.4f} |" in report
+        assert f"magnet {r}" in report and f"| {number(value, 4)} |" in report
     more = metrics["more"]["prediction from the first states"]
     assert all(len(values["curve_rmse"]) == 2 for values in more.values())
     assert "## 2 more magnets of `tfds_esw/others-" in report
