@@ -57,7 +57,7 @@ def demag_tensor(points, vertices, faces) -> np.ndarray:
     """
     body = Polyhedron(vertices, faces)
     points = checks.finite_array(points, "points", (..., 3))
-    return _Kernel(body)(points.reshape(-1, 3) - body.centroid).reshape((*points.shape, 3))
+    return Kernel(body)(points.reshape(-1, 3) - body.centroid).reshape((*points.shape, 3))
 
 
 def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.ndarray:
@@ -124,13 +124,10 @@ def _fill_columns(matrix, structure, counted, sources, self_field):
     points = shifts[first[pair]] + offsets[classes[first[pair]], particle]
     tensors = np.zeros((len(first), offsets.shape[1], 3, 3))
     try:
-        tensors[pair, particle] = _Kernel(body)(points)
+        tensors[pair, particle] = Kernel(body)(points)
     except OnEdgeError as error:
         target, source = pairs[first[pair[error.index]]]
-        raise ValueError(
-            f"particle {particle[error.index]} of grain {target} lies on an edge of grain "
-            f"{source}, where the field is infinite; `depth` must be greater than 0."
-        ) from None
+        raise ValueError(on_edge(particle[error.index], target, source)) from None
     # A slice of pairs at a time: the gathered blocks are as large as the part of B they fill.
     for part in np.array_split(np.arange(len(pairs)), max(1, len(pairs) // 512)):
         target, source = pairs[part].T
@@ -144,6 +141,14 @@ def _distinct(rows):
     return first, inverse.reshape(-1)
 
 
+def on_edge(particle, target, source) -> str:
+    """What is wrong with a particle on an edge."""
+    return (
+        f"particle {particle} of grain {target} lies on an edge of grain {source}, where the "
+        "field is infinite; `depth` must be greater than 0."
+    )
+
+
 class OnEdgeError(ValueError):
     """A point lies on an edge; `index` is its number among the points."""
 
@@ -152,7 +157,7 @@ class OnEdgeError(ValueError):
         self.index = index
 
 
-class _Kernel:
+class Kernel:
     """The tensor of one polyhedron, with all that does not depend on the point computed once."""
 
     def __init__(self, body: Polyhedron):

@@ -4,6 +4,7 @@ from functools import reduce
 
 import numpy as np
 from keras import backend, ops
+from scipy import fft
 
 _SHORT = 32
 
@@ -61,6 +62,104 @@ def namespace(*arrays):
     if any(ops.is_tensor(array) for array in arrays):
         return ops, *arrays
     return np, *(np.asarray(array, dtype=np.float64) for array in arrays)
+
+
+def tensors(tree, dtype: str):
+    """A tree of NumPy arrays as one of tensors: real and complex ones of `dtype`, others int32."""
+    if isinstance(tree, tuple):
+        parts = [tensors(part, dtype) for part in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+    kinds = {"f": dtype, "c": {"float32": "complex64", "float64": "complex128"}[dtype]}
+    return ops.convert_to_tensor(tree, kinds.get(np.asarray(tree).dtype.kind, "int32"))
+
+
+def linear(function, adjoint):
+    """A linear function of one tensor, whose derivative TensorFlow takes from its adjoint.
+
+    TensorFlow has no derivatives of Fourier transforms in three dimensions.
+    """
+    if backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.custom_gradient(lambda x: (function(x), linear(adjoint, function)))
+
+
+def einsum(xp, subscripts, *arrays):
+    """As `ops.einsum`, and not `ops.matmul`, which gives float32 for float64 on PyTorch."""
+    if xp is np:
+        return np.einsum(subscripts, *arrays, optimize=True)
+    return ops.einsum(subscripts, *arrays)
+
+
+def by_blocks(xp, rows, blocks):
+    """(b, k, r) from rows (b, k, c) and a matrix (k, c, r) for each k."""
+    if xp is np:  # whose einsum takes no library for it
+        return np.swapaxes(np.swapaxes(rows, 0, 1) @ blocks, 0, 1)
+    return ops.einsum("bkc,kcr->bkr", rows, blocks)
+
+
+def summed_by(xp, values, index, size: int):
+    """(…, size) sums of values (…, *index.shape) that have the same index."""
+    lead = tuple(values.shape)[: len(values.shape) - len(index.shape)]
+    count = int(np.prod(index.shape))
+    index = xp.reshape(index, (count,))
+    rows = xp.reshape(values, (-1, count))
+    if xp is np:
+        total = np.stack([np.bincount(index, row, size) for row in rows]).astype(values.dtype)
+    else:
+        total = xp.transpose(xp.segment_sum(xp.transpose(rows), index, size))
+    return xp.reshape(total, (-1, *lead[1:], size))
+
+
+def transformed(xp, values, shape):
+    """Fourier transform of real values (…, x, y, z), padded with zeros; X, Y, Z // 2 + 1 wide.
+
+    Args:
+        shape: of the transform, Z even; leading axes are ignored.
+    """
+    shape = (*shape[-3:-1], 2 * (shape[-1] - 1))
+    if xp is np:
+        return fft.rfftn(values, shape, axes=(-3, -2, -1), workers=-1)
+    if backend.backend() == "jax":
+        import jax.numpy as jnp
+
+        return jnp.fft.rfftn(values, shape, axes=(-3, -2, -1))
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.signal.rfft3d(values, shape)
+    import torch
+
+    return torch.fft.rfftn(values, shape, dim=(-3, -2, -1))
+
+
+def complexed(xp, values):
+    """Real values in the complex dtype of their precision."""
+    if xp is np:
+        return values
+    return ops.cast(values, {"float32": "complex64", "float64": "complex128"}[ops.dtype(values)])
+
+
+def back(xp, wave, extent):
+    """Real values (…, x, y, z), the first `extent` of those that `transformed` has widened."""
+    shape = (*wave.shape[-3:-1], 2 * (wave.shape[-1] - 1))
+    if xp is np:
+        values = fft.irfftn(wave, shape, axes=(-3, -2, -1), workers=-1)
+    elif backend.backend() == "jax":
+        import jax.numpy as jnp
+
+        values = jnp.fft.irfftn(wave, shape, axes=(-3, -2, -1))
+    elif backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        values = tf.signal.irfft3d(wave, shape)
+    else:
+        import torch
+
+        values = torch.fft.irfftn(wave, shape, dim=(-3, -2, -1))
+    x, y, z = extent
+    return values[..., :x, :y, :z]
 
 
 def require_dtype(dtype: str) -> None:

@@ -1,0 +1,45 @@
+"""Memory, looked at before it is taken."""
+
+import os
+from pathlib import Path
+
+_SPARE = 0.9
+"""Part of the memory that is free which one object may take."""
+
+
+def available() -> int:
+    """Bytes that a process may still take: the machine's, or what its control group leaves."""
+    try:
+        told = Path("/proc/meminfo").read_text()
+    except OSError:  # not on Linux: all that there is
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    lines = dict(line.split(":", 1) for line in told.splitlines())
+    free = int(lines["MemAvailable"].split()[0]) * 1024
+    return min([free, *_left_by_control_group()])
+
+
+def _left_by_control_group():
+    folder = Path("/sys/fs/cgroup")
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            most = (folder / limit).read_text().strip()
+            if most != "max":
+                yield max(int(most) - int((folder / used).read_text()), 0)
+        except OSError:
+            continue
+
+
+def require(size: int, what: str, remedy: str) -> None:
+    """Raise before more is allocated than there is.
+
+    Raises:
+        MemoryError: naming the size and what would fit.
+    """
+    free = available()
+    if size > _SPARE * free:
+        raise MemoryError(
+            f"{what} needs {size / 1e9:.3g} GB, of which {free / 1e9:.3g} GB are free; {remedy}."
+        )

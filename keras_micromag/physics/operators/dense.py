@@ -1,0 +1,45 @@
+"""The whole matrix."""
+
+import numpy as np
+
+from keras_micromag.physics import memory
+from keras_micromag.physics.demag import demag_matrix
+from keras_micromag.physics.operators.products import Dense
+from keras_micromag.physics.structure import Microstructure
+
+
+def size(structure: Microstructure, dtype: str) -> int:
+    """Bytes of the matrix."""
+    n = int((structure.weights > 0).sum())
+    return 9 * n * len(structure) * np.dtype(dtype).itemsize
+
+
+def dense(structure: Microstructure, self_field: bool, dtype: str, room=None):
+    """The product, and the place (g, p) of each particle; padding is the grain's first.
+
+    Args:
+        room: (grains, particles) to make, at least the structure's own; what is not there is 0.
+
+    Raises:
+        MemoryError: when there is no room for the matrix in float64 and its ordered copy.
+    """
+    g, p = structure.weights.shape
+    # Particles by place and then by grain: grains last, see solver.
+    inside = structure.weights.T > 0
+    place, grain = np.nonzero(inside)
+    n = len(place)
+    grains, particles = room or (g, n)
+    memory.require(
+        9 * g * g * p * 8 + 9 * grains * particles * np.dtype(dtype).itemsize,
+        f"the matrix of {g} grains with {n} particles",
+        "operator 'hierarchical' takes less, 'lattice' does for equal grains on a lattice",
+    )
+    matrix = demag_matrix(structure, self_field=self_field)
+    # (g, p, i, g', j) -> rows (j, g'), columns (i, n).
+    rows = np.zeros((3 * grains, 3 * particles), dtype)
+    ordered = rows.reshape(3, grains, 3, particles)
+    for i in range(3):
+        ordered[:, :g, i, :n] = matrix[grain, place, i].transpose(2, 1, 0)
+    number = np.cumsum(inside.ravel()).reshape(p, g) - 1
+    places = np.where(inside, number, number[inside.argmax(axis=0), np.arange(g)])
+    return Dense(rows), places.T

@@ -1,0 +1,118 @@
+"""Equal grains on a lattice: the matrix is a convolution."""
+
+import numpy as np
+from scipy import fft
+
+from keras_micromag.physics import memory
+from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
+from keras_micromag.physics.operators.products import Lattice
+from keras_micromag.physics.structure import Microstructure
+
+_SAME = 1e-9
+"""Part of the spacing to which the grains must lie on a lattice."""
+
+
+class NoLatticeError(ValueError):
+    """The structure is not of equal grains on a lattice; the text says why."""
+
+
+def sites(structure: Microstructure) -> np.ndarray:
+    """(x, y, z) int: the grain at each site.
+
+    Raises:
+        NoLatticeError: where grains are not equal, or not one at each site of a box.
+    """
+    if len(np.unique(structure.shape_class)) > 1 or len(np.unique(structure.particle_class)) > 1:
+        raise NoLatticeError("its grains are not all of one shape with the same particles")
+    if not (structure.weights > 0).all():
+        raise NoLatticeError("some of its particles have the weight 0")
+    where = np.empty(structure.centroids.shape, int)
+    shape = []
+    for axis, along in enumerate(structure.centroids.T):
+        steps = along - along.min()
+        apart = np.diff(np.sort(steps))
+        apart = apart[apart > _SAME * structure.grains[0].size]
+        spacing = apart.min() if len(apart) else structure.grains[0].size
+        where[:, axis] = np.round(steps / spacing)
+        if np.abs(steps - where[:, axis] * spacing).max() > _SAME * steps.max(initial=spacing):
+            raise NoLatticeError("its grains are not at equal distances along x, y and z")
+        shape.append(int(where[:, axis].max()) + 1)
+    found = np.full(shape, -1)
+    if found.size == len(structure):
+        found[tuple(where.T)] = np.arange(len(structure))
+    if found.size != len(structure) or (found < 0).any():
+        raise NoLatticeError(f"its {len(structure)} grains do not fill a box of {found.size} sites")
+    return found
+
+
+def size(structure: Microstructure, shape, dtype: str) -> int:
+    """Bytes of the kernel."""
+    return 9 * structure.weights.shape[1] * int(np.prod(_waves(shape))) * 2 * np.dtype(dtype).itemsize
+
+
+def lattice(structure: Microstructure, self_field: bool, dtype: str):
+    """The product, and the place (g, p) of each particle.
+
+    Raises:
+        ValueError: for a structure that is no lattice, or with a particle on an edge of another.
+        MemoryError: when there is no room for the kernel.
+    """
+    try:
+        found = sites(structure)
+    except NoLatticeError as error:
+        raise ValueError(
+            "`kind` must be 'dense' or 'hierarchical' for a structure that is no lattice; "
+            f"received 'lattice', but {error}."
+        ) from None
+    g, p = structure.weights.shape
+    waves = _waves(found.shape)
+    memory.require(
+        # One component at a time is transformed, in float64.
+        size(structure, found.shape, dtype) + 9 * p * g * 64 + 3 * 64 * int(np.prod(waves)),
+        f"the lattice of {g} grains with {p} particles each",
+        "fewer particles do, as of `scheme` ('vertices',)",
+    )
+    padded = (*waves[:2], 2 * (waves[2] - 1))
+    kernel = np.empty((3, p, 3, *waves), {"float32": "complex64", "float64": "complex128"}[dtype])
+    steps = np.stack(
+        np.meshgrid(*(np.arange(1 - n, n) for n in found.shape), indexing="ij"), axis=-1
+    ).reshape(-1, 3)
+    body, first = structure.grains[0], found[0, 0, 0]
+    spacings = _spacings(structure, found)
+    acts = np.ones(len(steps), bool) if self_field else steps.any(axis=1)
+    offsets = structure.particles[first] - structure.centroids[first]
+    for particle, offset in enumerate(offsets):
+        try:
+            tensors = Kernel(body)(steps[acts] * spacings + offset)
+        except OnEdgeError as error:
+            step = steps[acts][error.index]
+            target = found[tuple(np.maximum(step, 0))]
+            source = found[tuple(np.maximum(-step, 0))]
+            raise ValueError(on_edge(particle, target, source)) from None
+        spread = np.zeros((*padded, 3, 3))
+        spread[tuple(steps[acts].T)] = tensors  # negative steps wrap around
+        for i in range(3):
+            for j in range(3):
+                kernel[i, particle, j] = fft.rfftn(spread[..., i, j], workers=-1)
+    places = np.empty((g, p), int)
+    places[found.ravel()] = np.arange(g)[:, None] + g * np.arange(p)
+    return Lattice(kernel, found.astype(np.int32)), places
+
+
+def _waves(shape):
+    """Of the transform: wide enough for nothing to wrap around, and even along z."""
+    x, y, z = (fft.next_fast_len(2 * n - 1, real=True) for n in shape)
+    while z % 2:
+        z = fft.next_fast_len(z + 1, real=True)
+    return x, y, z // 2 + 1
+
+
+def _spacings(structure, found):
+    """(3,) in metres; along an axis with a single grain any."""
+    spacings = np.zeros(3)
+    for axis, n in enumerate(found.shape):
+        last = [0, 0, 0]
+        last[axis] = n - 1
+        ends = structure.centroids[[found[0, 0, 0], found[tuple(last)]], axis]
+        spacings[axis] = (ends[1] - ends[0]) / max(n - 1, 1)
+    return spacings

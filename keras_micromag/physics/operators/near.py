@@ -1,0 +1,233 @@
+"""Which grains a grain's particles see exactly, and the blocks of the matrix that say how."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from keras_micromag.physics.demag import Kernel, OnEdgeError
+from keras_micromag.physics.operators.mesh import Mesh, Sources
+
+_ALIKE = 0.75
+"""Grains share a block if their particles and their neighbours number at least this part of the
+block's: what is missing is filled with zeros."""
+
+_LARGE = 3.0
+"""Grains this much larger than the median are looked up on their own."""
+
+_BOX = 24
+"""Half the width, in nodes, of the box in which a grain's potential on the mesh is tabulated."""
+
+
+class Pairs(NamedTuple):
+    """Near pairs of a target grain and a source grain, by target."""
+
+    target: np.ndarray  # (m,)
+    source: np.ndarray  # (m,)
+
+    def counts(self, g):
+        """(g,) sources of each target."""
+        return np.bincount(self.target, minlength=g)
+
+
+class Blocks(NamedTuple):
+    """Dense blocks that the grains share: rows (component, particle), columns (source, component).
+
+    Those of block k have room for `particles[k]` particles each.
+    """
+
+    grains: tuple  # of (k,) targets
+    sources: tuple  # of (k, c) grains that these see; padding is grain 0
+    particles: tuple  # of int
+
+    @property
+    def size(self) -> int:
+        """Numbers in all blocks."""
+        return sum(9 * s.size * p for s, p in zip(self.sources, self.particles, strict=True))
+
+
+def near_pairs(mesh: Mesh, sources: Sources) -> Pairs:
+    """Pairs of which the target has a particle nearer to a piece of the source than the reach."""
+    reach, g = mesh.precision.reach, len(mesh.structure)
+    centres = mesh.of_sources.centre(sources.corner)
+    middles = mesh.places(mesh.structure.centroids)
+    away = np.linalg.norm(mesh.particles - middles[mesh.grain], axis=1)
+    extent = np.zeros(g)
+    np.maximum.at(extent, mesh.grain, away)
+    large = extent > _LARGE * np.median(extent)
+    usual = np.flatnonzero(~large)
+    pieces = cKDTree(centres)
+    longest = reach + extent[usual].max(initial=0.0)
+    found = cKDTree(middles[usual]).sparse_distance_matrix(
+        pieces, longest, output_type="ndarray"
+    )
+    target, piece = usual[found["i"]], found["j"]
+    kept = found["v"] <= reach + extent[target]
+    target, piece = target[kept], piece[kept]
+    for t in np.flatnonzero(large):
+        seen = pieces.query_ball_point(middles[t], reach + extent[t])
+        target = np.concatenate([target, np.full(len(seen), t)])
+        piece = np.concatenate([piece, np.asarray(seen, int)])
+    kept = _any_within(mesh, centres, target, piece, reach)
+    # A grain is near to itself, whatever its shape: its own field is not that of the mesh.
+    own = np.arange(g)
+    pair = np.concatenate([target[kept], own]) * g + np.concatenate(
+        [sources.grain[piece[kept]], own]
+    )
+    pair = np.unique(pair)
+    return Pairs(pair // g, pair % g)
+
+
+def _any_within(mesh, centres, target, piece, reach):
+    """Whether any particle of the target is within reach of the piece."""
+    first = np.searchsorted(mesh.grain, np.arange(len(mesh.structure) + 1))
+    counts = np.diff(first)[target]
+    near = np.zeros(len(target), bool)
+    for part in np.array_split(np.arange(len(target)), 1 + counts.sum() // 2**22):
+        pair = np.repeat(part, counts[part])
+        place = np.arange(len(pair)) - np.repeat(np.cumsum(counts[part]) - counts[part], counts[part])
+        particle = first[target[pair]] + place
+        square = ((mesh.particles[particle] - centres[piece[pair]]) ** 2).sum(axis=1)
+        near[pair[square <= reach * reach]] = True
+    return near
+
+
+def blocks(pairs: Pairs, particles) -> Blocks:
+    """Grains in blocks with little padding.
+
+    Args:
+        particles: (g,) number of each grain's.
+    """
+    g = len(particles)
+    seen = pairs.counts(g)
+    first = np.cumsum(seen) - seen
+    grains, sources, rooms = [], [], []
+    for some in _alike(np.arange(g), particles):
+        for block in _alike(some, seen):
+            width = seen[block].max()
+            index = np.minimum(first[block][:, None] + np.arange(width), len(pairs.source) - 1)
+            there = np.arange(width) < seen[block][:, None]
+            grains.append(block)
+            sources.append(np.where(there, pairs.source[index], 0).astype(np.int32))
+            rooms.append(int(particles[block].max()))
+    return Blocks(tuple(grains), tuple(sources), tuple(rooms))
+
+
+def _alike(grains, number):
+    """Parts of `grains`, in which the smallest number is not much smaller than the largest."""
+    order = grains[np.argsort(-number[grains], kind="stable")]
+    parts = []
+    while len(order):
+        end = int(np.searchsorted(-number[order], -_ALIKE * number[order[0]], side="right"))
+        parts.append(np.sort(order[:end]))
+        order = order[end:]
+    return parts
+
+
+def fill(
+    mesh: Mesh, sources: Sources, slopes, pairs: Pairs, layout: Blocks, self_field: bool, dtype
+) -> tuple:
+    """The blocks (k, 3c, 3p): exact fields, less those that the mesh carries too.
+
+    Args:
+        slopes: (n, nodes, 3) of all particles, see `Stencil.slopes`.
+
+    Raises:
+        ValueError: when a particle lies on an edge of a grain whose field acts on it.
+    """
+    structure = mesh.structure
+    g = len(structure)
+    made = [
+        np.zeros((len(s), 3 * s.shape[1], 3 * p), dtype)
+        for s, p in zip(layout.sources, layout.particles, strict=True)
+    ]
+    block, row = np.zeros(g, int), np.zeros(g, int)
+    for k, grains in enumerate(layout.grains):
+        block[grains], row[grains] = k, np.arange(len(grains))
+    rank = np.arange(len(pairs.target)) - np.searchsorted(pairs.target, pairs.target)
+    order = np.argsort(pairs.source, kind="stable")
+    start = np.searchsorted(pairs.source[order], np.arange(g + 1))
+    first = np.searchsorted(mesh.grain, np.arange(g + 1))
+    counts = np.diff(first)
+    piece_start = np.searchsorted(sources.grain, np.arange(g + 1))
+
+    def one(source):
+        chosen = order[start[source] : start[source + 1]]
+        targets = pairs.target[chosen]
+        number = counts[targets]
+        owner = np.repeat(np.arange(len(targets)), number)
+        place = np.arange(len(owner)) - np.repeat(np.cumsum(number) - number, number)
+        particle = first[targets[owner]] + place
+        field = _exact(mesh, source, particle, self_field)
+        for piece in range(piece_start[source], piece_start[source + 1]):
+            away = mesh.corner[particle] - sources.corner[piece]
+            field += _meshed(mesh.precision, away, sources.charges[piece], slopes[particle])
+        for k in np.unique(block[targets]):
+            mine = block[targets[owner]] == k
+            pair, p = owner[mine], place[mine]
+            view = made[k].reshape(len(made[k]), -1, 3, 3, layout.particles[k])
+            view[row[targets[pair]], rank[chosen[pair]], :, :, p] = np.swapaxes(field[mine], 1, 2)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for _ in threads.map(one, range(g), chunksize=16):
+            pass
+    return tuple(made)
+
+
+def _exact(mesh, source, particle, self_field):
+    """(n, 3, 3) tensors of a grain at some particles; 0 at its own, unless they feel it."""
+    structure, body = mesh.structure, mesh.structure.grains[source]
+    acts = np.ones(len(particle), bool) if self_field else mesh.grain[particle] != source
+    points = (mesh.particles[particle[acts]] + mesh.origin) * mesh.spacing - body.centroid
+    field = np.zeros((len(particle), 3, 3))
+    try:
+        field[acts] = Kernel(body)(points)
+    except OnEdgeError as error:
+        which = particle[acts][error.index]
+        target = mesh.grain[which]
+        place = which - np.searchsorted(mesh.grain, target)
+        place = np.flatnonzero(structure.weights[target] > 0)[place]
+        raise ValueError(on_edge(place, target, source)) from None
+    return field
+
+
+def _meshed(precision, away, charges, slopes):
+    """(n, 3, 3) gradients of the potential that particles see of a piece through the mesh.
+
+    Args:
+        away: (n, 3) from the piece's corner to theirs. slopes: (n, nodes, 3).
+    """
+    of_sources, of_targets = precision.stencils
+    slopes = np.swapaxes(slopes, 1, 2)
+    field = np.zeros((len(away), 3, 3))
+    inside = (np.abs(away) <= _BOX).all(axis=1)
+    if inside.any():
+        extent = int(np.abs(away[inside]).max())
+        side = 2 * extent + of_targets.width
+        table = _potentials(precision, extent) @ charges
+        flat = [side * side, side, 1]
+        node = ((away[inside] + extent) @ flat)[:, None] + of_targets.steps @ flat
+        field[inside] = slopes[inside] @ table[node]
+    outside = np.flatnonzero(~inside)
+    for n in np.array_split(outside, 1 + len(outside) // 256):
+        nodes = away[n][:, None, None] + of_targets.steps[:, None] - of_sources.steps
+        field[n] = slopes[n] @ (inverse_distance(nodes) @ charges)
+    return field
+
+
+@lru_cache(maxsize=16)
+def _potentials(precision, extent):
+    """(nodes of a box about a stencil, nodes of the stencil) potentials of unit charges."""
+    of_sources, of_targets = precision.stencils
+    side = np.arange(-extent, extent + of_targets.width)
+    box = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    return inverse_distance(box - of_sources.steps)
+
+
+def inverse_distance(steps):
+    """(…) 1/4πr for steps (…, 3) between nodes; 0 for none, as on the whole mesh."""
+    square = (np.asarray(steps, float) ** 2).sum(axis=-1)
+    return np.where(square > 0, 1 / (4 * np.pi * np.sqrt(np.maximum(square, 1))), 0.0)

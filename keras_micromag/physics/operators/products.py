@@ -1,0 +1,159 @@
+"""Products with the demagnetising operator and with its adjoint, in NumPy and in Keras graphs.
+
+Each kind is a tuple of arrays, so that compiled functions take it as an argument. `field` maps
+polarisations (b, 3, g) to fields (b, 3, n) at n places, in the polarisations' unit; `adjoint` maps
+back. Which of the places are which grain's particles, the operator knows.
+"""
+
+from math import prod
+from typing import Any, NamedTuple
+
+from keras_micromag.physics import graph
+
+
+class Dense(NamedTuple):
+    """All of the matrix."""
+
+    matrix: Any  # (3g, 3n): rows (component, grain), columns (component, place)
+
+    @property
+    def places(self) -> int:
+        """n."""
+        return self.matrix.shape[1] // 3
+
+    def field(self, polarized):
+        """(b, 3, n) from (b, 3, g)."""
+        xp, flat = _flat(polarized)
+        field = graph.einsum(xp, "bs,st->bt", flat, self.matrix)
+        return xp.reshape(field, (-1, 3, self.matrix.shape[1] // 3))
+
+    def adjoint(self, field):
+        """(b, 3, g) from (b, 3, n)."""
+        xp, flat = _flat(field)
+        polarized = graph.einsum(xp, "bt,st->bs", flat, self.matrix)
+        return xp.reshape(polarized, (-1, 3, self.matrix.shape[0] // 3))
+
+
+class Lattice(NamedTuple):
+    """Equal grains on a lattice: a convolution. Places are (particle, site)."""
+
+    kernel: Any  # complex (3, p, 3, X, Y, Z // 2 + 1) transform of [to component, particle, from]
+    sites: Any  # int (x, y, z) the grain at each site
+
+    @property
+    def places(self) -> int:
+        """p·g."""
+        return self.kernel.shape[1] * prod(self.sites.shape)
+
+    def field(self, polarized):
+        """(b, 3, p·g) from (b, 3, g)."""
+        xp = graph.namespace(polarized)[0]
+        shape = self.sites.shape
+        wave = graph.transformed(xp, xp.take(polarized, self.sites, axis=2), self.kernel.shape)
+        waves = [self.kernel[:, :, j] * wave[:, None, None, j] for j in range(3)]
+        field = graph.back(xp, waves[0] + waves[1] + waves[2], shape)
+        return xp.reshape(field, (-1, 3, self.kernel.shape[1] * prod(shape)))
+
+    def adjoint(self, field):
+        """(b, 3, g) from (b, 3, p·g)."""
+        xp = graph.namespace(field)[0]
+        shape, p = self.sites.shape, self.kernel.shape[1]
+        wave = graph.transformed(xp, xp.reshape(field, (-1, 3, p, *shape)), self.kernel.shape)
+        kernel = xp.conj(self.kernel)
+        total = 0.0
+        for i in range(3):
+            for particle in range(p):
+                total = total + kernel[i, particle] * wave[:, i, particle, None]
+        at_sites = xp.reshape(graph.back(xp, total, shape), (-1, 3, prod(shape)))
+        return graph.summed_by(xp, at_sites, xp.reshape(self.sites, (-1,)), prod(shape))
+
+
+class Hierarchical(NamedTuple):
+    """Near grains by dense blocks, far ones by a convolution over a mesh.
+
+    Places are those of the blocks, one block after another: (grain, particle), with padding.
+    The mesh has half as many nodes along each axis as its transform, so that nothing wraps around.
+    """
+
+    blocks: Any  # of (k, 3c, 3p): rows (source, component), columns (component, particle)
+    sources: Any  # of int (k, c) grains
+    charges: Any  # (nodes, 3, s) of each piece per unit polarisation
+    grain: Any  # int (s,) whose piece it is
+    onto: Any  # int (s,) first node of each piece's stencil, flat
+    source_steps: Any  # int (nodes,) from there to its others
+    kernel: Any  # real (X, Y, Z // 2 + 1) transform of a charge's potential
+    slopes: Any  # (nodes, 3, n) from potentials to fields
+    at: Any  # int (n,) first node of each place's stencil, flat
+    target_steps: Any  # int (nodes,) from there to its others
+
+    @property
+    def places(self) -> int:
+        """All blocks' room."""
+        return self.at.shape[0]
+
+    @property
+    def mesh(self):
+        """Its nodes along x, y, z."""
+        x, y, z = self.kernel.shape
+        return (x // 2, y // 2, z - 1)
+
+    def field(self, polarized):
+        """(b, 3, n) from (b, 3, g)."""
+        xp = graph.namespace(polarized)[0]
+        near = []
+        for block, sources in zip(self.blocks, self.sources, strict=True):
+            k, c = sources.shape
+            seen = xp.take(polarized, sources, axis=2)
+            seen = xp.reshape(xp.transpose(seen, (0, 2, 3, 1)), (-1, k, 3 * c))
+            field = graph.by_blocks(xp, seen, block)
+            p = block.shape[2] // 3
+            field = xp.swapaxes(xp.reshape(field, (-1, k, 3, p)), 1, 2)
+            near.append(xp.reshape(field, (-1, 3, k * p)))
+        of_pieces = xp.take(polarized, self.grain, axis=2)
+        charges = graph.einsum(xp, "bjs,njs->bns", of_pieces, self.charges)
+        node = self.onto + self.source_steps[:, None]
+        potential = self._potential(xp, graph.summed_by(xp, charges, node, prod(self.mesh)))
+        far = 0.0
+        for step in range(self.slopes.shape[0]):
+            seen = xp.take(potential, self.at + self.target_steps[step], axis=1)
+            far = far + self.slopes[step] * seen[:, None]
+        return xp.concatenate(near, axis=2) + far
+
+    def adjoint(self, field):
+        """(b, 3, g) from (b, 3, n)."""
+        xp = graph.namespace(field)[0]
+        seen = [xp.sum(field * slope, axis=1) for slope in self.slopes]
+        node = self.at + self.target_steps[:, None]
+        potential = graph.summed_by(xp, xp.stack(seen, axis=1), node, prod(self.mesh))
+        potential = self._potential(xp, potential)
+        node = self.onto + self.source_steps[:, None]
+        of_pieces = graph.einsum(
+            xp, "bns,njs->bjs", xp.take(potential, node, axis=1), self.charges
+        )
+        parts, grains = [of_pieces], [self.grain]
+        first = 0
+        for block, sources in zip(self.blocks, self.sources, strict=True):
+            k, c = sources.shape
+            p = block.shape[2] // 3
+            part = xp.reshape(field[:, :, first : first + k * p], (-1, 3, k, p))
+            part = xp.reshape(xp.swapaxes(part, 1, 2), (-1, k, 3 * p))
+            part = graph.by_blocks(xp, part, xp.swapaxes(block, 1, 2))
+            part = xp.transpose(xp.reshape(part, (-1, k, c, 3)), (0, 3, 1, 2))
+            parts.append(xp.reshape(part, (-1, 3, k * c)))
+            grains.append(xp.reshape(sources, (-1,)))
+            first += k * p
+        g = sum(len(block) for block in self.blocks)
+        parts, grains = xp.concatenate(parts, axis=2), xp.concatenate(grains, axis=0)
+        return graph.summed_by(xp, parts, grains, g)
+
+    def _potential(self, xp, charges):
+        """(b, M) potentials of charges (b, M) at the nodes; its own adjoint."""
+        charges = xp.reshape(charges, (-1, *self.mesh))
+        wave = graph.transformed(xp, charges, self.kernel.shape)
+        wave = wave * graph.complexed(xp, self.kernel)
+        return xp.reshape(graph.back(xp, wave, self.mesh), (-1, prod(self.mesh)))
+
+
+def _flat(vectors):
+    xp = graph.namespace(vectors)[0]
+    return xp, xp.reshape(vectors, (-1, 3 * vectors.shape[2]))
