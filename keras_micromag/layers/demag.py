@@ -10,7 +10,9 @@ from keras import ops
 from keras_micromag.layers.base import PhysicsLayer, material_config
 from keras_micromag.physics import checks
 from keras_micromag.physics.demag import demag_matrix
+from keras_micromag.physics.graph import linear, tensors
 from keras_micromag.physics.material import ND2FE14B, Material
+from keras_micromag.physics.operators import check_operator
 from keras_micromag.physics.simulation import per_grain
 from keras_micromag.physics.structure import Microstructure
 
@@ -23,6 +25,7 @@ class GuptasarmaDemag(PhysicsLayer):
         structure: g grains with p particles each.
         self_field: whether a grain's own field acts on its particles.
         material: one for all grains or a sequence of g; its polarisation Js sets the field's size.
+        operator, rtol: kind of `demag_operator`, and its error.
 
     Input:
         Moments (b, g, 3), in units of Js; or on a lattice (b, x, y, z, 3) with x·y·z = g, grain
@@ -35,10 +38,10 @@ class GuptasarmaDemag(PhysicsLayer):
         ValueError: when the input's grains are not those of the structure.
 
     Notes:
-        The matrix is computed in float64 when the layer is made, rounded to float32 (or float64,
+        The operator is computed in float64 when the layer is made, rounded to float32 (or float64,
         if that is the dtype) and kept outside the weights: 4 MB for the paper's 64 grains of 27
-        particles, 36·g²·p bytes in general, and as much in every graph that holds the
-        layer. A saved model holds the structure alone, 3 kB for each cube.
+        particles, 36·g²·p bytes for a dense one in general, and as much in every graph that holds
+        the layer. A saved model holds the structure alone, 3 kB for each cube.
 
     Example:
         >>> import numpy as np
@@ -55,20 +58,32 @@ class GuptasarmaDemag(PhysicsLayer):
         self_field: bool = False,
         *,
         material: Material | Sequence[Material] = ND2FE14B,
+        operator: str = "auto",
+        rtol: float = 1e-4,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.structure = checks.instance(structure, "structure", Microstructure)
         self.self_field, self.material = self_field, material
-        matrix = demag_matrix(structure, self_field=self_field)
-        # The shape may be counted here and in Kd: this layer knows no anisotropy.
-        matrix *= np.array([m.Js for m in per_grain(material, len(structure), False)])[:, None]
-        g, p = structure.weights.shape
+        self.operator, self.rtol = operator, rtol
+        self._matrix = self._operator = None
+        strength = [m.Js for m in per_grain(material, len(structure), False)]
+        made = check_operator(operator, structure, self_field, self.variable_dtype, rtol)
+        # NumPy, not tensors: one made while another layer is built belongs to the graph of that
+        # moment, and tf2onnx takes one made outside for a further input.
+        if made == "dense":
+            self._matrix = self._whole(np.array(strength))
+        else:
+            self._operator, self._strength = made, np.array(strength, self.variable_dtype)
+
+    def _whole(self, strength):
+        """(3g', 3gp) the matrix with its columns in the output's order, which spares a copy."""
+        matrix = demag_matrix(self.structure, self_field=self.self_field)
+        matrix *= strength[:, None]
+        g, p = self.structure.weights.shape
         # (g, p, 3, g', 3) -> rows g', j
         rows = matrix.reshape(3 * g * p, 3 * g).T
-        # NumPy, not a tensor: one made while another layer is built belongs to the graph of that
-        # moment, and tf2onnx takes one made outside for a further input.
-        self._matrix = np.ascontiguousarray(rows, self.variable_dtype)
+        return np.ascontiguousarray(rows, self.variable_dtype)
 
     def build(self, input_shape):
         """Check that the grains are those of the structure."""
@@ -77,11 +92,24 @@ class GuptasarmaDemag(PhysicsLayer):
     def call(self, moments):
         """Return the field in tesla."""
         shape = self.compute_output_shape(moments.shape)
-        sources = ops.reshape(self.real(moments), (-1, self._matrix.shape[0]))
+        sources = ops.reshape(self.real(moments), (-1, 3 * len(self.structure)))
+        field = self._by_matrix(sources) if self._operator is None else self._by_operator(sources)
+        return self.result(ops.reshape(field, (-1, *shape[1:])))
+
+    def _by_matrix(self, sources):
         # Not ops.matmul, which gives float32 for float64 on PyTorch.
         matrix = ops.convert_to_tensor(self._matrix, self.variable_dtype)
-        field = ops.einsum("bs,st->bt", sources, matrix)
-        return self.result(ops.reshape(field, (-1, *shape[1:])))
+        return ops.einsum("bs,st->bt", sources, matrix)
+
+    def _by_operator(self, sources):
+        g, p = self.structure.weights.shape
+        product = tensors(self._operator.product, self.variable_dtype)
+        polarized = ops.swapaxes(ops.reshape(sources, (-1, g, 3)), 1, 2) * self._strength
+        field = linear(product.field, product.adjoint)(polarized)
+        field = ops.take(field, self._operator.places.ravel(), axis=2)
+        field = ops.transpose(ops.reshape(field, (-1, 3, g, p)), (0, 2, 3, 1))
+        real = (self.structure.weights > 0).astype(self.variable_dtype)
+        return field * real[:, :, None]
 
     def compute_output_shape(self, input_shape):
         """(b, ..., p, 3) for (b, ..., 3)."""
@@ -106,4 +134,6 @@ class GuptasarmaDemag(PhysicsLayer):
             "structure": self.structure.get_config(),
             "self_field": self.self_field,
             "material": material_config(self.material),
+            "operator": self.operator,
+            "rtol": self.rtol,
         }

@@ -17,6 +17,7 @@ from keras_micromag.layers.base import (
 from keras_micromag.physics import checks, solver
 from keras_micromag.physics.graph import compiled
 from keras_micromag.physics.material import ND2FE14B, Material
+from keras_micromag.physics.operators import check_operator
 from keras_micromag.physics.simulation import DEFAULT_TOL, embed, per_grain
 from keras_micromag.physics.structure import Microstructure
 
@@ -31,6 +32,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         structure: g grains with their particles.
         material: one for all grains, or a sequence of g.
         field_direction, self_field, avalanche, tol, max_iterations: see `simulate`.
+        operator, rtol: kind of `demag_operator`, and its error.
 
     Input:
         A dict of `easy_axes` (b, g, 3), normalised here, and `field` (b, t), µ0·H in tesla along
@@ -72,6 +74,8 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         avalanche: str = "simultaneous",
         tol: float | None = None,
         max_iterations: int = 1000,
+        operator: str = "auto",
+        rtol: float = 1e-4,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -85,9 +89,12 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         self.max_iterations = checks.count(max_iterations, "max_iterations")
         self.tol = checks.number(tol, "tol", above=0)
         self.field_direction = direction.tolist()
+        self.operator, self.rtol = operator, rtol
+        materials = [per_grain(material, len(structure), self_field)]
         self._body = embed(
             structure,
-            [per_grain(material, len(structure), self_field)],
+            materials,
+            check_operator(operator, structure, self_field, self.variable_dtype, rtol),
             self_field=self_field,
             direction=direction,
             dtype=self.variable_dtype,
@@ -141,4 +148,6 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
             "avalanche": self.avalanche,
             "tol": self.tol,
             "max_iterations": self.max_iterations,
+            "operator": self.operator,
+            "rtol": self.rtol,
         }

@@ -19,6 +19,7 @@ from keras_micromag.physics.material import (
     Material,
 )
 from keras_micromag.physics.neper import Tessellation, neper_grains, read_neper, write_neper
+from keras_micromag.physics.operators import DemagOperator, demag_operator
 from keras_micromag.physics.phases import core_shell, mixed_phases, spread_materials
 from keras_micromag.physics.polycrystal import voronoi_grains
 from keras_micromag.physics.polyhedron import Polyhedron
@@ -34,6 +35,7 @@ __all__ = [
     "SM2CO17",
     "SMCO5",
     "ConvergenceError",
+    "DemagOperator",
     "Hysteresis",
     "Material",
     "Microstructure",
@@ -43,6 +45,7 @@ __all__ = [
     "core_shell",
     "cubic_grains",
     "demag_matrix",
+    "demag_operator",
     "demag_tensor",
     "equilibrium",
     "mixed_phases",

@@ -8,10 +8,11 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.physics import checks, solver
-from keras_micromag.physics.demag import demag_matrix
 from keras_micromag.physics.graph import require_dtype
 from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.material import ND2FE14B, Material
+from keras_micromag.physics.operators import DemagOperator, check_operator
+from keras_micromag.physics.operators.dense import dense
 from keras_micromag.physics.structure import Microstructure
 
 DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}
@@ -36,6 +37,8 @@ def simulate(
     tol: float | None = None,
     max_iterations: int = 1000,
     allow_unconverged: bool = False,
+    operator: str | DemagOperator = "auto",
+    rtol: float = 1e-4,
     progress: bool | None = None,
 ) -> Hysteresis:
     """Hysteresis loops by the embedded Stoner-Wohlfarth method (Algorithm 1).
@@ -64,6 +67,9 @@ def simulate(
         max_iterations: products with the demagnetising matrix allowed per field.
         allow_unconverged: return a state that did not settle, marked in `converged`, instead of
             raising.
+        operator: how demagnetising fields are computed, a kind of `demag_operator`, or one that it
+            made for this structure, `self_field` and `dtype`: it serves any number of loops.
+        rtol: error of the "hierarchical" operator, see there.
         progress: whether to show a bar; by default on a terminal.
 
     Returns:
@@ -105,10 +111,13 @@ def simulate(
     direction, tol = check_method(field_direction, avalanche, dtype, tol, max_iterations)
     branch = _branches(axes, direction, field[0], initial_state, single)
 
-    sizes = Sizes.of(structure).shared
+    operator = check_operator(operator, structure, self_field, dtype, rtol)
+    sizes = Sizes.of(structure)
+    sizes = sizes.shared if operator == "dense" else sizes
     body = embed(
         structure,
         materials,
+        operator,
         self_field=self_field,
         direction=direction,
         dtype=dtype,
@@ -312,6 +321,7 @@ def _rounded_up(n: int) -> int:
 def embed(
     structure: Microstructure,
     materials,
+    operator: str | DemagOperator,
     *,
     self_field: bool,
     direction,
@@ -322,60 +332,52 @@ def embed(
 
     Args:
         materials: b rows of one for each of the g grains; a single row stands for any b.
+        operator: "dense", to be made here with that room, or one that is made.
         direction: (3,) unit vector of the applied field.
         dtype: to round to; all is computed in float64.
         sizes: room to make, by default for the structure's own; grains that are not there come
             last, feel no field and make none.
     """
-    g, p, n = Sizes.of(structure)
-    grains, per_grain, particles = sizes or (g, p, n)
+    g, p, _ = Sizes.of(structure)
+    grains, per_grain, particles = sizes or Sizes.of(structure)
+    if operator == "dense":
+        product, places = dense(structure, self_field, dtype, (grains, particles))
+    else:
+        product, places = operator.product, operator.places
     polarization = np.array([[m.Js for m in row] for row in materials])
     anisotropy_field = np.array([[m.anisotropy_field for m in row] for row in materials])
-    matrix = demag_matrix(structure, self_field=self_field)
-    matrix *= polarization[0, :, None]
-    matrix /= anisotropy_field[0, :, None, None, None, None]
-    # Particles by place and then by grain: grains last, see solver.
-    inside = structure.weights.T > 0
-    place, grain = np.nonzero(inside)
-    # (g, p, i, g', j) -> rows (j, g'), columns (i, n).
-    rows = np.zeros((3 * grains + 1, 3 * particles), dtype)
-    from_moments = rows[:-1].reshape(3, grains, 3, particles)
-    from_field = rows[-1].reshape(3, particles)
-    for i in range(3):
-        from_moments[:, :g, i, :n] = matrix[grain, place, i].transpose(2, 1, 0)
-        from_field[i, :n] = np.asarray(direction)[i] / anisotropy_field[0, grain]
-    weights = np.zeros((per_grain, grains), dtype)
+    weights = np.zeros((per_grain, grains))
     weights[:p, :g] = structure.weights.T
     weights[0, g:] = 1
 
-    def per_grain_of(ratio):
-        return np.pad(ratio, [(0, 0), (0, grains - g)], constant_values=1)[:, None]
+    def per_grain_of(values):
+        return np.pad(values, [(0, 0), (0, grains - g)])[:, None]
 
     return solver.Body(
-        matrix=rows,
-        places=_places(inside, grains, per_grain, particles),
+        product=product,
+        places=_places(places, grains, per_grain),
+        direction=np.reshape(np.asarray(direction, float), (3, 1, 1)),
         weights=weights,
-        strength=per_grain_of(polarization / polarization[0]),
-        softness=per_grain_of(anisotropy_field[0] / anisotropy_field)[:, None],
+        strength=per_grain_of(polarization),
+        softness=per_grain_of(1 / anisotropy_field)[:, None],
         longest=solver.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
         turn=solver.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
     )
 
 
-def _places(inside, grains, per_grain, particles):
-    """Which of the particles each of (per_grain, grains) is, flat; nothing where that is its own.
+def _places(places, grains, per_grain):
+    """Where each of (per_grain, grains) finds its field, flat; nothing where that is its own number.
 
-    Padding is one of the grain's own particles, and the last of all, which feels no field, where
-    there is no grain.
+    Args:
+        places: (g, p) of the particles there are.
     """
-    p, g = inside.shape
-    if inside.all() and (per_grain, grains) == (p, g):
+    g, p = places.shape
+    whole = np.zeros((per_grain, grains), int)
+    whole[:, :g] = places[:, 0]
+    whole[:p, :g] = places.T
+    if np.array_equal(whole.ravel(), np.arange(whole.size)):
         return np.zeros(0, int)
-    number = np.cumsum(inside.ravel()).reshape(p, g) - 1
-    places = np.full((per_grain, grains), particles - 1)
-    places[:, :g] = number[inside.argmax(axis=0), np.arange(g)]
-    places[:p, :g][inside] = number[inside]
-    return places.ravel()
+    return whole.ravel()
 
 
 def _first_magnet(result):

@@ -1,6 +1,6 @@
 """Algorithm 1 as a compiled loop: every magnet of a batch walks through the field at its own pace.
 
-An iteration is one product with the matrix B for all magnets, one Euler step of every particle and
+An iteration is one product with the demagnetising operator for all magnets, one Euler step of every particle and
 the decision, per magnet, what to do next: go on relaxing, flip the unstable grains, or write the
 equilibrium down and move on. A magnet that moves on starts from moments extrapolated in the field
 (not over a flip, which would switch grains that are stable), so most fields need a single product.
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_micromag.physics.graph import compiled, max_over, sum_over
+from keras_micromag.physics.graph import compiled, max_over, sum_over, tensors
 from keras_micromag.physics.stoner_wohlfarth import astroid, at_least, euler_step
 
 ITERATIONS = 64
@@ -40,15 +40,15 @@ _DAMPED_AFTER = 30
 class Body(NamedTuple):
     """What grains and materials make of magnets, whatever their easy axes; NumPy arrays.
 
-    The matrix is that of the first magnet's materials. A leading 1 stands for any number of magnets
-    of these; else there are b.
+    A leading 1 stands for any number of magnets; else there are b.
     """
 
-    matrix: Any  # (3g + 1, 3n) h at n particles from all moments and, last row, from 1 T
+    product: Any  # with the demagnetising operator, see operators.products: fields at n places
     places: Any  # (pg,) int, which of the n each of (p, g) is; none where that is its own number
+    direction: Any  # (3, 1, 1) of the applied field
     weights: Any  # (p, g) share of a particle in its grain's moment, 0 on padding
-    strength: Any  # (b, 1, g) polarisation of the grains, over that of the first magnet
-    softness: Any  # (b, 1, 1, g) reciprocal of their anisotropy field, over that of the first
+    strength: Any  # (b, 1, g) polarisation of the grains in tesla
+    softness: Any  # (b, 1, 1, g) reciprocal of their anisotropy field in tesla; 0 where no grain is
     longest: Any  # (b, 1) how far a stride may go, in tesla
     turn: Any  # (b,) how much a moment's component may change over a stride
 
@@ -56,8 +56,9 @@ class Body(NamedTuple):
 class Magnet(NamedTuple):
     """What does not change along a loop; tensors."""
 
-    matrix: Any  # these seven as in Body
+    product: Any  # these eight as in Body
     places: Any
+    direction: Any
     weights: Any
     strength: Any
     softness: Any
@@ -113,9 +114,8 @@ def magnet(body: Body, easy_axes, field, tol: float, max_iterations: int) -> Mag
     # With a 0 for the first and the last field; a single field is both.
     ends = ops.zeros_like(field[:, : min(2, field.shape[1])], dtype="int32")
     turning = ops.concatenate([ends[:, :1], turning, ends[:, 1:]], axis=1)
-    kinds = ("int32" if name == "places" else dtype for name in Body._fields)
     return Magnet(
-        *map(ops.convert_to_tensor, body, kinds),
+        *tensors(body, dtype),
         easy_axes=easy_axes,
         field=field,
         turns=ops.cast(ops.cumsum(turning, axis=1) - turning, "int32"),
@@ -327,7 +327,7 @@ def _iterate(magnet, state, avalanche):
 
 
 def _relax(magnet, state, field):
-    """One product with B, one Euler step of every particle, the mean over each grain.
+    """One product with the operator, one Euler step of every particle, the mean over each grain.
 
     Returns:
         moments (b, 3, g); tau (b, p, g); outside (b, g), the largest (|h∥|^⅔ + h⊥^⅔)³ of the
@@ -335,14 +335,11 @@ def _relax(magnet, state, field):
         whether a particle is further than `tol` from the equilibrium in its present field.
     """
     p, g = magnet.weights.shape
-    polarized = ops.reshape(state.moments * magnet.strength, (-1, 3 * g))
-    sources = ops.concatenate([polarized, field[:, None]], axis=1)
-    # Not ops.matmul, which gives float32 for float64 on PyTorch.
-    h = ops.einsum("bs,st->bt", sources, magnet.matrix)
+    h = magnet.product.field(state.moments * magnet.strength)
     if magnet.places.shape[0]:
-        # The matrix has no columns for padding, which may be half of irregular grains' particles.
-        h = ops.take(ops.reshape(h, (-1, 3, h.shape[1] // 3)), magnet.places, axis=2)
-    h = ops.reshape(h, (-1, 3, p, g))
+        # The operator has no rows for padding, which may be half of irregular grains' particles.
+        h = ops.take(h, magnet.places, axis=2)
+    h = ops.reshape(h, (-1, 3, p, g)) + field[:, None, None, None] * magnet.direction
     h = h * magnet.softness
     axes = magnet.easy_axes[:, :, None]
     along = sum_over(h * axes, axis=1)

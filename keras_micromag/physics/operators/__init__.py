@@ -1,5 +1,5 @@
 """The demagnetising field of large magnets: one operator, dense, lattice or hierarchical."""
 
-from keras_micromag.physics.operators.operator import DemagOperator, demag_operator
+from keras_micromag.physics.operators.operator import DemagOperator, check_operator, demag_operator
 
-__all__ = ["DemagOperator", "demag_operator"]
+__all__ = ["DemagOperator", "check_operator", "demag_operator"]

@@ -51,9 +51,7 @@ def hierarchical(structure: Microstructure, self_field: bool, dtype: str, rtol: 
     """
     probe = Probe(structure, self_field)
     errors = []
-    for precision in PRECISIONS:
-        if precision.error > 10 * rtol or (precision.error > rtol and precision != PRECISIONS[-1]):
-            continue
+    for precision in [p for p in PRECISIONS if p.error <= rtol] or PRECISIONS[-1:]:
         product, places = made(structure, self_field, dtype, precision)
         errors.append(probe.error(product, places))
         if errors[-1] <= rtol:

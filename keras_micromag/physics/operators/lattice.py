@@ -47,7 +47,9 @@ def sites(structure: Microstructure) -> np.ndarray:
 
 def size(structure: Microstructure, shape, dtype: str) -> int:
     """Bytes of the kernel."""
-    return 9 * structure.weights.shape[1] * int(np.prod(_waves(shape))) * 2 * np.dtype(dtype).itemsize
+    return (
+        9 * structure.weights.shape[1] * int(np.prod(_waves(shape))) * 2 * np.dtype(dtype).itemsize
+    )
 
 
 def lattice(structure: Microstructure, self_field: bool, dtype: str):

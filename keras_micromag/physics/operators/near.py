@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from keras_micromag.physics.demag import Kernel, OnEdgeError
+from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
 from keras_micromag.physics.operators.mesh import Mesh, Sources
 
 _ALIKE = 0.75
@@ -61,9 +61,7 @@ def near_pairs(mesh: Mesh, sources: Sources) -> Pairs:
     usual = np.flatnonzero(~large)
     pieces = cKDTree(centres)
     longest = reach + extent[usual].max(initial=0.0)
-    found = cKDTree(middles[usual]).sparse_distance_matrix(
-        pieces, longest, output_type="ndarray"
-    )
+    found = cKDTree(middles[usual]).sparse_distance_matrix(pieces, longest, output_type="ndarray")
     target, piece = usual[found["i"]], found["j"]
     kept = found["v"] <= reach + extent[target]
     target, piece = target[kept], piece[kept]
@@ -88,7 +86,9 @@ def _any_within(mesh, centres, target, piece, reach):
     near = np.zeros(len(target), bool)
     for part in np.array_split(np.arange(len(target)), 1 + counts.sum() // 2**22):
         pair = np.repeat(part, counts[part])
-        place = np.arange(len(pair)) - np.repeat(np.cumsum(counts[part]) - counts[part], counts[part])
+        place = np.arange(len(pair)) - np.repeat(
+            np.cumsum(counts[part]) - counts[part], counts[part]
+        )
         particle = first[target[pair]] + place
         square = ((mesh.particles[particle] - centres[piece[pair]]) ** 2).sum(axis=1)
         near[pair[square <= reach * reach]] = True

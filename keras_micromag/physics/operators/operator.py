@@ -106,19 +106,43 @@ def demag_operator(
         (120, 27, 3)
     """
     checks.instance(structure, "structure", Microstructure)
-    checks.one_of(kind, "kind", ("auto", *KINDS))
     checks.one_of(dtype, "dtype", ("float32", "float64"))
-    rtol = check_rtol(rtol, dtype)
-    if kind == "auto":
-        kind = _chosen(structure, dtype)
+    kind, rtol = _kind(kind, "kind", structure, dtype), check_rtol(rtol, dtype)
+    error = 0.0
     if kind == "dense":
         product, places = dense.dense(structure, self_field, dtype)
-        return DemagOperator(structure, self_field, kind, product, places, rtol=rtol)
-    if kind == "lattice":
+    elif kind == "lattice":
         product, places = lattice.lattice(structure, self_field, dtype)
-        return DemagOperator(structure, self_field, kind, product, places, rtol=rtol)
-    product, places, error = hierarchical.hierarchical(structure, self_field, dtype, rtol)
+    else:
+        product, places, error = hierarchical.hierarchical(structure, self_field, dtype, rtol)
     return DemagOperator(structure, self_field, kind, product, places, rtol=rtol, error=error)
+
+
+def check_operator(operator, structure: Microstructure, self_field: bool, dtype: str, rtol: float):
+    """ "dense", which the caller makes to its measure, or a `DemagOperator` that fits.
+
+    Raises:
+        ValueError: for one that was made for something else.
+    """
+    if not isinstance(operator, DemagOperator):
+        kind, rtol = _kind(operator, "operator", structure, dtype), check_rtol(rtol, dtype)
+        if kind == "dense":
+            return kind
+        return demag_operator(structure, kind, rtol=rtol, dtype=dtype, self_field=self_field)
+    for name, wanted in (("structure", structure), ("self_field", self_field), ("dtype", dtype)):
+        made_for = getattr(operator, name)
+        if made_for is not wanted and (name == "structure" or made_for != wanted):
+            told = ", another one" if name == "structure" else f" {made_for!r}, not {wanted!r}"
+            raise ValueError(
+                f"`operator` must be made for the same {name}; received one made for{told}."
+            )
+    return operator
+
+
+def _kind(kind, name, structure, dtype):
+    """The kind to make."""
+    checks.one_of(kind, name, ("auto", *KINDS))
+    return _chosen(structure, dtype) if kind == "auto" else kind
 
 
 def check_rtol(rtol, dtype: str) -> float:

@@ -127,9 +127,7 @@ class Hierarchical(NamedTuple):
         potential = graph.summed_by(xp, xp.stack(seen, axis=1), node, prod(self.mesh))
         potential = self._potential(xp, potential)
         node = self.onto + self.source_steps[:, None]
-        of_pieces = graph.einsum(
-            xp, "bns,njs->bjs", xp.take(potential, node, axis=1), self.charges
-        )
+        of_pieces = graph.einsum(xp, "bns,njs->bjs", xp.take(potential, node, axis=1), self.charges)
         parts, grains = [of_pieces], [self.grain]
         first = 0
         for block, sources in zip(self.blocks, self.sources, strict=True):
