@@ -366,7 +366,7 @@ def embed(
 
 
 def _places(places, grains, per_grain):
-    """Where each of (per_grain, grains) finds its field, flat; nothing where that is its own number.
+    """Where each of (per_grain, grains) finds its field, flat; nothing where in its own order.
 
     Args:
         places: (g, p) of the particles there are.

@@ -1,9 +1,10 @@
 """Algorithm 1 as a compiled loop: every magnet of a batch walks through the field at its own pace.
 
-An iteration is one product with the demagnetising operator for all magnets, one Euler step of every particle and
-the decision, per magnet, what to do next: go on relaxing, flip the unstable grains, or write the
-equilibrium down and move on. A magnet that moves on starts from moments extrapolated in the field
-(not over a flip, which would switch grains that are stable), so most fields need a single product.
+An iteration is one product with the demagnetising operator for all magnets, one Euler step of every
+particle and the decision, per magnet, what to do next: go on relaxing, flip the unstable grains, or
+write the equilibrium down and move on. A magnet that moves on starts from moments extrapolated in
+the field (not over a flip, which would switch grains that are stable), so most fields need a single
+product.
 
 Far from any switching even that is more than it takes: a magnet may then stride over several
 fields at once, and those between get the quadratic through three equilibria. See `_next_stride`.

@@ -207,10 +207,11 @@ def _meshed(precision, away, charges, slopes):
     if inside.any():
         extent = int(np.abs(away[inside]).max())
         side = 2 * extent + of_targets.width
-        table = _potentials(precision, extent) @ charges
+        # This way round the matrix product is two orders faster than with three columns.
+        table = charges.T.astype(slopes.dtype) @ _potentials(precision, extent, slopes.dtype.name)
         flat = [side * side, side, 1]
         node = ((away[inside] + extent) @ flat)[:, None] + of_targets.steps @ flat
-        field[inside] = slopes[inside] @ table[node]
+        field[inside] = slopes[inside] @ np.take(table.T.copy(), node, axis=0)
     outside = np.flatnonzero(~inside)
     for n in np.array_split(outside, 1 + len(outside) // 256):
         nodes = away[n][:, None, None] + of_targets.steps[:, None] - of_sources.steps
@@ -219,12 +220,12 @@ def _meshed(precision, away, charges, slopes):
 
 
 @lru_cache(maxsize=16)
-def _potentials(precision, extent):
-    """(nodes of a box about a stencil, nodes of the stencil) potentials of unit charges."""
+def _potentials(precision, extent, dtype):
+    """(nodes of a stencil, nodes of a box about it) potentials of unit charges."""
     of_sources, of_targets = precision.stencils
     side = np.arange(-extent, extent + of_targets.width)
-    box = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 1, 3)
-    return inverse_distance(box - of_sources.steps)
+    box = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
+    return inverse_distance(box - of_sources.steps[:, None]).astype(dtype)
 
 
 def inverse_distance(steps):

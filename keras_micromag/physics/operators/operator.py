@@ -119,7 +119,7 @@ def demag_operator(
 
 
 def check_operator(operator, structure: Microstructure, self_field: bool, dtype: str, rtol: float):
-    """ "dense", which the caller makes to its measure, or a `DemagOperator` that fits.
+    """The `DemagOperator` to use; or just "dense", which the caller makes to its measure.
 
     Raises:
         ValueError: for one that was made for something else.

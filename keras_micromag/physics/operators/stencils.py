@@ -53,7 +53,7 @@ class Stencil:
         return corner + (self.width - 1) / 2
 
     def slopes(self, points) -> np.ndarray:
-        """(n, nodes, 3): the potential's gradient, from its values at the nodes about each point."""
+        """(n, nodes, 3): the gradient at each point, from potentials at the nodes about it."""
         found = harmonics.gradients(points - self.centre(self.corner(points)), self.degree)
         return np.einsum("nki,sk->nsi", found, self.weights)
 
