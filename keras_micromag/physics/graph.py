@@ -6,7 +6,8 @@ import numpy as np
 from keras import backend, ops
 from scipy import fft
 
-_SHORT = 32
+_SHORT = {"tensorflow": 32, "jax": 64, "torch": 0}
+"""Longest axis over which sums are written out."""
 
 
 def compiled(function):
@@ -191,7 +192,7 @@ def _reduced(pairwise, whole, tensor, axis):
     # XLA on a CPU runs its own reductions an order of magnitude slower than short sums written out,
     # which it fuses with what precedes them; of long ones LLVM may compile for hours.
     # PyTorch runs every operation on its own.
-    if backend.backend() == "torch" or tensor.shape[axis] > _SHORT:
+    if tensor.shape[axis] > _SHORT[backend.backend()]:
         return whole(tensor, axis=axis)
     lead = (slice(None),) * axis
     return reduce(pairwise, [tensor[(*lead, i)] for i in range(tensor.shape[axis])])
