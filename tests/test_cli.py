@@ -166,6 +166,20 @@ def test_every_option_reaches_the_simulation(tmp_path, capsys):
     assert settings["Ku_J_per_m3"] == 9e6 and settings["depth_nm"] == 3 and settings["self_field"]
 
 
+@pytest.mark.backend
+def test_the_same_command_reads_back_what_it_kept(capsys, tmp_path, monkeypatch):
+    kept = ["--checkpoint", str(tmp_path / "kept"), "--no-figures", "--quiet"]
+    assert cli.main([*TINY, *kept, "--out", str(tmp_path / "first")]) == 0
+    monkeypatch.setattr(physics.solver, "advance", None)
+    assert cli.main([*TINY, *kept, "--out", str(tmp_path / "second")]) == 0
+    for name in DATA:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    sentence = refusal(capsys, [*TINY, *kept, "--seed", "6", "--out", str(tmp_path / "third")])
+    assert "`checkpoint` must be an empty folder or that of this loop" in sentence
+    assert "kept, whose loop differs in `easy_axes`" in sentence
+    assert not (tmp_path / "third").exists()
+
+
 def test_shape_anisotropy_reaches_the_material(quick, tmp_path):
     assert cli.main([*quick, "--kd", "-1e5", "--quiet", "--out", str(tmp_path)]) == 0
     settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
@@ -258,6 +272,14 @@ def test_a_file_in_place_of_the_folder_is_found_before_the_simulation(capsys, tm
         sentence = refusal(capsys, [*TINY, "--out", str(out)])
         assert f"`--out` cannot be written: {out}: Not a directory." in sentence
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("never")
+def test_a_folder_for_both_results_and_checkpoint_is_refused(capsys, tmp_path):
+    out = ["--out", str(tmp_path / "runs"), "--checkpoint", str(tmp_path / "other" / ".." / "runs")]
+    sentence = refusal(capsys, [*TINY, *out])
+    assert "`--checkpoint` must be another folder than --out; received " in sentence
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.usefixtures("never")

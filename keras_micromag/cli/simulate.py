@@ -84,6 +84,8 @@ def add(commands) -> None:
 
     output = command.add_argument_group("output")
     option(output, "--out", "folder to write to", Path("runs/simulate"), Path, "DIR")
+    kept = "folder for a long loop to keep what it has done: killed, the same command goes on there"
+    option(output, "--checkpoint", kept, None, Path, "DIR")
     output.add_argument("--no-figures", action="store_true", help="write no pictures")
     moving = "also write loop.gif or loop.mp4, the first magnet on its way along its loop"
     option(output, "--animation", moving, None, choices=("gif", "mp4"))
@@ -97,6 +99,11 @@ def _run(options) -> None:
     began = time.perf_counter()
     kind = structures.complete(options)
     check_output(options.out, _names(options, kind))
+    if options.checkpoint and options.checkpoint.resolve() == options.out.resolve():
+        # Both have a settings.json.
+        raise ValueError(
+            f"`--checkpoint` must be another folder than --out; received {options.checkpoint}."
+        )
     _check_figures(options)
     choose_backend(options)
     import numpy as np
@@ -121,6 +128,7 @@ def _run(options) -> None:
             tol=options.tol,
             max_iterations=options.max_iterations,
             progress=False if options.quiet else None,
+            checkpoint=options.checkpoint,
         )
     except physics.ConvergenceError as error:
         raise ValueError(str(error)) from error
@@ -213,7 +221,7 @@ def _settings(options, material, grains: int) -> str:
     units = {"size": "size_nm", "gap": "gap_nm", "depth": "depth_nm"}
     units |= {"cone": "cone_degrees", "field": "field_T"}
     units["unit"] = "unit_nm"
-    elsewhere = ("run", "out", "no_figures", "animation", "vtk", "quiet", "backend")
+    elsewhere = ("run", "out", "checkpoint", "no_figures", "animation", "vtk", "quiet", "backend")
     elsewhere += ("js", "ku", "a", "kd")
     settings = {units.get(k, k): v for k, v in vars(options).items() if k not in elsewhere}
     settings["grains"] = grains

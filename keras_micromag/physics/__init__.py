@@ -10,6 +10,7 @@ from keras_micromag.physics.contacts import contact_areas
 from keras_micromag.physics.demag import demag_matrix, demag_tensor
 from keras_micromag.physics.easy_axes import random_easy_axes
 from keras_micromag.physics.hysteresis import Hysteresis
+from keras_micromag.physics.loops import ConvergenceError
 from keras_micromag.physics.material import (
     BAFE12O19,
     MATERIALS,
@@ -23,7 +24,7 @@ from keras_micromag.physics.operators import DemagOperator, demag_operator
 from keras_micromag.physics.phases import core_shell, mixed_phases, spread_materials
 from keras_micromag.physics.polycrystal import voronoi_grains
 from keras_micromag.physics.polyhedron import Polyhedron
-from keras_micromag.physics.simulation import ConvergenceError, simulate
+from keras_micromag.physics.simulation import simulate
 from keras_micromag.physics.stoner_wohlfarth import equilibrium, switching_field
 from keras_micromag.physics.structure import Microstructure, cubic_grains
 from keras_micromag.physics.surfaces import read_surfaces

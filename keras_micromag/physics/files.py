@@ -1,7 +1,22 @@
 """Files that are there whole, or not at all."""
 
 import os
+import zlib
 from contextlib import contextmanager
+from zipfile import BadZipFile
+
+UNREADABLE = (
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    BadZipFile,
+    zlib.error,
+)
+"""What reading a `.npz` file raises that is damaged, or is another file."""
 
 
 @contextmanager

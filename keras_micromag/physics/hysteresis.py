@@ -1,18 +1,14 @@
 """A magnet's states along a sequence of fields, and what is read off them."""
 
 import os
-import zlib
 from dataclasses import dataclass, fields, replace
-from zipfile import BadZipFile
 
 import numpy as np
 from scipy.constants import mu_0
 
 from keras_micromag.physics import checks
-from keras_micromag.physics.files import whole
+from keras_micromag.physics.files import UNREADABLE, whole
 from keras_micromag.physics.graph import namespace
-
-_UNREADABLE = (OSError, EOFError, BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,16 +128,7 @@ class Hysteresis:
                 values = {name: stored[name] for name in names}
         except FileNotFoundError:
             raise
-        except (
-            AttributeError,
-            KeyError,
-            TypeError,
-            ValueError,
-            OSError,
-            EOFError,
-            BadZipFile,
-            zlib.error,
-        ) as error:
+        except UNREADABLE as error:
             raise ValueError(
                 f"`path` must be a file that Hysteresis.save wrote; received {os.fspath(path)!r}."
             ) from error

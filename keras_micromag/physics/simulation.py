@@ -8,19 +8,18 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.physics import checks, solver
+from keras_micromag.physics.checkpoint import kept_in
 from keras_micromag.physics.graph import require_dtype
 from keras_micromag.physics.hysteresis import Hysteresis
+from keras_micromag.physics.loops import Loops
 from keras_micromag.physics.material import ND2FE14B, Material
-from keras_micromag.physics.operators import DemagOperator, check_operator
+from keras_micromag.physics.operators import DemagOperator, check_operator, operator_told
 from keras_micromag.physics.operators.dense import dense
+from keras_micromag.physics.progress import Progress
 from keras_micromag.physics.structure import Microstructure
 
 DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}
 """Largest change of a moment's component at which an iteration has settled."""
-
-
-class ConvergenceError(RuntimeError):
-    """A field step found no equilibrium within `max_iterations`."""
 
 
 def simulate(
@@ -40,6 +39,7 @@ def simulate(
     operator: str | DemagOperator = "auto",
     rtol: float = 1e-4,
     progress: bool | None = None,
+    checkpoint=None,
 ) -> Hysteresis:
     """Hysteresis loops by the embedded Stoner-Wohlfarth method (Algorithm 1).
 
@@ -71,14 +71,19 @@ def simulate(
             made for this structure, `self_field` and `dtype`: it serves any number of loops.
         rtol: error of the "hierarchical" operator, see there.
         progress: whether to show a bar; by default on a terminal.
+        checkpoint: a folder for a long loop to keep what it has done, once a minute: after a kill
+            or a power cut the same call goes on there, and when it is done it reads the loop back.
+            By default nothing is kept.
 
     Returns:
         The loops, without the leading axis b if `easy_axes` had none.
 
     Raises:
         ValueError: for an argument of the wrong shape or value, for `self_field=True` together
-            with `Kd` != 0 (the shape would count twice), and for a `dtype` that the backend does
-            not really compute in.
+            with `Kd` != 0 (the shape would count twice), for a `dtype` that the backend does not
+            really compute in, and for a `checkpoint` that is not a folder, or one of another loop,
+            with other or damaged files, or that another process is at.
+        OSError: where `checkpoint` cannot be written; what was kept before stays good.
         ConvergenceError: naming the field step, unless `allow_unconverged`.
 
     Notes:
@@ -89,6 +94,10 @@ def simulate(
         opposite branches, each flips it back. This happens with soft grains, in which the
         demagnetising field exceeds the anisotropy field, and above the anisotropy field with an
         easy axis across it. Such a step is one that does not converge.
+
+        A loop that goes on from its `checkpoint` is that of an undisturbed run to the last bit
+        wherever two runs are: on CPUs of one kind. The folder grows to the size of
+        `magnetization`, and knows the versions that wrote it: with others it is refused.
 
     Example:
         >>> from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
@@ -111,37 +120,58 @@ def simulate(
     direction, tol = check_method(field_direction, avalanche, dtype, tol, max_iterations)
     branch = _branches(axes, direction, field[0], initial_state, single)
 
-    operator = check_operator(operator, structure, self_field, dtype, rtol)
-    sizes = Sizes.of(structure)
-    sizes = sizes.shared if operator == "dense" else sizes
-    body = embed(
-        structure,
-        materials,
-        operator,
-        self_field=self_field,
-        direction=direction,
-        dtype=dtype,
-        sizes=sizes,
-    )
-    missing = [(0, 0), (0, sizes.grains - g)]
-    padded = np.pad(np.swapaxes(axes, 1, 2), [(0, 0), *missing], constant_values=3**-0.5)
-    branch = np.pad(branch, missing, constant_values=1)
-    magnet = solver.magnet(
-        body,
-        ops.convert_to_tensor(np.ascontiguousarray(padded), dtype),
-        ops.convert_to_tensor(np.broadcast_to(field, (len(axes), len(field))), dtype),
-        tol,
-        max_iterations,
-    )
-    state = solver.start(magnet, ops.convert_to_tensor(branch, dtype))
-    loops = _Loops(len(axes), field, g, dtype)
-    with _Progress(progress, len(axes) * len(field)) as bar:
-        while not loops.complete:
-            state, records = solver.advance(magnet, state, avalanche)
-            loops.collect(records)
-            if not allow_unconverged:
-                loops.refuse_unconverged(max_iterations)
-            bar(loops.done)
+    loops = Loops(len(axes), field, g, dtype)
+    follows_from = {
+        "structure": structure,
+        "easy_axes": axes,
+        "material": np.array([[(m.Js, m.anisotropy_field) for m in row] for row in materials]),
+        "field": field,
+        "field_direction": direction,
+        "self_field": bool(self_field),
+        "initial_state": branch,
+        "avalanche": avalanche,
+        "dtype": dtype,
+        "tol": tol,
+        "max_iterations": max_iterations,
+        "operator": operator_told(operator, structure, self_field, dtype, rtol),
+    }
+    with kept_in(checkpoint, loops, follows_from) as kept:
+        state = kept.resume()
+        if not allow_unconverged:
+            loops.refuse_unconverged(max_iterations)
+        if not loops.complete:
+            operator = check_operator(operator, structure, self_field, dtype, rtol)
+            sizes = Sizes.of(structure)
+            sizes = sizes.shared if operator == "dense" else sizes
+            body = embed(
+                structure,
+                materials,
+                operator,
+                self_field=self_field,
+                direction=direction,
+                dtype=dtype,
+                sizes=sizes,
+            )
+            missing = [(0, 0), (0, sizes.grains - g)]
+            padded = np.pad(np.swapaxes(axes, 1, 2), [(0, 0), *missing], constant_values=3**-0.5)
+            branch = np.pad(branch, missing, constant_values=1)
+            magnet = solver.magnet(
+                body,
+                ops.convert_to_tensor(np.ascontiguousarray(padded), dtype),
+                ops.convert_to_tensor(np.broadcast_to(field, (len(axes), len(field))), dtype),
+                tol,
+                max_iterations,
+            )
+            if state is None:
+                state = solver.start(magnet, ops.convert_to_tensor(branch, dtype))
+        with Progress(progress, loops) as bar:
+            while not loops.complete:
+                state, records = solver.advance(magnet, state, avalanche)
+                loops.collect(records)
+                if not allow_unconverged:
+                    loops.refuse_unconverged(max_iterations)
+                kept.save(state)
+                bar(state)
     polarization = np.array([[m.Js for m in row] for row in materials])
     result = Hysteresis(
         field=field,
@@ -166,89 +196,6 @@ def check_method(field_direction, avalanche, dtype, tol, max_iterations):
     tol = checks.number(DEFAULT_TOL[dtype] if tol is None else tol, "tol", above=0)
     checks.count(max_iterations, "max_iterations")
     return direction, tol
-
-
-class _Loops:
-    """Collects the equilibria that the magnets reach, each at its own pace."""
-
-    def __init__(self, magnets, field, grains, dtype):
-        self.field = field
-        self.moments = np.full((magnets, len(field), grains, 3), np.nan, dtype)
-        self.converged = np.zeros((magnets, len(field)), bool)
-        self.iterations = np.zeros((magnets, len(field)), int)
-        self.done = 0
-
-    @property
-    def complete(self):
-        return self.done == self.converged.size
-
-    def collect(self, records):
-        """Write the equilibria of one call of the solver down, and the states between them."""
-        records = solver.Record(*(ops.convert_to_numpy(part) for part in records))
-        there = slice(self.moments.shape[2])
-        for name in ("moments", "slope", "bend"):
-            records = records._replace(**{name: getattr(records, name)[..., there]})
-        when, magnet = np.nonzero(records.target >= 0)
-        target, origin = records.target[when, magnet], records.origin[when, magnet]
-        self.iterations[magnet, target] = records.products[when, magnet]
-        # One row per field that a record covers: the fields it strode over and its own.
-        covered = target - origin
-        row = np.repeat(np.arange(len(target)), covered)
-        step = target[row] - (np.cumsum(covered)[row] - 1 - np.arange(covered.sum()))
-        self.converged[magnet[row], step] = records.converged[when, magnet][row]
-        # In parts, so that a large batch needs no copies of its size.
-        for part in np.array_split(np.arange(len(row)), 1 + len(row) // 1024):
-            which = row[part]
-            self.moments[magnet[which], step[part]] = self._between(
-                records, (when[which], magnet[which]), step[part], target[which], origin[which]
-            )
-        self.done += len(step)
-
-    def _between(self, records, which, step, target, origin):
-        """(n, g, 3) moments at the fields `step`: equilibria, or the quadratic that ends in one."""
-        back = (self.field[step] - self.field[target])[:, None, None]
-        before = (self.field[step] - self.field[np.maximum(origin, 0)])[:, None, None]
-        equilibrium = (records.moments[which], records.slope[which], records.bend[which])
-        moments = solver.interpolate(*equilibrium, back, before)
-        strode = step != target
-        moments[strode] /= np.linalg.norm(moments[strode], axis=1, keepdims=True)
-        return np.swapaxes(moments, 1, 2)
-
-    def refuse_unconverged(self, max_iterations):
-        bad = (self.iterations > 0) & ~self.converged
-        if bad.any():
-            magnet, step = np.argwhere(bad)[0]
-            raise ConvergenceError(
-                f"field step {step} ({self.field[step]:g} T) of magnet {magnet} found no "
-                f"equilibrium within `max_iterations` = {max_iterations}."
-            )
-
-
-class _Progress:
-    """A progress bar over field steps, on a terminal or when asked for."""
-
-    def __init__(self, wanted, total):
-        self.wanted, self.total, self.bar = wanted, total, None
-
-    def __enter__(self):
-        if self.wanted is not False:
-            from rich.console import Console
-            from rich.progress import Progress
-
-            console = Console(stderr=True)
-            if self.wanted or console.is_terminal:
-                self.bar = Progress(console=console, transient=console.is_terminal)
-                self.bar.start()
-                self.task = self.bar.add_task("field steps", total=self.total)
-        return self
-
-    def __call__(self, done):
-        if self.bar:
-            self.bar.update(self.task, completed=done)
-
-    def __exit__(self, *error):
-        if self.bar:
-            self.bar.stop()
 
 
 def per_grain(material, g: int, self_field: bool) -> list[Material]:

@@ -1,5 +1,10 @@
 """The demagnetising field of large magnets: one operator, dense, lattice or hierarchical."""
 
-from keras_micromag.physics.operators.operator import DemagOperator, check_operator, demag_operator
+from keras_micromag.physics.operators.operator import (
+    DemagOperator,
+    check_operator,
+    demag_operator,
+    operator_told,
+)
 
-__all__ = ["DemagOperator", "check_operator", "demag_operator"]
+__all__ = ["DemagOperator", "check_operator", "demag_operator", "operator_told"]

@@ -124,11 +124,34 @@ def check_operator(operator, structure: Microstructure, self_field: bool, dtype:
     Raises:
         ValueError: for one that was made for something else.
     """
-    if not isinstance(operator, DemagOperator):
-        kind, rtol = _kind(operator, "operator", structure, dtype), check_rtol(rtol, dtype)
+    if isinstance(operator, DemagOperator):
+        _refuse_other(operator, structure, self_field, dtype)
+        return operator
+    kind, rtol = _kind(operator, "operator", structure, dtype), check_rtol(rtol, dtype)
+    if kind == "dense":
+        return kind
+    return demag_operator(structure, kind, rtol=rtol, dtype=dtype, self_field=self_field)
+
+
+def operator_told(operator, structure: Microstructure, self_field: bool, dtype: str, rtol) -> str:
+    """What `check_operator` would use, in words that differ where its fields do, without making it.
+
+    Raises:
+        ValueError: as `check_operator` does before it makes anything.
+    """
+    if isinstance(operator, DemagOperator):
+        _refuse_other(operator, structure, self_field, dtype)
+        kind, rtol = operator.kind, operator.rtol
         if kind == "dense":
-            return kind
-        return demag_operator(structure, kind, rtol=rtol, dtype=dtype, self_field=self_field)
+            # One made to its user's measure may have more room, and the backend rounds otherwise.
+            return "given dense"
+    else:
+        kind, rtol = _kind(operator, "operator", structure, dtype), check_rtol(rtol, dtype)
+    return f"{kind} within {rtol!r}" if kind == "hierarchical" else kind
+
+
+def _refuse_other(operator, structure, self_field, dtype):
+    """Raise where an operator was made for something else."""
     for name, wanted in (("structure", structure), ("self_field", self_field), ("dtype", dtype)):
         made_for = getattr(operator, name)
         if made_for is not wanted and (name == "structure" or made_for != wanted):
@@ -136,7 +159,6 @@ def check_operator(operator, structure: Microstructure, self_field: bool, dtype:
             raise ValueError(
                 f"`operator` must be made for the same {name}; received one made for{told}."
             )
-    return operator
 
 
 def _kind(kind, name, structure, dtype):

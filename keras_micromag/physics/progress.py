@@ -1,0 +1,74 @@
+"""How far a loop is, on a terminal."""
+
+from keras import ops
+
+_PACE = 3600.0
+"""Seconds over which the pace is taken. With rich's own 30 a large magnet, which tells of its steps
+once a minute, would never get an estimate."""
+
+
+class Progress:
+    """A bar over the field steps of all magnets, on a terminal or when asked for.
+
+    It tells the field of the magnet that is furthest behind, and the products with the
+    demagnetising matrix of all of them, which go on where a long avalanche stays at one field.
+
+    Args:
+        wanted: whether to show it; on a terminal if None.
+        loops: what is collected. Steps that are in it from the beginning, since another process did
+            them, count as done, but not for the pace.
+    """
+
+    def __init__(self, wanted: bool | None, loops):
+        self._wanted, self._loops, self._bar = wanted, loops, None
+
+    def __enter__(self):
+        if self._wanted is not False:
+            from rich.console import Console
+
+            console = Console(stderr=True)
+            if self._wanted or console.is_terminal:
+                self._bar = _bar(console)
+                self._bar.start()
+                self._task = self._bar.add_task(
+                    "field steps",
+                    total=self._loops.converged.size,
+                    completed=self._loops.done,
+                    field=self._loops.field_behind,
+                    products=self._loops.products,
+                )
+        return self
+
+    def __call__(self, state):
+        """Show what is in the loops by now, and in the solver's `state` of what comes next."""
+        if self._bar:
+            begun = int(ops.convert_to_numpy(state.products).sum())
+            self._bar.update(
+                self._task,
+                completed=self._loops.done,
+                field=self._loops.field_behind,
+                products=self._loops.products + begun,
+            )
+
+    def __exit__(self, *error):
+        if self._bar:
+            self._bar.stop()
+
+
+def _bar(console):
+    from rich import progress
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(bar_width=None),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[field]:.3f} T, {task.fields[products]} products,"),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("+"),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("left"),
+        console=console,
+        transient=console.is_terminal,
+        speed_estimate_period=_PACE,
+        expand=True,
+    )
