@@ -87,6 +87,7 @@ class State(NamedTuple):
     field_before: Any  # (b,) in tesla, one earlier
     smooth: Any  # (b,) number of equilibria in a row that no flip divides
     flipped: Any  # (b, g) 1 where the grain flipped at this field
+    change: Any  # (b,) of the moments in the last iteration
     products: Any  # (b,) spent on this field
     relaxing: Any  # (b,) of these, since the last flip
 
@@ -151,6 +152,7 @@ def start(magnet: Magnet, branch) -> State:
         field_before=zeros,
         smooth=count,
         flipped=ops.zeros_like(branch),
+        change=zeros,
         products=count,
         relaxing=count,
     )
@@ -311,11 +313,14 @@ def _iterate(magnet, state, avalanche):
     settled = ops.logical_and(settled, ops.logical_not(retreat))
     reached = ops.logical_and(settled, ops.logical_not(any_unstable))
     reached = ops.logical_and(ops.logical_or(reached, exhausted), active)
-    flip = ops.logical_and(ops.logical_and(settled, any_unstable), ops.logical_not(reached))
+    ready = ops.logical_or(settled, _nearly_settled(magnet, state, change, unsettled))
+    flip = ops.logical_and(ops.logical_and(ready, any_unstable), ops.logical_not(reached))
 
     flips = unstable * ops.cast(flip, dtype)[:, None]
     state = _flip(magnet, state, moments, tau, flips)
-    state = state._replace(products=products, relaxing=_where(flip, 0, state.relaxing + 1))
+    state = state._replace(
+        change=change, products=products, relaxing=_where(flip, 0, state.relaxing + 1)
+    )
     on, slope, bend = _move_on(magnet, state, moments, field, trusted, longer)
     back = _retreat(magnet, state)
     new = State(*(_where(retreat, r, s) for r, s in zip(back, state, strict=True)))
@@ -325,6 +330,20 @@ def _iterate(magnet, state, avalanche):
     return new, Record(
         ops.where(reached, target, nothing), state.origin, moments, slope, bend, products, converged
     )
+
+
+def _nearly_settled(magnet, state, change, unsettled):
+    """Whether what is left to relax is within `tol`, as the last two changes promise.
+
+    Changes fall like a geometric series, by about ten in each iteration. Flips can do without the
+    one that would confirm it; states that are written down cannot, since their differences
+    foretell the next.
+    """
+    before = ops.where(state.change > 0, state.change, ops.ones_like(change))
+    ratio = ops.where(change < before, change / before, ops.ones_like(change))
+    left = ops.logical_and(ratio < 0.5, change * ratio <= magnet.tol * (1.0 - ratio))
+    known = ops.logical_and(state.relaxing >= 2, ops.logical_not(unsettled))
+    return ops.logical_and(known, left)
 
 
 def _relax(magnet, state, field):

@@ -1,0 +1,242 @@
+"""How far and how fast the demagnetising operators go: set-up, product, accuracy, memory, loops.
+
+Every size runs in a process of its own, so that its peak of memory is nothing else's (what the
+imports took is counted), and prints one line. A product is the compiled one that `simulate` takes,
+float32, median of several. Errors are measured at random particles against exact rows, as a root
+mean square over that of the field.
+
+Sections: `product` (hierarchical on polycrystals, dense where it fits, lattice on cubes; with the
+exponents fitted), `fmm` (the same fields beside fmm3dpy's, in one process and in turns), `loop`
+(1,000 fields of a polycrystal, whole or as many seconds as are given, with what the rest will take).
+
+Run it with `python -m benchmarks.large product fmm loop`; KERAS_BACKEND chooses the backend.
+"""
+
+import argparse
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.timing import interleave, print_table, spread
+
+SIZE = 50e-9
+SIZES = {
+    "hierarchical": (1_000, 3_000, 10_000, 30_000, 100_000),
+    "dense": (300, 1_000, 3_000),
+    "lattice": (1_000, 8_000, 27_000, 125_000, 1_000_000),
+}
+SCHEME = {"polycrystal": ("vertices",), "lattice": ("vertices",)}
+GOALS = {"exponent": 1.15, "fmm": 10.0}
+
+
+class Size(NamedTuple):
+    """What one operator took."""
+
+    grains: int
+    particles: int
+    setup: float  # seconds, without making the grains
+    product: float  # seconds
+    bytes: int
+    error: float
+    peak: float  # GB of the process
+
+
+def magnet(kind: str, grains: int):
+    """Cubes for a lattice, else a polycrystal of grains of 50 nm."""
+    from keras_micromag.physics import cubic_grains, voronoi_grains
+
+    if kind == "lattice":
+        side = round(grains ** (1 / 3))
+        return cubic_grains((side, side, side), scheme=SCHEME["lattice"])
+    edge = SIZE * grains ** (1 / 3)
+    return voronoi_grains(grains, edge, seed=1, vanishing="drop", scheme=SCHEME["polycrystal"])
+
+
+def compiled_product(operator):
+    """A function that takes one product with it, on the backend."""
+    from keras import ops
+
+    from keras_micromag.physics.graph import compiled, tensors
+
+    product = tensors(operator.product, operator.dtype)
+    g = len(operator.structure)
+    moments = np.random.default_rng(0).normal(size=(1, 3, g)).astype(operator.dtype)
+    moments = ops.convert_to_tensor(moments)
+    function = compiled(lambda product, moments: product.field(moments))
+    return lambda: ops.convert_to_numpy(function(product, moments))
+
+
+def measure(kind: str, grains: int, rounds: int = 7) -> Size:
+    """Set up an operator and take products; for a process of its own."""
+    from keras_micromag.physics import demag_operator
+
+    structure = magnet(kind, grains)
+    start = time.perf_counter()
+    operator = demag_operator(structure, kind)
+    setup = time.perf_counter() - start
+    _, seconds = interleave([compiled_product(operator)], rounds)
+    return Size(
+        len(structure),
+        int((structure.weights > 0).sum()),
+        setup,
+        float(np.median(seconds)),
+        operator.nbytes,
+        operator.error,
+        _peak(),
+    )
+
+
+def _peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def alone(function, *arguments):
+    """Its result, from a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def products(most: int) -> None:
+    """Print a table for each kind, and the exponents of time in the number of particles."""
+    for kind, sizes in SIZES.items():
+        rows = [(kind, "particles", "set-up, s", "product, ms", "MB", "error", "peak, GB")]
+        found = []
+        for grains in (n for n in sizes if n <= most):
+            size = alone(measure, kind, grains)
+            found.append(size)
+            rows.append(
+                (
+                    f"{size.grains} grains",
+                    str(size.particles),
+                    f"{size.setup:.1f}",
+                    f"{1e3 * size.product:.1f}",
+                    f"{size.bytes / 1e6:.0f}",
+                    f"{size.error:.1e}",
+                    f"{size.peak:.1f}",
+                )
+            )
+        print_table(rows)
+        particles, setup, product = np.array([(f.particles, f.setup, f.product) for f in found]).T
+        if len(found) > 1:
+            print(
+                f"exponents: set-up {exponent(particles, setup):.2f}, product "
+                f"{exponent(particles, product):.2f}"
+                + (f" (goal: {GOALS['exponent']})" if kind == "hierarchical" else "")
+            )
+        print(flush=True)
+
+
+def exponent(sizes, seconds) -> float:
+    """Of the power law that fits best."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+
+
+def beside_fmm(grains: int, rounds: int) -> None:
+    """Print what a product takes, and the same fields by fmm3dpy from one dipole per grain.
+
+    The dipoles are what is simplest for it: right far away, wrong near by, where it would need the
+    charged faces. Its tolerance is the coarsest of those tried whose error, against the direct sum
+    of the same dipoles, is not above that of our operator against the exact fields. A second line
+    gives it as many dipoles as particles, its own measure of a size.
+    """
+    import fmm3dpy
+
+    from keras_micromag.physics import demag_operator
+
+    structure = magnet("hierarchical", grains)
+    operator = demag_operator(structure, "hierarchical")
+    real = structure.weights > 0
+    # In grain sizes.
+    points = np.asfortranarray(structure.particles[real].T / SIZE)
+    grain = np.nonzero(real)[0]
+    rng = np.random.default_rng(0)
+    moments = rng.normal(size=(3, len(structure)))
+    cases = {
+        f"{len(structure)} dipoles": (
+            {"sources": np.asfortranarray(structure.centroids.T / SIZE), "targets": points},
+            np.asfortranarray(moments),
+        ),
+        f"{points.shape[1]} dipoles": ({"sources": points}, np.asfortranarray(moments[:, grain])),
+    }
+    ours = compiled_product(operator)
+    rows = [("points: " + str(points.shape[1]), "ours, ms", "fmm3dpy, ms", "ratio", "its error")]
+    for name, (where, dipoles) in cases.items():
+        which = "targets" in where
+
+        def potentials(eps, where=where, dipoles=dipoles, which=which):
+            wanted = {"pg": 0, "pgt": 2} if which else {"pg": 2}
+            out = fmm3dpy.lfmm3d(eps=eps, dipvec=dipoles, **where, **wanted)
+            return out.gradtarg if which else out.grad
+
+        few = np.asfortranarray(points[:, :300])
+        exact = fmm3dpy.l3ddir(sources=where["sources"], targets=few, dipvec=dipoles, pgt=2)
+        exact = exact.gradtarg
+        for eps in (1e-1, 1e-2, 1e-3, 1e-4):
+            wrong = potentials(eps)[:, :300] - exact
+            error = np.sqrt((wrong**2).sum() / (exact**2).sum())
+            if error <= operator.error:
+                break
+        _, seconds = interleave([ours, lambda eps=eps: potentials(eps)], rounds)
+        mine, theirs = 1e3 * seconds.T
+        rows.append(
+            (name, spread(mine, 1), spread(theirs, 0), spread(theirs / mine, 0), f"{error:.0e}")
+        )
+    print_table(rows)
+    print(f"our error: {operator.error:.0e}; goal: ratio at least {GOALS['fmm']:g}")
+    print(flush=True)
+
+
+def loop(grains: int, fields: int, seconds: float | None) -> None:
+    """Print how long a loop takes; of one that is stopped, how far it came."""
+    from keras_micromag.physics import demag_operator, random_easy_axes, simulate
+
+    structure = magnet("hierarchical", grains)
+    start = time.perf_counter()
+    operator = demag_operator(structure, "hierarchical")
+    setup = time.perf_counter() - start
+    axes, field = random_easy_axes(len(structure), seed=1), np.linspace(8.0, -8.0, fields)
+    start = time.perf_counter()
+    result = simulate(structure, axes, field=field, operator=operator, progress=False)
+    took = time.perf_counter() - start
+    products = int(result.iterations.sum())
+    print(
+        f"{len(structure)} grains, {fields} fields: set-up {setup:.0f} s, loop {took:.0f} s, "
+        f"{products} products of {1e3 * took / products:.0f} ms, coercivity "
+        f"{result.coercivity():.3f} T, peak {_peak():.1f} GB",
+        flush=True,
+    )
+
+
+class _Stopped(Exception):
+    """Time is over."""
+
+
+def main(argv=None) -> None:
+    """Measure, and print one line each."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.large", description=main.__doc__)
+    parser.add_argument(
+        "sections", nargs="*", default=["product", "fmm", "loop"], help="product, fmm, loop"
+    )
+    parser.add_argument("--most", type=int, default=1_000_000, help="grains of `product`")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds beside fmm3dpy that count")
+    parser.add_argument("--grains", type=int, default=10_000, help="of `loop`")
+    parser.add_argument("--fields", type=int, default=1000, help="of `loop`, from +8 to -8 T")
+    parser.add_argument("--seconds", type=float, help="after which `loop` stops")
+    arguments = parser.parse_args(argv)
+    from benchmarks.simulate import header
+
+    print(header())
+    if "product" in arguments.sections:
+        products(arguments.most)
+    if "fmm" in arguments.sections:
+        alone(beside_fmm, 4_400, arguments.rounds)
+    if "loop" in arguments.sections:
+        alone(loop, arguments.grains, arguments.fields, arguments.seconds)
+
+
+if __name__ == "__main__":
+    main()
