@@ -224,6 +224,9 @@ class Kernel:
         square = height[self.body.edge_faces[:, 0]] ** 2 + across[self.left_rim] ** 2
         beside = dot <= 0
         on_edge = (square <= self.resolution**2) & beside & self.sharp[:, None]
+        at_corner = distance <= self.resolution
+        if at_corner.any():  # rounding may have moved it just beyond the ends of the edges there
+            on_edge |= (at_corner[i] | at_corner[j]) & self.sharp[:, None]
         if on_edge.any():
             raise OnEdgeError(int(np.nonzero(on_edge)[1].min()))
         q = np.where(beside, square * (self.length**2)[:, None] / far, far)

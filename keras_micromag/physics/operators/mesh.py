@@ -40,7 +40,7 @@ class Mesh:
 
     Attributes:
         shape: (3,) nodes along x, y, z.
-        particles: (n, 3) in spacings; grain: (n,) whose they are.
+        points: (n, 3) particles in metres; particles: in spacings; grain: (n,) whose they are.
         corner: (n, 3) node at the lower corner of each particle's stencil.
     """
 
@@ -54,7 +54,8 @@ class Mesh:
         wanted = (np.ceil(upper) + widest + 1).astype(int)
         self.shape = tuple(fft.next_fast_len(int(n), real=True) for n in wanted)
         self.grain = np.nonzero(structure.weights > 0)[0]
-        self.particles = self.places(structure.particles[structure.weights > 0])
+        self.points = structure.particles[structure.weights > 0]
+        self.particles = self.places(self.points)
         self.corner = self.of_targets.corner(self.particles)
 
     def places(self, points):

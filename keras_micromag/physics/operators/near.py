@@ -181,7 +181,8 @@ def _exact(mesh, source, particle, self_field):
     """(n, 3, 3) tensors of a grain at some particles; 0 at its own, unless they feel it."""
     structure, body = mesh.structure, mesh.structure.grains[source]
     acts = np.ones(len(particle), bool) if self_field else mesh.grain[particle] != source
-    points = (mesh.particles[particle[acts]] + mesh.origin) * mesh.spacing - body.centroid
+    # Not back from the mesh, where rounding may have moved a particle off an edge.
+    points = mesh.points[particle[acts]] - body.centroid
     field = np.zeros((len(particle), 3, 3))
     try:
         field[acts] = Kernel(body)(points)
