@@ -14,7 +14,7 @@ import numpy as np
 from scipy import fft
 
 from keras_micromag.physics import memory
-from keras_micromag.physics.demag import Kernel
+from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
 from keras_micromag.physics.operators import near
 from keras_micromag.physics.operators.mesh import Mesh
 from keras_micromag.physics.operators.products import Hierarchical
@@ -83,7 +83,12 @@ class Probe:
             for source in some:
                 acts = np.flatnonzero(self_field | (self.grain != source))
                 body = structure.grains[source]
-                tensors = Kernel(body)(points[acts] - body.centroid)
+                try:
+                    tensors = Kernel(body)(points[acts] - body.centroid)
+                except OnEdgeError as error:
+                    which = acts[error.index]
+                    told = on_edge(self.place[which], self.grain[which], source)
+                    raise ValueError(told) from None
                 field[:, acts] += np.einsum("nij,sj->sni", tensors, self.moments[:, source])
             return field
 
