@@ -97,7 +97,12 @@ class Probe:
             self.field = sum(threads.map(rows, parts))
 
     def error(self, product, places) -> float:
-        """Root mean square of a product's error over that of the field; of the worst state."""
+        """Root mean square of a product's error over that of the field; of the worst state.
+
+        0 where nothing acts, as on a single grain without its own field.
+        """
+        if not self.field.any():
+            return 0.0
         moments = np.swapaxes(self.moments, 1, 2).astype(product.slopes.dtype)
         found = product.field(moments)[..., places[self.grain, self.place]]
         wrong = np.swapaxes(found, 1, 2) - self.field
