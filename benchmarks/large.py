@@ -26,7 +26,7 @@ from benchmarks.timing import interleave, print_table, spread
 SIZE = 50e-9
 SIZES = {
     "hierarchical": (1_000, 3_000, 10_000, 30_000, 100_000),
-    "dense": (300, 1_000, 3_000),
+    "dense": (300, 1_000, 1_500),
     "lattice": (1_000, 8_000, 27_000, 125_000, 1_000_000),
 }
 SCHEME = {"polycrystal": ("vertices",), "lattice": ("vertices",)}
@@ -190,29 +190,59 @@ def beside_fmm(grains: int, rounds: int) -> None:
     print(flush=True)
 
 
-def loop(grains: int, fields: int, seconds: float | None) -> None:
-    """Print how long a loop takes; of one that is stopped, how far it came."""
-    from keras_micromag.physics import demag_operator, random_easy_axes, simulate
+class _Stopped(Exception):
+    """Time is over."""
+
+
+def loop(grains: int, fields, seconds: float | None) -> None:
+    """Print how long a loop takes; of one that is stopped, how far it came and at what pace."""
+    from unittest import mock
+
+    from keras import ops
+
+    from keras_micromag.physics import demag_operator, random_easy_axes, simulate, solver
 
     structure = magnet("hierarchical", grains)
     start = time.perf_counter()
     operator = demag_operator(structure, "hierarchical")
     setup = time.perf_counter() - start
-    axes, field = random_easy_axes(len(structure), seed=1), np.linspace(8.0, -8.0, fields)
-    start = time.perf_counter()
-    result = simulate(structure, axes, field=field, operator=operator, progress=False)
-    took = time.perf_counter() - start
-    products = int(result.iterations.sum())
+    field = np.linspace(*fields[:2], int(fields[2]))
+    pace = []
+
+    def advance(*arguments):
+        if seconds and pace and pace[-1][1] > seconds:
+            raise _Stopped
+        state, records = real(*arguments)
+        done = int(ops.convert_to_numpy(state.target)[0])
+        pace.append((done, time.perf_counter() - start))
+        return state, records
+
+    real, start = solver.advance, time.perf_counter()
+    told = f"{len(structure)} grains, {len(field)} fields: set-up {setup:.0f} s"
+    try:
+        with mock.patch.object(solver, "advance", advance):
+            result = simulate(
+                structure,
+                random_easy_axes(len(structure), seed=1),
+                field=field,
+                operator=operator,
+                progress=False,
+            )
+    except _Stopped:
+        (_, first), (done, last) = pace[0], pace[-1]
+        each = (last - first) / (len(pace) - 1) / solver.ITERATIONS
+        print(
+            f"{told}, stopped after {last:.0f} s at field {done} ({field[done]:.2f} T): "
+            f"{len(pace) * solver.ITERATIONS} products of {each:.2f} s, peak {_peak():.1f} GB",
+            flush=True,
+        )
+        return
+    products, took = int(result.iterations.sum()), pace[-1][1]
     print(
-        f"{len(structure)} grains, {fields} fields: set-up {setup:.0f} s, loop {took:.0f} s, "
-        f"{products} products of {1e3 * took / products:.0f} ms, coercivity "
-        f"{result.coercivity():.3f} T, peak {_peak():.1f} GB",
+        f"{told}, loop {took:.0f} s, {products} products of {1e3 * took / products:.0f} ms, "
+        f"coercivity {result.coercivity():.3f} T, peak {_peak():.1f} GB",
         flush=True,
     )
-
-
-class _Stopped(Exception):
-    """Time is over."""
 
 
 def main(argv=None) -> None:
@@ -224,7 +254,9 @@ def main(argv=None) -> None:
     parser.add_argument("--most", type=int, default=1_000_000, help="grains of `product`")
     parser.add_argument("--rounds", type=int, default=7, help="rounds beside fmm3dpy that count")
     parser.add_argument("--grains", type=int, default=10_000, help="of `loop`")
-    parser.add_argument("--fields", type=int, default=1000, help="of `loop`, from +8 to -8 T")
+    parser.add_argument(
+        "--field", type=float, nargs=3, default=[8, -8, 1000], help="of `loop`: from, to, how many"
+    )
     parser.add_argument("--seconds", type=float, help="after which `loop` stops")
     arguments = parser.parse_args(argv)
     from benchmarks.simulate import header
@@ -233,9 +265,9 @@ def main(argv=None) -> None:
     if "product" in arguments.sections:
         products(arguments.most)
     if "fmm" in arguments.sections:
-        alone(beside_fmm, 4_400, arguments.rounds)
+        alone(beside_fmm, 4_500, arguments.rounds)
     if "loop" in arguments.sections:
-        alone(loop, arguments.grains, arguments.fields, arguments.seconds)
+        alone(loop, arguments.grains, arguments.field, arguments.seconds)
 
 
 if __name__ == "__main__":

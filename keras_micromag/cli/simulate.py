@@ -74,6 +74,11 @@ def add(commands) -> None:
     option(
         method, "--avalanche", "which unstable grains flip at once", order[0], str, choices=order
     )
+    kinds = ("auto", "dense", "lattice", "hierarchical")
+    option(
+        method, "--operator", "how demagnetising fields are computed", kinds[0], str, choices=kinds
+    )
+    option(method, "--rtol", "error of the hierarchical operator", 1e-4, number, "RTOL")
     precision = ("float32", "float64")
     option(method, "--dtype", "precision of the solver", precision[0], str, choices=precision)
     option(
@@ -127,10 +132,12 @@ def _run(options) -> None:
             dtype=options.dtype,
             tol=options.tol,
             max_iterations=options.max_iterations,
+            operator=options.operator,
+            rtol=options.rtol,
             progress=False if options.quiet else None,
             checkpoint=options.checkpoint,
         )
-    except physics.ConvergenceError as error:
+    except (physics.ConvergenceError, MemoryError) as error:
         raise ValueError(str(error)) from error
     simulated = time.perf_counter()
 

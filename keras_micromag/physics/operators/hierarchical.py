@@ -17,7 +17,7 @@ from keras_micromag.physics import memory
 from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
 from keras_micromag.physics.operators import near
 from keras_micromag.physics.operators.mesh import Mesh
-from keras_micromag.physics.operators.products import Hierarchical
+from keras_micromag.physics.operators.products import UNROLLED, Hierarchical
 from keras_micromag.physics.operators.stencils import Precision
 from keras_micromag.physics.structure import Microstructure
 
@@ -132,10 +132,12 @@ def made(structure: Microstructure, self_field: bool, dtype: str, precision: Pre
         first += room * len(grains)
     number = np.cumsum(real, axis=1) - 1
     places += np.where(real, number, 0)
-    at, tilt = np.zeros(first, np.int32), np.zeros((slopes.shape[1], 3, first), dtype)
+    nodes = slopes.shape[1]
+    whole_rounds = -(-nodes // UNROLLED) * UNROLLED
+    at, tilt = np.zeros(first, np.int32), np.zeros((whole_rounds, 3, first), dtype)
     flat = np.array([mesh.shape[1] * mesh.shape[2], mesh.shape[2], 1])
     at[places[real]] = mesh.corner @ flat
-    tilt[:, :, places[real]] = -np.moveaxis(slopes, 0, 2)
+    tilt[:nodes, :, places[real]] = -np.moveaxis(slopes, 0, 2)
     product = Hierarchical(
         blocks=blocks,
         sources=layout.sources,
@@ -146,7 +148,7 @@ def made(structure: Microstructure, self_field: bool, dtype: str, precision: Pre
         kernel=_kernel(mesh.shape).astype(dtype),
         slopes=tilt,
         at=at,
-        target_steps=(mesh.of_targets.steps @ flat).astype(np.int32),
+        target_steps=np.resize(mesh.of_targets.steps @ flat, whole_rounds).astype(np.int32),
     )
     return product, places
 

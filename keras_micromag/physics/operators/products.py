@@ -8,7 +8,12 @@ back. Which of the places are which grain's particles, the operator knows.
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from keras_micromag.physics import graph
+
+UNROLLED = 8
+"""Nodes of a stencil that are summed up in one round."""
 
 
 class Dense(NamedTuple):
@@ -82,7 +87,7 @@ class Hierarchical(NamedTuple):
     onto: Any  # int (s,) first node of each piece's stencil, flat
     source_steps: Any  # int (nodes,) from there to its others
     kernel: Any  # real (X, Y, Z // 2 + 1) transform of a charge's potential
-    slopes: Any  # (nodes, 3, n) from potentials to fields
+    slopes: Any  # (nodes, 3, n) from potentials to fields; padded to whole rounds
     at: Any  # int (n,) first node of each place's stencil, flat
     target_steps: Any  # int (nodes,) from there to its others
 
@@ -113,11 +118,7 @@ class Hierarchical(NamedTuple):
         charges = graph.einsum(xp, "bjs,njs->bns", of_pieces, self.charges)
         node = self.onto + self.source_steps[:, None]
         potential = self._potential(xp, graph.summed_by(xp, charges, node, prod(self.mesh)))
-        far = 0.0
-        for step in range(self.slopes.shape[0]):
-            seen = xp.take(potential, self.at + self.target_steps[step], axis=1)
-            far = far + self.slopes[step] * seen[:, None]
-        return xp.concatenate(near, axis=2) + far
+        return xp.concatenate(near, axis=2) + self._interpolated(xp, potential)
 
     def adjoint(self, field):
         """(b, 3, g) from (b, 3, n)."""
@@ -143,6 +144,26 @@ class Hierarchical(NamedTuple):
         g = sum(len(block) for block in self.blocks)
         parts, grains = xp.concatenate(parts, axis=2), xp.concatenate(grains, axis=0)
         return graph.summed_by(xp, parts, grains, g)
+
+    def _interpolated(self, xp, potential):
+        """(b, 3, n) from the potentials (b, M) at the nodes."""
+
+        def some(first, far):
+            for step in range(UNROLLED):
+                step = first * UNROLLED + step
+                node = self.at + xp.take(self.target_steps, step)
+                seen = xp.take(potential, node, axis=1)[:, None]
+                far = far + xp.take(self.slopes, step, axis=0) * seen
+            return far
+
+        far = xp.zeros_like(potential[:, :1, None]) + xp.zeros_like(self.slopes[0])
+        rounds = self.slopes.shape[0] // UNROLLED
+        # A loop, since XLA would compute a sum written out anew for each of its readers.
+        if xp is not np:
+            return xp.fori_loop(0, rounds, some, far)
+        for first in range(rounds):
+            far = some(first, far)
+        return far
 
     def _potential(self, xp, charges):
         """(b, M) potentials of charges (b, M) at the nodes; its own adjoint."""
