@@ -7,7 +7,7 @@ mean square over that of the field.
 
 Sections: `product` (hierarchical on polycrystals, dense where it fits, lattice on cubes; with the
 exponents fitted), `fmm` (the same fields beside fmm3dpy's, in one process and in turns), `loop`
-(1,000 fields of a polycrystal, whole or as many seconds as are given, with what the rest will take).
+(1,000 fields of a polycrystal, whole or as many seconds as are given).
 
 Run it with `python -m benchmarks.large product fmm loop`; KERAS_BACKEND chooses the backend.
 """
