@@ -107,7 +107,9 @@ def summed_by(xp, values, index, size: int):
     index = xp.reshape(index, (count,))
     rows = xp.reshape(values, (-1, count))
     if xp is np:
-        total = np.stack([np.bincount(index, row, size) for row in rows]).astype(values.dtype)
+        total = np.empty((len(rows), size), values.dtype)
+        for row, sums in zip(rows, total, strict=True):
+            sums[:] = np.bincount(index, row, size)
     else:
         total = xp.transpose(xp.segment_sum(xp.transpose(rows), index, size))
     return xp.reshape(total, (-1, *lead[1:], size))
