@@ -1,5 +1,7 @@
 """Equal grains on a lattice: the matrix is a convolution."""
 
+from math import prod
+
 import numpy as np
 from scipy import fft
 
@@ -37,11 +39,13 @@ def sites(structure: Microstructure) -> np.ndarray:
         if np.abs(steps - where[:, axis] * spacing).max() > _SAME * steps.max(initial=spacing):
             raise NoLatticeError("its grains are not at equal distances along x, y and z")
         shape.append(int(where[:, axis].max()) + 1)
-    found = np.full(shape, -1)
-    if found.size == len(structure):
+    # Counted before it is made: grains nearly in line are steps of next to nothing apart.
+    found = np.full(shape if prod(shape) == len(structure) else 0, -1)
+    if found.size:
         found[tuple(where.T)] = np.arange(len(structure))
-    if found.size != len(structure) or (found < 0).any():
-        raise NoLatticeError(f"its {len(structure)} grains do not fill a box of {found.size} sites")
+    if not found.size or (found < 0).any():
+        box = " × ".join(map(str, shape))
+        raise NoLatticeError(f"its {len(structure)} grains do not fill a box of {box} sites")
     return found
 
 
