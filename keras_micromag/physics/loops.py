@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_micromag.physics import solver
+from keras_micromag.physics import memory, solver
 
 
 class ConvergenceError(RuntimeError):
@@ -18,10 +18,20 @@ class Loops:
         moments: (b, t, g, 3); NaN where a magnet has not been yet.
         converged: (b, t). iterations: (b, t) products, 0 where a magnet strode over the field.
         reached: (b,) how many fields each magnet has behind it.
+
+    Raises:
+        MemoryError: when there is no room for them.
     """
 
     def __init__(self, magnets: int, field, grains: int, dtype: str):
         self.field = field
+        # The result, and what the solver tells at a time: three vectors, there and here.
+        numbers = 3 * magnets * grains * (len(field) + 6 * solver.ITERATIONS)
+        memory.require(
+            numbers * np.dtype(dtype).itemsize,
+            f"the states of {magnets} magnets with {grains} grains at {len(field)} fields",
+            "fewer fields do, or fewer magnets at a time",
+        )
         self.moments = np.full((magnets, len(field), grains, 3), np.nan, dtype)
         self.converged = np.zeros((magnets, len(field)), bool)
         self.iterations = np.zeros((magnets, len(field)), int)

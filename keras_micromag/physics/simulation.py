@@ -84,6 +84,7 @@ def simulate(
             really compute in, and for a `checkpoint` that is not a folder, or one of another loop,
             with other or damaged files, or that another process is at.
         OSError: where `checkpoint` cannot be written; what was kept before stays good.
+        MemoryError: before more is allocated than there is, naming the size and what would fit.
         ConvergenceError: naming the field step, unless `allow_unconverged`.
 
     Notes:
