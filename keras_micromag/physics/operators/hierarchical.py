@@ -35,6 +35,9 @@ _SPACING = 0.4
 _NODES = 40
 """Nodes for each grain, at most: where grains are far apart the mesh is wider."""
 
+_RIM = 8
+"""Nodes with those of the rim, over what they are for a cube, at most."""
+
 _PROBED = 64
 """Particles at which the error is measured."""
 
@@ -112,9 +115,7 @@ class Probe:
 def made(structure: Microstructure, self_field: bool, dtype: str, precision: Precision):
     """The product at a precision, and the place (g, p) of each particle; padding is the first."""
     g, p = structure.weights.shape
-    box = float(np.prod(structure.bounds[1] - structure.bounds[0]))
-    usual = _SPACING * float(np.median(structure.volumes)) ** (1 / 3)
-    mesh = Mesh(structure, max(usual, (box / (_NODES * g)) ** (1 / 3)), precision)
+    mesh = Mesh(structure, _spacing(structure, precision), precision)
     sources = mesh.sources()
     pairs = near.near_pairs(mesh, sources)
     real = structure.weights > 0
@@ -151,6 +152,19 @@ def made(structure: Microstructure, self_field: bool, dtype: str, precision: Pre
         target_steps=np.resize(mesh.of_targets.steps @ flat, whole_rounds).astype(np.int32),
     )
     return product, places
+
+
+def _spacing(structure, precision):
+    """Of the mesh, in metres."""
+    edges = structure.bounds[1] - structure.bounds[0]
+    nodes = _NODES * len(structure)
+    usual = _SPACING * float(np.median(structure.volumes)) ** (1 / 3)
+    spacing = max(usual, float(np.prod(edges) / nodes) ** (1 / 3))
+    # Around thin samples most nodes are rim: of few grains far apart they would be millions.
+    rim = 2 * max(stencil.width for stencil in precision.stencils)
+    while np.prod(edges / spacing + rim) > _RIM * (nodes + rim**3):
+        spacing *= 1.1
+    return spacing
 
 
 def _require_room(mesh, layout, dtype):
