@@ -13,6 +13,7 @@ from keras_micromag.physics.demag import demag_matrix
 from keras_micromag.physics.graph import linear, tensors
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.operators import check_operator
+from keras_micromag.physics.operators.dense import require_room
 from keras_micromag.physics.simulation import per_grain
 from keras_micromag.physics.structure import Microstructure
 
@@ -36,6 +37,7 @@ class GuptasarmaDemag(PhysicsLayer):
 
     Raises:
         ValueError: when the input's grains are not those of the structure.
+        MemoryError: when there is no room for the operator.
 
     Notes:
         The operator is computed in float64 when the layer is made, rounded to float32 (or float64,
@@ -78,9 +80,10 @@ class GuptasarmaDemag(PhysicsLayer):
 
     def _whole(self, strength):
         """(3g', 3gp) the matrix with its columns in the output's order, which spares a copy."""
+        g, p = self.structure.weights.shape
+        require_room(self.structure, self.variable_dtype, (g, g * p))
         matrix = demag_matrix(self.structure, self_field=self.self_field)
         matrix *= strength[:, None]
-        g, p = self.structure.weights.shape
         # (g, p, 3, g', 3) -> rows g', j
         rows = matrix.reshape(3 * g * p, 3 * g).T
         return np.ascontiguousarray(rows, self.variable_dtype)

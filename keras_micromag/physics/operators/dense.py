@@ -14,6 +14,24 @@ def size(structure: Microstructure, dtype: str) -> int:
     return 9 * n * len(structure) * np.dtype(dtype).itemsize
 
 
+def require_room(structure: Microstructure, dtype: str, room) -> None:
+    """Raise where there is no room for the matrix in float64 and its ordered copy.
+
+    Args:
+        room: (grains, particles) of the copy.
+
+    Raises:
+        MemoryError: naming the size, and what would fit.
+    """
+    g, p = structure.weights.shape
+    n = int((structure.weights > 0).sum())
+    memory.require(
+        9 * g * g * p * 8 + 9 * room[0] * room[1] * np.dtype(dtype).itemsize,
+        f"the matrix of {g} grains with {n} particles",
+        "operator 'hierarchical' takes less, 'lattice' does for equal grains on a lattice",
+    )
+
+
 def dense(structure: Microstructure, self_field: bool, dtype: str, room=None):
     """The product, and the place (g, p) of each particle; padding is the grain's first.
 
@@ -21,7 +39,7 @@ def dense(structure: Microstructure, self_field: bool, dtype: str, room=None):
         room: (grains, particles) to make, at least the structure's own; what is not there is 0.
 
     Raises:
-        MemoryError: when there is no room for the matrix in float64 and its ordered copy.
+        MemoryError: see `require_room`.
     """
     g, p = structure.weights.shape
     # Particles by place and then by grain: grains last, see solver.
@@ -29,11 +47,7 @@ def dense(structure: Microstructure, self_field: bool, dtype: str, room=None):
     place, grain = np.nonzero(inside)
     n = len(place)
     grains, particles = room or (g, n)
-    memory.require(
-        9 * g * g * p * 8 + 9 * grains * particles * np.dtype(dtype).itemsize,
-        f"the matrix of {g} grains with {n} particles",
-        "operator 'hierarchical' takes less, 'lattice' does for equal grains on a lattice",
-    )
+    require_room(structure, dtype, (grains, particles))
     matrix = demag_matrix(structure, self_field=self_field)
     # (g, p, i, g', j) -> rows (j, g'), columns (i, n).
     rows = np.zeros((3 * grains, 3 * particles), dtype)
