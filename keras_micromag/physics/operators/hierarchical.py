@@ -60,9 +60,10 @@ def hierarchical(structure: Microstructure, self_field: bool, dtype: str, rtol: 
         if errors[-1] <= rtol:
             return product, places, errors[-1]
         del product
+    # Rounded up, so that what it asks for will do.
     raise ValueError(
-        f"`rtol` must be at least {min(errors):.1g} for this structure, or `kind` 'dense'; "
-        f"received {rtol:g}."
+        f"`rtol` must be at least {1.05 * min(errors):.2g} for this structure, or the operator "
+        f"'dense'; received {rtol:g}."
     )
 
 

@@ -67,7 +67,7 @@ def lattice(structure: Microstructure, self_field: bool, dtype: str):
         found = sites(structure)
     except NoLatticeError as error:
         raise ValueError(
-            "`kind` must be 'dense' or 'hierarchical' for a structure that is no lattice; "
+            "the operator must be 'dense' or 'hierarchical' for a structure that is no lattice; "
             f"received 'lattice', but {error}."
         ) from None
     g, p = structure.weights.shape
