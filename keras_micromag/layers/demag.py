@@ -67,7 +67,7 @@ class GuptasarmaDemag(PhysicsLayer):
         super().__init__(**kwargs)
         self.structure = checks.instance(structure, "structure", Microstructure)
         self.self_field, self.material = self_field, material
-        self.operator, self.rtol = operator, rtol
+        self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
         self._matrix = self._operator = None
         strength = [m.Js for m in per_grain(material, len(structure), False)]
         made = check_operator(operator, structure, self_field, self.variable_dtype, rtol)

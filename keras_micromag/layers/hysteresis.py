@@ -89,7 +89,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         self.max_iterations = checks.count(max_iterations, "max_iterations")
         self.tol = checks.number(tol, "tol", above=0)
         self.field_direction = direction.tolist()
-        self.operator, self.rtol = operator, rtol
+        self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
         materials = [per_grain(material, len(structure), self_field)]
         self._body = embed(
             structure,
