@@ -23,6 +23,10 @@ _BOX = 24
 """Half the width, in nodes, of the box in which a grain's potential on the mesh is tabulated."""
 
 
+_SMALL_BOX = 12
+"""Up to this half width by a matrix, beyond by convolution: the matrix would take gigabytes."""
+
+
 class Pairs(NamedTuple):
     """Near pairs of a target grain and a source grain, by target."""
 
@@ -209,7 +213,7 @@ def _meshed(precision, away, charges, slopes):
     if inside.any():
         extent = int(np.abs(away[inside]).max())
         side = 2 * extent + of_targets.width
-        table = _potentials(precision, extent, charges).astype(slopes.dtype)
+        table = _potentials(precision, extent, charges, slopes.dtype.name)
         flat = [side * side, side, 1]
         node = ((away[inside] + extent) @ flat)[:, None] + of_targets.steps @ flat
         field[inside] = slopes[inside] @ np.take(table, node, axis=0)
@@ -220,11 +224,11 @@ def _meshed(precision, away, charges, slopes):
     return field
 
 
-def _potentials(precision, extent, charges):
-    """(nodes of a box about a stencil, 3) potentials of charges (nodes, 3) on the stencil.
-
-    By convolution: a matrix from the stencil to the box may be larger than the whole operator.
-    """
+def _potentials(precision, extent, charges, dtype):
+    """(nodes of a box about a stencil, 3) potentials of charges (nodes, 3) on the stencil."""
+    if extent <= _SMALL_BOX:
+        # This way round the matrix product is two orders faster than with three columns.
+        return (charges.T.astype(dtype) @ _table(precision, extent, dtype)).T.copy()
     of_sources, of_targets = precision.stencils
     side, first = 2 * extent + of_targets.width, of_sources.width - 1
     kernel, shape = _spread(side + first, -extent - first)
@@ -233,7 +237,16 @@ def _potentials(precision, extent, charges):
     axes = (1, 2, 3)
     table = fft.irfftn(fft.rfftn(onto, shape, axes=axes) * kernel, shape, axes=axes)
     box = slice(first, first + side)
-    return table[:, box, box, box].reshape(3, -1).T.copy()
+    return table[:, box, box, box].reshape(3, -1).T.astype(dtype)
+
+
+@lru_cache(maxsize=16)
+def _table(precision, extent, dtype):
+    """(nodes of a stencil, nodes of a box about it) potentials of unit charges."""
+    of_sources, of_targets = precision.stencils
+    side = np.arange(-extent, extent + of_targets.width)
+    box = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
+    return inverse_distance(box - of_sources.steps[:, None]).astype(dtype)
 
 
 @lru_cache(maxsize=32)
