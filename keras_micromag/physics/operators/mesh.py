@@ -48,7 +48,9 @@ class Mesh:
         self.structure, self.spacing, self.precision = structure, spacing, precision
         self.of_sources, self.of_targets = precision.stencils
         widest = max(self.of_sources.width, self.of_targets.width)
-        self.origin = structure.bounds[0] / spacing - widest
+        # No round number, or the sample's walls and equal grains on a lattice would lie where
+        # stencils change, and rounding would share them out.
+        self.origin = structure.bounds[0] / spacing - widest - 0.283
         upper = structure.bounds[1] / spacing - self.origin
         # The transform has twice as many, and is fast for some numbers only.
         wanted = (np.ceil(upper) + widest + 1).astype(int)
