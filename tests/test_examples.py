@@ -5,6 +5,7 @@ import pytest
 
 from examples import (
     demag_in_your_model,
+    large_magnets,
     look_into_a_polycrystal,
     norm_preserving_autoencoder,
     recipe_on_own_magnets,
@@ -51,6 +52,36 @@ def test_look_into_a_polycrystal(tmp_path):
     assert loop.magnetization.shape == (60, len(magnet), 3)
     pictures = {"reversal.png", "grains.png", "avalanches.png", "loop.gif", "grains.tess"}
     assert pictures <= {file.name for file in tmp_path.iterdir()}
+
+
+def test_large_magnets_grains(tmp_path):
+    out = tmp_path / "grains.png"
+    told = f"grains --sides 3 5 --magnets 12 12 --out {out}"
+    mean, spread, exponent = large_magnets.main(told.split())
+    assert ((mean > 3) & (mean < 4.2)).all()
+    assert spread[0] > spread[1] and exponent < 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_large_magnets_avalanches(tmp_path):
+    out = tmp_path / "avalanches.png"
+    told = f"avalanches --sides 3 --magnets 2 --steps 100 20 --out {out}"
+    found = large_magnets.main(told.split())
+    # Whatever reverses together in a small step does so in a large one.
+    assert found[3, 100].mean() > found[3, 20].mean() >= 1
+    assert max(sizes.sum() for sizes in found.values()) <= 2 * 27
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_large_magnets_shape(tmp_path):
+    out = tmp_path / "shape.png"
+    told = f"shape --cube 4 4 4 --plate 6 6 2 --needle 3 3 7 --magnets 2 --out {out}"
+    shapes, applied, inside = large_magnets.main(told.split())
+    assert applied > 2 * inside, "in the field inside, shapes do alike"
+    # By the formula of A. Aharoni, J. Appl. Phys. 83 (1998) 3432-3434.
+    factors = [0.33333, 0.59367, 0.17279]
+    assert [loop[0] for loop in shapes.values()] == pytest.approx(factors, abs=1e-4)
+    assert out.read_bytes().startswith(b"\x89PNG")
 
 
 def test_they_are_short():

@@ -1,0 +1,24 @@
+"""What magnets of up to 100,000 cubes show: `python -m examples.large_magnets grains` and others.
+
+Each subcommand draws a figure and prints a table; docs/large_magnets.md holds both.
+"""
+
+import argparse
+
+from examples.large_magnets import avalanches, grains, shape
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="large_magnets", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    for name, part in {"grains": grains, "avalanches": avalanches, "shape": shape}.items():
+        about = part.__doc__.splitlines()[0]
+        command = commands.add_parser(name, help=about, description=about)
+        for option, value in part.DEFAULTS.items():
+            several = {"nargs": "+"} if isinstance(value, tuple) else {}
+            kind = type(value[0] if several else value)
+            command.add_argument(f"--{option}", type=kind, default=value, **several)
+        command.add_argument("--out", default=f"{name}.png", help="the figure's file")
+        command.set_defaults(run=part.main)
+    options = vars(parser.parse_args(argv))
+    return options.pop("run")(**options)

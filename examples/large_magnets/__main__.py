@@ -1,0 +1,3 @@
+from examples.large_magnets import main
+
+main()

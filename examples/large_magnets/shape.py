@@ -1,0 +1,71 @@
+"""Loops of a cube, a plate and a needle, against the applied field and the field inside."""
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from examples.large_magnets.loops import batches
+from keras_micromag import physics, plots
+
+# The field is along z: across the plate, along the needle.
+DEFAULTS = {"cube": (14, 14, 14), "plate": (30, 30, 3), "needle": (9, 9, 34), "magnets": 4}
+FIELD = np.r_[6, 4, 3, 2, 1, 0.5, 0, -0.5, -1, np.arange(-15, -61, -1) / 10, -7, -8]
+LEVELS = np.linspace(0.8, -0.8, 33)
+"""The M/Ms at which the fields of the loops are compared."""
+
+
+def main(cube, plate, needle, magnets, out="shape.png"):
+    """Return N and a loop of each shape, and how far the loops lie apart.
+
+    A loop is the applied field, the field inside and M/Ms; the loops lie apart in either field.
+    """
+    print("| shape | grains | N | µ0·Hc, T | M/Ms = 0.7 at | … inside | -0.7 at | … inside |")
+    print("|---|---|---|---|---|---|---|---|")
+    told = {}
+    for name, sides in {"cube": cube, "plate": plate, "needle": needle}.items():
+        every = list(batches(sides, magnets, FIELD, seed=3))
+        along = np.concatenate([loop.magnetization_along_field for loop in every]).mean(axis=0)
+        body = physics.cubic_grains(sides)
+        factor = demagnetizing_factor(body)
+        polarization = physics.ND2FE14B.Js * body.packing_fraction * along
+        told[name] = factor, FIELD, FIELD - factor * polarization, along
+        (a, c, e), (b, _, f) = (_fields_at((0.7, 0, -0.7), loop, along) for loop in told[name][1:3])
+        row = " | ".join(f"{value:.2f}" for value in (-c, a, b, e, f))
+        print(f"| {name} | {' × '.join(map(str, sides))} | {factor:.3f} | {row} |", flush=True)
+    applied, inside = (
+        np.ptp([_fields_at(LEVELS, loop[which], loop[3]) for loop in told.values()], axis=0).mean()
+        for which in (1, 2)
+    )
+    print(f"\nThe loops lie {applied:.2f} T apart, inside {inside:.2f} T.")
+    plots.save_figure(_figure(told), out)
+    return told, applied, inside
+
+
+def demagnetizing_factor(body):
+    """The magnetometric one along z of the box around a magnet, averaged over Gauss points."""
+    corners = np.concatenate([grain.vertices for grain in body.grains])
+    half = np.ptp(corners, axis=0) / 2
+    box = physics.cubic_grains((1, 1, 1), size=1.0).grains[0]
+    nodes, weights = np.polynomial.legendre.leggauss(24)
+    points = np.stack(np.meshgrid(nodes, nodes, nodes, indexing="ij"), axis=-1)
+    tensor = physics.demag_tensor(points * half, 2 * box.vertices * half, box.faces)
+    return -np.einsum("i,j,k,ijk", weights, weights, weights, tensor[..., 2, 2]) / 8
+
+
+def _fields_at(levels, field, along):
+    return np.interp(np.negative(levels), -along, field)
+
+
+@rc_context(plots.STYLE)
+def _figure(told):
+    figure = Figure(figsize=(plots.COLUMN, 1.3 * plots.COLUMN), layout="constrained")
+    both = figure.subplots(2, sharex=True, sharey=True)
+    for (name, loop), color in zip(told.items(), ("0.1", plots.ACCENT, "#3b6c96"), strict=True):
+        for axes, field in zip(both, loop[1:3], strict=True):
+            axes.plot(field, loop[3], color=color, lw=1.0, label=f"{name}, $N$ = {loop[0]:.3f}")
+    words = r"Applied field $\mu_0 H$ (T)", r"Field inside $\mu_0 H - N J$ (T)"
+    for axes, label in zip(both, words, strict=True):
+        axes.set(xlabel=label, ylabel=plots.MAGNETIZATION_LABEL, xlim=(-7, 3))
+        axes.tick_params(labelbottom=True)
+    both[0].legend(frameon=False)
+    return figure
