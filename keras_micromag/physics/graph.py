@@ -110,6 +110,8 @@ def summed_by(xp, values, index, size: int):
         total = np.empty((len(rows), size), values.dtype)
         for row, sums in zip(rows, total, strict=True):
             sums[:] = np.bincount(index, row, size)
+    elif backend.backend() == "torch":  # where Keras sums in float32, whatever the values
+        total = rows.new_zeros((rows.shape[0], size)).index_add(1, index, rows)
     else:
         total = xp.transpose(xp.segment_sum(xp.transpose(rows), index, size))
     return xp.reshape(total, (-1, *lead[1:], size))
