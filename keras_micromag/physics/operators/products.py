@@ -123,7 +123,9 @@ class Hierarchical(NamedTuple):
     def adjoint(self, field):
         """(b, 3, g) from (b, 3, n)."""
         xp = graph.namespace(field)[0]
-        seen = [xp.sum(field * slope, axis=1) for slope in self.slopes]
+        # By number: TensorFlow iterates over no tensor of a graph.
+        steps = range(self.slopes.shape[0])
+        seen = [xp.sum(field * self.slopes[step], axis=1) for step in steps]
         node = self.at + self.target_steps[:, None]
         potential = graph.summed_by(xp, xp.stack(seen, axis=1), node, prod(self.mesh))
         potential = self._potential(xp, potential)
