@@ -107,12 +107,13 @@ class GuptasarmaDemag(PhysicsLayer):
     def _by_operator(self, sources):
         g, p = self.structure.weights.shape
         product = tensors(self._operator.product, self.variable_dtype)
-        polarized = ops.swapaxes(ops.reshape(sources, (-1, g, 3)), 1, 2) * self._strength
+        strength = ops.convert_to_tensor(self._strength)
+        polarized = ops.swapaxes(ops.reshape(sources, (-1, g, 3)), 1, 2) * strength
         field = linear(product.field, product.adjoint)(polarized)
         field = ops.take(field, self._operator.places.ravel(), axis=2)
         field = ops.transpose(ops.reshape(field, (-1, 3, g, p)), (0, 2, 3, 1))
         real = (self.structure.weights > 0).astype(self.variable_dtype)
-        return field * real[:, :, None]
+        return field * ops.convert_to_tensor(real[:, :, None])
 
     def compute_output_shape(self, input_shape):
         """(b, ..., p, 3) for (b, ..., 3)."""
