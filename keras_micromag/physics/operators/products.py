@@ -143,7 +143,7 @@ class Hierarchical(NamedTuple):
             parts.append(xp.reshape(part, (-1, 3, k * c)))
             grains.append(xp.reshape(sources, (-1,)))
             first += k * p
-        g = sum(len(block) for block in self.blocks)
+        g = sum(block.shape[0] for block in self.blocks)
         parts, grains = xp.concatenate(parts, axis=2), xp.concatenate(grains, axis=0)
         return graph.summed_by(xp, parts, grains, g)
 
