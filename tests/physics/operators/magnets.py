@@ -1,0 +1,109 @@
+"""Magnets that the tests of operators share, each with its matrix, made once."""
+
+from functools import cache
+
+import numpy as np
+
+from keras_micromag.physics import (
+    Microstructure,
+    cubic_grains,
+    demag_matrix,
+    demag_operator,
+    voronoi_grains,
+)
+from tests import oracles
+
+CORNERS = ("vertices",)
+
+
+def boxes(edges, places, gap=0.06, depth=0.05):
+    """Prisms of `edges` at `places` (g, 3) of a lattice, parted by `gap`, particles in corners."""
+    pitch = np.add(edges, gap)
+    grains = [oracles.moved(oracles.prism(*edges), shift=place * pitch) for place in places]
+    return Microstructure(grains, depth=depth, scheme=CORNERS)
+
+
+def lattice_places(*shape):
+    """(x·y·z, 3)."""
+    return np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def reordered(structure, order):
+    """The same grains with the same particles in another order."""
+    return Microstructure(
+        [structure.grains[i] for i in order],
+        particles=structure.particles[order],
+        weights=structure.weights[order],
+        volume=structure.volume,
+    )
+
+
+def _shuffled():
+    structure = cubic_grains((4, 3, 2), scheme=CORNERS)
+    return reordered(structure, np.random.default_rng(1).permutation(24))
+
+
+# Elongated, where most pairs are not in sight of each other.
+LATTICES = {
+    "box": lambda: cubic_grains((5, 4, 3), scheme=("vertices", "centroid")),
+    "touching": lambda: cubic_grains((12, 2, 2), gap=0.0, scheme=CORNERS),
+    "row": lambda: cubic_grains((7, 1, 1)),
+    "one": lambda: cubic_grains((1, 1, 1)),
+    "shuffled": _shuffled,
+    "bricks": lambda: boxes((1.0, 0.6, 1.5), lattice_places(3, 4, 2)),
+}
+POLYCRYSTALS = {
+    "corners": lambda: voronoi_grains(20, (340e-9, 80e-9, 80e-9), seed=1, scheme=CORNERS),
+    "faces": lambda: voronoi_grains(
+        20, (300e-9, 100e-9, 80e-9), seed=2, scheme=("faces", "centroid")
+    ),
+}
+
+
+@cache
+def magnet(name):
+    return (LATTICES | POLYCRYSTALS)[name]()
+
+
+@cache
+def matrix(name, self_field):
+    return demag_matrix(magnet(name), self_field=self_field)
+
+
+@cache
+def made(name, kind, self_field=False, dtype="float64", rtol=1e-4):
+    """The operator of a magnet."""
+    return demag_operator(magnet(name), kind, self_field=self_field, dtype=dtype, rtol=rtol)
+
+
+def unit_moments(*lead, seed=3):
+    """Unit vectors (*lead, 3), all over the sphere."""
+    vectors = np.random.default_rng(seed).normal(size=(*lead, 3))
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def states(g):
+    """(3, g, 3): saturated, random, and half of the grains reversed."""
+    saturated = np.tile([0.0, 0.0, 1.0], (g, 1))
+    signs = np.random.default_rng(4).choice([-1, 1], (g, 1))
+    return np.stack([saturated, unit_moments(g), signs * saturated])
+
+
+def by_matrix(matrix, moments):
+    """(b, g, p, 3)."""
+    return np.einsum("gpisj,bsj->bgpi", matrix, moments, optimize=True)
+
+
+def relative_error(found, wanted):
+    """Root mean square of the error over that of the field, of the worst state."""
+    wrong = ((found - wanted) ** 2).sum(axis=(1, 2, 3))
+    return float(np.sqrt(wrong / (wanted**2).sum(axis=(1, 2, 3))).max())
+
+
+def measured_error(operator, matrix=None):
+    """Of an operator, in the states above."""
+    structure = operator.structure
+    if matrix is None:
+        matrix = demag_matrix(structure, self_field=operator.self_field)
+    moments = states(len(structure))
+    return relative_error(operator(moments), by_matrix(matrix, moments))

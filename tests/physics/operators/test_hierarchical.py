@@ -1,0 +1,350 @@
+"""Near grains exactly, far ones over a mesh: its parts, and its worst cases.
+
+| who                                       | must agree with whom                   | to        |
+| ----------------------------------------- | -------------------------------------- | --------- |
+| charges on the mesh of a grain            | its volume: ∮ n dS = 0, ∮ x n dS = V   | precision |
+| the same, of a grain in pieces            | the same                               | precision |
+| `near_pairs`                              | distances of all particles and pieces  | exactly   |
+| `blocks`                                  | each near pair, once                   | exactly   |
+| `Probe`                                   | `demag_matrix`                         | 1e-12     |
+| a product without a far field             | `demag_matrix`                         | 1e-12     |
+| the operator of needles, plates, a large  | `demag_matrix`                         | rtol      |
+| grain among small ones, clusters far      |                                        |           |
+| apart, and of any grains (hypothesis)     |                                        |           |
+| a precision that does not reach rtol      | the next, or an error that tells which |           |
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_micromag.physics import (
+    Microstructure,
+    cubic_grains,
+    demag_matrix,
+    demag_operator,
+    voronoi_grains,
+)
+from keras_micromag.physics.operators import hierarchical, near
+from keras_micromag.physics.operators.hierarchical import PRECISIONS, Probe
+from keras_micromag.physics.operators.mesh import Mesh
+from tests import oracles
+from tests.physics.operators.magnets import (
+    CORNERS,
+    boxes,
+    by_matrix,
+    lattice_places,
+    magnet,
+    matrix,
+    measured_error,
+    states,
+    unit_moments,
+)
+
+precisions = pytest.mark.parametrize("precision", PRECISIONS, ids=lambda p: f"{p.error:g}")
+
+
+def mixed(scale=1e-7):
+    """A large cube among small grains of other shapes, which have particles of other number."""
+    grains = [
+        oracles.prism(2.0, 2.0, 2.0),
+        oracles.moved(oracles.tetrahedron(0.5), shift=(1.6, 0, 0)),
+        oracles.moved(oracles.truncated_octahedron(0.15), shift=(-1.5, 0.4, 0)),
+        oracles.moved(oracles.random_convex_hull(3), scale=0.5, shift=(0, 1.5, 0.2)),
+        oracles.moved(oracles.prism(0.1, 1.5, 0.1), shift=(0, -1.85, 0)),
+        oracles.moved(oracles.l_prism(0.5), shift=(0.2, 0.3, 4.5)),
+    ]
+    grains = [(vertices * scale, faces) for vertices, faces in grains]
+    return Microstructure(grains, depth=0.02 * scale, scheme=CORNERS)
+
+
+# ---------------------------------------------------------------------------------------------
+# The mesh
+# ---------------------------------------------------------------------------------------------
+
+
+def mesh_of(structure, precision, spacing=0.4):
+    """A mesh with a spacing in units of a usual grain."""
+    return Mesh(structure, spacing * np.median(structure.volumes) ** (1 / 3), precision)
+
+
+@pytest.mark.parametrize("name", ["box", "corners", "mixed"])
+@precisions
+def test_charges_are_the_grains_dipoles(name, precision):
+    structure = mixed() if name == "mixed" else magnet(name)
+    mesh = mesh_of(structure, precision)
+    sources = mesh.sources()
+    assert sorted(set(sources.grain)) == list(range(len(structure)))
+    assert (np.diff(sources.grain) >= 0).all()
+    if name == "mixed":
+        assert (sources.grain == 0).sum() > 10  # the large one in pieces
+    nodes = sources.corner[:, None] + mesh.of_sources.steps
+    assert (nodes >= 0).all() and (nodes < mesh.shape).all()
+    for number, grain in enumerate(structure.grains):
+        mine = sources.grain == number
+        charges = sources.charges[mine].reshape(-1, 3)
+        places = (nodes[mine].reshape(-1, 3) + mesh.origin) * mesh.spacing - grain.centroid
+        dipole = np.einsum("sj,si->ij", charges, places) * mesh.spacing**2
+        # The fit is to the potential beyond the reach, of which these are the first two moments.
+        surface = np.abs(grain.areas if hasattr(grain, "areas") else grain.size**2).sum()
+        limit = 100 * precision.error
+        assert abs(charges.sum(axis=0)).max() <= limit * surface / mesh.spacing**2
+        np.testing.assert_allclose(dipole, grain.volume * np.eye(3), atol=limit * grain.size**3)
+
+
+@precisions
+def test_the_mesh_has_room_for_all_stencils(precision):
+    for structure in (magnet("box"), magnet("corners"), mixed(), magnet("one")):
+        mesh = mesh_of(structure, precision)
+        nodes = mesh.corner[:, None] + mesh.of_targets.steps
+        assert (nodes >= 0).all() and (nodes < mesh.shape).all()
+        real = structure.weights > 0
+        assert len(mesh.particles) == len(mesh.grain) == len(mesh.points) == real.sum()
+        np.testing.assert_array_equal(mesh.points, structure.particles[real])
+        back = (mesh.particles + mesh.origin) * mesh.spacing
+        np.testing.assert_allclose(
+            back, mesh.points, rtol=0, atol=1e-12 * structure.volume ** (1 / 3)
+        )
+
+
+# ---------------------------------------------------------------------------------------------
+# Near pairs and their blocks
+# ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["box", "corners", "mixed"])
+@precisions
+def test_near_pairs_are_all_within_reach(name, precision):
+    structure = mixed() if name == "mixed" else magnet(name)
+    mesh = mesh_of(structure, precision, 0.3)
+    sources = mesh.sources()
+    pairs = near.near_pairs(mesh, sources)
+    assert (np.diff(pairs.target) >= 0).all()
+    centres = mesh.of_sources.centre(sources.corner)
+    distance = np.linalg.norm(mesh.particles[:, None] - centres, axis=-1)
+    wanted = {(i, i) for i in range(len(structure))}
+    for particle, piece in np.argwhere(distance <= precision.reach):
+        wanted.add((int(mesh.grain[particle]), int(sources.grain[piece])))
+    found = list(zip(pairs.target.tolist(), pairs.source.tolist(), strict=True))
+    assert len(found) == len(set(found))
+    assert set(found) == wanted
+    np.testing.assert_array_equal(
+        pairs.counts(len(structure)), np.bincount(pairs.target, minlength=len(structure))
+    )
+
+
+@given(seed=st.integers(0, 10**6), g=st.integers(1, 60))
+@settings(max_examples=30)
+def test_blocks_hold_every_pair_once(seed, g):
+    rng = np.random.default_rng(seed)
+    near_by = (rng.random((g, g)) < rng.uniform(0, 1)) | np.eye(g, dtype=bool)
+    pairs = near.Pairs(*np.nonzero(near_by))
+    particles = rng.integers(1, 40, g)
+    layout = near.blocks(pairs, particles)
+    assert sorted(np.concatenate(layout.grains)) == list(range(g))
+    for grains, sources, room in zip(*layout, strict=True):
+        assert sources.shape == (len(grains), near_by[grains].sum(axis=1).max())
+        assert sources.dtype == np.int32
+        assert room == particles[grains].max()
+        # Padding is a part that was agreed upon: of either, so of both its square.
+        assert particles[grains].min() >= 0.75 * room
+        assert near_by[grains].sum(axis=1).min() >= 0.75 * sources.shape[1]
+        for target, row in zip(grains, sources, strict=True):
+            count = near_by[target].sum()
+            np.testing.assert_array_equal(np.sort(row[:count]), np.flatnonzero(near_by[target]))
+            assert (row[count:] == 0).all()
+    exact = 9 * (near_by.sum(axis=1) * particles).sum()
+    assert exact <= layout.size <= exact / 0.75**2
+
+
+# ---------------------------------------------------------------------------------------------
+# The error
+# ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
+@pytest.mark.parametrize("name", ["box", "corners"])
+def test_the_probe_has_the_exact_fields(name, self_field):
+    probe = Probe(magnet(name), self_field)
+    assert len(probe.grain) == len(set(zip(probe.grain, probe.place, strict=True)))
+    assert (magnet(name).weights[probe.grain, probe.place] > 0).all()
+    np.testing.assert_allclose(np.linalg.norm(probe.moments, axis=-1), 1.0, rtol=1e-14)
+    wanted = by_matrix(matrix(name, self_field), probe.moments)[:, probe.grain, probe.place]
+    np.testing.assert_allclose(probe.field, wanted, rtol=0, atol=1e-12)
+
+
+def test_the_probe_sees_what_is_wrong():
+    probe = Probe(magnet("corners"), False)
+    product, places = hierarchical.made(magnet("corners"), False, "float64", PRECISIONS[1])
+    error = probe.error(product, places)
+    assert 0 < error <= 1e-4
+    halved = product._replace(slopes=0.5 * product.slopes)
+    assert probe.error(halved, places) > 100 * error
+    double = product._replace(blocks=tuple(1.1 * block for block in product.blocks))
+    assert probe.error(double, places) > 100 * error
+
+
+def test_a_precision_that_does_not_do_is_followed_by_the_next(monkeypatch):
+    # Long grains look larger to each other than those for which the precisions are tried.
+    made, tried = hierarchical.made, []
+
+    def record(structure, self_field, dtype, precision):
+        tried.append(precision)
+        return made(structure, self_field, dtype, precision)
+
+    monkeypatch.setattr(hierarchical, "made", record)
+    structure = magnet("corners")
+    bad = [p._replace(reach=0.2, error=p.error) for p in PRECISIONS[:2]]
+    monkeypatch.setattr(hierarchical, "PRECISIONS", (*bad, PRECISIONS[2]))
+    operator = demag_operator(structure, "hierarchical", rtol=1e-3, dtype="float64")
+    assert tried == [*bad, PRECISIONS[2]]
+    assert operator.error <= 1e-3
+    tried.clear()
+    demag_operator(structure, "hierarchical", rtol=1e-4, dtype="float64")
+    assert tried == [bad[1], PRECISIONS[2]]
+
+
+def test_where_none_does_the_least_that_will_is_told(monkeypatch):
+    monkeypatch.setattr(hierarchical, "PRECISIONS", PRECISIONS[:1])
+    structure = magnet("touching")
+    with pytest.raises(
+        ValueError, match=r"`rtol` must be at least \S+ for this structure, or the o"
+    ):
+        demag_operator(structure, "hierarchical", rtol=6e-6)
+    with pytest.raises(ValueError, match=r"'dense'; received 6e-06\.") as caught:
+        demag_operator(structure, "hierarchical", rtol=6e-6)
+    least = float(str(caught.value).split("at least ")[1].split()[0])
+    assert demag_operator(structure, "hierarchical", rtol=least).error <= least
+
+
+# ---------------------------------------------------------------------------------------------
+# Worst cases
+# ---------------------------------------------------------------------------------------------
+
+
+def shell(n):
+    """A cube among cubes of an n-th of its edge: one layer all around it."""
+    places = lattice_places(*[n + 2] * 3)
+    places = places[((places == 0) | (places == n + 1)).any(axis=1)]
+    around = [oracles.moved(oracles.cube(), shift=place * 1.06) for place in places]
+    large = oracles.moved(oracles.cube(n), shift=np.full(3, (n + 1) / 2 * 1.06))
+    return Microstructure([large, *around], depth=0.05, scheme=CORNERS)
+
+
+def clusters(apart):
+    """Two of eight cubes each, `apart` metres from each other."""
+    grains = cubic_grains((2, 2, 2)).grains
+    shift = np.array([0.8, 0.6, 0.0]) * apart
+    return Microstructure([*grains, *[g.translated(shift) for g in grains]], scheme=CORNERS)
+
+
+def bent():
+    """A row of grains that are not convex."""
+    body = oracles.l_prism()
+    grains = [oracles.moved(body, shift=(1.05 * i, 1.05 * j, 0)) for i in range(12) for j in (0, 1)]
+    return Microstructure(grains, depth=0.05, scheme=CORNERS)
+
+
+WORST = {
+    "needle of cubes": lambda: cubic_grains((40, 1, 1), scheme=CORNERS),
+    "plate of cubes": lambda: cubic_grains((8, 8, 1), scheme=CORNERS),
+    "needles side by side": lambda: boxes((1, 1, 6), lattice_places(4, 3, 1)),
+    "needles in a row": lambda: boxes((1, 1, 6), lattice_places(1, 2, 8)),
+    "plates in a stack": lambda: boxes((4, 4, 1), lattice_places(1, 1, 16)),
+    "plates side by side": lambda: boxes((4, 4, 1), lattice_places(5, 3, 1)),
+    "flat Voronoi grains": lambda: voronoi_grains(
+        24, (300e-9, 60e-9, 60e-9), seed=3, stretch=(1, 2, 2), scheme=CORNERS, vanishing="drop"
+    ),
+    "unequal Voronoi grains": lambda: voronoi_grains(
+        30, (300e-9, 90e-9, 90e-9), seed=3, sigma=0.5, scheme=CORNERS, vanishing="drop"
+    ),
+    "one large among small": lambda: shell(3),
+    "touching": lambda: boxes((1, 1, 1), lattice_places(12, 2, 2), gap=0.0),
+    "nearly touching": lambda: boxes((1, 1, 1), lattice_places(12, 2, 2), gap=1e-6, depth=1e-4),
+    "not convex": bent,
+    "clusters": lambda: clusters(5e-7),
+    "clusters far apart": lambda: clusters(1e-4),
+    "clusters very far apart": lambda: clusters(1.0),
+    "of all sorts": mixed,
+}
+
+
+@pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
+@pytest.mark.parametrize("case", WORST)
+def test_worst_cases(case, self_field):
+    structure = WORST[case]()
+    exact = demag_matrix(structure, self_field=self_field)
+    for dtype, rtol in (("float32", 1e-3), ("float64", 1e-4)):
+        made = demag_operator(
+            structure, "hierarchical", rtol=rtol, dtype=dtype, self_field=self_field
+        )
+        measured = measured_error(made, exact)
+        assert measured <= rtol
+        # Where all is near, all that is left of an error is rounding.
+        assert measured <= 3 * made.error + (1e-6 if dtype == "float32" else 1e-12)
+
+
+def test_what_is_far_apart_costs_no_more():
+    # The mesh does not grow with the nothing between them.
+    near_by, far = (demag_operator(clusters(d), "hierarchical") for d in (1e-5, 1.0))
+    assert far.nbytes <= 2 * near_by.nbytes
+    assert np.prod(far.product.mesh) < 200_000
+
+
+def test_far_apart_they_are_two_magnets():
+    pair, alone = clusters(1e-3), cubic_grains((2, 2, 2), scheme=CORNERS)
+    moments = unit_moments(16)
+    field = demag_operator(pair, "hierarchical", dtype="float64")(moments)
+    for half in (slice(0, 8), slice(8, 16)):
+        wanted = by_matrix(demag_matrix(alone), moments[None, half])[0]
+        np.testing.assert_allclose(field[half], wanted, rtol=0, atol=1e-9)
+
+
+def test_a_single_grain_has_no_field_but_its_own():
+    structure = magnet("one")
+    moments = unit_moments(1)
+    for dtype, atol in (("float32", 1e-6), ("float64", 1e-14)):
+        made = demag_operator(structure, "hierarchical", dtype=dtype)
+        assert made.error == 0
+        np.testing.assert_allclose(made(moments), 0.0, atol=atol)
+        own = demag_operator(structure, "hierarchical", dtype=dtype, self_field=True)
+        np.testing.assert_allclose(
+            own(moments), by_matrix(matrix("one", True), moments[None])[0], atol=atol
+        )
+
+
+def any_magnet(seed):
+    """Grains of any shape in some cells of a lattice of any pitch."""
+    rng = np.random.default_rng(seed)
+    places = lattice_places(*rng.integers(1, 5, 3))
+    places = places[rng.random(len(places)) < rng.choice([0.3, 0.7, 1.0])]
+    places = places if len(places) else np.zeros((1, 3))
+    pitch = 10 ** rng.uniform(-0.4, 0.4, 3)
+    bodies = [oracles.prism(), oracles.tetrahedron(), oracles.random_convex_hull(seed)]
+    grains = []
+    for place in places:
+        vertices, faces = bodies[rng.integers(3)]
+        edges = 0.97 * pitch * 10 ** -rng.uniform(0, rng.choice([0.1, 0.6]), 3)
+        grains.append((1e-7 * (vertices * edges + place * pitch), faces))
+    scheme = [CORNERS, ("faces",), ("centroid",), ("vertices", "edges")][rng.integers(4)]
+    return Microstructure(grains, depth=1e-10, scheme=scheme)
+
+
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 10**6), rtol=st.sampled_from([1e-2, 1e-3, 1e-4, 2e-5]), own=st.booleans()
+)
+def test_any_grains(seed, rtol, own):
+    structure = any_magnet(seed)
+    made = demag_operator(structure, "hierarchical", rtol=rtol, dtype="float64", self_field=own)
+    field = made(states(len(structure)))
+    if len(structure) > 1 or own:
+        # The states differ, and so do their errors.
+        assert measured_error(made) <= rtol
+    else:
+        np.testing.assert_allclose(field, 0.0, atol=1e-12)
+    other = np.random.default_rng(seed).normal(size=field.shape)
+    there, back = (field * other).sum(), (made.adjoint(other) * states(len(structure))).sum()
+    scale = np.linalg.norm(other) * max(np.linalg.norm(field), 1.0)
+    assert abs(there - back) <= 1e-12 * scale
