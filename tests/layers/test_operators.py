@@ -31,14 +31,14 @@ pytestmark = pytest.mark.backend
 
 SERVED = [("cubes", "lattice"), ("cubes", "hierarchical"), ("grains", "hierarchical")]
 served = pytest.mark.parametrize(("name", "operator"), SERVED)
+one_each = pytest.mark.parametrize(("name", "operator"), [SERVED[0], SERVED[2]])
 
 
 @pytest.fixture(scope="module")
 def magnets():
-    corners = ("vertices",)
     return {
-        "cubes": cubic_grains((6, 2, 1), gap=0.0, scheme=corners),
-        "grains": voronoi_grains(12, (300e-9, 60e-9, 60e-9), seed=1, scheme=corners),
+        "cubes": cubic_grains((4, 2, 1), gap=0.0, scheme=("vertices",)),
+        "grains": voronoi_grains(8, (260e-9, 70e-9, 70e-9), seed=1, scheme=("faces",)),
     }
 
 
@@ -49,7 +49,7 @@ def moments(*lead):
 @pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
 @served
 def test_fields_are_those_of_the_matrix(magnets, name, operator, self_field):
-    structure, m, materials = magnets[name], moments(3, 12), [ND2FE14B, SMCO5] * 6
+    structure, m, materials = magnets[name], moments(3, 8), [ND2FE14B, SMCO5] * 4
     options = {"self_field": self_field, "material": materials}
     layer = GuptasarmaDemag(structure, operator=operator, **options)
     wanted = numpy(GuptasarmaDemag(structure, operator="dense", **options)(m))
@@ -66,9 +66,9 @@ def test_fields_are_those_of_the_matrix(magnets, name, operator, self_field):
     np.testing.assert_allclose(found, made(m * strength), rtol=0, atol=2e-6)
 
 
-@served
+@one_each
 def test_derivatives_are_those_of_the_matrix(magnets, name, operator):
-    structure, m = magnets[name], moments(2, 12)
+    structure, m = magnets[name], moments(2, 8)
     probe = ops.convert_to_tensor(moments(2, *structure.weights.shape))
     given = {}
     for kind in (operator, "dense"):
@@ -84,28 +84,28 @@ def test_derivatives_are_those_of_the_matrix(magnets, name, operator):
         assert error <= (2e-6 if operator == "lattice" else 5e-4)
 
 
-@served
+@one_each
 def test_a_model_learns_through_it(magnets, name, operator):
     # Which moments made a field: found by descent, compiled.
     structure = magnets[name]
-    wanted = moments(1, 12)
+    wanted = moments(1, 8)
     demag = GuptasarmaDemag(structure, True, operator=operator)
 
     class Moments(keras.layers.Layer):
         def build(self, input_shape):
-            self.moments = self.add_weight(shape=(1, 12, 3), initializer="zeros")
+            self.moments = self.add_weight(shape=(1, 8, 3), initializer="zeros")
 
         def call(self, inputs):
             return inputs + self.moments
 
     model = keras.Sequential([Moments(), demag])
     model.compile(keras.optimizers.Adam(0.1), "mse")
-    inputs, field = np.zeros((1, 12, 3), "float32"), numpy(demag(wanted))
+    inputs, field = np.zeros((1, 8, 3), "float32"), numpy(demag(wanted))
     losses = model.fit(inputs, field, epochs=60, verbose=0).history["loss"]
     assert losses[-1] < 0.01 * losses[0]
 
 
-@pytest.mark.parametrize("lead", [(5, 12), (5, 6, 2, 1)], ids=["grains", "lattice"])
+@pytest.mark.parametrize("lead", [(5, 8), (5, 4, 2, 1)], ids=["grains", "lattice"])
 @pytest.mark.parametrize("operator", ["lattice", "hierarchical"])
 def test_demag_is_a_keras_layer(magnets, operator, lead, tmp_path):
     layer = GuptasarmaDemag(magnets["cubes"], material=SMCO5, operator=operator, rtol=1e-3)
@@ -116,14 +116,14 @@ def test_demag_is_a_keras_layer(magnets, operator, lead, tmp_path):
 
 def loops():
     field = np.linspace(1.0, -7.0, 160)
-    axes = random_easy_axes((2, 12), seed=1)
+    axes = random_easy_axes((2, 8), seed=1)
     return {
         "easy_axes": axes.astype("float32"),
         "field": np.stack([field, 0.9 * field]).astype("float32"),
     }
 
 
-@served
+@one_each
 def test_loops_are_those_of_simulate(magnets, name, operator, tmp_path):
     structure, inputs = magnets[name], loops()
     layer = EmbeddedStonerWohlfarth(structure, operator=operator, rtol=1e-3)
@@ -133,14 +133,10 @@ def test_loops_are_those_of_simulate(magnets, name, operator, tmp_path):
     for axes, field, found in zip(inputs["easy_axes"], inputs["field"], states, strict=True):
         wanted = simulate(structure, axes, field=field, operator=made)
         np.testing.assert_allclose(found, wanted.magnetization, atol=3e-5)
-    config = EmbeddedStonerWohlfarth.from_config(layer.get_config()).get_config()
-    assert config == layer.get_config()
+    config = layer.get_config()
     assert (config["operator"], config["rtol"]) == (operator, 1e-3)
-
-
-def test_the_loop_is_a_keras_layer(magnets, tmp_path):
-    layer = EmbeddedStonerWohlfarth(magnets["grains"], operator="hierarchical")
-    check_layer(layer, loops(), tmp_path, atol=3e-5)
+    if operator == "hierarchical":  # one will do: each compiles three times
+        check_layer(layer, inputs, tmp_path, atol=3e-5)
 
 
 @pytest.mark.parametrize("kind", [GuptasarmaDemag, EmbeddedStonerWohlfarth])
@@ -163,13 +159,13 @@ def test_bad_operators_get_a_sentence(magnets, kind, monkeypatch):
     # One that is made fits in no config.
     with pytest.raises(ValueError, match=r"`operator` must be a str; received <.*DemagOperator"):
         kind(cubes, operator=demag_operator(cubes))
-    monkeypatch.setattr("keras_micromag.physics.memory.available", lambda: 20_000)
+    monkeypatch.setattr("keras_micromag.physics.memory.available", lambda: 9_000)
     for operator in ("auto", "dense"):
-        with pytest.raises(MemoryError, match=r"the matrix of 12 grains with 96 particles needs"):
+        with pytest.raises(MemoryError, match=r"the matrix of 8 grains with 64 particles needs"):
             kind(cubes, operator=operator)
-    with pytest.raises(MemoryError, match="the lattice of 12 grains with 8 particles each needs"):
+    with pytest.raises(MemoryError, match="the lattice of 8 grains with 8 particles each needs"):
         kind(cubes, operator="lattice")
-    with pytest.raises(MemoryError, match=r"the hierarchical operator of 12 .* needs"):
+    with pytest.raises(MemoryError, match=r"the hierarchical operator of 8 .* needs"):
         kind(grains, operator="hierarchical")
 
 

@@ -58,11 +58,16 @@ POLYCRYSTALS = {
         20, (300e-9, 100e-9, 80e-9), seed=2, scheme=("faces", "centroid")
     ),
 }
+# Few enough to compile soon.
+FEW = {
+    "few cubes": lambda: cubic_grains((4, 2, 1), gap=0.0, scheme=CORNERS),
+    "few grains": lambda: voronoi_grains(7, (240e-9, 70e-9, 70e-9), seed=1, scheme=("faces",)),
+}
 
 
 @cache
 def magnet(name):
-    return (LATTICES | POLYCRYSTALS)[name]()
+    return (LATTICES | POLYCRYSTALS | FEW)[name]()
 
 
 @cache

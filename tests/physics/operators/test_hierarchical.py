@@ -2,12 +2,11 @@
 
 | who                                       | must agree with whom                   | to        |
 | ----------------------------------------- | -------------------------------------- | --------- |
-| charges on the mesh of a grain            | its volume: ∮ n dS = 0, ∮ x n dS = V   | precision |
-| the same, of a grain in pieces            | the same                               | precision |
+| charges on the mesh of a grain, whole or  | its volume: ∮ n dS = 0, ∮ x n dS = V   | 2e-6      |
+| in pieces                                 |                                        |           |
 | `near_pairs`                              | distances of all particles and pieces  | exactly   |
 | `blocks`                                  | each near pair, once                   | exactly   |
 | `Probe`                                   | `demag_matrix`                         | 1e-12     |
-| a product without a far field             | `demag_matrix`                         | 1e-12     |
 | the operator of needles, plates, a large  | `demag_matrix`                         | rtol      |
 | grain among small ones, clusters far      |                                        |           |
 | apart, and of any grains (hypothesis)     |                                        |           |
@@ -86,11 +85,11 @@ def test_charges_are_the_grains_dipoles(name, precision):
         charges = sources.charges[mine].reshape(-1, 3)
         places = (nodes[mine].reshape(-1, 3) + mesh.origin) * mesh.spacing - grain.centroid
         dipole = np.einsum("sj,si->ij", charges, places) * mesh.spacing**2
-        # The fit is to the potential beyond the reach, of which these are the first two moments.
-        surface = np.abs(grain.areas if hasattr(grain, "areas") else grain.size**2).sum()
-        limit = 100 * precision.error
-        assert abs(charges.sum(axis=0)).max() <= limit * surface / mesh.spacing**2
-        np.testing.assert_allclose(dipole, grain.volume * np.eye(3), atol=limit * grain.size**3)
+        # The fit is to the potential beyond the reach: these are what reaches furthest.
+        total = abs(charges.sum(axis=0)).max() * mesh.spacing**2
+        assert total <= 1e-7 * grain.size**2
+        dipole /= grain.size**3
+        np.testing.assert_allclose(dipole, grain.volume / grain.size**3 * np.eye(3), atol=2e-6)
 
 
 @precisions
@@ -270,16 +269,14 @@ WORST = {
 }
 
 
-@pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
 @pytest.mark.parametrize("case", WORST)
-def test_worst_cases(case, self_field):
+def test_worst_cases(case):
     structure = WORST[case]()
-    exact = demag_matrix(structure, self_field=self_field)
-    for dtype, rtol in (("float32", 1e-3), ("float64", 1e-4)):
+    for self_field, dtype, rtol in ((False, "float64", 1e-4), (True, "float32", 1e-3)):
         made = demag_operator(
             structure, "hierarchical", rtol=rtol, dtype=dtype, self_field=self_field
         )
-        measured = measured_error(made, exact)
+        measured = measured_error(made)
         assert measured <= rtol
         # Where all is near, all that is left of an error is rounding.
         assert measured <= 3 * made.error + (1e-6 if dtype == "float32" else 1e-12)
