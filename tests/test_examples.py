@@ -13,6 +13,7 @@ from examples import (
     train_a_rollout,
 )
 from keras_micromag.models import LatentHysteresis
+from keras_micromag.physics import cubic_grains
 from tests.test_house import ROOT
 
 
@@ -71,6 +72,38 @@ def test_large_magnets_avalanches(tmp_path):
     assert found[3, 100].mean() > found[3, 20].mean() >= 1
     assert max(sizes.sum() for sizes in found.values()) <= 2 * 27
     assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_large_magnets_touching(tmp_path):
+    out = tmp_path / "touching.png"
+    told = f"touching --side 4 --steps 50 --sides 3 --magnets 4 --out {out}"
+    by_step, by_side = large_magnets.main(told.split())
+    for whole, clusters in (by_step[50], by_side[3]):
+        # The same grains, once by the step and once by what touches in it.
+        assert whole.sum() == clusters.sum() > 0
+        assert len(clusters) >= len(whole)
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_grains_that_touch():
+    at = np.zeros((2, 4, 4, 4), int)
+    at[0, 0, 0, :2] = at[0, 1, 1, 2] = at[0, 3, 3, 3] = 1  # two side by side, one at their corner
+    at[0, 0, 0, 2] = at[1, 0, 0, 3] = 2  # another step, another magnet
+    assert sorted(large_magnets.touching.clusters(at)) == [1, 1, 1, 3]
+
+
+def test_demagnetizing_factor_by_the_grains():
+    box, grains = (
+        [of(each) for each in ((4, 4, 4), (12, 12, 2), (3, 3, 9))]
+        for of in (
+            lambda sides: large_magnets.shape.demagnetizing_factor(cubic_grains(sides)),
+            large_magnets.shape.factor_by_grains,
+        )
+    )
+    assert grains[0] == pytest.approx(1 / 3, abs=1e-6)
+    # Particles are no volume average; the thinner the sample, the less.
+    assert grains == pytest.approx(box, abs=0.06)
+    assert box[1] > grains[1] > grains[0] > grains[2] > box[2]
 
 
 def test_large_magnets_shape(tmp_path):

@@ -5,13 +5,14 @@ Each subcommand draws a figure and prints a table; docs/large_magnets.md holds b
 
 import argparse
 
-from examples.large_magnets import avalanches, grains, shape
+from examples.large_magnets import avalanches, grains, shape, touching
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="large_magnets", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for name, part in {"grains": grains, "avalanches": avalanches, "shape": shape}.items():
+    parts = {"grains": grains, "avalanches": avalanches, "touching": touching, "shape": shape}
+    for name, part in parts.items():
         about = part.__doc__.splitlines()[0]
         command = commands.add_parser(name, help=about, description=about)
         for option, value in part.DEFAULTS.items():

@@ -11,20 +11,22 @@ from keras_micromag import plots
 DEFAULTS = {
     "sides": (4, 6, 8, 12, 16, 22, 32, 46),
     "magnets": (64, 64, 64, 20, 10, 6, 2, 1),
+    "step": 0.1,
 }
-FIELD = np.r_[0, -2, np.arange(-26, -43, -1) / 10]
-"""In tesla. What comes after the coercivity cannot change it, so that loops end there."""
-
-FIELD_OF_MANY = FIELD[FIELD >= -3.7]
-"""The same for magnets of 1,000 grains and more, whose coercivities lie close together."""
+LAST, LAST_OF_MANY = 4.2, 3.7
+"""In tesla. What comes after the coercivity cannot change it, so that loops end there; those of
+magnets of 1,000 grains and more lie close together."""
 
 
-def main(sides, magnets, out="grains.png"):
+def main(sides, magnets, step, out="grains.png"):
     """Return the mean coercivities and spreads in tesla, and the exponent of the spread."""
     print("| grains | magnets | mean µ0·Hc, T | spread, T |\n|---|---|---|---|")
     sides, magnets, found = np.array(sides), np.array(magnets), []
     for side, g, m in zip(sides, sides**3, magnets, strict=True):
-        every = batches((side,) * 3, m, FIELD if g < 1000 else FIELD_OF_MANY, seed=1)
+        last = LAST if g < 1000 else LAST_OF_MANY
+        # Rounded to the same numbers whatever the step.
+        field = -np.r_[0, 2, np.arange(2.6, last + step / 2, step).round(9)]
+        every = batches((side,) * 3, m, field, seed=1)
         hc = np.concatenate([loop.coercivity() for loop in every])
         found.append((hc.mean(), hc.std(ddof=1) if m > 1 else np.nan))
         told = f"{found[-1][1]:.4f}" if m > 1 else ""
