@@ -13,23 +13,31 @@ Run it with `python -m benchmarks.large product fmm loop`; KERAS_BACKEND chooses
 """
 
 import argparse
-import resource
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import NamedTuple
+from unittest import mock
 
+import fmm3dpy
 import numpy as np
+from keras import ops
 
-from benchmarks.timing import interleave, print_table, spread
+from benchmarks.polycrystals import SIZE, polycrystal
+from benchmarks.simulate import header
+from benchmarks.timing import alone, interleave, peak, print_table, spread
+from keras_micromag.physics import (
+    cubic_grains,
+    demag_operator,
+    random_easy_axes,
+    simulate,
+    solver,
+)
+from keras_micromag.physics.graph import compiled, tensors
 
-SIZE = 50e-9
 SIZES = {
     "hierarchical": (1_000, 3_000, 10_000, 30_000, 100_000),
     "dense": (300, 1_000, 1_500),
     "lattice": (1_000, 8_000, 27_000, 125_000, 1_000_000),
 }
-SCHEME = {"polycrystal": ("vertices",), "lattice": ("vertices",)}
 GOALS = {"exponent": 1.15, "fmm": 10.0}
 
 
@@ -46,22 +54,15 @@ class Size(NamedTuple):
 
 
 def magnet(kind: str, grains: int):
-    """Cubes for a lattice, else a polycrystal of grains of 50 nm."""
-    from keras_micromag.physics import cubic_grains, voronoi_grains
-
-    if kind == "lattice":
-        side = round(grains ** (1 / 3))
-        return cubic_grains((side, side, side), scheme=SCHEME["lattice"])
-    edge = SIZE * grains ** (1 / 3)
-    return voronoi_grains(grains, edge, seed=1, vanishing="drop", scheme=SCHEME["polycrystal"])
+    """Cubes for a lattice, else a polycrystal of grains of 50 nm; particles at the corners."""
+    if kind != "lattice":
+        return polycrystal(grains, scheme=("vertices",))
+    side = round(grains ** (1 / 3))
+    return cubic_grains((side, side, side), scheme=("vertices",))
 
 
 def compiled_product(operator):
     """A function that takes one product with it, on the backend."""
-    from keras import ops
-
-    from keras_micromag.physics.graph import compiled, tensors
-
     product = tensors(operator.product, operator.dtype)
     g = len(operator.structure)
     moments = np.random.default_rng(0).normal(size=(1, 3, g)).astype(operator.dtype)
@@ -72,8 +73,6 @@ def compiled_product(operator):
 
 def measure(kind: str, grains: int, rounds: int = 7) -> Size:
     """Set up an operator and take products; for a process of its own."""
-    from keras_micromag.physics import demag_operator
-
     structure = magnet(kind, grains)
     start = time.perf_counter()
     operator = demag_operator(structure, kind)
@@ -86,18 +85,8 @@ def measure(kind: str, grains: int, rounds: int = 7) -> Size:
         float(np.median(seconds)),
         operator.nbytes,
         operator.error,
-        _peak(),
+        peak(),
     )
-
-
-def _peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-
-
-def alone(function, *arguments):
-    """Its result, from a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 def products(most: int) -> None:
@@ -143,10 +132,6 @@ def beside_fmm(grains: int, rounds: int) -> None:
     of the same dipoles, is not above that of our operator against the exact fields. A second line
     gives it as many dipoles as particles, its own measure of a size.
     """
-    import fmm3dpy
-
-    from keras_micromag.physics import demag_operator
-
     structure = magnet("hierarchical", grains)
     operator = demag_operator(structure, "hierarchical")
     real = structure.weights > 0
@@ -196,12 +181,6 @@ class _Stopped(Exception):
 
 def loop(grains: int, fields, seconds: float | None) -> None:
     """Print how long a loop takes; of one that is stopped, how far it came and at what pace."""
-    from unittest import mock
-
-    from keras import ops
-
-    from keras_micromag.physics import demag_operator, random_easy_axes, simulate, solver
-
     structure = magnet("hierarchical", grains)
     start = time.perf_counter()
     operator = demag_operator(structure, "hierarchical")
@@ -233,14 +212,14 @@ def loop(grains: int, fields, seconds: float | None) -> None:
         each = (last - first) / (len(pace) - 1) / solver.ITERATIONS
         print(
             f"{told}, stopped after {last:.0f} s at field {done} ({field[done]:.2f} T): "
-            f"{len(pace) * solver.ITERATIONS} products of {each:.2f} s, peak {_peak():.1f} GB",
+            f"{len(pace) * solver.ITERATIONS} products of {each:.2f} s, peak {peak():.1f} GB",
             flush=True,
         )
         return
     products, took = int(result.iterations.sum()), pace[-1][1]
     print(
         f"{told}, loop {took:.0f} s, {products} products of {1e3 * took / products:.0f} ms, "
-        f"coercivity {result.coercivity():.3f} T, peak {_peak():.1f} GB",
+        f"coercivity {result.coercivity():.3f} T, peak {peak():.1f} GB",
         flush=True,
     )
 
@@ -259,8 +238,6 @@ def main(argv=None) -> None:
     )
     parser.add_argument("--seconds", type=float, help="after which `loop` stops")
     arguments = parser.parse_args(argv)
-    from benchmarks.simulate import header
-
     print(header())
     if "product" in arguments.sections:
         products(arguments.most)

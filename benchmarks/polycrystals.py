@@ -10,10 +10,7 @@ Run it with `python -m benchmarks.polycrystals`; KERAS_BACKEND chooses the backe
 """
 
 import argparse
-import resource
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import NamedTuple
 from unittest import mock
 
@@ -22,15 +19,15 @@ import numpy as np
 
 from benchmarks.demag import mesh
 from benchmarks.simulate import header
-from benchmarks.timing import interleave, print_table, spread
+from benchmarks.timing import alone, interleave, peak, print_table, spread
 from keras_micromag.physics import (
     Microstructure,
     demag_matrix,
     random_easy_axes,
     simulate,
-    simulation,
     voronoi_grains,
 )
+from keras_micromag.physics.operators import dense
 
 SIZE = 50e-9
 KINDS = {"Voronoi": {}, "sigma = 0.3": {"sigma": 0.3}, "relaxation = 2": {"relaxation": 2}}
@@ -51,18 +48,12 @@ class Made(NamedTuple):
 
 
 def make(grains: int, kind: dict) -> Made:
-    """Make a polycrystal in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_make, grains, kind).result()
-
-
-def _make(grains, kind):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Make a polycrystal; for a process of its own."""
+    before = peak()
     start = time.perf_counter()
     structure = polycrystal(grains, **kind)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return Made(len(structure), seconds, peak * 1024 / 1e6)
+    return Made(len(structure), seconds, 1e3 * (peak() - before))
 
 
 def beside(structure: Microstructure, drawn: int, rounds: int) -> np.ndarray:
@@ -115,8 +106,8 @@ def loop(structure: Microstructure, fields: int) -> Loop:
 
     axes, field = random_easy_axes(len(structure), seed=1), np.linspace(8.0, -8.0, fields)
     start = time.perf_counter()
-    with mock.patch.object(simulation, "demag_matrix", timed):
-        result = simulate(structure, axes, field=field, progress=False)
+    with mock.patch.object(dense, "demag_matrix", timed):
+        result = simulate(structure, axes, field=field, operator="dense", progress=False)
     total = time.perf_counter() - start
     return Loop(seconds[0], total - seconds[0], int(result.iterations.sum()))
 
@@ -134,7 +125,7 @@ def main(argv=None) -> None:
     arguments = parser.parse_args(argv)
     rows = [(f"making {arguments.made} grains", "left", "s", "peak, MB")]
     for name, kind in KINDS.items():
-        made = make(arguments.made, kind)
+        made = alone(make, arguments.made, kind)
         rows.append((name, str(made.grains), f"{made.seconds:.1f}", f"{made.peak:.0f}"))
     print_table(rows)
     print(f"goal: {GOALS['making']:g} s")

@@ -1,8 +1,11 @@
-"""Taking turns at the clock, and printing what it said."""
+"""Taking turns at the clock, reading the memory, and printing what they said."""
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -23,6 +26,17 @@ def interleave(functions: Sequence[Callable], rounds: int) -> tuple[np.ndarray, 
             row.append(time.perf_counter() - start)
         seconds.append(row)
     return np.array(seconds[0]), np.array(seconds[1:])
+
+
+def alone(function, *arguments):
+    """Its result, from a process of its own, whose peak of memory is nothing else's."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def peak() -> float:
+    """Most memory that this process has had, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def spread(values: Iterable[float], digits: int) -> str:
