@@ -31,8 +31,8 @@ from tests import oracles, waiting
 pytestmark = pytest.mark.backend
 
 # Strides over fields and avalanches, in three calls of the solver.
-FIELD = np.concatenate([[8.0], np.linspace(0.0, -2.0, 40), np.linspace(-2.5, -5.0, 20)])
-SHORT = FIELD[[0, *range(-20, 0)]]
+FIELD = np.concatenate([[8.0], np.linspace(0.0, -2.0, 40), np.linspace(-2.5, -5.0, 26)])
+SHORT = FIELD[[0, *range(-26, 0)]]
 MAGNET, AXES = cubic_grains((2, 2, 2)), random_easy_axes((2, 8), seed=2)
 CALLS = 3
 
