@@ -36,9 +36,9 @@ def _sizes(side, magnets, step):
     field = -np.append(APPROACH, np.linspace(START, END, count + 1))
     loops = list(batches((side,) * 3, magnets, field, seed=1))
     fields = np.concatenate([loop.switching_fields for loop in loops])
-    # In which step each grain reverses, 0 for those that do outside of the range.
-    at = np.searchsorted(-field, -np.nan_to_num(fields)) - len(APPROACH)
-    at = np.maximum(at, 0).reshape(magnets, side, side, side)
+    # In which step each grain reverses, 0 for those that do outside of the range, or never.
+    at = np.searchsorted(-field, -fields) - len(APPROACH)
+    at = np.where(np.isnan(fields), 0, np.maximum(at, 0)).reshape(magnets, side, side, side)
     whole = [np.unique(magnet[magnet > 0], return_counts=True)[1] for magnet in at]
     whole, touching = np.concatenate(whole), clusters(at)
     # What touches by chance: as many in each step, anywhere among those that reverse at all.
