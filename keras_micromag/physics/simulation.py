@@ -13,7 +13,12 @@ from keras_micromag.physics.graph import require_dtype
 from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.loops import Loops
 from keras_micromag.physics.material import ND2FE14B, Material
-from keras_micromag.physics.operators import DemagOperator, check_operator, operator_told
+from keras_micromag.physics.operators import (
+    DemagOperator,
+    check_operator,
+    choose_operator,
+    operator_told,
+)
 from keras_micromag.physics.operators.dense import dense
 from keras_micromag.physics.progress import Progress
 from keras_micromag.physics.structure import Microstructure
@@ -121,6 +126,7 @@ def simulate(
     direction, tol = check_method(field_direction, avalanche, dtype, tol, max_iterations)
     branch = _branches(axes, direction, field[0], initial_state, single)
 
+    operator = choose_operator(operator, structure, self_field, dtype, rtol)
     loops = Loops(len(axes), field, g, dtype)
     follows_from = {
         "structure": structure,
@@ -134,7 +140,7 @@ def simulate(
         "dtype": dtype,
         "tol": tol,
         "max_iterations": max_iterations,
-        "operator": operator_told(operator, structure, self_field, dtype, rtol),
+        "operator": operator_told(operator, rtol),
     }
     with kept_in(checkpoint, loops, follows_from) as kept:
         state = kept.resume()

@@ -3,8 +3,9 @@
 from keras_micromag.physics.operators.operator import (
     DemagOperator,
     check_operator,
+    choose_operator,
     demag_operator,
     operator_told,
 )
 
-__all__ = ["DemagOperator", "check_operator", "demag_operator", "operator_told"]
+__all__ = ["DemagOperator", "check_operator", "choose_operator", "demag_operator", "operator_told"]

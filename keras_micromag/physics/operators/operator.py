@@ -9,7 +9,8 @@ from keras_micromag.physics.structure import Microstructure
 KINDS = ("dense", "lattice", "hierarchical")
 
 _SMALL = 2**29
-"""Bytes of matrix below which the dense product is the fastest; measured, see README."""
+"""Bytes of matrix up to which the dense product is taken, which is exact to rounding; at 0.8 GB the
+hierarchical one takes half the time (`python -m benchmarks.large product`)."""
 
 
 class DemagOperator:
@@ -124,30 +125,35 @@ def check_operator(operator, structure: Microstructure, self_field: bool, dtype:
     Raises:
         ValueError: for one that was made for something else.
     """
-    if isinstance(operator, DemagOperator):
-        _refuse_other(operator, structure, self_field, dtype)
-        return operator
-    kind, rtol = _kind(operator, "operator", structure, dtype), check_rtol(rtol, dtype)
-    if kind == "dense":
-        return kind
-    return demag_operator(structure, kind, rtol=rtol, dtype=dtype, self_field=self_field)
+    chosen = choose_operator(operator, structure, self_field, dtype, rtol)
+    if chosen == "dense" or isinstance(chosen, DemagOperator):
+        return chosen
+    return demag_operator(structure, chosen, rtol=rtol, dtype=dtype, self_field=self_field)
 
 
-def operator_told(operator, structure: Microstructure, self_field: bool, dtype: str, rtol) -> str:
-    """What `check_operator` would use, in words that differ where its fields do, without making it.
+def choose_operator(operator, structure: Microstructure, self_field: bool, dtype: str, rtol: float):
+    """What `check_operator` uses, not made yet: a `DemagOperator` that fits, or a kind, not "auto".
 
     Raises:
-        ValueError: as `check_operator` does before it makes anything.
+        ValueError: as `check_operator`.
     """
     if isinstance(operator, DemagOperator):
         _refuse_other(operator, structure, self_field, dtype)
-        kind, rtol = operator.kind, operator.rtol
+        return operator
+    kind = _kind(operator, "operator", structure, dtype)
+    check_rtol(rtol, dtype)
+    return kind
+
+
+def operator_told(chosen, rtol: float) -> str:
+    """What `choose_operator` chose, in words that differ where its fields do."""
+    kind = chosen
+    if isinstance(chosen, DemagOperator):
+        kind, rtol = chosen.kind, chosen.rtol
         if kind == "dense":
             # One made to its user's measure may have more room, and the backend rounds otherwise.
             return "given dense"
-    else:
-        kind, rtol = _kind(operator, "operator", structure, dtype), check_rtol(rtol, dtype)
-    return f"{kind} within {rtol!r}" if kind == "hierarchical" else kind
+    return f"{kind} within {float(rtol)!r}" if kind == "hierarchical" else kind
 
 
 def _refuse_other(operator, structure, self_field, dtype):
