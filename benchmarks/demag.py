@@ -27,6 +27,7 @@ from keras_micromag.physics import (
     demag_matrix,
     demag_tensor,
 )
+from keras_micromag.physics.indices import grid
 
 TRIANGLES = 44
 GOALS = {"ratio": 8.0, "seconds": 0.1}
@@ -52,7 +53,7 @@ def polycrystal(n: int, seed: int = 0) -> Microstructure:
     """n³ truncated octahedra, no two alike in size or attitude, so that nothing repeats."""
     rng = np.random.default_rng(seed)
     attitudes = Rotation.random(n**3, rng=rng).as_matrix()
-    sites = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    sites = grid(*[np.arange(n)] * 3).reshape(-1, 3)
     return Microstructure(
         [
             truncated_octahedron(rng.uniform(14e-9, 16e-9), attitude, site * 52e-9)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_micromag.physics import checks
+from keras_micromag.physics.indices import grid
 from keras_micromag.physics.polyhedron import Polyhedron
 from keras_micromag.physics.structure import Microstructure
 
@@ -108,7 +109,7 @@ def _fill_columns(matrix, structure, counted, sources, self_field):
     """The columns of B that belong to equal grains `sources`."""
     body = structure.grains[sources[0]]
     targets = np.arange(len(structure))
-    pairs = np.stack(np.meshgrid(targets, sources, indexing="ij"), axis=-1).reshape(-1, 2)
+    pairs = grid(targets, sources).reshape(-1, 2)
     if not self_field:
         pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     if len(pairs) == 0:

@@ -1,10 +1,13 @@
-"""The few things in which the Keras backends differ for a compiled loop."""
+"""The few things in which the Keras backends, and NumPy, differ for compiled loops and products."""
 
 from functools import reduce
 
 import numpy as np
 from keras import backend, ops
 from scipy import fft
+
+COMPLEX = {"float32": "complex64", "float64": "complex128"}
+"""The complex dtype of a real one's precision."""
 
 _SHORT = {"tensorflow": 32, "jax": 64, "torch": 0}
 """Longest axis over which sums are written out."""
@@ -70,7 +73,7 @@ def tensors(tree, dtype: str):
     if isinstance(tree, tuple):
         parts = [tensors(part, dtype) for part in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    kinds = {"f": dtype, "c": {"float32": "complex64", "float64": "complex128"}[dtype]}
+    kinds = {"f": dtype, "c": COMPLEX[dtype]}
     return ops.convert_to_tensor(tree, kinds.get(np.asarray(tree).dtype.kind, "int32"))
 
 
@@ -143,7 +146,7 @@ def complexed(xp, values):
     """Real values in the complex dtype of their precision."""
     if xp is np:
         return values
-    return ops.cast(values, {"float32": "complex64", "float64": "complex128"}[ops.dtype(values)])
+    return ops.cast(values, COMPLEX[ops.dtype(values)])
 
 
 def back(xp, wave, extent):

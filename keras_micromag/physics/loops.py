@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.physics import memory, solver
+from keras_micromag.physics.indices import ranges
 
 
 class ConvergenceError(RuntimeError):
@@ -67,7 +68,7 @@ class Loops:
         target, origin = records.target[when, magnet], records.origin[when, magnet]
         self.iterations[magnet, target] = records.products[when, magnet]
         # One row per field that a record covers: the fields it strode over and its own.
-        row, step = _ranges(origin + 1, target + 1)
+        row, step = ranges(origin + 1, target + 1)
         self.converged[magnet[row], step] = records.converged[when, magnet][row]
         # In parts, so that a large batch needs no copies of its size.
         for part in np.array_split(np.arange(len(row)), 1 + len(row) // 1024):
@@ -79,7 +80,7 @@ class Loops:
 
     def since(self, reached) -> dict:
         """What was collected since the magnets had `reached` (b,) fields, for `restore`."""
-        steps = _ranges(reached, self.reached)
+        steps = ranges(reached, self.reached)
         return {
             "reached": self.reached,
             "moments": self.moments[steps],
@@ -93,7 +94,7 @@ class Loops:
         Raises:
             ValueError: where that is not what comes after what is there.
         """
-        steps = _ranges(self.reached, reached)
+        steps = ranges(self.reached, reached)
         self.moments[steps] = moments
         self.converged[steps] = converged
         self.iterations[steps] = iterations
@@ -122,15 +123,3 @@ class Loops:
                 f"field step {step} ({self.field[step]:g} T) of magnet {magnet} found no "
                 f"equilibrium within `max_iterations` = {max_iterations}."
             )
-
-
-def _ranges(start, stop):
-    """The numbers from each of `start` (m,) up to its `stop`, after which of the m each is of.
-
-    Example:
-        >>> _ranges(np.array([5, 0]), np.array([7, 3]))
-        (array([0, 0, 1, 1, 1]), array([5, 6, 0, 1, 2]))
-    """
-    count = stop - start
-    which = np.repeat(np.arange(len(count)), count)
-    return which, start[which] + np.arange(len(which)) - (np.cumsum(count) - count)[which]

@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 
 from keras_micromag.physics import checks
 from keras_micromag.physics.embedding import SCHEME, places
+from keras_micromag.physics.indices import grid
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.overlap import TOUCH, overlap
 from keras_micromag.physics.polyhedron import Polyhedron
@@ -259,7 +260,7 @@ def cubic_grains(
     gap = checks.number(gap, "gap", least=0)
     corners = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]) - 0.5
     faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
-    cells = np.stack(np.meshgrid(*(np.arange(n) for n in counts), indexing="ij"), axis=-1)
+    cells = grid(*map(np.arange, counts))
     centres = (cells.reshape(-1, 3) - (counts - 1) / 2) * (size + gap)
     return Microstructure(
         [Polyhedron(centre + size * corners, faces) for centre in centres],

@@ -24,10 +24,9 @@ def require_room(structure: Microstructure, dtype: str, room) -> None:
         MemoryError: naming the size, and what would fit.
     """
     g, p = structure.weights.shape
-    n = int((structure.weights > 0).sum())
     memory.require(
         9 * g * g * p * 8 + 9 * room[0] * room[1] * np.dtype(dtype).itemsize,
-        f"the matrix of {g} grains with {n} particles",
+        f"the matrix of {g} grains with {(structure.weights > 0).sum()} particles",
         "operator 'hierarchical' takes less, 'lattice' does for equal grains on a lattice",
     )
 

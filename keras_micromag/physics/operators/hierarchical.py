@@ -1,20 +1,22 @@
 """Near grains exactly, far ones over a mesh.
 
-Why this and no other kind was decided by measurement; `benchmarks/large.py` has the figures. A
-grain of a few dozen particles sees its near hundred grains through more numbers than any other
-account of them would take, and their product runs at the speed of memory. What is far is carried
-by two Fourier transforms; a tree of multipoles with the same accuracy needs as many near pairs, and
-translations that cost several times more.
+Why this and no other kind: docs/large_magnets.md. Multipoles of the degree that 1e-4 takes are more
+numbers than a grain of a few dozen particles has, so that nothing is smaller than the exact blocks
+of its near hundred grains, whose product runs at the speed of memory. What is far is carried by two
+Fourier transforms; by the count of operations, a tree's translations would cost several times more.
+`benchmarks/large.py` measures it beside such a tree, fmm3dpy.
 """
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 
 import numpy as np
 from scipy import fft
 
 from keras_micromag.physics import memory
-from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
+from keras_micromag.physics.demag import Kernel
+from keras_micromag.physics.indices import grid
 from keras_micromag.physics.operators import near
 from keras_micromag.physics.operators.mesh import Mesh
 from keras_micromag.physics.operators.products import UNROLLED, Hierarchical
@@ -71,34 +73,34 @@ class Probe:
     """Exact fields at some particles, in three states of the magnet."""
 
     def __init__(self, structure: Microstructure, self_field: bool):
+        self.structure, self.self_field = structure, self_field
         grain, place = np.nonzero(structure.weights > 0)
         rng = np.random.default_rng(len(grain))
         chosen = rng.choice(len(grain), min(_PROBED, len(grain)), replace=False)
         self.grain, self.place = grain[chosen], place[chosen]
-        points = structure.particles[self.grain, self.place]
         g = len(structure)
         aligned = np.tile([0.0, 0.0, 1.0], (g, 1))
         random = rng.normal(size=(g, 3))
         random /= np.linalg.norm(random, axis=1, keepdims=True)
         self.moments = np.stack([aligned, random, aligned * rng.choice([-1, 1], (g, 1))])
 
+    @cached_property
+    def field(self) -> np.ndarray:
+        """(3, n, 3) of the states at the particles; the blocks have named those on edges before."""
+        points = self.structure.particles[self.grain, self.place]
+
         def rows(some):
             field = np.zeros((3, len(points), 3))
             for source in some:
-                acts = np.flatnonzero(self_field | (self.grain != source))
-                body = structure.grains[source]
-                try:
-                    tensors = Kernel(body)(points[acts] - body.centroid)
-                except OnEdgeError as error:
-                    which = acts[error.index]
-                    told = on_edge(self.place[which], self.grain[which], source)
-                    raise ValueError(told) from None
+                acts = np.flatnonzero(self.self_field | (self.grain != source))
+                body = self.structure.grains[source]
+                tensors = Kernel(body)(points[acts] - body.centroid)
                 field[:, acts] += np.einsum("nij,sj->sni", tensors, self.moments[:, source])
             return field
 
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            parts = np.array_split(np.arange(g), 4 * os.cpu_count())
-            self.field = sum(threads.map(rows, parts))
+            parts = np.array_split(np.arange(len(self.structure)), 4 * os.cpu_count())
+            return sum(threads.map(rows, parts))
 
     def error(self, product, places) -> float:
         """Root mean square of a product's error over that of the field; of the worst state.
@@ -181,5 +183,4 @@ def _require_room(mesh, layout, dtype):
 def _kernel(shape):
     """(X, Y, Z // 2 + 1) transform of 1/4πr between nodes; real, since it is even."""
     steps = [np.minimum(np.arange(2 * n), 2 * n - np.arange(2 * n)) for n in shape]
-    steps = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1)
-    return fft.rfftn(near.inverse_distance(steps), workers=-1).real
+    return fft.rfftn(near.inverse_distance(grid(*steps)), workers=-1).real

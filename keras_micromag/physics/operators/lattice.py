@@ -7,6 +7,8 @@ from scipy import fft
 
 from keras_micromag.physics import memory
 from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
+from keras_micromag.physics.graph import COMPLEX
+from keras_micromag.physics.indices import grid
 from keras_micromag.physics.operators.products import Lattice
 from keras_micromag.physics.structure import Microstructure
 
@@ -79,12 +81,11 @@ def lattice(structure: Microstructure, self_field: bool, dtype: str):
         "fewer particles do, as of `scheme` ('vertices',)",
     )
     padded = (*waves[:2], 2 * (waves[2] - 1))
-    kernel = np.empty((3, p, 3, *waves), {"float32": "complex64", "float64": "complex128"}[dtype])
-    steps = np.stack(
-        np.meshgrid(*(np.arange(1 - n, n) for n in found.shape), indexing="ij"), axis=-1
-    ).reshape(-1, 3)
+    kernel = np.empty((3, p, 3, *waves), COMPLEX[dtype])
+    steps = grid(*(np.arange(1 - n, n) for n in found.shape)).reshape(-1, 3)
     body, first = structure.grains[0], found[0, 0, 0]
-    spacings = _spacings(structure, found)
+    # Along an axis with a single grain there is none, and no step to take it by.
+    spacings = np.ptp(structure.centroids, axis=0) / np.maximum(np.array(found.shape) - 1, 1)
     acts = np.ones(len(steps), bool) if self_field else steps.any(axis=1)
     offsets = structure.particles[first] - structure.centroids[first]
     for particle, offset in enumerate(offsets):
@@ -111,14 +112,3 @@ def _waves(shape):
     while z % 2:
         z = fft.next_fast_len(z + 1, real=True)
     return x, y, z // 2 + 1
-
-
-def _spacings(structure, found):
-    """(3,) in metres; along an axis with a single grain any."""
-    spacings = np.zeros(3)
-    for axis, n in enumerate(found.shape):
-        last = [0, 0, 0]
-        last[axis] = n - 1
-        ends = structure.centroids[[found[0, 0, 0], found[tuple(last)]], axis]
-        spacings[axis] = (ends[1] - ends[0]) / max(n - 1, 1)
-    return spacings

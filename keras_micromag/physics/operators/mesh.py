@@ -16,11 +16,11 @@ from keras_micromag.physics.structure import Microstructure
 _CHUNK = 2**15
 """Triangles whose moments are taken at once."""
 
-
 _EDGE = 0.7
-"""Longest edge of a large grain's triangles, and """
+"""Longest edge of a large grain's triangles, over the extent that a piece may have."""
+
 _COARSE = 2
-"""distance of the stencils that these share, in nodes: so no triangle exceeds the extent."""
+"""Nodes between the stencils that such triangles share: with both, no piece exceeds the extent."""
 
 
 class Sources(NamedTuple):
@@ -41,6 +41,7 @@ class Mesh:
     Attributes:
         shape: (3,) nodes along x, y, z.
         points: (n, 3) particles in metres; particles: in spacings; grain: (n,) whose they are.
+        first: (g + 1,) particles of grain i are those from first[i] up to first[i + 1].
         corner: (n, 3) node at the lower corner of each particle's stencil.
     """
 
@@ -56,6 +57,7 @@ class Mesh:
         wanted = (np.ceil(upper) + widest + 1).astype(int)
         self.shape = tuple(fft.next_fast_len(int(n), real=True) for n in wanted)
         self.grain = np.nonzero(structure.weights > 0)[0]
+        self.first = np.searchsorted(self.grain, np.arange(len(structure) + 1))
         self.points = structure.particles[structure.weights > 0]
         self.particles = self.places(self.points)
         self.corner = self.of_targets.corner(self.particles)
@@ -70,11 +72,9 @@ class Mesh:
         order = np.lexsort((*corner.T[::-1], grain))
         triangles, grain, corner = triangles[order], grain[order], corner[order]
         changed = (np.diff(grain) != 0) | (np.diff(corner, axis=0) != 0).any(axis=1)
+        piece = np.concatenate([[0], np.cumsum(changed)])
         first = np.concatenate([[0], np.flatnonzero(changed) + 1])
         moments = np.zeros((len(first), harmonics.count(self.of_sources.degree), 3))
-        piece = np.zeros(len(grain), int)
-        piece[first[1:]] = 1
-        piece = np.cumsum(piece)
         for start in range(0, len(grain), _CHUNK):
             part = slice(start, start + _CHUNK)
             found = _moments(
@@ -130,7 +130,7 @@ def _moments(triangles, degree):
     share, weight = _rule(degree)
     area = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]) / 2
     points = np.einsum("qc,tci->tqi", share, triangles)
-    values = harmonics.harmonics(points.reshape(-1, 3), degree).reshape(len(triangles), -1, 1)
+    values = harmonics.harmonics(points.reshape(-1, 3), degree)
     values = values.reshape(len(triangles), len(weight), -1)
     return np.einsum("q,tqk,ti->tki", weight, values, area, optimize=True)
 

@@ -10,6 +10,7 @@ from scipy import fft
 from scipy.spatial import cKDTree
 
 from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
+from keras_micromag.physics.indices import grid, ranges
 from keras_micromag.physics.operators.mesh import Mesh, Sources
 
 _ALIKE = 0.75
@@ -21,7 +22,6 @@ _LARGE = 3.0
 
 _BOX = 24
 """Half the width, in nodes, of the box in which a grain's potential on the mesh is tabulated."""
-
 
 _SMALL_BOX = 12
 """Up to this half width by a matrix, beyond by convolution: the matrix would take gigabytes."""
@@ -86,17 +86,12 @@ def near_pairs(mesh: Mesh, sources: Sources) -> Pairs:
 
 def _any_within(mesh, centres, target, piece, reach):
     """Whether any particle of the target is within reach of the piece."""
-    first = np.searchsorted(mesh.grain, np.arange(len(mesh.structure) + 1))
-    counts = np.diff(first)[target]
+    first, count = mesh.first[target], np.diff(mesh.first)[target]
     near = np.zeros(len(target), bool)
-    for part in np.array_split(np.arange(len(target)), 1 + counts.sum() // 2**22):
-        pair = np.repeat(part, counts[part])
-        place = np.arange(len(pair)) - np.repeat(
-            np.cumsum(counts[part]) - counts[part], counts[part]
-        )
-        particle = first[target[pair]] + place
-        square = ((mesh.particles[particle] - centres[piece[pair]]) ** 2).sum(axis=1)
-        near[pair[square <= reach * reach]] = True
+    for part in np.array_split(np.arange(len(target)), 1 + count.sum() // 2**22):
+        pair, particle = ranges(first[part], first[part] + count[part])
+        away = mesh.particles[particle] - centres[piece[part[pair]]]
+        near[part[pair[(away**2).sum(axis=1) <= reach * reach]]] = True
     return near
 
 
@@ -155,24 +150,20 @@ def fill(
     rank = np.arange(len(pairs.target)) - np.searchsorted(pairs.target, pairs.target)
     order = np.argsort(pairs.source, kind="stable")
     start = np.searchsorted(pairs.source[order], np.arange(g + 1))
-    first = np.searchsorted(mesh.grain, np.arange(g + 1))
-    counts = np.diff(first)
     piece_start = np.searchsorted(sources.grain, np.arange(g + 1))
 
     def one(source):
         chosen = order[start[source] : start[source + 1]]
         targets = pairs.target[chosen]
-        number = counts[targets]
-        owner = np.repeat(np.arange(len(targets)), number)
-        place = np.arange(len(owner)) - np.repeat(np.cumsum(number) - number, number)
-        particle = first[targets[owner]] + place
+        owner, particle = ranges(mesh.first[targets], mesh.first[targets + 1])
         field = _exact(mesh, source, particle, self_field)
         for piece in range(piece_start[source], piece_start[source + 1]):
             away = mesh.corner[particle] - sources.corner[piece]
             field += _meshed(mesh.precision, away, sources.charges[piece], slopes[particle])
         for k in np.unique(block[targets]):
             mine = block[targets[owner]] == k
-            pair, p = owner[mine], place[mine]
+            pair = owner[mine]
+            p = particle[mine] - mesh.first[targets[pair]]
             view = made[k].reshape(len(made[k]), -1, 3, 3, layout.particles[k])
             view[row[targets[pair]], rank[chosen[pair]], :, :, p] = np.swapaxes(field[mine], 1, 2)
 
@@ -194,8 +185,7 @@ def _exact(mesh, source, particle, self_field):
     except OnEdgeError as error:
         which = particle[acts][error.index]
         target = mesh.grain[which]
-        place = which - np.searchsorted(mesh.grain, target)
-        place = np.flatnonzero(structure.weights[target] > 0)[place]
+        place = np.flatnonzero(structure.weights[target] > 0)[which - mesh.first[target]]
         raise ValueError(on_edge(place, target, source)) from None
     return field
 
@@ -245,7 +235,7 @@ def _table(precision, extent, dtype):
     """(nodes of a stencil, nodes of a box about it) potentials of unit charges."""
     of_sources, of_targets = precision.stencils
     side = np.arange(-extent, extent + of_targets.width)
-    box = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
+    box = grid(side, side, side).reshape(-1, 3)
     return inverse_distance(box - of_sources.steps[:, None]).astype(dtype)
 
 
@@ -253,9 +243,8 @@ def _table(precision, extent, dtype):
 def _spread(count, first):
     """Transform of 1/4πr at `count` steps from `first` on along each axis, and its shape."""
     steps = np.arange(first, first + count)
-    steps = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1)
     shape = 3 * (fft.next_fast_len(count, real=True),)
-    return fft.rfftn(inverse_distance(steps), shape), shape
+    return fft.rfftn(inverse_distance(grid(steps, steps, steps)), shape), shape
 
 
 def inverse_distance(steps):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_micromag.physics.indices import grid
 from keras_micromag.physics.operators import harmonics
 
 _SEEN = 14
@@ -23,15 +24,14 @@ class Stencil:
 
     Args:
         width: of the cube of nodes that the sphere is cut out of, in nodes.
-        square: (k,) squared distance up to which nodes belong to it.
+        square: squared distance from there, in spacings, up to which nodes belong to it.
         degree: of the harmonics.
         reach: distance in spacings from which it must look right.
     """
 
     def __init__(self, width: int, square: float, degree: int, reach: float):
         self.width, self.degree = width, degree
-        steps = np.stack(np.meshgrid(*[np.arange(width)] * 3, indexing="ij"), axis=-1)
-        steps = steps.reshape(-1, 3)
+        steps = grid(*[np.arange(width)] * 3).reshape(-1, 3)
         centre = (width - 1) / 2
         self.steps = steps[((steps - centre) ** 2).sum(axis=1) <= square]
         self.nodes = self.steps - centre
@@ -81,8 +81,8 @@ class Precision(NamedTuple):
     """How finely the far field is computed; lengths in spacings of the mesh."""
 
     error: float  # relative to the field, in the square mean
-    sources: tuple  # of `Stencil`
-    targets: tuple
+    sources: tuple  # arguments of the `Stencil` about grains
+    targets: tuple  # and of that about particles
     reach: float  # nearer than this a particle sees a grain exactly
     extent: float  # larger grains are seen as pieces of this size
 
