@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_micromag.physics import memory, solver
+from keras_micromag.physics import memory, solver, strides
 from keras_micromag.physics.indices import ranges
 
 
@@ -105,7 +105,7 @@ class Loops:
         back = (self.field[step] - self.field[target])[:, None, None]
         before = (self.field[step] - self.field[np.maximum(origin, 0)])[:, None, None]
         equilibrium = (records.moments[which], records.slope[which], records.bend[which])
-        moments = solver.interpolate(*equilibrium, back, before)
+        moments = strides.interpolate(*equilibrium, back, before)
         strode = step != target
         moments[strode] /= np.linalg.norm(moments[strode], axis=1, keepdims=True)
         return np.swapaxes(moments, 1, 2)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_micromag.physics import checks, solver
+from keras_micromag.physics import checks, solver, strides
 from keras_micromag.physics.checkpoint import kept_in
 from keras_micromag.physics.graph import require_dtype
 from keras_micromag.physics.hysteresis import Hysteresis
@@ -314,8 +314,8 @@ def embed(
         weights=weights,
         strength=per_grain_of(polarization),
         softness=per_grain_of(1 / anisotropy_field)[:, None],
-        longest=solver.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
-        turn=solver.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
+        longest=strides.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
+        turn=strides.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
     )
 
 

@@ -7,7 +7,7 @@ the field (not over a flip, which would switch grains that are stable), so most 
 product.
 
 Far from any switching even that is more than it takes: a magnet may then stride over several
-fields at once, and those between get the quadratic through three equilibria. See `_next_stride`.
+fields at once, and those between get the quadratic through three equilibria. See `strides`.
 
 Axes: b magnets, p particles, g grains. Grains come last, since all work but the product is
 element-wise over (b, p, g), with weights and axes that vary along g.
@@ -18,21 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_micromag.physics import strides
 from keras_micromag.physics.graph import compiled, max_over, sum_over, tensors
 from keras_micromag.physics.stoner_wohlfarth import astroid, at_least, euler_step
 
 ITERATIONS = 64
 """Iterations per call of the compiled function; between calls the host collects the equilibria."""
-
-LONGEST_STRIDE = 0.03
-"""How far a stride may go, in units of the smallest anisotropy field."""
-
-LARGEST_TURN = 0.01
-"""How much a stride may change the demagnetising field, in the same units; an estimate, since it
-takes a field for the largest moment's change times Js, and near an edge it is a few times that."""
-
-_STABLE = 0.89
-"""Strides need (|h∥|^⅔ + h⊥^⅔)³ below this at their end; see `_next_stride`."""
 
 _DAMPED_AFTER = 30
 """Iterations without a flip after which moments move only half-way: a cycle of two is broken so."""
@@ -259,20 +250,13 @@ def whole_loop(magnet: Magnet, branch, avalanche: str):
     before = magnet.field - ops.take_along_axis(magnet.field, origin, axis=1)
     which = target[:, :, None, None]
     moments, slope, bend = (ops.take_along_axis(part, which, axis=1) for part in parts[1:])
-    between = interpolate(moments, slope, bend, back[:, :, None, None], before[:, :, None, None])
+    between = strides.interpolate(
+        moments, slope, bend, back[:, :, None, None], before[:, :, None, None]
+    )
     norm = ops.sqrt(sum_over(between * between, axis=2))[:, :, None]
     moments = ops.where(ops.equal(which, index[:, :, None, None]), moments, between / norm)
     nan = ops.zeros_like(moments) + ops.convert_to_tensor(np.nan, moments.dtype)
     return ops.where(converged[:, :, None, None], moments, nan)
-
-
-def interpolate(moments, slope, bend, back, before):
-    """The quadratic through three equilibria, the last of which is `moments`; not normalised.
-
-    Args:
-        back, before: the field, from that of the last equilibrium, and from that of the one before.
-    """
-    return moments + back * (slope + before * bend)
 
 
 def _unfinished(magnet, state):
@@ -283,7 +267,7 @@ def _iterate(magnet, state, avalanche):
     dtype = state.tau.dtype
     active = state.target < magnet.field.shape[1]
     target = ops.minimum(state.target, magnet.field.shape[1] - 1)
-    field = _at(magnet.field, target)
+    field = strides.at(magnet.field, target)
 
     moments, tau, outside, unsettled = _relax(magnet, state, field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
@@ -296,8 +280,8 @@ def _iterate(magnet, state, avalanche):
     any_unstable = ops.any(unstable > 0.5, axis=1)
 
     striding = ops.logical_and(target > state.origin + 1, active)
-    surprise = ops.max(ops.abs(moments - _extrapolate(state, field)), axis=(1, 2))
-    far_from_switching = ops.max(outside, axis=1) < _STABLE
+    surprise = ops.max(ops.abs(moments - strides.extrapolate(state, field)), axis=(1, 2))
+    far_from_switching = ops.max(outside, axis=1) < strides.STABLE
     turn = ops.max(ops.abs(moments - state.last), axis=(1, 2))
     safe = ops.logical_and(far_from_switching, turn <= magnet.turn)
     trusted = ops.logical_and(surprise <= 6.0 * magnet.tol, safe)
@@ -319,12 +303,12 @@ def _iterate(magnet, state, avalanche):
     flips = unstable * ops.cast(flip, dtype)[:, None]
     state = _flip(magnet, state, moments, tau, flips)
     state = state._replace(
-        change=change, products=products, relaxing=_where(flip, 0, state.relaxing + 1)
+        change=change, products=products, relaxing=strides.where(flip, 0, state.relaxing + 1)
     )
-    on, slope, bend = _move_on(magnet, state, moments, field, trusted, longer)
-    back = _retreat(magnet, state)
-    new = State(*(_where(retreat, r, s) for r, s in zip(back, state, strict=True)))
-    new = State(*(_where(reached, o, n) for o, n in zip(on, new, strict=True)))
+    on, slope, bend = strides.move_on(magnet, state, moments, field, trusted, longer)
+    back = strides.retreat(magnet, state)
+    new = State(*(strides.where(retreat, r, s) for r, s in zip(back, state, strict=True)))
+    new = State(*(strides.where(reached, o, n) for o, n in zip(on, new, strict=True)))
     nothing = ops.full_like(target, -1)
     converged = ops.cast(ops.logical_and(settled, ops.logical_not(any_unstable)), "int32")
     return new, Record(
@@ -393,113 +377,10 @@ def _flip(magnet, state, moments, tau, flips):
     branch = state.branch * (1.0 - 2.0 * flips)
     turned = flips[:, None] > 0.5
     damped = state.relaxing >= _DAMPED_AFTER
-    moments = _where(damped, 0.5 * (moments + state.moments), moments)
+    moments = strides.where(damped, 0.5 * (moments + state.moments), moments)
     return state._replace(
         branch=branch,
         tau=tau * (1.0 - flips)[:, None],
         moments=ops.where(turned, branch[:, None] * magnet.easy_axes, moments),
         flipped=ops.where(flips > 0.5, flips, state.flipped),
     )
-
-
-def _extrapolate(state, field):
-    """Moments at `field` (b,) from the equilibria before."""
-    ahead = (field - state.last_field)[:, None, None]
-    further = (field - state.field_before)[:, None, None]
-    return state.last + ahead * (state.slope + further * state.bend)
-
-
-def _move_on(magnet, state, moments, field, trusted, longer):
-    """The state after an equilibrium at `field`, and the divided differences that lead to it."""
-    quiet = ops.logical_not(ops.any(state.flipped > 0.5, axis=1))
-    ahead, span = field - state.last_field, field - state.field_before
-    repeated = ops.equal(ahead, ops.zeros_like(ahead))
-    first = ops.logical_and(quiet, ops.logical_and(state.smooth >= 1, ops.logical_not(repeated)))
-    # Not across a turning point of the field, where the span can vanish.
-    second = ops.logical_and(first, ops.logical_and(state.smooth >= 2, ahead * (span - ahead) > 0))
-    one = ops.ones_like(ahead)
-    # Where grains flipped, the others keep the slope that they had: it has hardly changed.
-    slope = _where(
-        first,
-        (moments - state.last) / ops.where(first, ahead, one)[:, None, None],
-        state.slope * (1.0 - state.flipped)[:, None],
-    )
-    bend = _where(
-        second,
-        (slope - state.slope) / ops.where(second, span, one)[:, None, None],
-        _where(ops.logical_and(quiet, repeated), state.bend, ops.zeros_like(slope)),
-    )
-    further = ops.where(repeated, state.smooth, state.smooth + 1)
-    smooth = ops.where(quiet, further, ops.ones_like(state.smooth))
-    target = _next_stride(magnet, state, smooth, trusted, longer)
-    on = state._replace(
-        origin=state.target,
-        target=target,
-        last=moments,
-        slope=slope,
-        bend=bend,
-        last_field=field,
-        field_before=ops.where(repeated, state.field_before, state.last_field),
-        smooth=smooth,
-        flipped=ops.zeros_like(state.flipped),
-        products=ops.zeros_like(state.products),
-        relaxing=ops.zeros_like(state.products),
-    )
-    return on._replace(moments=_extrapolate(on, _field_at(magnet, target))), slope, bend
-
-
-def _next_stride(magnet, state, smooth, trusted, longer):
-    """Index of the field to solve next: up to twice as far as last time, where that is safe.
-
-    Two things could go wrong between two equilibria. The quadratic through the last three could
-    miss the moments: its error is at most 4/27 of that of extrapolating the one before, which is
-    known, so `surprise` <= 6 tol keeps it below `tol`. And a grain could become unstable and
-    stable again: |h∥|^⅔ + h⊥^⅔ along a straight line exceeds its values at both ends by at most
-    2·(4/27)·L^⅔ if h moves by L, which for L = LONGEST_STRIDE + LARGEST_TURN stays below
-    1 - _STABLE^⅓. Turning points of the field end a stride, and none longer than one field starts
-    there (`Magnet.reach`), since the quadratic needs two equilibria on the way.
-    """
-    stride = state.target - state.origin
-    stride = ops.where(trusted, ops.where(longer, 2 * stride, stride), ops.ones_like(stride))
-    stride = ops.where(smooth >= 4, stride, ops.ones_like(stride))
-    limit = _reach(magnet, ops.minimum(state.target, magnet.field.shape[1] - 1))
-    return ops.maximum(ops.minimum(state.target + stride, limit), state.target + 1)
-
-
-def _reach(magnet, index):
-    """(b,) the last field that a stride from `index` may end on."""
-    t = magnet.field.shape[1]
-    turns = _at(magnet.turns, ops.minimum(index + 1, t - 1))
-    starts = ops.logical_or(index == 0, turns > _at(magnet.turns, index))
-    away = ops.abs(magnet.field - _at(magnet.field, index)[:, None])
-    # As far as the field is monotonic: no turning point between.
-    ahead = ops.logical_and(
-        ops.arange(t, dtype="int32") > index[:, None],
-        ops.logical_and(ops.equal(magnet.turns, turns[:, None]), away <= magnet.longest),
-    )
-    # JAX in its x64 mode counts in int64.
-    steps = ops.cast(ops.sum(ops.cast(ahead, "int32"), axis=1), "int32")
-    return index + ops.where(starts, ops.minimum(steps, 1), steps)
-
-
-def _retreat(magnet, state):
-    """The state that tries half the stride from the last equilibrium."""
-    target = state.origin + ops.maximum((state.target - state.origin) // 2, 1)
-    back = state._replace(target=target, relaxing=ops.zeros_like(state.relaxing))
-    return back._replace(moments=_extrapolate(back, _field_at(magnet, target)))
-
-
-def _field_at(magnet, index):
-    return _at(magnet.field, ops.minimum(index, magnet.field.shape[1] - 1))
-
-
-def _at(values, index):
-    """(b,) from values (b, t) and index (b,)."""
-    return ops.take_along_axis(values, index[:, None], axis=1)[:, 0]
-
-
-def _where(condition, x, y):
-    """`ops.where` for a condition per magnet, (b,), and any further axes of y."""
-    if not ops.is_tensor(x):
-        x = ops.full_like(y, x)
-    return ops.where(ops.reshape(condition, (-1,) + (1,) * (len(y.shape) - 1)), x, y)

@@ -44,6 +44,7 @@ from keras_micromag.physics import (
     random_easy_axes,
     simulate,
     solver,
+    strides,
     voronoi_grains,
 )
 from tests import oracles
@@ -240,7 +241,7 @@ def test_strides_over_several_fields_change_nothing(monkeypatch, field):
     structure, easy_axes = cubic_grains((3, 3, 3)), random_easy_axes((4, 27), seed=8)
     strided = simulate(structure, easy_axes, field=field)
     assert (strided.iterations == 0).mean() > 0.2
-    monkeypatch.setattr(solver, "LONGEST_STRIDE", -1.0)  # not even to the same field again
+    monkeypatch.setattr(strides, "LONGEST_STRIDE", -1.0)  # not even to the same field again
     stepped = simulate(structure, easy_axes, field=field)
     assert (stepped.iterations > 0).all()
     assert_same_loop(strided.magnetization, stepped.magnetization, easy_axes, atol=2e-5)

@@ -1,0 +1,130 @@
+"""How a magnet moves on from one equilibrium to the next field: by one field, or by a stride.
+
+Equilibria in a row that no flip divides foretell the next, and what lies between them: they are
+interpolated by a quadratic, and moments start from its extrapolation. Tensors and axes as in
+`solver`.
+"""
+
+from keras import ops
+
+LONGEST_STRIDE = 0.03
+"""How far a stride may go, in units of the smallest anisotropy field."""
+
+LARGEST_TURN = 0.01
+"""How much a stride may change the demagnetising field, in the same units; an estimate, since it
+takes a field for the largest moment's change times Js, and near an edge it is a few times that."""
+
+STABLE = 0.89
+"""Strides need (|h∥|^⅔ + h⊥^⅔)³ below this at their end; see `_next_stride`."""
+
+
+def interpolate(moments, slope, bend, back, before):
+    """The quadratic through three equilibria, the last of which is `moments`; not normalised.
+
+    Args:
+        back, before: the field, from that of the last equilibrium, and from that of the one before.
+    """
+    return moments + back * (slope + before * bend)
+
+
+def extrapolate(state, field):
+    """Moments at `field` (b,) from the equilibria before."""
+    ahead = (field - state.last_field)[:, None, None]
+    further = (field - state.field_before)[:, None, None]
+    return state.last + ahead * (state.slope + further * state.bend)
+
+
+def move_on(magnet, state, moments, field, trusted, longer):
+    """The state after an equilibrium at `field`, and the divided differences that lead to it."""
+    quiet = ops.logical_not(ops.any(state.flipped > 0.5, axis=1))
+    ahead, span = field - state.last_field, field - state.field_before
+    repeated = ops.equal(ahead, ops.zeros_like(ahead))
+    first = ops.logical_and(quiet, ops.logical_and(state.smooth >= 1, ops.logical_not(repeated)))
+    # Not across a turning point of the field, where the span can vanish.
+    second = ops.logical_and(first, ops.logical_and(state.smooth >= 2, ahead * (span - ahead) > 0))
+    one = ops.ones_like(ahead)
+    # Where grains flipped, the others keep the slope that they had: it has hardly changed.
+    slope = where(
+        first,
+        (moments - state.last) / ops.where(first, ahead, one)[:, None, None],
+        state.slope * (1.0 - state.flipped)[:, None],
+    )
+    bend = where(
+        second,
+        (slope - state.slope) / ops.where(second, span, one)[:, None, None],
+        where(ops.logical_and(quiet, repeated), state.bend, ops.zeros_like(slope)),
+    )
+    further = ops.where(repeated, state.smooth, state.smooth + 1)
+    smooth = ops.where(quiet, further, ops.ones_like(state.smooth))
+    target = _next_stride(magnet, state, smooth, trusted, longer)
+    on = state._replace(
+        origin=state.target,
+        target=target,
+        last=moments,
+        slope=slope,
+        bend=bend,
+        last_field=field,
+        field_before=ops.where(repeated, state.field_before, state.last_field),
+        smooth=smooth,
+        flipped=ops.zeros_like(state.flipped),
+        products=ops.zeros_like(state.products),
+        relaxing=ops.zeros_like(state.products),
+    )
+    return on._replace(moments=extrapolate(on, _field_at(magnet, target))), slope, bend
+
+
+def _next_stride(magnet, state, smooth, trusted, longer):
+    """Index of the field to solve next: up to twice as far as last time, where that is safe.
+
+    Two things could go wrong between two equilibria. The quadratic through the last three could
+    miss the moments: its error is at most 4/27 of that of extrapolating the one before, which is
+    known, so `surprise` <= 6 tol keeps it below `tol`. And a grain could become unstable and
+    stable again: |h∥|^⅔ + h⊥^⅔ along a straight line exceeds its values at both ends by at most
+    2·(4/27)·L^⅔ if h moves by L, which for L = LONGEST_STRIDE + LARGEST_TURN stays below
+    1 - STABLE^⅓. Turning points of the field end a stride, and none longer than one field starts
+    there (`_reach`), since the quadratic needs two equilibria on the way.
+    """
+    stride = state.target - state.origin
+    stride = ops.where(trusted, ops.where(longer, 2 * stride, stride), ops.ones_like(stride))
+    stride = ops.where(smooth >= 4, stride, ops.ones_like(stride))
+    limit = _reach(magnet, ops.minimum(state.target, magnet.field.shape[1] - 1))
+    return ops.maximum(ops.minimum(state.target + stride, limit), state.target + 1)
+
+
+def _reach(magnet, index):
+    """(b,) the last field that a stride from `index` may end on."""
+    t = magnet.field.shape[1]
+    turns = at(magnet.turns, ops.minimum(index + 1, t - 1))
+    starts = ops.logical_or(index == 0, turns > at(magnet.turns, index))
+    away = ops.abs(magnet.field - at(magnet.field, index)[:, None])
+    # As far as the field is monotonic: no turning point between.
+    ahead = ops.logical_and(
+        ops.arange(t, dtype="int32") > index[:, None],
+        ops.logical_and(ops.equal(magnet.turns, turns[:, None]), away <= magnet.longest),
+    )
+    # JAX in its x64 mode counts in int64.
+    steps = ops.cast(ops.sum(ops.cast(ahead, "int32"), axis=1), "int32")
+    return index + ops.where(starts, ops.minimum(steps, 1), steps)
+
+
+def retreat(magnet, state):
+    """The state that tries half the stride from the last equilibrium."""
+    target = state.origin + ops.maximum((state.target - state.origin) // 2, 1)
+    back = state._replace(target=target, relaxing=ops.zeros_like(state.relaxing))
+    return back._replace(moments=extrapolate(back, _field_at(magnet, target)))
+
+
+def _field_at(magnet, index):
+    return at(magnet.field, ops.minimum(index, magnet.field.shape[1] - 1))
+
+
+def at(values, index):
+    """(b,) from values (b, t) and index (b,)."""
+    return ops.take_along_axis(values, index[:, None], axis=1)[:, 0]
+
+
+def where(condition, x, y):
+    """`ops.where` for a condition per magnet, (b,), and any further axes of y."""
+    if not ops.is_tensor(x):
+        x = ops.full_like(y, x)
+    return ops.where(ops.reshape(condition, (-1,) + (1,) * (len(y.shape) - 1)), x, y)
