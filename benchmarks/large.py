@@ -89,12 +89,12 @@ def measure(kind: str, grains: int, rounds: int = 7) -> Size:
     )
 
 
-def products(most: int) -> None:
+def products(kinds, most: int) -> None:
     """Print a table for each kind, and the exponents of time in the number of particles."""
-    for kind, sizes in SIZES.items():
+    for kind in kinds:
         rows = [(kind, "particles", "set-up, s", "product, ms", "MB", "error", "peak, GB")]
         found = []
-        for grains in (n for n in sizes if n <= most):
+        for grains in (n for n in SIZES[kind] if n <= most):
             size = alone(measure, kind, grains)
             found.append(size)
             rows.append(
@@ -180,24 +180,31 @@ class _Stopped(Exception):
 
 
 def loop(grains: int, fields, seconds: float | None) -> None:
-    """Print how long a loop takes; of one that is stopped, how far it came and at what pace."""
+    """Print how long a loop takes, whole or for so many seconds, and how far it was when."""
     structure = magnet("hierarchical", grains)
     start = time.perf_counter()
     operator = demag_operator(structure, "hierarchical")
     setup = time.perf_counter() - start
+    _, bare = interleave([compiled_product(operator)], 7)
     field = np.linspace(*fields[:2], int(fields[2]))
-    pace = []
+    print(
+        f"{len(structure)} grains, {int((structure.weights > 0).sum())} particles, {len(field)} "
+        f"fields: set-up {setup:.0f} s, {operator.nbytes / 1e9:.1f} GB, error "
+        f"{operator.error:.1e}, bare product {1e3 * np.median(bare):.0f} ms",
+        flush=True,
+    )
+    pace = []  # (products, field, seconds) after each call of the solver
 
     def advance(*arguments):
-        if seconds and pace and pace[-1][1] > seconds:
+        if seconds and pace and pace[-1][-1] > seconds:
             raise _Stopped
         state, records = real(*arguments)
-        done = int(ops.convert_to_numpy(state.target)[0])
-        pace.append((done, time.perf_counter() - start))
+        done = min(int(ops.convert_to_numpy(state.target)[0]), len(field) - 1)
+        products = (len(pace) + 1) * solver.ITERATIONS
+        pace.append((products, done, time.perf_counter() - start))
         return state, records
 
     real, start = solver.advance, time.perf_counter()
-    told = f"{len(structure)} grains, {len(field)} fields: set-up {setup:.0f} s"
     try:
         with mock.patch.object(solver, "advance", advance):
             result = simulate(
@@ -207,19 +214,21 @@ def loop(grains: int, fields, seconds: float | None) -> None:
                 operator=operator,
                 progress=False,
             )
+        products = int(result.iterations.sum())
+        pace[-1] = (products, len(field) - 1, time.perf_counter() - start)
+        told = f"whole, coercivity {result.coercivity():.3f} T"
     except _Stopped:
-        (_, first), (done, last) = pace[0], pace[-1]
-        each = (last - first) / (len(pace) - 1) / solver.ITERATIONS
-        print(
-            f"{told}, stopped after {last:.0f} s at field {done} ({field[done]:.2f} T): "
-            f"{len(pace) * solver.ITERATIONS} products of {each:.2f} s, peak {peak():.1f} GB",
-            flush=True,
-        )
-        return
-    products, took = int(result.iterations.sum()), pace[-1][1]
+        told = "stopped"
+    products, _, took = pace[-1]
+    rows = [("products", "field, T", "after, s")]
+    rows += [
+        (str(n), f"{field[at]:.2f}", f"{s:.0f}") for n, at, s in pace[: -1 : len(pace) // 16 + 1]
+    ]
+    rows += [(str(products), f"{field[pace[-1][1]]:.2f}", f"{took:.0f}")]
+    print_table(rows)
     print(
-        f"{told}, loop {took:.0f} s, {products} products of {1e3 * took / products:.0f} ms, "
-        f"coercivity {result.coercivity():.3f} T, peak {peak():.1f} GB",
+        f"{told}, {products} products, {1e3 * took / products:.0f} ms for each, "
+        f"peak {peak():.1f} GB",
         flush=True,
     )
 
@@ -229,6 +238,9 @@ def main(argv=None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.large", description=main.__doc__)
     parser.add_argument(
         "sections", nargs="*", default=["product", "fmm", "loop"], help="product, fmm, loop"
+    )
+    parser.add_argument(
+        "--kinds", nargs="+", choices=list(SIZES), default=list(SIZES), help="of `product`"
     )
     parser.add_argument("--most", type=int, default=1_000_000, help="grains of `product`")
     parser.add_argument("--rounds", type=int, default=7, help="rounds beside fmm3dpy that count")
@@ -240,7 +252,7 @@ def main(argv=None) -> None:
     arguments = parser.parse_args(argv)
     print(header())
     if "product" in arguments.sections:
-        products(arguments.most)
+        products(arguments.kinds, arguments.most)
     if "fmm" in arguments.sections:
         alone(beside_fmm, 4_500, arguments.rounds)
     if "loop" in arguments.sections:

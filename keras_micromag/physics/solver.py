@@ -25,6 +25,11 @@ from keras_micromag.physics.stoner_wohlfarth import astroid, at_least, euler_ste
 ITERATIONS = 64
 """Iterations per call of the compiled function; between calls the host collects the equilibria."""
 
+_SAFETY = 4.0
+"""How many times what seems left to change a grain must be away from a flip for it to be certain.
+
+Of 264 flips of 600 grains' loop none was foreseen wrong at 2, and one at 1."""
+
 _DAMPED_AFTER = 30
 """Iterations without a flip after which moments move only half-way: a cycle of two is broken so."""
 
@@ -79,6 +84,7 @@ class State(NamedTuple):
     smooth: Any  # (b,) number of equilibria in a row that no flip divides
     flipped: Any  # (b, g) 1 where the grain flipped at this field
     change: Any  # (b,) of the moments in the last iteration
+    outside: Any  # (b, g) of the astroid in the last iteration, see `_relax`
     products: Any  # (b,) spent on this field
     relaxing: Any  # (b,) of these, since the last flip
 
@@ -144,6 +150,7 @@ def start(magnet: Magnet, branch) -> State:
         smooth=count,
         flipped=ops.zeros_like(branch),
         change=zeros,
+        outside=ops.zeros_like(branch),
         products=count,
         relaxing=count,
     )
@@ -297,13 +304,17 @@ def _iterate(magnet, state, avalanche):
     settled = ops.logical_and(settled, ops.logical_not(retreat))
     reached = ops.logical_and(settled, ops.logical_not(any_unstable))
     reached = ops.logical_and(ops.logical_or(reached, exhausted), active)
-    ready = ops.logical_or(settled, _nearly_settled(magnet, state, change, unsettled))
+    ready = ops.logical_or(settled, _foreseen(state, change, outside, unstable))
     flip = ops.logical_and(ops.logical_and(ready, any_unstable), ops.logical_not(reached))
+    flip = ops.logical_and(flip, ops.logical_not(striding))
 
     flips = unstable * ops.cast(flip, dtype)[:, None]
     state = _flip(magnet, state, moments, tau, flips)
     state = state._replace(
-        change=change, products=products, relaxing=strides.where(flip, 0, state.relaxing + 1)
+        change=change,
+        outside=outside,
+        products=products,
+        relaxing=strides.where(flip, 0, state.relaxing + 1),
     )
     on, slope, bend = strides.move_on(magnet, state, moments, field, trusted, longer)
     back = strides.retreat(magnet, state)
@@ -316,18 +327,28 @@ def _iterate(magnet, state, avalanche):
     )
 
 
-def _nearly_settled(magnet, state, change, unsettled):
-    """Whether what is left to relax is within `tol`, as the last two changes promise.
+def _foreseen(state, change, outside, unstable):
+    """Whether it is certain already which grains are `unstable` (b, g) once the moments settle.
 
-    Changes fall like a geometric series, by about ten in each iteration. Flips can do without the
-    one that would confirm it; states that are written down cannot, since their differences
-    foretell the next.
+    Changes fall like a geometric series, by about ten in each iteration, which tells how much is
+    left of them: of a grain's own, and of the largest, which its neighbours pass on. Flips need
+    not wait for more than that. States that are written down do, since their differences foretell
+    the next.
     """
     before = ops.where(state.change > 0, state.change, ops.ones_like(change))
     ratio = ops.where(change < before, change / before, ops.ones_like(change))
-    left = ops.logical_and(ratio < 0.5, change * ratio <= magnet.tol * (1.0 - ratio))
-    known = ops.logical_and(state.relaxing >= 2, ops.logical_not(unsettled))
-    return ops.logical_and(known, left)
+    falling = ops.logical_and(state.relaxing >= 1, ratio < 0.5)
+    ratio = ops.where(falling, ratio, 0.5 * ops.ones_like(change))[:, None]
+    moved = ops.abs(outside - state.outside)
+    left = (moved + ratio * ops.max(moved, axis=1, keepdims=True)) * ratio / (1.0 - ratio)
+    # The least of the unstable, and the most of the others; or the edge of the astroid.
+    stable = unstable < 0.5
+    zero = ops.zeros_like(outside)
+    most = ops.max(ops.where(stable, outside, zero), axis=1, keepdims=True)
+    least = ops.min(ops.where(stable, zero + np.inf, outside), axis=1, keepdims=True)
+    edge = ops.where(most > 1.0, 0.5 * (most + least), ops.ones_like(most))
+    certain = ops.all(ops.abs(outside - edge) > _SAFETY * left, axis=1)
+    return ops.logical_and(falling, certain)
 
 
 def _relax(magnet, state, field):
