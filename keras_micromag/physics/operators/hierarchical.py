@@ -138,7 +138,7 @@ def made(structure: Microstructure, self_field: bool, dtype: str, precision: Pre
     places += np.where(real, number, 0)
     nodes = slopes.shape[1]
     whole_rounds = -(-nodes // UNROLLED) * UNROLLED
-    at, tilt = np.zeros(first, np.int32), np.zeros((whole_rounds, 3, first), dtype)
+    at, tilt = np.zeros(first, np.int32), memory.zeros((whole_rounds, 3, first), dtype)
     flat = np.array([mesh.shape[1] * mesh.shape[2], mesh.shape[2], 1])
     at[places[real]] = mesh.corner @ flat
     tilt[:nodes, :, places[real]] = -np.moveaxis(slopes, 0, 2)

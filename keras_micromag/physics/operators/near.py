@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft
 from scipy.spatial import cKDTree
 
+from keras_micromag.physics import memory
 from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
 from keras_micromag.physics.indices import grid, ranges
 from keras_micromag.physics.operators.mesh import Mesh, Sources
@@ -141,7 +142,7 @@ def fill(
     structure = mesh.structure
     g = len(structure)
     made = [
-        np.zeros((len(s), 3 * s.shape[1], 3 * p), dtype)
+        memory.zeros((len(s), 3 * s.shape[1], 3 * p), dtype)
         for s, p in zip(layout.sources, layout.particles, strict=True)
     ]
     block, row = np.zeros(g, int), np.zeros(g, int)
