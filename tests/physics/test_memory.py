@@ -33,6 +33,15 @@ PATHS = {
 MEMINFO = "MemTotal:       8000000 kB\nMemFree:         100000 kB\nMemAvailable:    4000000 kB"
 
 
+def test_zeros_lie_where_jax_shares_them():
+    for shape in [(3,), (5, 7), (2, 4, 3)]:
+        for dtype in ("float32", "float64"):
+            array = memory.zeros(shape, dtype)
+            assert array.shape == shape and array.dtype == dtype and not array.any()
+            assert array.ctypes.data % 64 == 0 and array.flags.writeable
+            assert array.flags.c_contiguous
+
+
 def test_this_machine_has_some():
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert 0 < memory.available() <= total
