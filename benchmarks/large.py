@@ -242,11 +242,9 @@ def loop(grains: int, fields, seconds: float | None) -> None:
     except _Stopped:
         told = "stopped"
     products, _, took = pace[-1]
+    shown = [*pace[: -1 : len(pace) // 16 + 1], pace[-1]]
     rows = [("products", "field, T", "after, s")]
-    rows += [
-        (str(n), f"{field[at]:.2f}", f"{s:.0f}") for n, at, s in pace[: -1 : len(pace) // 16 + 1]
-    ]
-    rows += [(str(products), f"{field[pace[-1][1]]:.2f}", f"{took:.0f}")]
+    rows += [(str(n), f"{field[at]:.2f}", f"{after:.0f}") for n, at, after in shown]
     print_table(rows)
     print(
         f"{told}, {products} products, {1e3 * took / products:.0f} ms for each, "
