@@ -6,6 +6,9 @@ from keras import ops
 from keras_micromag.physics import memory, solver, strides
 from keras_micromag.physics.indices import ranges
 
+_PART = 2**22
+"""Components of moments that are written down at once."""
+
 
 class ConvergenceError(RuntimeError):
     """A field step found no equilibrium within `max_iterations`."""
@@ -70,8 +73,9 @@ class Loops:
         # One row per field that a record covers: the fields it strode over and its own.
         row, step = ranges(origin + 1, target + 1)
         self.converged[magnet[row], step] = records.converged[when, magnet][row]
-        # In parts, so that a large batch needs no copies of its size.
-        for part in np.array_split(np.arange(len(row)), 1 + len(row) // 1024):
+        # In parts, so that large magnets and batches need no copies of their size.
+        numbers = len(row) * self.moments[0, 0].size
+        for part in np.array_split(np.arange(len(row)), 1 + numbers // _PART):
             which = row[part]
             self.moments[magnet[which], step[part]] = self._between(
                 records, (when[which], magnet[which]), step[part], target[which], origin[which]

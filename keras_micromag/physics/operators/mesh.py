@@ -14,7 +14,7 @@ from keras_micromag.physics.operators.stencils import Precision
 from keras_micromag.physics.structure import Microstructure
 
 _CHUNK = 2**15
-"""Triangles whose moments are taken at once."""
+"""Triangles whose moments, or particles whose slopes, are taken at once."""
 
 _EDGE = 0.7
 """Longest edge of a large grain's triangles, over the extent that a piece may have."""
@@ -65,6 +65,12 @@ class Mesh:
     def places(self, points):
         """(…, 3) in spacings from the mesh's first node, of points in metres."""
         return points / self.spacing - self.origin
+
+    def slopes(self):
+        """Some particles at a time, as a slice, and theirs (k, nodes, 3): see `Stencil.slopes`."""
+        for first in range(0, len(self.particles), _CHUNK):
+            some = slice(first, first + _CHUNK)
+            yield some, self.of_targets.slopes(self.particles[some])
 
     def sources(self) -> Sources:
         """The pieces of all grains, by grain."""
