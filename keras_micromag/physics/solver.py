@@ -84,7 +84,7 @@ class State(NamedTuple):
     smooth: Any  # (b,) number of equilibria in a row that no flip divides
     flipped: Any  # (b, g) 1 where the grain flipped at this field
     change: Any  # (b,) of the moments in the last iteration
-    outside: Any  # (b, g) of the astroid in the last iteration, see `_relax`
+    outside: Any  # (b, g) of the astroid in the last iteration, see `relax`
     products: Any  # (b,) spent on this field
     relaxing: Any  # (b,) of these, since the last flip
 
@@ -191,20 +191,36 @@ def _advance(magnet, state, avalanche):
         converged=counts(),
     )
 
+    return recorded(
+        lambda state: _iterate(magnet, state, avalanche),
+        lambda state: _unfinished(magnet, state),
+        state,
+        records,
+    )
+
+
+def recorded(iterate, unfinished, state, records):
+    """Up to `ITERATIONS` iterations, and what they leave behind, written into `records`.
+
+    Args:
+        iterate: state -> (state, record). unfinished: state -> whether to go on.
+        records: a named tuple like the record, with a further first axis.
+    """
     zero = ops.convert_to_tensor(0, "int32")
 
-    def unfinished(i, state, records):
-        return ops.logical_and(i < ITERATIONS, _unfinished(magnet, state))
-
     def body(i, state, records):
-        state, record = _iterate(magnet, state, avalanche)
+        state, record = iterate(state)
         written = (
             ops.slice_update(whole, (i, *[zero] * (len(whole.shape) - 1)), part[None])
             for whole, part in zip(records, record, strict=True)
         )
-        return i + 1, state, Record(*written)
+        return i + 1, state, type(records)(*written)
 
-    _, state, records = ops.while_loop(unfinished, body, (zero, state, records))
+    _, state, records = ops.while_loop(
+        lambda i, state, records: ops.logical_and(i < ITERATIONS, unfinished(state)),
+        body,
+        (zero, state, records),
+    )
     return state, records
 
 
@@ -276,7 +292,7 @@ def _iterate(magnet, state, avalanche):
     target = ops.minimum(state.target, magnet.field.shape[1] - 1)
     field = strides.at(magnet.field, target)
 
-    moments, tau, outside, unsettled = _relax(magnet, state, field)
+    moments, tau, outside, unsettled = relax(magnet, state, field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     settled = ops.logical_and(change <= magnet.tol, ops.logical_not(unsettled))
 
@@ -304,17 +320,16 @@ def _iterate(magnet, state, avalanche):
     settled = ops.logical_and(settled, ops.logical_not(retreat))
     reached = ops.logical_and(settled, ops.logical_not(any_unstable))
     reached = ops.logical_and(ops.logical_or(reached, exhausted), active)
-    ready = ops.logical_or(settled, _foreseen(state, change, outside, unstable))
-    flip = ops.logical_and(ops.logical_and(ready, any_unstable), ops.logical_not(reached))
-    flip = ops.logical_and(flip, ops.logical_not(striding))
-
-    flips = unstable * ops.cast(flip, dtype)[:, None]
-    state = _flip(magnet, state, moments, tau, flips)
+    ready = ops.logical_or(settled, foreseen(state, change, outside, unstable))
+    flipping = ops.logical_and(ops.logical_and(ready, any_unstable), ops.logical_not(reached))
+    flipping = ops.logical_and(flipping, ops.logical_not(striding))
+    flips = unstable * ops.cast(flipping, dtype)[:, None]
+    state = flip(magnet, state, moments, tau, flips)
     state = state._replace(
         change=change,
         outside=outside,
         products=products,
-        relaxing=strides.where(flip, 0, state.relaxing + 1),
+        relaxing=strides.where(flipping, 0, state.relaxing + 1),
     )
     on, slope, bend = strides.move_on(magnet, state, moments, field, trusted, longer)
     back = strides.retreat(magnet, state)
@@ -327,7 +342,7 @@ def _iterate(magnet, state, avalanche):
     )
 
 
-def _foreseen(state, change, outside, unstable):
+def foreseen(state, change, outside, unstable):
     """Whether it is certain already which grains are `unstable` (b, g) once the moments settle.
 
     Changes fall like a geometric series, by about ten in each iteration, which tells how much is
@@ -351,8 +366,11 @@ def _foreseen(state, change, outside, unstable):
     return ops.logical_and(falling, certain)
 
 
-def _relax(magnet, state, field):
-    """One product with the operator, one Euler step of every particle, the mean over each grain.
+def relax(magnet, state, field, steps: int = 1):
+    """One product with the operator, Euler steps of every particle, the mean over each grain.
+
+    Args:
+        field: (b,) applied, in tesla. steps: of Euler's method for this product.
 
     Returns:
         moments (b, 3, g); tau (b, p, g); outside (b, g), the largest (|h∥|^⅔ + h⊥^⅔)³ of the
@@ -376,8 +394,11 @@ def _relax(magnet, state, field):
     fold, cubed = astroid(along, across)
     real = magnet.weights > 0
     unstable = ops.logical_and(along < 0, cubed > 1.0)
-    step, error = euler_step(state.tau, along, across, fold)
-    tau = ops.where(unstable, fold, state.tau + step)
+    tau = state.tau
+    for _ in range(steps):
+        step, error = euler_step(tau, along, across, fold)
+        tau = tau + step
+    tau = ops.where(unstable, fold, tau)
     zero = ops.zeros_like(tau)
     outside = max_over(ops.where(ops.logical_and(along < 0, real), cubed, zero), axis=1)
     error = ops.where(ops.logical_and(real, ops.logical_not(unstable)), error, zero)
@@ -393,7 +414,7 @@ def _relax(magnet, state, field):
     return moments, tau, outside, unsettled
 
 
-def _flip(magnet, state, moments, tau, flips):
+def flip(magnet, state, moments, tau, flips):
     """The state with the grains in `flips` (b, g) turned to their other branch."""
     branch = state.branch * (1.0 - 2.0 * flips)
     turned = flips[:, None] > 0.5
