@@ -7,8 +7,12 @@ import numpy as np
 from scipy.constants import mu_0
 
 from keras_micromag.physics import checks
+from keras_micromag.physics.events.events import Events
 from keras_micromag.physics.files import UNREADABLE, whole
 from keras_micromag.physics.graph import namespace
+
+_EVENTS = "events."
+"""What the names of its parts begin with in a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,7 @@ class Hysteresis:
         volumes: (g,) in m³; (b, g) where the magnets differ, 0 where one has no such grain.
         packing_fraction: the magnetic share of the body's volume; (b,) where the magnets differ.
         field_direction: (3,) unit vector.
+        events: flips and the fields of their avalanches, of loops by events; else None.
     """
 
     field: np.ndarray
@@ -38,6 +43,7 @@ class Hysteresis:
     volumes: np.ndarray
     packing_fraction: float | np.ndarray
     field_direction: np.ndarray
+    events: Events | None = None
 
     def __getitem__(self, magnets) -> "Hysteresis":
         """Some magnets of a batch, by a slice or an array of indices; the field is theirs too."""
@@ -48,6 +54,8 @@ class Hysteresis:
         for name, own_axes in (("polarization", 1), ("volumes", 1), ("packing_fraction", 0)):
             if np.ndim(getattr(self, name)) > own_axes:
                 chosen[name] = getattr(self, name)[magnets]
+        if self.events is not None:
+            chosen["events"] = self.events.of(magnets)
         return replace(self, **chosen)
 
     @property
@@ -64,15 +72,27 @@ class Hysteresis:
 
     @property
     def switching_fields(self) -> np.ndarray:
-        """(..., g) field of the step at which each grain first left its branch; nan if never."""
+        """(..., g) field at which each grain first left its branch; nan if never.
+
+        That at which its avalanche began, where `events` tell it, else that of the step.
+        """
+        if self.events is not None:
+            found = self.events.first_fields(self.magnetization.shape[-2])
+            return found.reshape(self.easy_axes.shape[:-1])
         side = np.einsum("...tgi,...gi->...tg", self.magnetization, self.easy_axes) >= 0
         changed = np.diff(side, axis=-2, prepend=side[..., :1, :])
         first = self.field[changed.argmax(axis=-2)]
         return np.where(changed.any(axis=-2), first, np.nan)
 
     def coercivity(self):
-        """(...) field in tesla that cancels the mean moment along the field; see `coercivity`."""
-        return coercivity(self.field, self.magnetization_along_field)
+        """(...) field in tesla that cancels the mean moment along the field; see `coercivity`.
+
+        Exact where `events` tell it, else between field steps by linear interpolation.
+        """
+        moment = self.magnetization_along_field
+        if self.events is not None:
+            return -self.events.crossing.reshape(moment.shape[:-1])[()] * np.sign(moment[..., 0])
+        return coercivity(self.field, moment)
 
     def remanence(self):
         """Polarisation of the body along the field at zero field in tesla.
@@ -113,7 +133,10 @@ class Hysteresis:
     def save(self, path) -> None:
         """Write everything to a `.npz` file: whole, or not at all; no pickle."""
         with whole(path, "wb") as file:
-            np.savez_compressed(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+            own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "events"}
+            if self.events is not None:
+                own |= {_EVENTS + f.name: getattr(self.events, f.name) for f in fields(Events)}
+            np.savez_compressed(file, **own)
 
     @classmethod
     def load(cls, path) -> "Hysteresis":
@@ -122,10 +145,13 @@ class Hysteresis:
         Raises:
             ValueError: when the file is not such a file.
         """
-        names = [f.name for f in fields(cls)]
+        names = [f.name for f in fields(cls) if f.name != "events"]
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 values = {name: stored[name] for name in names}
+                if any(name.startswith(_EVENTS) for name in stored):
+                    own = {f.name: stored[_EVENTS + f.name] for f in fields(Events)}
+                    values["events"] = Events(**own)
         except FileNotFoundError:
             raise
         except UNREADABLE as error:

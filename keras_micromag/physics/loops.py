@@ -29,17 +29,26 @@ class Loops:
 
     def __init__(self, magnets: int, field, grains: int, dtype: str):
         self.field = field
-        # The result, and what the solver tells at a time: three vectors, there and here.
-        numbers = 3 * magnets * grains * (len(field) + 6 * solver.ITERATIONS)
-        memory.require(
-            numbers * np.dtype(dtype).itemsize,
-            f"the states of {magnets} magnets with {grains} grains at {len(field)} fields",
-            "fewer fields do, or fewer magnets at a time",
-        )
+        self.require_room(magnets, len(field), grains, dtype)
         self.moments = np.full((magnets, len(field), grains, 3), np.nan, dtype)
         self.converged = np.zeros((magnets, len(field)), bool)
         self.iterations = np.zeros((magnets, len(field)), int)
         self.reached = np.zeros(magnets, int)
+
+    @staticmethod
+    def require_room(magnets: int, fields: int, grains: int, dtype: str) -> None:
+        """Raise where the states do not fit.
+
+        Raises:
+            MemoryError: naming the size and what would fit.
+        """
+        # The result, and what the solver tells at a time: three vectors, there and here.
+        numbers = 3 * magnets * grains * (fields + 6 * solver.ITERATIONS)
+        memory.require(
+            numbers * np.dtype(dtype).itemsize,
+            f"the states of {magnets} magnets with {grains} grains at {fields} fields",
+            "fewer fields do, or fewer magnets at a time",
+        )
 
     @property
     def done(self) -> int:

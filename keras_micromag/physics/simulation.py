@@ -1,5 +1,6 @@
 """Hysteresis loops by the embedded Stoner-Wohlfarth method (Algorithm 1)."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from keras import ops
 
 from keras_micromag.physics import checks, solver, strides
 from keras_micromag.physics.checkpoint import kept_in
+from keras_micromag.physics.events import Follower
 from keras_micromag.physics.graph import require_dtype
 from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.loops import Loops
@@ -36,7 +38,8 @@ def simulate(
     field_direction=(0.0, 0.0, 1.0),
     self_field: bool = False,
     initial_state=None,
-    avalanche: str = "simultaneous",
+    method: str = "steps",
+    avalanche: str | None = None,
     dtype: str = "float32",
     tol: float | None = None,
     max_iterations: int = 1000,
@@ -63,13 +66,19 @@ def simulate(
         initial_state: moments (g, 3) or (b, g, 3), such as a state of another result; only the
             branch of each, the sign of its component along the easy axis, matters. By default
             every grain is on the branch towards the first field (+`field_direction` if it is 0).
-        avalanche: "simultaneous" flips all unstable grains of a pass (the paper),
-            "weakest_first" only the one that is furthest outside the astroid.
+        method: "steps" goes from one field to the next (the paper), "events" from one avalanche to
+            the next: it finds the field at which each begins to 1e-6 T, or to `tol` where that is
+            larger, gives the states at `field` in between to about `tol`, and tells all in
+            `Hysteresis.events`.
+        avalanche: "simultaneous" flips all unstable grains of a pass, "weakest_first" only the one
+            that is furthest outside the astroid. By default the first by steps (the paper), the
+            second by events.
         dtype: "float32" or "float64" for the iteration; the demagnetising matrix is always
             computed in float64.
         tol: largest change of a moment's component at which an iteration has settled; by default
             1e-5 in float32 and 1e-7 in float64.
-        max_iterations: products with the demagnetising matrix allowed per field.
+        max_iterations: products with the demagnetising matrix allowed per field; by events between
+            two flips.
         allow_unconverged: return a state that did not settle, marked in `converged`, instead of
             raising.
         operator: how demagnetising fields are computed, a kind of `demag_operator`, or one that it
@@ -78,7 +87,7 @@ def simulate(
         progress: whether to show a bar; by default on a terminal.
         checkpoint: a folder for a long loop to keep what it has done, once a minute: after a kill
             or a power cut the same call goes on there, and when it is done it reads the loop back.
-            By default nothing is kept.
+            By default nothing is kept. By steps only.
 
     Returns:
         The loops, without the leading axis b if `easy_axes` had none.
@@ -123,75 +132,121 @@ def simulate(
     field = checks.finite_array(field, "field", (None,))
     if len(field) == 0:
         raise ValueError("`field` must hold at least one value; received none.")
+    checks.one_of(method, "method", ("steps", "events"))
+    if avalanche is None:
+        avalanche = "simultaneous" if method == "steps" else "weakest_first"
+    if method == "events" and checkpoint is not None:
+        raise ValueError(
+            "`checkpoint` must be None for `method` 'events', which keeps none; "
+            f"received {os.fspath(checkpoint)!r}."
+        )
     direction, tol = check_method(field_direction, avalanche, dtype, tol, max_iterations)
     branch = _branches(axes, direction, field[0], initial_state, single)
 
     operator = choose_operator(operator, structure, self_field, dtype, rtol)
-    loops = Loops(len(axes), field, g, dtype)
-    follows_from = {
-        "structure": structure,
-        "easy_axes": axes,
-        "material": np.array([[(m.Js, m.anisotropy_field) for m in row] for row in materials]),
-        "field": field,
-        "field_direction": direction,
-        "self_field": bool(self_field),
-        "initial_state": branch,
-        "avalanche": avalanche,
-        "dtype": dtype,
-        "tol": tol,
-        "max_iterations": max_iterations,
-        "operator": operator_told(operator, rtol),
-    }
-    with kept_in(checkpoint, loops, follows_from) as kept:
-        state = kept.resume()
-        if not allow_unconverged:
-            loops.refuse_unconverged(max_iterations)
-        if not loops.complete:
-            operator = check_operator(operator, structure, self_field, dtype, rtol)
-            sizes = Sizes.of(structure)
-            sizes = sizes.shared if operator == "dense" else sizes
-            body = embed(
-                structure,
-                materials,
-                operator,
-                self_field=self_field,
-                direction=direction,
-                dtype=dtype,
-                sizes=sizes,
-            )
-            missing = [(0, 0), (0, sizes.grains - g)]
-            padded = np.pad(np.swapaxes(axes, 1, 2), [(0, 0), *missing], constant_values=3**-0.5)
-            branch = np.pad(branch, missing, constant_values=1)
-            magnet = solver.magnet(
-                body,
-                ops.convert_to_tensor(np.ascontiguousarray(padded), dtype),
-                ops.convert_to_tensor(np.broadcast_to(field, (len(axes), len(field))), dtype),
-                tol,
-                max_iterations,
-            )
-            if state is None:
-                state = solver.start(magnet, ops.convert_to_tensor(branch, dtype))
-        with Progress(progress, loops) as bar:
-            while not loops.complete:
-                state, records = solver.advance(magnet, state, avalanche)
-                loops.collect(records)
-                if not allow_unconverged:
-                    loops.refuse_unconverged(max_iterations)
-                kept.save(state)
-                bar(state)
     polarization = np.array([[m.Js for m in row] for row in materials])
+    if len(materials) < len(axes) or len(axes) == 1:
+        polarization = polarization[0]
+    volumes = np.array(structure.volumes)
+
+    def prepared():
+        """The magnets as the solver takes them, and their branches; with padding."""
+        made = check_operator(operator, structure, self_field, dtype, rtol)
+        sizes = Sizes.of(structure)
+        sizes = sizes.shared if made == "dense" else sizes
+        body = embed(
+            structure,
+            materials,
+            made,
+            self_field=self_field,
+            direction=direction,
+            dtype=dtype,
+            sizes=sizes,
+        )
+        missing = [(0, 0), (0, sizes.grains - g)]
+        padded = np.pad(np.swapaxes(axes, 1, 2), [(0, 0), *missing], constant_values=3**-0.5)
+        magnet = solver.magnet(
+            body,
+            ops.convert_to_tensor(np.ascontiguousarray(padded), dtype),
+            ops.convert_to_tensor(np.broadcast_to(field, (len(axes), len(field))), dtype),
+            tol,
+            max_iterations,
+        )
+        return magnet, np.pad(branch, missing, constant_values=1)
+
+    if method == "events":
+        Loops.require_room(len(axes), len(field), g, dtype)
+        magnet, padded = prepared()
+        share = np.atleast_2d(polarization * volumes)
+        share = share / share.sum(axis=1, keepdims=True)
+        follower = Follower(magnet, padded, field, share, direction, avalanche=avalanche)
+        with Progress(progress, follower) as bar:
+            follower.follow(bar)
+        found = follower.result()
+        if not allow_unconverged:
+            follower.refuse_unconverged()
+    else:
+        loops = Loops(len(axes), field, g, dtype)
+        follows_from = {
+            "structure": structure,
+            "easy_axes": axes,
+            "material": np.array([[(m.Js, m.anisotropy_field) for m in row] for row in materials]),
+            "field": field,
+            "field_direction": direction,
+            "self_field": bool(self_field),
+            "initial_state": branch,
+            "avalanche": avalanche,
+            "dtype": dtype,
+            "tol": tol,
+            "max_iterations": max_iterations,
+            "operator": operator_told(operator, rtol),
+        }
+        with kept_in(checkpoint, loops, follows_from) as kept:
+            _walk(
+                loops,
+                kept,
+                prepared,
+                avalanche,
+                progress,
+                None if allow_unconverged else max_iterations,
+            )
+        found = loops
     result = Hysteresis(
         field=field,
-        magnetization=loops.moments,
+        magnetization=found.moments,
         easy_axes=axes,
-        converged=loops.converged,
-        iterations=loops.iterations,
-        polarization=polarization if len(materials) == len(axes) > 1 else polarization[0],
-        volumes=np.array(structure.volumes),
+        converged=found.converged,
+        iterations=found.iterations,
+        polarization=polarization,
+        volumes=volumes,
         packing_fraction=structure.packing_fraction,
         field_direction=direction,
+        events=found.events if method == "events" else None,
     )
     return _first_magnet(result) if single else result
+
+
+def _walk(loops, kept, prepared, avalanche, progress, refused):
+    """Go from field to field, from where `kept` has left off, until the loops are complete.
+
+    Args:
+        refused: the products after which a field that is not settled raises; None for never.
+    """
+    state = kept.resume()
+    if refused:
+        loops.refuse_unconverged(refused)
+    if not loops.complete:
+        magnet, branch = prepared()
+        if state is None:
+            state = solver.start(magnet, ops.convert_to_tensor(branch, ops.dtype(magnet.easy_axes)))
+    with Progress(progress, loops) as bar:
+        while not loops.complete:
+            state, records = solver.advance(magnet, state, avalanche)
+            loops.collect(records)
+            if refused:
+                loops.refuse_unconverged(refused)
+            kept.save(state)
+            bar(state)
 
 
 def check_method(field_direction, avalanche, dtype, tol, max_iterations):

@@ -90,7 +90,8 @@ class Record(NamedTuple):
 
     kind: Any  # (b,) NODE, FLIP, or 0 if neither
     leg: Any  # (b,)
-    field: Any  # (b,) tesla; of a flip the root itself, which no trial hits exactly
+    field: Any  # (b,) tesla
+    off: Any  # (b,) from there to the root, which no trial hits exactly, in tesla; 0 if at none
     moments: Any  # (b, 3, g) of the equilibrium, or before the flip
     flips: Any  # (b, g) 1 where grains flip
     change: Any  # (b,) of the moments in this iteration
@@ -153,6 +154,7 @@ def _advance(magnet, path, state, avalanche):
         kind=ops.zeros((n, b), "int32"),
         leg=ops.zeros((n, b), "int32"),
         field=ops.zeros((n, b), dtype),
+        off=ops.zeros((n, b), dtype),
         moments=ops.zeros((n, b, 3, g), dtype),
         flips=ops.zeros((n, b, g), dtype),
         change=ops.zeros((n, b), dtype),
@@ -230,11 +232,11 @@ def _iterate(magnet, path, state, avalanche):
     flip = ops.any(flips > 0.5, axis=1)
     node = ops.logical_and(ops.logical_or(over, arrived), active)
     kind = ops.where(flip, FLIP, ops.where(node, NODE, ops.zeros_like(leg)))
-    field = ops.where(root, state.field + direction * off, state.field)
     record = Record(
         kind,
         leg,
-        field,
+        state.field,
+        ops.where(root, direction * off, ops.zeros_like(off)),
         moments,
         flips,
         change,

@@ -1,0 +1,187 @@
+"""The courses of magnets from one avalanche to the next, and their states at the fields asked for.
+
+Between two avalanches a magnet's state is a function of the field alone, smooth but where the next
+grain gives way: there its moments go as the square root of the distance. So states are interpolated
+in that root, by cubics through four known states, and where a parabola through three of these
+disagrees, one of the fields asked for is settled, and known from then on.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_micromag.physics.events.continuation import FLIP, NODE, Record
+
+_POINTS = 4
+"""States through which a curve goes."""
+
+
+class Legs(NamedTuple):
+    """A sequence of t fields as l legs, along each of which the field runs one way.
+
+    Attributes:
+        start: tesla. ends: (l,) tesla. direction: (l,) ±1. way: (l,) how far the field has come in
+            all when a leg begins, in tesla. of: (t,) way of each field.
+    """
+
+    start: float
+    ends: np.ndarray
+    direction: np.ndarray
+    way: np.ndarray
+    of: np.ndarray
+
+    @classmethod
+    def along(cls, field) -> "Legs":
+        """Those of fields (t,) in tesla, in any order; a single field is a leg without length."""
+        moves = np.diff(field)
+        real = np.flatnonzero(moves)
+        sign = np.sign(moves[real])
+        last = np.flatnonzero(np.diff(sign, append=0) != 0)
+        ends = field[real[last] + 1] if len(real) else field[:1]
+        direction = sign[last] if len(real) else np.ones(1)
+        lengths = np.abs(np.diff(ends, prepend=field[0]))
+        of = np.concatenate([[0.0], np.cumsum(np.abs(moves))])
+        return cls(float(field[0]), ends, direction, np.cumsum(lengths) - lengths, of)
+
+    def travelled(self, leg, field):
+        """How far the field has come at `field` on `leg`, in tesla."""
+        starts = np.concatenate([[self.start], self.ends[:-1]])
+        return self.way[leg] + self.direction[leg] * (field - starts[leg])
+
+
+class Seen(NamedTuple):
+    """Records of all magnets, by magnet and in their order."""
+
+    magnet: np.ndarray  # (n,)
+    kind: np.ndarray  # (n,)
+    leg: np.ndarray  # (n,)
+    field: np.ndarray  # (n,) tesla, as tried
+    root: np.ndarray  # (n,) tesla, of a flip
+    moments: np.ndarray  # (n, 3, g)
+    flips: np.ndarray  # (n, g) bool
+    change: np.ndarray  # (n,)
+    products: np.ndarray  # (n,)
+    converged: np.ndarray  # (n,) bool
+
+    @classmethod
+    def of(cls, records, grains: int) -> "Seen":
+        """From what `continuation.advance` told, call by call; padding is left out."""
+        parts = []
+        for record in records:
+            when, magnet = np.nonzero(record.kind)
+            own = Record(*(part[when, magnet] for part in record))
+            field = own.field.astype(float)
+            parts.append(
+                cls(
+                    magnet=magnet,
+                    kind=own.kind,
+                    leg=own.leg,
+                    field=field,
+                    root=field + own.off,
+                    moments=own.moments[..., :grains],
+                    flips=own.flips[..., :grains] > 0.5,
+                    change=own.change,
+                    products=own.products,
+                    converged=own.converged > 0,
+                )
+            )
+        whole = cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        order = np.argsort(whole.magnet, kind="stable")
+        return cls(*(part[order] for part in whole))
+
+    def some(self, which) -> "Seen":
+        """Those of an index or a mask."""
+        return Seen(*(part[which] for part in self))
+
+
+def without_reopened(seen: Seen) -> Seen:
+    """Without the ends of avalanches that were none, since more grains flip at the same field."""
+    same = np.diff(seen.magnet) == 0
+    flip, node = seen.kind == FLIP, seen.kind == NODE
+    follows = same & (np.diff(seen.leg) == 0) & (np.diff(seen.field) == 0)
+    after = np.zeros(len(flip), bool)
+    after[1:] = flip[:-1] & same
+    dropped = np.zeros(len(flip), bool)
+    dropped[:-1] = (node & after)[:-1] & flip[1:] & follows
+    products = seen.products.copy()
+    products[1:] += np.where(dropped, seen.products, 0)[:-1]
+    return seen._replace(products=products).some(~dropped)
+
+
+class Pieces:
+    """Known states between avalanches: piece by piece, in the order of a coordinate.
+
+    Args:
+        end: (n,) tesla, the root that ends each of n pieces; nan where none does.
+    """
+
+    def __init__(self, end):
+        self.end = end
+        self.piece, self.u = np.zeros(0, int), np.zeros(0)
+        self.field, self.moments = np.zeros(0), None
+
+    def coordinate(self, piece, field):
+        """In which states are smooth."""
+        away = np.sqrt(np.abs(self.end[piece] - field))
+        return np.where(np.isnan(away), field, away)
+
+    def add(self, piece, field, moments, u=None):
+        """States (n, 3, g) at fields (n,) of pieces (n,); those known already stay."""
+        u = self.coordinate(piece, field) if u is None else u
+        piece = np.concatenate([self.piece, piece])
+        field = np.concatenate([self.field, field])
+        u = np.concatenate([self.u, u])
+        known = moments if self.moments is None else np.concatenate([self.moments, moments])
+        order = np.lexsort((u, piece))
+        new = np.ones(len(order), bool)
+        new[1:] = (np.diff(piece[order]) > 0) | (np.diff(u[order]) > 1e-7)
+        order = order[new]
+        self.piece, self.u, self.field, self.moments = piece[order], u[order], field[order], known
+        self.moments = known[order]
+
+    def gap(self, piece, u):
+        """(n,) of each place the number of the first known state that is not before it."""
+        reach = 1.0 + max(np.abs(self.u).max(), np.abs(u).max(initial=0.0))
+        return np.searchsorted(self.piece * 4 * reach + self.u, piece * 4 * reach + u - 1e-7)
+
+    def stencils(self, piece, u):
+        """Known states (n, 4) for each place, weights of the curve through them, and of its error.
+
+        The error is the curve's difference from that through all but the furthest of them; where
+        fewer than three states are known in the piece, it is nan, but at a known state itself.
+        """
+        first = np.searchsorted(self.piece, piece)
+        count = np.searchsorted(self.piece, piece, side="right") - first
+        width = np.minimum(count, _POINTS)
+        begin = np.clip(self.gap(piece, u) - _POINTS // 2, first, first + count - width)
+        index = begin[:, None] + np.arange(_POINTS)
+        there = np.arange(_POINTS) < width[:, None]
+        index = np.where(there, index, begin[:, None])
+        at = self.u[index]
+        away = np.where(there, np.abs(at - u[:, None]), -1.0)
+        furthest = np.arange(_POINTS) == away.argmax(axis=1)[:, None]
+        weights = _lagrange(at, there, u)
+        error = weights - _lagrange(at, there & ~furthest, u)
+        known = (np.abs(at - u[:, None]) < 1e-7) & there
+        error[(width < 3) & ~known.any(axis=1)] = np.nan
+        return index, weights, error
+
+    def combined(self, index, weights):
+        """(n, 3, g) sums of known states with weights (n, 4)."""
+        total = 0.0
+        for k in range(index.shape[1]):
+            share = weights[:, k].astype(self.moments.dtype)
+            total = total + share[:, None, None] * self.moments[index[:, k]]
+        return total
+
+
+def _lagrange(at, there, u):
+    """(n, k) weights at u (n,) of values at (n, k), those that are `there`."""
+    weights = np.where(there, 1.0, 0.0)
+    for j in range(at.shape[1]):
+        for i in range(at.shape[1]):
+            if i != j:
+                both = there[:, i] & there[:, j]
+                step = np.where(both, at[:, j] - at[:, i], 1.0)
+                weights[:, j] *= np.where(both, (u - at[:, i]) / step, 1.0)
+    return weights
