@@ -144,6 +144,11 @@ class Pieces:
         reach = 1.0 + max(np.abs(self.u).max(), np.abs(u).max(initial=0.0))
         return np.searchsorted(self.piece * 4 * reach + self.u, piece * 4 * reach + u - 1e-7)
 
+    def holds(self, piece, u):
+        """(n,) whether the state at each place is known."""
+        at = np.minimum(self.gap(piece, u), len(self.u) - 1)
+        return (self.piece[at] == piece) & (np.abs(self.u[at] - u) < 1e-7)
+
     def stencils(self, piece, u):
         """Known states (n, 4) for each place, weights of the curve through them, and of its error.
 

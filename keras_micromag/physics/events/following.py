@@ -18,6 +18,9 @@ FINEST = 1e-6
 _BEYOND = 1e-4
 """How far outside the astroid a state between two avalanches may seem, at a root's own rounding."""
 
+_AT_ROOT = 4
+"""Products for the state at a root, where it need not settle further than a root is known."""
+
 _ROUNDS = 4
 """Of the search for the field at which the mean moment vanishes; each gains several digits."""
 
@@ -131,13 +134,16 @@ class Follower:
         known = Pieces(end)
         node = np.flatnonzero(seen.kind == NODE)
         moments = seen.moments
-        rough = node[seen.change[node] > self.tol]
-        moments[rough] = self._settled(
-            piece[rough], seen.field[rough], moments[rough], of(way[rough])
-        )
+        # Those before a flip belong to the piece that it ends.
+        piece = piece - first
+        for rough, most in ((node, None), (began, _AT_ROOT)):
+            rough = rough[seen.change[rough] > self.tol]
+            moments[rough] = self._settled(
+                piece[rough], seen.field[rough], moments[rough], of(way[rough]), most
+            )
         known.add(piece[node], seen.field[node], moments[node])
         short = np.maximum(legs.direction[seen.leg] * (seen.root - seen.field), 0.0)[began]
-        known.add(piece[began] - 1, seen.field[began], moments[began], np.sqrt(short))
+        known.add(piece[began], seen.field[began], moments[began], np.sqrt(short))
 
         # The piece of each field asked for, after what happens at it.
         reach = 2 * (legs.of[-1] + 1.0)
@@ -175,8 +181,13 @@ class Follower:
         total -= (total - flips)[pieces_of][self.owner]
         return self.branch[self.owner, :g] * (1 - 2 * (total % 2))
 
-    def _settled(self, piece, field, moments, step):
-        """(n, 3, g) equilibria in pieces (n,) near some moments; counts what they take."""
+    def _settled(self, piece, field, moments, step, most=None):
+        """(n, 3, g) equilibria in pieces (n,) near some moments; counts what they take.
+
+        Args:
+            step: (n,) of the fields asked for, to count it there. most: products for each, after
+                which it does as it is.
+        """
         if not len(piece):
             return moments
         g = moments.shape[2]
@@ -189,9 +200,10 @@ class Follower:
             np.pad(self.branches[piece], missing, constant_values=1),
             field,
             np.pad(moments, [(0, 0), *missing], constant_values=padding),
+            most,
         )
         np.add.at(self.iterations, (magnet, step), found.products)
-        bad = ~found.converged | (found.outside > 1.0 + _BEYOND)
+        bad = (most is None) & (~found.converged | (found.outside > 1.0 + _BEYOND))
         self.converged[magnet[bad], step[bad]] = False
         return found.moments[..., :g]
 
@@ -204,11 +216,15 @@ class Follower:
         while True:
             gap = known.gap(piece, u)
             order = np.lexsort((u, gap))
+            order = order[~known.holds(piece, u)[order]]
+            if not len(order):
+                return
             begin = np.flatnonzero(np.diff(gap[order], prepend=-1))
             middle = order[(begin + np.append(begin[1:], len(order))) // 2]
             index, _, error = known.stencils(piece[middle], u[middle])
             wrong = np.abs(known.combined(index, error)).max(axis=(1, 2))
-            middle = middle[~(wrong <= self.tol)]
+            # Those together that take alike many products; nan, of which nothing is known, last.
+            middle = middle[np.argsort(wrong)][np.sum(wrong <= self.tol) :]
             if not len(middle):
                 return
             index, weights, _ = known.stencils(piece[middle], u[middle])
@@ -273,7 +289,9 @@ class Follower:
         flat = np.swapaxes(states, 2, 3)
         crossing = np.full(b, np.nan)
         smooth = []
-        node = np.flatnonzero(seen.kind == NODE)
+        # But those in which avalanches end: these are told by what is after them.
+        flip = seen.kind == FLIP
+        node = np.flatnonzero(~flip & ~np.append(False, flip[:-1]))
         node_way = legs.travelled(seen.leg[node], seen.field[node])
         node_along = self._along(seen.magnet[node], seen.moments[node])
         for magnet in range(b):
