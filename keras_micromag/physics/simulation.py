@@ -67,9 +67,9 @@ def simulate(
             branch of each, the sign of its component along the easy axis, matters. By default
             every grain is on the branch towards the first field (+`field_direction` if it is 0).
         method: "steps" goes from one field to the next (the paper), "events" from one avalanche to
-            the next: it finds the field at which each begins to 1e-6 T, or to `tol` where that is
-            larger, gives the states at `field` in between to about `tol`, and tells all in
-            `Hysteresis.events`.
+            the next: it finds the field at which each begins to 1e-6 T in float64 and to some
+            5e-5 T in float32, gives the states at `field` in between to about `tol`, and tells all
+            in `Hysteresis.events`; see docs/events.md.
         avalanche: "simultaneous" flips all unstable grains of a pass, "weakest_first" only the one
             that is furthest outside the astroid. By default the first by steps (the paper), the
             second by events.
@@ -80,7 +80,7 @@ def simulate(
         max_iterations: products with the demagnetising matrix allowed per field; by events between
             two flips.
         allow_unconverged: return a state that did not settle, marked in `converged`, instead of
-            raising.
+            raising. By events the magnet is given up there, and what would come is nan.
         operator: how demagnetising fields are computed, a kind of `demag_operator`, or one that it
             made for this structure, `self_field` and `dtype`: it serves any number of loops.
         rtol: error of the "hierarchical" operator, see there.
@@ -149,8 +149,8 @@ def simulate(
         polarization = polarization[0]
     volumes = np.array(structure.volumes)
 
-    def prepared():
-        """The magnets as the solver takes them, and their branches; with padding."""
+    def prepared(field):
+        """The magnets as the solver takes them along a field, and their branches; with padding."""
         made = check_operator(operator, structure, self_field, dtype, rtol)
         sizes = Sizes.of(structure)
         sizes = sizes.shared if made == "dense" else sizes
@@ -176,7 +176,8 @@ def simulate(
 
     if method == "events":
         Loops.require_room(len(axes), len(field), g, dtype)
-        magnet, padded = prepared()
+        # Compiled code shall not depend on how many fields are asked for.
+        magnet, padded = prepared(field[:1])
         share = np.atleast_2d(polarization * volumes)
         share = share / share.sum(axis=1, keepdims=True)
         follower = Follower(magnet, padded, field, share, direction, avalanche=avalanche)
@@ -236,7 +237,7 @@ def _walk(loops, kept, prepared, avalanche, progress, refused):
     if refused:
         loops.refuse_unconverged(refused)
     if not loops.complete:
-        magnet, branch = prepared()
+        magnet, branch = prepared(loops.field)
         if state is None:
             state = solver.start(magnet, ops.convert_to_tensor(branch, ops.dtype(magnet.easy_axes)))
     with Progress(progress, loops) as bar:

@@ -268,6 +268,8 @@ def _iterate(magnet, path, state, avalanche):
     # A node at the end of a leg ends it.
     finished = ops.logical_and(node, ops.equal(state.field, end))
     leg_on = ops.where(ops.logical_and(finished, active), state.leg + 1, state.leg)
+    # A magnet that finds no equilibrium is given up.
+    leg_on = ops.where(ops.logical_and(over, exhausted), ops.zeros_like(leg_on) + legs, leg_on)
     next_leg = ops.minimum(leg_on, legs - 1)
     towards, stop = ops.take(path.direction, next_leg), ops.take(path.ends, next_leg)
 

@@ -12,8 +12,9 @@ from keras_micromag.physics.events.events import Events
 from keras_micromag.physics.events.settling import Settler
 from keras_micromag.physics.loops import ConvergenceError
 
-FINEST = 1e-6
-"""Tesla to which fields of flips are found, or `tol` where that is larger."""
+FINEST = 2.5e-7
+"""Tesla by which the last trial may miss a root, or `tol` where that is larger; what is found is then
+right to 1e-6."""
 
 _BEYOND = 1e-4
 """How far outside the astroid a state between two avalanches may seem, at a root's own rounding."""
@@ -119,8 +120,12 @@ class Follower:
         piece = seen.magnet + number  # each magnet begins one, and each avalanche
         way = legs.travelled(seen.leg, seen.field)
         np.add.at(self.iterations, (seen.magnet, of(way)), seen.products)
+        # Where a magnet was given up there is nothing to come.
+        given_up = np.full(b, len(self.field))
         bad = ~seen.converged
-        self.converged[seen.magnet[bad], of(way[bad])] = False
+        given_up[seen.magnet[bad]] = of(way[bad])
+        lost = np.arange(len(self.field)) >= given_up[:, None]
+        self.converged[lost] = False
 
         began = np.flatnonzero(first)
         starts = np.searchsorted(seen.magnet, np.arange(b))
@@ -150,8 +155,9 @@ class Follower:
         event = seen.magnet[began] * reach + legs.travelled(seen.leg[began], seen.root[began])
         asked = np.arange(b)[:, None] * reach + legs.of
         where = np.arange(b)[:, None] + np.searchsorted(event, asked, side="right")
-        self._fill(known, where)
+        self._fill(known, where, ~lost)
         states = self._states(known, where)
+        states[lost] = np.nan
         events = self._events(seen, flip, first, number, known, states, where)
         return Followed(states, self.converged, self.iterations, events)
 
@@ -207,12 +213,15 @@ class Follower:
         self.converged[magnet[bad], step[bad]] = False
         return found.moments[..., :g]
 
-    def _fill(self, known, where):
-        """Settle fields that are asked for until the rest can be interpolated."""
-        b, t = where.shape
-        piece, field = where.ravel(), np.tile(self.field, b)
+    def _fill(self, known, where, wanted):
+        """Settle fields that are asked for until the rest can be interpolated.
+
+        Args:
+            where, wanted: (b, t) piece of each, and whether it counts.
+        """
+        step = np.nonzero(wanted)[1]
+        piece, field = where[wanted], self.field[step]
         u = known.coordinate(piece, field)
-        step = np.tile(np.arange(t), b)
         while True:
             gap = known.gap(piece, u)
             order = np.lexsort((u, gap))
