@@ -264,6 +264,8 @@ def _iterate(magnet, path, state, avalanche):
     tired = ops.logical_and(tired, searching)
     longer = ops.minimum(2.0 * state.step, path.longest)
     step = ops.where(node, longer, ops.where(tired, 0.25 * ops.abs(away), state.step))
+    # A root as good as found shall not lie just beyond a short step.
+    step = ops.where(ops.logical_and(searching, close), longer, step)
 
     # A node at the end of a leg ends it.
     finished = ops.logical_and(node, ops.equal(state.field, end))

@@ -13,8 +13,8 @@ from keras_micromag.physics.events.settling import Settler
 from keras_micromag.physics.loops import ConvergenceError
 
 FINEST = 2.5e-7
-"""Tesla by which the last trial may miss a root, or `tol` where that is larger; what is found is then
-right to 1e-6."""
+"""Tesla by which the last trial may miss a root, or `tol` where that is larger; roots are right to
+1e-6 then."""
 
 _BEYOND = 1e-4
 """How far outside the astroid a state between two avalanches may seem, at a root's own rounding."""
