@@ -110,7 +110,7 @@ def test_a_file_gives_back_the_loop(tmp_path):
     assert back.coercivity() == loop.coercivity()
     # Nothing in it needs pickle.
     with np.load(tmp_path / "loop.npz", allow_pickle=False) as stored:
-        assert set(stored) == set(vars(loop))
+        assert set(stored) == set(vars(loop)) - {"events"}
 
 
 def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):

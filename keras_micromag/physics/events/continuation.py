@@ -213,8 +213,11 @@ def _iterate(magnet, path, state, avalanche):
     least = 1e-3 * one
     forward = at(rate, worst) * direction
     off = (1.0 - nearest) / ops.where(forward > least, forward, least)
-    root = ops.abs(off) < path.resolution
-    root = ops.logical_and(root, state.moved < 20.0 * path.resolution)
+    # Trials may go round the root, where moments that go as a root themselves act back on it.
+    patience = ops.cast(state.relaxing, dtype) * (1.0 / _PATIENCE)
+    resolution = path.resolution * (1.0 + patience * patience)
+    root = ops.abs(off) < resolution
+    root = ops.logical_and(root, state.moved < 20.0 * resolution)
     root = ops.logical_and(root, ops.equal(worst, state.aim))
     root = ops.logical_and(root, searching)
     arrived = ops.logical_and(nearest < 1.0, change <= _SETTLED)
