@@ -15,6 +15,8 @@ RUNS = (
     ("benchmarks.simulate", {"KERAS_BACKEND": "jax"}),
     # Its float64 is a mode, which costs float32 a little.
     ("benchmarks.simulate", {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}),
+    ("benchmarks.events", {"KERAS_BACKEND": "tensorflow"}),
+    ("benchmarks.events", {"KERAS_BACKEND": "jax"}),
     *(
         (f"benchmarks.{name}", {"KERAS_BACKEND": backend})
         for name in ("training", "layers", "loops")

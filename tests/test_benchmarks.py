@@ -8,6 +8,7 @@ from benchmarks import __main__ as everything
 from benchmarks import (
     dataset,
     demag,
+    events,
     layers,
     loops,
     output_activation,
@@ -90,6 +91,14 @@ def test_training_is_measured_and_by_hand_it_is_the_same(monkeypatch):
 def test_loops_are_measured():
     seconds = loops.measure(loops.untrained(), batches=(1, 2), fields=12, rounds=1)
     assert seconds.shape == (1, 5) and (seconds > 0).all()
+
+
+def test_loops_by_events_are_measured():
+    rows = events.main("--rounds 1 --magnets 2 --fields 9 --grid 2 2 1".split())
+    assert [row[0] for row in rows[1:5]] == ["literal float64"] + [
+        f"{kind}, 2 magnets, float32" for kind in events.GOALS
+    ]
+    assert all(int(row[4]) > 0 for row in rows[2:])
 
 
 def test_the_layer_is_measured():

@@ -180,6 +180,24 @@ def test_the_same_command_reads_back_what_it_kept(capsys, tmp_path, monkeypatch)
     assert not (tmp_path / "third").exists()
 
 
+def test_simulate_by_events_writes_them(tmp_path, capsys):
+    out = tmp_path / "out"
+    told = [*TINY, "--method", "events", "--no-figures", "--quiet", "--out", str(out)]
+    assert cli.main(told) == 0
+    assert names(out) == DATA | {"events.csv"}
+    events = physics.Hysteresis.load(out / "loops.npz").events
+    with (out / "events.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["magnet", "avalanche", "grain", "mu0H (T)"]
+    table = np.array(rows, dtype=float).T
+    columns = (events.magnet, events.avalanche, events.grain, events.field)
+    np.testing.assert_allclose(table, columns, rtol=1e-9)
+    settings = json.loads((out / "settings.json").read_text(encoding="utf-8"))
+    assert settings["method"] == "events" and settings["avalanche"] == "weakest_first"
+    message = refusal(capsys, [*told, "--checkpoint", str(tmp_path / "kept")])
+    assert "`--checkpoint` must be left out by events" in message
+
+
 def test_shape_anisotropy_reaches_the_material(quick, tmp_path):
     assert cli.main([*quick, "--kd", "-1e5", "--quiet", "--out", str(tmp_path)]) == 0
     settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ import pytest
 
 from examples import (
     demag_in_your_model,
+    field_steps,
     large_magnets,
     look_into_a_polycrystal,
     norm_preserving_autoencoder,
@@ -46,6 +47,16 @@ def test_size_effects(tmp_path):
     assert growth.tolist() == pytest.approx([0.25, 0.18], abs=0.01)
     assert (coercivity[0] > coercivity[1] + 0.3).all()
     assert (tmp_path / "fall.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_field_steps(tmp_path):
+    told = field_steps.main(
+        magnets=4, steps=(200.0, 20.0), grid=(2, 2, 1), out=tmp_path / "steps.png"
+    )
+    # Finer steps are nearer to no steps.
+    coarse, fine = told["weakest_first", 200.0], told["weakest_first", 20.0]
+    assert fine[0] < 0.02 and coarse[0] > fine[0]
+    assert (tmp_path / "steps.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_look_into_a_polycrystal(tmp_path):

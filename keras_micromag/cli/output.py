@@ -65,6 +65,15 @@ def write_csv(path: Path, hysteresis) -> None:
     np.savetxt(path, table, fmt="%.10g", delimiter=",", header=",".join(names), comments="")
 
 
+def write_events(path: Path, events) -> None:
+    """One row per flip: magnet, avalanche, grain, and the field at which the avalanche began."""
+    import numpy as np
+
+    names = ("magnet", "avalanche", "grain", "mu0H (T)")
+    table = np.column_stack([events.magnet, events.avalanche, events.grain, events.field])
+    np.savetxt(path, table, fmt="%.10g", delimiter=",", header=",".join(names), comments="")
+
+
 def draw_loops(hysteresis, path: Path) -> None:
     """Write a picture of the loops."""
     # A Figure of its own, not pyplot's: no window, no choice of matplotlib backend.

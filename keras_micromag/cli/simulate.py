@@ -19,6 +19,7 @@ from keras_micromag.cli.output import (
     print_merits,
     write_complete,
     write_csv,
+    write_events,
 )
 from keras_micromag.cli.parsing import (
     PROGRAM,
@@ -40,9 +41,9 @@ def add(commands) -> None:
         help="simulate demagnetisation curves of magnets",
         description="Simulate demagnetisation curves with the embedded Stoner-Wohlfarth method, "
         "print their figures of merit, and write loops.npz, loops.csv, settings.json, loops.png "
-        "and reversal.png; and grains.tess unless the grains are cubes: the grains, without what "
-        "is between them, with the first magnet's easy axes. Without options: the ten magnets of "
-        "the paper.",
+        "and reversal.png; events.csv of loops by events; and grains.tess unless the grains are "
+        "cubes: the grains, without what is between them, with the first magnet's easy axes. "
+        "Without options: the ten magnets of the paper.",
     )
     command.set_defaults(run=_run)
     structures.add(command)
@@ -70,10 +71,12 @@ def add(commands) -> None:
     option(method, "--scheme", scheme, "vertices,edges,faces,centroid", str, "PLACES")
     own = "add each grain's own demagnetising field (then KD must be 0)"
     method.add_argument("--self-field", action="store_true", help=own)
+    ways = ("steps", "events")
+    along = "from field to field, or from avalanche to avalanche, whose fields it finds"
+    option(method, "--method", along, ways[0], str, choices=ways)
     order = ("simultaneous", "weakest_first")
-    option(
-        method, "--avalanche", "which unstable grains flip at once", order[0], str, choices=order
-    )
+    which = "which unstable grains flip at once; if not given, simultaneous by steps, else weakest"
+    option(method, "--avalanche", which, None, str, choices=order)
     kinds = ("auto", "dense", "lattice", "hierarchical")
     option(
         method, "--operator", "how demagnetising fields are computed", kinds[0], str, choices=kinds
@@ -104,6 +107,10 @@ def _run(options) -> None:
     began = time.perf_counter()
     kind = structures.complete(options)
     check_output(options.out, _names(options, kind))
+    if options.checkpoint and options.method == "events":
+        raise ValueError(
+            f"`--checkpoint` must be left out by events; received {options.checkpoint}."
+        )
     if options.checkpoint and options.checkpoint.resolve() == options.out.resolve():
         # Both have a settings.json.
         raise ValueError(
@@ -115,6 +122,8 @@ def _run(options) -> None:
 
     from keras_micromag import physics
 
+    if options.avalanche is None:  # in settings.json it is told
+        options.avalanche = physics.simulation.DEFAULT_AVALANCHE[options.method]
     if options.vtk:
         from keras_micromag import vtk
     material = _material(options, physics.MATERIALS)
@@ -128,6 +137,7 @@ def _run(options) -> None:
             material=materials,
             field=np.linspace(*options.field, options.steps),
             self_field=options.self_field,
+            method=options.method,
             avalanche=options.avalanche,
             dtype=options.dtype,
             tol=options.tol,
@@ -147,6 +157,8 @@ def _run(options) -> None:
         "loops.csv": lambda path: write_csv(path, hysteresis),
         "settings.json": lambda path: path.write_text(settings, encoding="utf-8"),
     }
+    if hysteresis.events is not None:
+        writers["events.csv"] = lambda path: write_events(path, hysteresis.events)
     if kind != "grid":
         writers["grains.tess"] = functools.partial(
             physics.write_neper, structure=structure, easy_axes=axes[0]
@@ -172,6 +184,7 @@ def _run(options) -> None:
 def _names(options, kind: str) -> tuple[str, ...]:
     """The files that there will be."""
     names = ["loops.npz", "loops.csv", "settings.json"]
+    names += ["events.csv"] * (options.method == "events")
     names += ["grains.tess"] * (kind != "grid") + ["loops.pvd"] * options.vtk
     names += ["loops.png", "reversal.png"] * (not options.no_figures)
     return (*names, *[f"loop.{options.animation}"] * (options.animation is not None))

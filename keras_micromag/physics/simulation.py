@@ -28,6 +28,9 @@ from keras_micromag.physics.structure import Microstructure
 DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}
 """Largest change of a moment's component at which an iteration has settled."""
 
+DEFAULT_AVALANCHE = {"steps": "simultaneous", "events": "weakest_first"}
+"""Which grains flip at once, by method."""
+
 
 def simulate(
     structure: Microstructure,
@@ -132,9 +135,8 @@ def simulate(
     field = checks.finite_array(field, "field", (None,))
     if len(field) == 0:
         raise ValueError("`field` must hold at least one value; received none.")
-    checks.one_of(method, "method", ("steps", "events"))
-    if avalanche is None:
-        avalanche = "simultaneous" if method == "steps" else "weakest_first"
+    checks.one_of(method, "method", tuple(DEFAULT_AVALANCHE))
+    avalanche = DEFAULT_AVALANCHE[method] if avalanche is None else avalanche
     if method == "events" and checkpoint is not None:
         raise ValueError(
             "`checkpoint` must be None for `method` 'events', which keeps none; "
