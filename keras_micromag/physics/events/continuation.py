@@ -47,11 +47,15 @@ _PATIENCE = 8
 
 
 class Path(NamedTuple):
-    """Where the field goes, and how closely; tensors of `magnet`'s dtype, shared by all magnets."""
+    """Where the field goes, and how closely; tensors of `magnet`'s dtype, shared by all magnets.
 
+    Of legs there may be more than count, so that paths share compiled code.
+    """
+
+    legs: Any  # () int, how many count: l
     start: Any  # () tesla
-    ends: Any  # (l,) tesla, of each leg
-    direction: Any  # (l,) ±1
+    ends: Any  # (l or more,) tesla, of each leg
+    direction: Any  # (l or more,) ±1
     longest: Any  # (b,) step in tesla
     resolution: Any  # () tesla, to which the fields of flips are found
     max_iterations: Any  # () int, products between two records
@@ -161,7 +165,7 @@ def _advance(magnet, path, state, avalanche):
         products=ops.zeros((n, b), "int32"),
         converged=ops.zeros((n, b), "int32"),
     )
-    legs = path.ends.shape[0]
+    legs = path.legs
     return solver.recorded(
         lambda state: _iterate(magnet, path, state, avalanche),
         lambda state: ops.any(state.leg < legs),
@@ -172,7 +176,7 @@ def _advance(magnet, path, state, avalanche):
 
 def _iterate(magnet, path, state, avalanche):
     dtype = state.tau.dtype
-    legs = path.ends.shape[0]
+    legs = path.legs
     active = state.leg < legs
     leg = ops.minimum(state.leg, legs - 1)
     direction, end = ops.take(path.direction, leg), ops.take(path.ends, leg)

@@ -82,10 +82,12 @@ class Follower:
             return ops.convert_to_tensor(np.asarray(value), dtype)
 
         longest = continuation.LONGEST_STEP / ops.convert_to_numpy(self.magnet.softness).max()
+        room = 4 ** int(np.ceil(np.log2(max(len(legs.ends), 4)) / 2))
         path = continuation.Path(
+            tensor(len(legs.ends), "int32"),
             tensor(legs.start),
-            tensor(legs.ends),
-            tensor(legs.direction),
+            tensor(np.resize(legs.ends, room)),
+            tensor(np.resize(legs.direction, room)),
             tensor(np.full(len(self.branch), longest)),
             tensor(max(FINEST, self.tol)),
             tensor(self.max_iterations, "int32"),
