@@ -42,6 +42,9 @@ _TELLING = 0.3
 _APART = 1e-3
 """How far apart two fields must be for a secant, over the longest step."""
 
+_FAR = 0.6
+"""Share of the way to the astroid up to which steps may be twice as long."""
+
 _PATIENCE = 8
 """Trials after which steps are cut to a fourth."""
 
@@ -269,7 +272,8 @@ def _iterate(magnet, path, state, avalanche):
     trials = ops.where(ops.logical_or(node, flip), 0, state.relaxing + 1)
     tired = ops.logical_and(ops.equal(trials % _PATIENCE, _PATIENCE - 1), ops.logical_not(close))
     tired = ops.logical_and(tired, searching)
-    longer = ops.minimum(2.0 * state.step, path.longest)
+    longest = path.longest * ops.where(nearest < _FAR, 2.0 * one, one)
+    longer = ops.minimum(2.0 * state.step, longest)
     step = ops.where(node, longer, ops.where(tired, 0.25 * ops.abs(away), state.step))
     # A root as good as found shall not lie just beyond a short step.
     step = ops.where(ops.logical_and(searching, close), longer, step)

@@ -19,6 +19,9 @@ FINEST = 2.5e-7
 _BEYOND = 1e-4
 """How far outside the astroid a state between two avalanches may seem, at a root's own rounding."""
 
+_ROUGH = 3
+"""Change in the last iteration, over `tol`, beyond which a state on the way is settled further."""
+
 _AT_ROOT = 4
 """Products for the state at a root, where it need not settle further than a root is known."""
 
@@ -144,7 +147,8 @@ class Follower:
         # Those before a flip belong to the piece that it ends.
         piece = piece - first
         for rough, most in ((node, None), (began, _AT_ROOT)):
-            rough = rough[seen.change[rough] > self.tol]
+            # What is left of a change is a fraction of it.
+            rough = rough[seen.change[rough] > _ROUGH * self.tol]
             moments[rough] = self._settled(
                 piece[rough], seen.field[rough], moments[rough], of(way[rough]), most
             )
