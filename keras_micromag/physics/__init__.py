@@ -9,6 +9,7 @@ import keras  # noqa: F401  (what is registered then needs the modules below who
 from keras_micromag.physics.contacts import contact_areas
 from keras_micromag.physics.demag import demag_matrix, demag_tensor
 from keras_micromag.physics.easy_axes import random_easy_axes
+from keras_micromag.physics.events import Events
 from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.loops import ConvergenceError
 from keras_micromag.physics.material import (
@@ -37,6 +38,7 @@ __all__ = [
     "SMCO5",
     "ConvergenceError",
     "DemagOperator",
+    "Events",
     "Hysteresis",
     "Material",
     "Microstructure",
