@@ -61,7 +61,6 @@ class Path(NamedTuple):
     direction: Any  # (l or more,) ±1
     longest: Any  # (b,) step in tesla
     resolution: Any  # () tesla, to which the fields of flips are found
-    max_iterations: Any  # () int, products between two records
 
 
 class State(NamedTuple):
@@ -168,10 +167,9 @@ def _advance(magnet, path, state, avalanche):
         products=ops.zeros((n, b), "int32"),
         converged=ops.zeros((n, b), "int32"),
     )
-    legs = path.legs
     return solver.recorded(
         lambda state: _iterate(magnet, path, state, avalanche),
-        lambda state: ops.any(state.leg < legs),
+        lambda state: ops.any(state.leg < path.legs),
         state,
         records,
     )
@@ -202,7 +200,7 @@ def _iterate(magnet, path, state, avalanche):
     settled = ops.logical_and(change <= magnet.tol, ops.logical_not(unsettled))
     certain = ops.logical_or(settled, solver.foreseen(state, change, outside, unstable))
     products = state.products + 1
-    exhausted = products >= path.max_iterations
+    exhausted = products >= magnet.max_iterations
     over = ops.logical_and(avalanching, ops.logical_and(certain, ops.logical_not(any_unstable)))
     over = ops.logical_or(over, ops.logical_and(avalanching, exhausted))
     again = ops.logical_and(avalanching, ops.logical_and(certain, any_unstable))
@@ -279,7 +277,7 @@ def _iterate(magnet, path, state, avalanche):
 
     # A node at the end of a leg ends it.
     finished = ops.logical_and(node, ops.equal(state.field, end))
-    leg_on = ops.where(ops.logical_and(finished, active), state.leg + 1, state.leg)
+    leg_on = ops.where(finished, state.leg + 1, state.leg)
     # A magnet that finds no equilibrium is given up.
     leg_on = ops.where(ops.logical_and(over, exhausted), ops.zeros_like(leg_on) + legs, leg_on)
     next_leg = ops.minimum(leg_on, legs - 1)

@@ -93,7 +93,6 @@ class Follower:
             tensor(np.resize(legs.direction, room)),
             tensor(np.full(len(self.branch), longest)),
             tensor(max(FINEST, self.tol)),
-            tensor(self.max_iterations, "int32"),
         )
         state = continuation.start(self.magnet, path, tensor(self.branch))
         while True:
