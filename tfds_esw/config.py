@@ -43,7 +43,7 @@ class Config(tfds.core.BuilderConfig):
             magnet, about the magnet's own.
         cone: half angle of the easy axes' cone in degrees, or a pair likewise.
         field: first and last µ0·H in tesla. steps: number of fields, these two included.
-        field_direction, self_field, avalanche, dtype, tol, max_iterations: see
+        field_direction, self_field, method, avalanche, dtype, tol, max_iterations: see
             `keras_micromag.physics.simulate`.
         seed: magnet i is drawn from (seed, i).
         splits: number of simulations in each; they take the indices i in this order.
@@ -73,13 +73,14 @@ class Config(tfds.core.BuilderConfig):
     steps: int = 1000
     field_direction: tuple[float, float, float] = (0.0, 0.0, 1.0)
     self_field: bool = False
-    avalanche: str = "simultaneous"
+    avalanche: str | None = None
     dtype: str = "float32"
     tol: float | None = None
     max_iterations: int = 1000
     seed: int = 0
     splits: dict[str, int] = dataclasses.field(default_factory=lambda: {"train": 9, "test": 1})
     # Left out of the digest where they are these: the data are those of before there were any.
+    method: str = "steps"
     grains: int | tuple[int, int] | None = None
     sigma: float = 0.0
     relaxation: int = 0
@@ -87,8 +88,12 @@ class Config(tfds.core.BuilderConfig):
     Ku_spread: float = 0.0
 
     def __post_init__(self):
-        for name, kind in dict(name=str, avalanche=str, dtype=str, self_field=bool).items():
+        for name, kind in dict(name=str, dtype=str, self_field=bool).items():
             _require(isinstance(getattr(self, name), kind), name, f"be a {kind.__name__}", self)
+        methods = " or ".join(map(repr, AVALANCHE))
+        _require(self.method in tuple(AVALANCHE), "method", f"be {methods}", self)
+        told = self.avalanche is None or isinstance(self.avalanche, str)
+        _require(told, "avalanche", "be a str or None", self)
         _require(re.fullmatch(r"[\w.+-]+", self.name), "name", "be of letters, digits, _.+-", self)
         for name in ("size", "gap", "depth", "tol"):
             if getattr(self, name) is not None:
@@ -123,6 +128,8 @@ class Config(tfds.core.BuilderConfig):
         inherited = {f.name for f in dataclasses.fields(tfds.core.BuilderConfig)}
         own = [f for f in dataclasses.fields(self) if f.name not in inherited]
         values = {field.name: (getattr(self, field.name), field.default) for field in own}
+        if self.avalanche is None:
+            values["avalanche"] = AVALANCHE[self.method], None
         return {
             name: value
             for name, (value, default) in values.items()
@@ -159,7 +166,10 @@ class Config(tfds.core.BuilderConfig):
         return range(first, first + self.splits[split])
 
 
-_LATER = ("grains", "sigma", "relaxation", "Js_spread", "Ku_spread")
+AVALANCHE = {"steps": "simultaneous", "events": "weakest_first"}
+"""That of `keras_micromag.physics.simulate`, which readers of the data need not import."""
+
+_LATER = ("method", "grains", "sigma", "relaxation", "Js_spread", "Ku_spread")
 
 DRAWN = ("cone", "Js", "Ku", "A", "Kd")
 """The parameters that may be drawn for each magnet, in the order in which they are."""
@@ -254,6 +264,7 @@ CONFIGS = [
         Js=(1.2, 1.65),
         Ku=(3e6, 5e6),
         field=(11.0, -11.0),
+        method="events",
         seed=2,
         splits={"train": 800, "validation": 100, "test": 100},
     ),
@@ -264,6 +275,7 @@ CONFIGS = [
         sigma=0.25,
         relaxation=1,
         Ku_spread=0.03,
+        method="events",
         seed=3,
         splits={"train": 400, "validation": 50, "test": 50},
     ),

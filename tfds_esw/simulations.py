@@ -168,7 +168,7 @@ def _simulated(config, magnets) -> Hysteresis:
 
 def _features(config, loops, most) -> dict[str, np.ndarray]:
     """What is read off loops, for `most` grains."""
-    return {
+    found = {
         "easy_axes": _filled(loops.easy_axes, most, 1),
         "magnetization": _filled(loops.magnetization.astype(np.float32), most, 2),
         "converged": loops.converged,
@@ -179,6 +179,10 @@ def _features(config, loops, most) -> dict[str, np.ndarray]:
         "remanence": loops.remanence(),
         "energy_product": loops.energy_product(),
     }
+    if loops.events is not None:
+        avalanches = loops.events.first_avalanches(loops.easy_axes.shape[1])
+        found["avalanches"] = _filled(avalanches.astype(np.int32), most, 1, -1)
+    return found
 
 
 def _filled(array, most, axis=0, value=0):
@@ -201,7 +205,10 @@ def examples(builder, split: str):
 
 
 def hysteresis(examples, info) -> Hysteresis:
-    """The loops of some examples of the data set, with all that is read off them.
+    """The loops of some examples of the data set, with what is read off their states.
+
+    Of loops by events coercivity and switching fields are then those of the steps; the exact ones,
+    and the avalanches, are in the examples.
 
     Args:
         examples: dicts of arrays, as `tfds.data_source` or `tfds.as_numpy` give them.
@@ -262,5 +269,5 @@ def versions() -> dict[str, str]:
 
 
 def _method(config):
-    names = ("field_direction", "avalanche", "dtype", "tol", "max_iterations")
+    names = ("field_direction", "method", "avalanche", "dtype", "tol", "max_iterations")
     return {name: getattr(config, name) for name in names}

@@ -31,8 +31,11 @@ class Builder(tfds.core.ShardBasedBuilder):
         **kwargs: TFDS's.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "`textures` and `polycrystal` are simulated by events, and tell the avalanches.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = CONFIGS
     builder_config_cls = Config
 
@@ -63,6 +66,8 @@ class Builder(tfds.core.ShardBasedBuilder):
             "remanence": ((), np.float64, "polarisation of the body at zero field in tesla"),
             "energy_product": ((), np.float64, "(BH)max of the body in J/m3"),
         }
+        if config.method == "events":
+            tensors["avalanches"] = (g,), np.int32, "number of that in which each grain reversed"
         if config.material_varies:
             tensors |= {
                 "grain_Js": ((g,), np.float64, "saturation polarisation of each grain in tesla"),

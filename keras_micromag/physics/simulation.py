@@ -135,14 +135,14 @@ def simulate(
     field = checks.finite_array(field, "field", (None,))
     if len(field) == 0:
         raise ValueError("`field` must hold at least one value; received none.")
-    checks.one_of(method, "method", tuple(DEFAULT_AVALANCHE))
-    avalanche = DEFAULT_AVALANCHE[method] if avalanche is None else avalanche
+    direction, avalanche, tol = check_method(
+        field_direction, method, avalanche, dtype, tol, max_iterations
+    )
     if method == "events" and checkpoint is not None:
         raise ValueError(
             "`checkpoint` must be None for `method` 'events', which keeps none; "
             f"received {os.fspath(checkpoint)!r}."
         )
-    direction, tol = check_method(field_direction, avalanche, dtype, tol, max_iterations)
     branch = _branches(axes, direction, field[0], initial_state, single)
 
     operator = choose_operator(operator, structure, self_field, dtype, rtol)
@@ -252,15 +252,17 @@ def _walk(loops, kept, prepared, avalanche, progress, refused):
             bar(state)
 
 
-def check_method(field_direction, avalanche, dtype, tol, max_iterations):
-    """The field's direction as an array and the tolerance, if `simulate` can take all of these."""
+def check_method(field_direction, method, avalanche, dtype, tol, max_iterations):
+    """Direction as an array, avalanche and tolerance, if `simulate` can take all of these."""
     direction = checks.unit_vectors(field_direction, "field_direction", (3,))
+    checks.one_of(method, "method", tuple(DEFAULT_AVALANCHE))
+    avalanche = DEFAULT_AVALANCHE[method] if avalanche is None else avalanche
     checks.one_of(avalanche, "avalanche", ("simultaneous", "weakest_first"))
     checks.one_of(dtype, "dtype", ("float32", "float64"))
     require_dtype(dtype)
     tol = checks.number(DEFAULT_TOL[dtype] if tol is None else tol, "tol", above=0)
     checks.count(max_iterations, "max_iterations")
-    return direction, tol
+    return direction, avalanche, tol
 
 
 def per_grain(material, g: int, self_field: bool) -> list[Material]:

@@ -201,7 +201,7 @@ def test_a_damaged_shard_is_told_before_it_is_read(damage, tmp_path):
 
 @pytest.mark.parametrize("damage", ["cut", "removed"])
 def test_damaged_metadata_are_told(damage, built, tmp_path):
-    folder = shutil.copytree(built.data_path, tmp_path / "tfds_esw" / "tiny" / "1.0.0")
+    folder = shutil.copytree(built.data_path, tmp_path / "tfds_esw" / "tiny" / str(built.version))
     path = folder / "metadata.json"
     path.unlink() if damage == "removed" else path.write_text(path.read_text()[:100])
     sentence = rf"^{path} must be as it was built; it is missing or damaged: remove its folder"

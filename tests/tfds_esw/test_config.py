@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import tfds_esw
-from tfds_esw.config import CONFIGS, Config
+from keras_micromag.physics.simulation import DEFAULT_AVALANCHE
+from tfds_esw.config import AVALANCHE, CONFIGS, Config
 
 KNOWN = {config.name: config for config in CONFIGS}
 
@@ -17,8 +18,8 @@ def test_names_of_the_known_ones_stand_for_these_parameters():
         "paper": "d0b0e3604a",
         "tiny": "195f806c5a",
         "large": "2976189321",
-        "textures": "f4fc4ac836",
-        "polycrystal": "4f42695e5f",
+        "textures": "d78e549691",
+        "polycrystal": "816b1029d4",
     }
 
 
@@ -40,6 +41,7 @@ def test_a_name_carries_a_digest_of_every_parameter():
     }
     assert set(changes) == set(own.parameters)
     changes |= dict(grains=(2, 3), sigma=0.1, relaxation=1, Js_spread=0.1, Ku_spread=0.1)
+    changes |= dict(method="events")
     fields = {field.name for field in dataclasses.fields(Config)}
     inherited = {field.name for field in dataclasses.fields(Config.__base__)}
     assert set(changes) == fields - inherited
@@ -52,6 +54,14 @@ def test_the_same_parameters_are_the_same_however_they_are_written():
     lists = Config(shape=[4, 4, 4], cone=35, field=[8, -8], splits={"train": 9, "test": 1})
     assert lists.name == Config().name
     assert Config(splits={"test": 1, "train": 9}).name != Config().name, "the order counts"
+
+
+def test_the_avalanche_is_that_of_the_method_unless_told():
+    assert AVALANCHE == DEFAULT_AVALANCHE
+    by_events = dataclasses.replace(Config(), method="events")
+    assert by_events.parameters["avalanche"] == "weakest_first"
+    assert by_events.name == Config(method="events", avalanche="weakest_first").name
+    assert Config().name == Config(avalanche="simultaneous").name
 
 
 def test_indices_follow_one_another():
@@ -83,7 +93,9 @@ def test_one_that_was_changed_is_refused():
         ("shape", 4),
         ("scheme", "vertices"),
         ("self_field", "yes"),
-        ("avalanche", None),
+        ("avalanche", 3),
+        ("method", "steeps"),
+        ("method", ["events"]),
         ("dtype", float),
         ("name", None),
         ("name", 3),

@@ -20,7 +20,7 @@ def test_build(folder, capsys):
     assert tfds_esw.Builder(config="tiny", data_dir=folder).is_prepared()
     assert main(["build", "tiny", "--data_dir", str(folder)]) == 0, "it is there already"
     told = capsys.readouterr().out
-    assert f"tfds_esw/tiny/1.0.0: {folder}" in told
+    assert f"tfds_esw/tiny/{tfds_esw.Builder.VERSION}: {folder}" in told
     assert "train: 4 simulations in 1 files" in told
 
 

@@ -55,7 +55,13 @@ class Events:
 
     def first_fields(self, grains: int) -> np.ndarray:
         """(b, grains) field of each grain's first flip; nan if it never flips."""
-        found = np.full((len(self.crossing), grains), np.nan)
+        return self._first(self.field, np.full((len(self.crossing), grains), np.nan))
+
+    def first_avalanches(self, grains: int) -> np.ndarray:
+        """(b, grains) avalanche of each grain's first flip; -1 if it never flips."""
+        return self._first(self.avalanche, np.full((len(self.crossing), grains), -1))
+
+    def _first(self, values, found):
         # Backwards, so that the first is what stays.
-        found[self.magnet[::-1], self.grain[::-1]] = self.field[::-1]
+        found[self.magnet[::-1], self.grain[::-1]] = values[::-1]
         return found
