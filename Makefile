@@ -33,6 +33,8 @@ search: ## the searches for the recipe, of an autoencoder and then of a rollout:
 
 # Two lines of work at once, one for each of two cores: TensorFlow has as many tests as the others
 # together. It is shown when it is done, so that its closing line comes last.
+# PyTorch and NumPy would each take two threads for two cores, and theirs wait for one another.
+test: export OMP_NUM_THREADS ?= 1
 test: lint ## lint, then all tests on all backends
 	@mkdir -p .pytest_cache
 	@$(MAKE) --no-print-directory test-tensorflow > .pytest_cache/tensorflow.log 2>&1 & \
