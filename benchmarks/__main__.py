@@ -1,5 +1,7 @@
 """Every benchmark, one after the other, each in a process of its own: a process has one backend.
 
+But `benchmarks.large`, which takes more than an hour and most of 24 GiB.
+
 Run it with `python -m benchmarks`, or `make bench`.
 """
 

@@ -7,10 +7,10 @@ mean square over that of the field.
 
 Sections: `product` (hierarchical on polycrystals, dense where it fits, lattice on cubes; with the
 exponents fitted), `fmm` (the same fields beside fmm3dpy's, in one process and in turns),
-`agreement` (of loops with those by the dense matrix), `loop` (1,000 fields of a polycrystal, whole
-or as many seconds as are given).
+`accuracy` (at every particle, not at some), `agreement` (of loops with those by the dense matrix),
+`loop` (1,000 fields of a polycrystal, whole or as many seconds as are given).
 
-Run it with `python -m benchmarks.large product fmm agreement loop`; KERAS_BACKEND chooses the
+Run it with `python -m benchmarks.large` and a section, or several; KERAS_BACKEND chooses the
 backend.
 """
 
@@ -19,7 +19,6 @@ import time
 from typing import NamedTuple
 from unittest import mock
 
-import fmm3dpy
 import numpy as np
 from keras import ops
 
@@ -34,13 +33,16 @@ from keras_micromag.physics import (
     solver,
 )
 from keras_micromag.physics.graph import compiled, tensors
+from keras_micromag.physics.operators.hierarchical import Probe
 
 SIZES = {
     "hierarchical": (1_000, 3_000, 10_000, 30_000, 100_000),
     "dense": (300, 1_000, 1_500),
     "lattice": (1_000, 8_000, 27_000, 125_000, 1_000_000),
 }
+ACCURACY = 2_000
 AGREEMENT = (300, 600, 1_000)
+SECTIONS = ["product", "fmm", "accuracy", "agreement", "loop"]
 GOALS = {"exponent": 1.15, "fmm": 10.0}
 
 
@@ -135,6 +137,8 @@ def beside_fmm(grains: int, rounds: int) -> None:
     of the same dipoles, is not above that of our operator against the exact fields. A second line
     gives it as many dipoles as particles, its own measure of a size.
     """
+    import fmm3dpy  # which the other sections do without
+
     structure = magnet("hierarchical", grains)
     operator = demag_operator(structure, "hierarchical")
     real = structure.weights > 0
@@ -175,6 +179,20 @@ def beside_fmm(grains: int, rounds: int) -> None:
         )
     print_table(rows)
     print(f"our error: {operator.error:.0e}; goal: ratio at least {GOALS['fmm']:g}")
+    print(flush=True)
+
+
+def accuracy(grains: int, tolerances=(1e-3, 1e-4, 2e-5)) -> None:
+    """Print the error against all rows of the dense matrix, beside what the operator says of it."""
+    structure = magnet("hierarchical", grains)
+    particles = int((structure.weights > 0).sum())
+    probe = Probe(structure, False, most=particles)
+    rows = [(f"{len(structure)} grains, rtol", "error at some", f"at all {particles} particles")]
+    for rtol in tolerances:
+        operator = demag_operator(structure, "hierarchical", rtol=rtol)
+        error = probe.error(operator.product, operator.places)
+        rows.append((f"{rtol:g}", f"{operator.error:.2e}", f"{error:.2e}"))
+    print_table(rows)
     print(flush=True)
 
 
@@ -259,8 +277,9 @@ def main(argv=None) -> None:
     parser.add_argument(
         "sections",
         nargs="*",
-        default=["product", "fmm", "agreement", "loop"],
-        help="product, fmm, agreement, loop",
+        choices=SECTIONS,
+        metavar="SECTION",
+        help=f"{', '.join(SECTIONS)}; by default all",
     )
     parser.add_argument(
         "--kinds", nargs="+", choices=list(SIZES), default=list(SIZES), help="of `product`"
@@ -274,14 +293,17 @@ def main(argv=None) -> None:
     parser.add_argument("--seconds", type=float, help="after which `loop` stops")
     arguments = parser.parse_args(argv)
     print(header())
-    if "product" in arguments.sections:
+    sections = arguments.sections or SECTIONS
+    if "product" in sections:
         products(arguments.kinds, arguments.most)
-    if "fmm" in arguments.sections:
+    if "fmm" in sections:
         alone(beside_fmm, 4_500, arguments.rounds)
-    if "agreement" in arguments.sections:
+    if "accuracy" in sections:
+        alone(accuracy, ACCURACY)
+    if "agreement" in sections:
         for grains in AGREEMENT:
             alone(agreement, grains)
-    if "loop" in arguments.sections:
+    if "loop" in sections:
         alone(loop, arguments.grains, arguments.field, arguments.seconds)
 
 

@@ -9,6 +9,7 @@ from benchmarks import (
     dataset,
     demag,
     events,
+    large,
     layers,
     loops,
     output_activation,
@@ -191,3 +192,23 @@ def test_everything_runs_in_processes_of_their_own(monkeypatch, capsys):
         assert command[-1] == module
         assert environ.items() <= env.items()
     assert "KERAS_BACKEND=jax" in capsys.readouterr().out
+
+
+@pytest.mark.backend
+def test_large_magnets_are_measured(capsys):
+    size = large.measure("hierarchical", 30, rounds=2)
+    assert size.grains == 30 and size.particles > 30 and 0 < size.error <= 1e-4
+    assert min(size.setup, size.product, size.bytes, size.peak) > 0
+    large.accuracy(30, [1e-4])
+    assert "at all" in capsys.readouterr().out
+    large.agreement(30)
+    told = capsys.readouterr().out
+    assert "100.000% of grain states alike" in told
+    large.loop(30, (8.0, -8.0, 9), None)
+    assert "whole, coercivity" in capsys.readouterr().out
+
+
+def test_an_unknown_section_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        large.main(["products"])
+    assert "invalid choice: 'products'" in capsys.readouterr().err

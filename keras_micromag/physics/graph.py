@@ -9,6 +9,9 @@ from scipy import fft
 COMPLEX = {"float32": "complex64", "float64": "complex128"}
 """The complex dtype of a real one's precision."""
 
+_LARGE = 2**20
+"""Bytes from which an array is not copied, where that can be."""
+
 _SHORT = {"tensorflow": 32, "jax": 64, "torch": 0}
 """Longest axis over which sums are written out."""
 
@@ -74,7 +77,31 @@ def tensors(tree, dtype: str):
         parts = [tensors(part, dtype) for part in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
     kinds = {"f": dtype, "c": COMPLEX[dtype]}
-    return ops.convert_to_tensor(tree, kinds.get(np.asarray(tree).dtype.kind, "int32"))
+    array = np.asarray(tree)
+    wanted = kinds.get(array.dtype.kind, "int32")
+    if array.nbytes >= _LARGE and array.dtype == wanted:
+        return _shared(array)
+    return ops.convert_to_tensor(array, wanted)
+
+
+def _shared(array):
+    """A large array as a tensor, on a CPU in the same memory."""
+    if backend.backend() == "jax":
+        import jax
+
+        # Only arrays at multiples of 64 bytes are shared: see `memory.zeros`.
+        with jax.ensure_compile_time_eval():
+            return jax.device_put(array, may_alias=True)
+    if backend.backend() == "torch":
+        import torch
+
+        return ops.convert_to_tensor(torch.from_numpy(array))
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if tf.executing_eagerly() and not tf.config.list_physical_devices("GPU"):
+            return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    return ops.convert_to_tensor(array)
 
 
 def linear(function, adjoint):

@@ -14,7 +14,7 @@ _ALIGNED = 64
 
 
 def zeros(shape, dtype) -> np.ndarray:
-    """As `np.zeros`, for large arrays which JAX shall take as they are."""
+    """As `np.zeros`, for large arrays which JAX shall take as they are; see `graph.tensors`."""
     dtype = np.dtype(dtype)
     size = prod(shape) * dtype.itemsize
     room = np.zeros(size + _ALIGNED, np.uint8)

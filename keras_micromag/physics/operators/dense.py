@@ -49,7 +49,7 @@ def dense(structure: Microstructure, self_field: bool, dtype: str, room=None):
     require_room(structure, dtype, (grains, particles))
     matrix = demag_matrix(structure, self_field=self_field)
     # (g, p, i, g', j) -> rows (j, g'), columns (i, n).
-    rows = np.zeros((3 * grains, 3 * particles), dtype)
+    rows = memory.zeros((3 * grains, 3 * particles), dtype)
     ordered = rows.reshape(3, grains, 3, particles)
     for i in range(3):
         ordered[:, :g, i, :n] = matrix[grain, place, i].transpose(2, 1, 0)

@@ -70,13 +70,17 @@ def hierarchical(structure: Microstructure, self_field: bool, dtype: str, rtol: 
 
 
 class Probe:
-    """Exact fields at some particles, in three states of the magnet."""
+    """Exact fields at some particles, in three states of the magnet.
 
-    def __init__(self, structure: Microstructure, self_field: bool):
+    Args:
+        most: how many particles, if there are as many.
+    """
+
+    def __init__(self, structure: Microstructure, self_field: bool, most: int = _PROBED):
         self.structure, self.self_field = structure, self_field
         grain, place = np.nonzero(structure.weights > 0)
         rng = np.random.default_rng(len(grain))
-        chosen = rng.choice(len(grain), min(_PROBED, len(grain)), replace=False)
+        chosen = rng.choice(len(grain), min(most, len(grain)), replace=False)
         self.grain, self.place = grain[chosen], place[chosen]
         g = len(structure)
         aligned = np.tile([0.0, 0.0, 1.0], (g, 1))

@@ -1,0 +1,25 @@
+"""What hides the differences of the backends."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_micromag.physics import graph, memory
+
+pytestmark = pytest.mark.backend
+
+
+@pytest.mark.parametrize("kind", ["float32", "complex64", "int32"])
+def test_large_arrays_are_not_copied(kind):
+    array = memory.zeros((graph._LARGE,), kind)
+    large, small = graph.tensors((array, np.array([1.0, 2.0])), "float32")
+    array[-1] = 7
+    seen = ops.convert_to_numpy(large)
+    assert seen.dtype == kind and seen[-1] == 7
+    assert ops.dtype(small) == "float32"
+
+
+def test_others_become_what_is_asked_for():
+    array = np.ones(graph._LARGE)
+    assert ops.dtype(graph.tensors(array, "float32")) == "float32"
+    assert ops.dtype(graph.tensors(array.astype(int), "float32")) == "int32"
