@@ -102,6 +102,11 @@ def test_loops_by_events_are_measured():
     assert all(int(row[4]) > 0 for row in rows[2:])
 
 
+def test_precision_of_events_is_measured(capsys):
+    events.main("--precision 3 --fields 9 --grid 2 2 1".split())
+    assert "3 magnets: 0 without an equilibrium somewhere; 3 whose" in capsys.readouterr().out
+
+
 def test_the_layer_is_measured():
     seconds, apart = layers.measure(batch=2, rounds=1)
     assert seconds.shape == (1, 2) and (seconds > 0).all()

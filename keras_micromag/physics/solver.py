@@ -13,6 +13,7 @@ Axes: b magnets, p particles, g grains. Grains come last, since all work but the
 element-wise over (b, p, g), with weights and axes that vary along g.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -156,18 +157,19 @@ def start(magnet: Magnet, branch) -> State:
     )
 
 
-_COMPILED = {}
-
-
 def advance(magnet: Magnet, state: State, avalanche: str) -> tuple[State, Record]:
     """Go on by up to `ITERATIONS` iterations.
 
     Returns:
         The new state, and the records of all iterations, stacked along a new first axis.
     """
-    if avalanche not in _COMPILED:
-        _COMPILED[avalanche] = compiled(lambda magnet, state: _advance(magnet, state, avalanche))
-    return _COMPILED[avalanche](magnet, state)
+    return compiled_advance(avalanche)(magnet, state)
+
+
+@cache
+def compiled_advance(avalanche: str):
+    """`advance` for one kind of avalanche."""
+    return compiled(lambda magnet, state: _advance(magnet, state, avalanche))
 
 
 def _advance(magnet, state, avalanche):

@@ -37,7 +37,9 @@ def plot_loops(hysteresis, *, ax: Axes | None = None) -> Axes:
     mean = curves.mean(axis=0)
     single = len(curves) == 1
     loop_frame(ax, field)
-    thin = ax.plot(field, curves.T, color=INK if single else THIN, lw=1.0 if single else 0.5)
+    point = {"marker": "."} if len(field) == 1 else {}  # a line of one point shows nothing
+    style = {"color": INK, "lw": 1.0} if single else {"color": THIN, "lw": 0.5}
+    thin = ax.plot(field, curves.T, **style, **point)
     if not single:
         thin[0].set_label(f"{len(curves)} magnets")
         ax.plot(field, mean, color=INK, lw=1.2, label="mean")

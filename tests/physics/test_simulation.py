@@ -402,7 +402,7 @@ def test_equal_shapes_are_compiled_once():
     structure = cubic_grains((2, 1, 3))
     for seed in (1, 2):
         simulate(structure, random_easy_axes((3, 6), seed=seed), field=REVERSAL)
-        function = solver._COMPILED["simultaneous"]
+        function = solver.compiled_advance("simultaneous")
         if keras.backend.backend() == "jax":
             count = function._cache_size()
         else:

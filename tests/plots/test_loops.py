@@ -49,7 +49,10 @@ def test_loops_without_a_coercivity_mark_none(switching):
 
 def test_loops_of_one_field_step_can_be_drawn():
     _, hysteresis = loop(np.full((2, 8), -1.0), field=[3.0])
-    plots.plot_loops(hysteresis).figure.canvas.draw()
+    axes = plots.plot_loops(hysteresis)
+    axes.figure.canvas.draw()
+    points = [line for line in axes.lines if list(line.get_xdata()) == [3.0]]
+    assert points[0].get_marker() == "."
 
 
 def test_a_loop_there_and_back_leaves_its_legend_inside():

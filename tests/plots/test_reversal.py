@@ -47,7 +47,10 @@ def test_reversal_accepts_a_single_magnet_and_a_figure_of_the_callers(batch):
 
 def test_reversal_of_a_loop_that_never_reverses():
     structure, hysteresis = loop(np.full(8, -20.0))
-    plots.plot_reversal(structure, hysteresis).canvas.draw()
+    figure = plots.plot_reversal(structure, hysteresis)
+    figure.canvas.draw()
+    titles = [ax.get_title() for ax in figure.axes if ax.get_title().endswith(" T")]
+    assert [title.split()[-2] for title in titles] == ["0.00"], "there is nothing else to show"
 
 
 def test_reversal_refuses_what_is_not_in_the_loop(batch):

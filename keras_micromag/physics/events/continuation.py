@@ -16,6 +16,7 @@ Axes as in `solver`: b magnets, p particles, g grains. A path has l legs, along 
 field runs one way.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,20 +138,18 @@ def start(magnet: solver.Magnet, path: Path, branch) -> State:
     )
 
 
-_COMPILED = {}
-
-
 def advance(magnet: solver.Magnet, path: Path, state: State, avalanche: str):
     """Go on by up to `solver.ITERATIONS` iterations.
 
     Returns:
         The new state, and the records of all iterations, stacked along a new first axis.
     """
-    if avalanche not in _COMPILED:
-        _COMPILED[avalanche] = compiled(
-            lambda magnet, path, state: _advance(magnet, path, state, avalanche)
-        )
-    return _COMPILED[avalanche](magnet, path, state)
+    return _compiled(avalanche)(magnet, path, state)
+
+
+@cache
+def _compiled(avalanche):
+    return compiled(lambda magnet, path, state: _advance(magnet, path, state, avalanche))
 
 
 def _advance(magnet, path, state, avalanche):

@@ -1,5 +1,6 @@
 """Equilibria at given fields with the branches held, of many states at once."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ class Settler:
                 ops.convert_to_tensor(np.ascontiguousarray(part[rows]), self._dtype)
                 for part in (branch, field, moments)
             ]
-            found = _settle(self._magnet, limit, *given)
+            found = _compiled()(self._magnet, limit, *given)
             there = slice(min(size, len(which) - first))
             parts.append([ops.convert_to_numpy(part)[there] for part in found])
         moments, outside, products, converged = (
@@ -78,13 +79,9 @@ class Settler:
         return Settled(moments, outside, products, converged > 0)
 
 
-def _settle(*arguments):
-    if not _COMPILED:
-        _COMPILED.append(compiled(_settled))
-    return _COMPILED[0](*arguments)
-
-
-_COMPILED = []
+@cache
+def _compiled():
+    return compiled(_settled)
 
 
 def _settled(magnet, limit, which, branch, field, moments):
