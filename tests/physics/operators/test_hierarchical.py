@@ -184,6 +184,15 @@ def test_the_probe_sees_what_is_wrong():
     assert probe.error(double, places) > 100 * error
 
 
+def test_the_probe_allows_for_particles_that_it_does_not_see():
+    structure = magnet("touching")
+    particles = int((structure.weights > 0).sum())
+    product, places = hierarchical.made(structure, False, "float64", PRECISIONS[1])
+    error = Probe(structure, False, most=particles).error(product, places)
+    few = Probe(structure, False, most=particles // 10)
+    assert 1.05 * error < few.error(product, places) < 2.0 * error
+
+
 def test_a_precision_that_does_not_do_is_followed_by_the_next(monkeypatch):
     # Long grains look larger to each other than those for which the precisions are tried.
     made, tried = hierarchical.made, []
