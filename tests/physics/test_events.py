@@ -13,7 +13,6 @@
 
 from dataclasses import fields
 
-import keras
 import numpy as np
 import pytest
 
@@ -160,19 +159,7 @@ def test_events_tell_what_the_states_tell():
     assert np.isfinite(loop.iterations).all() and loop.iterations.sum() > 0
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "lattice",
-        pytest.param(
-            "hierarchical",
-            marks=pytest.mark.skipif(
-                keras.backend.backend() == "tensorflow",
-                reason="its three functions take a minute to compile; see test_simulation.py",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", ["lattice", "hierarchical"])
 def test_other_operators_have_the_same_events(kind):
     structure = cubic_grains((4, 3, 2))
     axes = random_easy_axes(24, seed=2)
