@@ -189,11 +189,12 @@ def euler_step(tau, h_parallel, h_perpendicular, fold):
 
 
 def at_least(array, least):
-    """Element-wise maximum with a number, in the array's own dtype."""
+    """Element-wise maximum with a number, or a tensor of its dtype, in the array's own dtype."""
     if isinstance(array, np.ndarray | np.floating):
         return np.maximum(array, least)
     # On PyTorch ops.maximum gives float32 for float64, and a bare number would become a float32.
-    least = ops.convert_to_tensor(float(least), ops.dtype(array))
+    if not ops.is_tensor(least):
+        least = ops.convert_to_tensor(float(least), ops.dtype(array))
     return ops.where(array < least, least, array)
 
 

@@ -24,6 +24,7 @@ from keras import ops
 
 from keras_micromag.physics import solver
 from keras_micromag.physics.graph import compiled
+from keras_micromag.physics.stoner_wohlfarth import at_least
 from keras_micromag.physics.strides import LONGEST_STRIDE, at, where
 
 NODE, FLIP = 1, 2
@@ -39,6 +40,9 @@ slopes."""
 
 _TELLING = 0.3
 """Share of the way to the astroid from which its slope foretells."""
+
+_LEAST_RATE = 1e-3
+"""Of the nearness to the astroid per tesla, from which a root is foretold."""
 
 _APART = 1e-3
 """How far apart two fields must be for a secant, over the longest step."""
@@ -175,167 +179,272 @@ def _advance(magnet, path, state, avalanche):
 
 
 def _iterate(magnet, path, state, avalanche):
+    """The state after one product, and what it leaves behind."""
     dtype = state.tau.dtype
-    legs = path.legs
-    active = state.leg < legs
-    leg = ops.minimum(state.leg, legs - 1)
-    direction, end = ops.take(path.direction, leg), ops.take(path.ends, leg)
-    avalanching = state.settling > 0
-    searching = ops.logical_not(avalanching)
+    active = state.leg < path.legs
+    leg = ops.minimum(state.leg, path.legs - 1)
+    trial = _tried(magnet, state, avalanche)
+    secant = _secants(path, state, trial)
+    fate = _fate(path, state, trial, secant, ops.take(path.direction, leg))
 
+    flips = trial.unstable * ops.cast(fate.again, dtype)[:, None]
+    flips = flips + trial.weakest * ops.cast(fate.root, dtype)[:, None]
+    flips = flips * ops.cast(active, dtype)[:, None]
+    flip = ops.any(flips > 0.5, axis=1)
+    node = _both(_either(fate.over, fate.arrived), active)
+    nothing = ops.zeros_like(leg)
+    record = Record(
+        ops.where(flip, FLIP, ops.where(node, NODE, nothing)),
+        leg,
+        state.field,
+        ops.where(fate.root, fate.off, ops.zeros_like(fate.off)),
+        trial.moments,
+        flips,
+        trial.change,
+        trial.products,
+        ops.cast(_either(_not(trial.exhausted), flip), "int32"),
+    )
+
+    turned = solver.flip(magnet, state, trial.moments, trial.tau, flips)
+    trials = ops.where(_either(node, flip), 0, state.relaxing + 1)
+    slopes = _slopes(state, trial, secant, fate, turned.flipped)
+    step = _longest_step(path, state, trial, secant, fate, node, trials)
+    at_node = ops.where(node, state.field, state.node_field)
+    leg_on = _leg(path, state, trial, fate, node, ops.take(path.ends, leg))
+    aim, target, early = _aim(path, state, trial, fate, slopes.rate, step, at_node, leg_on)
+
+    going = _both(active, _either(fate.over, fate.searching))
+    going = _both(going, _not(_either(flip, fate.lost)))
+    # The next trial from an equilibrium is on the parabola through the last three.
+    way = target - state.field
+    straight = ops.zeros_like(slopes.bend)
+    slope = slopes.slope + where(
+        slopes.curved, slopes.bend * (way + secant.far)[:, None, None], straight
+    )
+    ahead = trial.moments + slope * way[:, None, None]
+    again = _either(fate.lost, early)
+    new = turned._replace(
+        leg=leg_on,
+        settling=ops.where(
+            _either(flip, again),
+            nothing + 1,
+            ops.where(fate.over, nothing, state.settling),
+        ),
+        field=ops.where(going, target, state.field),
+        moments=where(going, ahead, turned.moments),
+        node=where(node, trial.moments, state.node),
+        before=where(fate.arrived, secant.slope, state.before),
+        near=where(node, trial.near, state.near),
+        nearing=where(fate.arrived, secant.rate, state.nearing),
+        node_field=at_node,
+        span=ops.where(fate.arrived, secant.far, state.span),
+        nodes=ops.where(
+            fate.over, nothing + 1, ops.where(fate.arrived, state.nodes + 1, state.nodes)
+        ),
+        slope=slope,
+        rate=slopes.rate,
+        step=step,
+        moved=where(going, ops.abs(way), state.moved),
+        aim=aim,
+        flipped=where(fate.over, ops.zeros_like(turned.flipped), turned.flipped),
+        change=trial.change,
+        outside=trial.outside,
+        products=ops.where(_either(flip, node), nothing, trial.products),
+        relaxing=ops.where(again, nothing, trials),
+    )
+    return new, record
+
+
+_both, _either, _not = ops.logical_and, ops.logical_or, ops.logical_not
+
+
+class _Trial(NamedTuple):
+    """What one product tells of the trial."""
+
+    moments: Any  # (b, 3, g)
+    tau: Any  # (b, p, g)
+    outside: Any  # (b, g) of the astroid, see `solver`
+    near: Any  # (b, g) the same, nearly linear in the field
+    worst: Any  # (b,) int, the grain for which it is largest
+    nearest: Any  # (b,) how near that one is
+    weakest: Any  # (b, g) 1 for that one
+    unstable: Any  # (b, g) 1 for the grains to flip, in an avalanche
+    change: Any  # (b,) of the moments
+    certain: Any  # (b,) whether it is certain that these will be unstable, and no others
+    products: Any  # (b,) int, since the last record
+    exhausted: Any  # (b,) whether these are all that are allowed
+
+
+def _tried(magnet, state, avalanche):
     moments, tau, outside, unsettled = solver.relax(magnet, state, state.field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     near = ops.sqrt(outside)
     worst = ops.cast(ops.argmax(near, axis=1), "int32")
-    nearest = at(near, worst)
-    one = ops.ones_like(change)
-    weakest = ops.one_hot(worst, near.shape[1], dtype=dtype)
-
-    # In an avalanche: flip, or be done with it, as soon as either is certain.
-    unstable = ops.cast(outside > 1.0, dtype)
+    weakest = ops.one_hot(worst, near.shape[1], dtype=near.dtype)
+    unstable = ops.cast(outside > 1.0, near.dtype)
     if avalanche == "weakest_first":
         unstable = unstable * weakest
-    any_unstable = ops.any(unstable > 0.5, axis=1)
-    settled = ops.logical_and(change <= magnet.tol, ops.logical_not(unsettled))
-    certain = ops.logical_or(settled, solver.foreseen(state, change, outside, unstable))
+    settled = _both(change <= magnet.tol, _not(unsettled))
     products = state.products + 1
-    exhausted = products >= magnet.max_iterations
-    over = ops.logical_and(avalanching, ops.logical_and(certain, ops.logical_not(any_unstable)))
-    over = ops.logical_or(over, ops.logical_and(avalanching, exhausted))
-    again = ops.logical_and(avalanching, ops.logical_and(certain, any_unstable))
-    again = ops.logical_and(again, ops.logical_not(exhausted))
+    return _Trial(
+        moments,
+        tau,
+        outside,
+        near,
+        worst,
+        at(near, worst),
+        weakest,
+        unstable,
+        change,
+        _either(settled, solver.foreseen(state, change, outside, unstable)),
+        products,
+        products >= magnet.max_iterations,
+    )
+
+
+class _Secant(NamedTuple):
+    """From the last equilibrium to the trial."""
+
+    apart: Any  # (b,) whether they are far enough apart for one
+    far: Any  # (b,) how far, in tesla; 1 where they are not
+    slope: Any  # (b, 3, g) of the moments per tesla
+    rate: Any  # (b, g) of the nearness per tesla; both the old ones where there are no new
+
+
+def _secants(path, state, trial):
+    away = state.field - state.node_field
+    apart = _both(_not(state.settling > 0), ops.abs(away) > _APART * path.longest)
+    far = ops.where(apart, away, ops.ones_like(away))
+    telling = _both(trial.near > _TELLING, state.near > _TELLING)
+    telling = _both(telling, apart[:, None])
+    return _Secant(
+        apart,
+        far,
+        where(apart, (trial.moments - state.node) / far[:, None, None], state.slope),
+        ops.where(telling, (trial.near - state.near) / far[:, None], state.rate),
+    )
+
+
+class _Fate(NamedTuple):
+    """What has come of the trial: (b,) each."""
+
+    searching: Any  # it was none in an avalanche
+    again: Any  # more grains flip in the avalanche
+    over: Any  # the avalanche is over
+    root: Any  # here the next one begins
+    arrived: Any  # it is an equilibrium
+    close: Any  # a root is as good as found
+    lost: Any  # nothing is found, however short the step
+    off: Any  # tesla, from here to the root
+
+
+def _fate(path, state, trial, secant, direction):
+    dtype = state.tau.dtype
+    avalanching = state.settling > 0
+    searching = _not(avalanching)
+    # In an avalanche: flip, or be done with it, as soon as either is certain.
+    more = ops.any(trial.unstable > 0.5, axis=1)
+    over = _either(_both(trial.certain, _not(more)), trial.exhausted)
+    again = _both(_both(trial.certain, more), _not(trial.exhausted))
 
     # Between two: at the root, at an equilibrium, or neither.
-    away = state.field - state.node_field
-    apart = ops.logical_and(searching, ops.abs(away) > _APART * path.longest)
-    far = ops.where(apart, away, one)
-    telling = ops.logical_and(near > _TELLING, state.near > _TELLING)
-    telling = ops.logical_and(telling, apart[:, None])
-    slope = where(apart, (moments - state.node) / far[:, None, None], state.slope)
-    rate = ops.where(telling, (near - state.near) / far[:, None], state.rate)
-    least = 1e-3 * one
-    forward = at(rate, worst) * direction
-    off = (1.0 - nearest) / ops.where(forward > least, forward, least)
+    forward = at(secant.rate, trial.worst) * direction
+    off = (1.0 - trial.nearest) / at_least(forward, _LEAST_RATE)
     # Trials may go round the root, where moments that go as a root themselves act back on it.
     patience = ops.cast(state.relaxing, dtype) * (1.0 / _PATIENCE)
     resolution = path.resolution * (1.0 + patience * patience)
-    root = ops.abs(off) < resolution
-    root = ops.logical_and(root, state.moved < 20.0 * resolution)
-    root = ops.logical_and(root, ops.equal(worst, state.aim))
-    root = ops.logical_and(root, searching)
-    arrived = ops.logical_and(nearest < 1.0, change <= _SETTLED)
+    root = _both(ops.abs(off) < resolution, state.moved < 20.0 * resolution)
+    root = _both(root, ops.equal(trial.worst, state.aim))
+    root = _both(root, searching)
     # What is left to change moves the root by about as many tesla.
-    close = ops.abs(off) < 20.0 * ops.where(change > path.resolution, change, path.resolution)
-    arrived = ops.logical_and(arrived, ops.logical_and(searching, ops.logical_not(close)))
-    # Nothing is found, however short the step: so be it, and see what the moments do there.
-    lost = ops.logical_and(searching, state.step < path.resolution)
-    lost = ops.logical_or(lost, ops.logical_and(searching, exhausted))
-    lost = ops.logical_and(lost, ops.logical_not(ops.logical_or(root, arrived)))
-
-    flips = unstable * ops.cast(again, dtype)[:, None]
-    flips = flips + weakest * ops.cast(root, dtype)[:, None]
-    flips = flips * ops.cast(active, dtype)[:, None]
-    flip = ops.any(flips > 0.5, axis=1)
-    node = ops.logical_and(ops.logical_or(over, arrived), active)
-    kind = ops.where(flip, FLIP, ops.where(node, NODE, ops.zeros_like(leg)))
-    record = Record(
-        kind,
-        leg,
-        state.field,
-        ops.where(root, direction * off, ops.zeros_like(off)),
-        moments,
-        flips,
-        change,
-        products,
-        ops.cast(ops.logical_or(ops.logical_not(exhausted), flip), "int32"),
+    close = ops.abs(off) < 20.0 * at_least(trial.change, path.resolution)
+    arrived = _both(trial.nearest < 1.0, trial.change <= _SETTLED)
+    arrived = _both(arrived, _both(searching, _not(close)))
+    # So be it, and see what the moments do there.
+    lost = _both(searching, _either(state.step < path.resolution, trial.exhausted))
+    lost = _both(lost, _not(_either(root, arrived)))
+    return _Fate(
+        searching,
+        _both(avalanching, again),
+        _both(avalanching, over),
+        root,
+        arrived,
+        close,
+        lost,
+        direction * off,
     )
 
-    turned = solver.flip(magnet, state, moments, tau, flips)
-    flipped = turned.flipped
+
+class _Slopes(NamedTuple):
+    """Along which the next trial lies."""
+
+    slope: Any  # (b, 3, g) of the moments per tesla
+    rate: Any  # (b, g) of the nearness per tesla
+    bend: Any  # (b, 3, g) second divided difference of the moments
+    curved: Any  # (b,) whether that counts
+
+
+def _slopes(state, trial, secant, fate, flipped):
+    """At a new equilibrium those of the parabola through three; old ones after an avalanche."""
+    curved = _both(fate.arrived, _both(state.nodes >= 2, secant.apart))
+    curved = _both(curved, secant.far * state.span > 0)
+    whole = ops.where(curved, secant.far + state.span, ops.ones_like(secant.far))
+    bend = (secant.slope - state.before) / whole[:, None, None]
+    curve = (secant.rate - state.nearing) / whole[:, None]
+    tangent = where(curved, secant.rate + curve * secant.far[:, None], secant.rate)
+    tangent = ops.where(trial.near > _TELLING, tangent, ops.zeros_like(tangent))
     unflipped = 1.0 - flipped
-
-    # Slopes at a new equilibrium: of the parabola through three; old ones after an avalanche.
-    third = ops.logical_and(arrived, ops.logical_and(state.nodes >= 2, apart))
-    third = ops.logical_and(third, far * state.span > 0)
-    whole = ops.where(third, far + state.span, one)
-    bend = (slope - state.before) / whole[:, None, None]
-    curve = (rate - state.nearing) / whole[:, None]
-    tangent = where(third, rate + curve * far[:, None], rate)
-    tangent = ops.where(near > _TELLING, tangent, ops.zeros_like(tangent))
-    slope_on = where(over, state.slope * unflipped[:, None], slope)
-    rate_on = where(over, state.rate * unflipped, where(arrived, tangent, rate))
-    at_node = ops.where(node, state.field, state.node_field)
-    trials = ops.where(ops.logical_or(node, flip), 0, state.relaxing + 1)
-    tired = ops.logical_and(ops.equal(trials % _PATIENCE, _PATIENCE - 1), ops.logical_not(close))
-    tired = ops.logical_and(tired, searching)
-    longest = path.longest * ops.where(nearest < _FAR, 2.0 * one, one)
-    longer = ops.minimum(2.0 * state.step, longest)
-    step = ops.where(node, longer, ops.where(tired, 0.25 * ops.abs(away), state.step))
-    # A root as good as found shall not lie just beyond a short step.
-    step = ops.where(ops.logical_and(searching, close), longer, step)
-
-    # A node at the end of a leg ends it.
-    finished = ops.logical_and(node, ops.equal(state.field, end))
-    leg_on = ops.where(finished, state.leg + 1, state.leg)
-    # A magnet that finds no equilibrium is given up.
-    leg_on = ops.where(ops.logical_and(over, exhausted), ops.zeros_like(leg_on) + legs, leg_on)
-    next_leg = ops.minimum(leg_on, legs - 1)
-    towards, stop = ops.take(path.direction, next_leg), ops.take(path.ends, next_leg)
-
-    # The nearest of the roots that are foreseen.
-    forward = rate_on * towards[:, None]
-    never = ops.zeros_like(near) + np.inf
-    small = 1e-3 * ops.ones_like(near)
-    distance = (1.0 - near) / ops.where(forward > small, forward, small)
-    hopeless = ops.logical_and(near < 1.0, forward < 1e-6 * small)
-    hopeless = ops.logical_or(hopeless, near < _TELLING)
-    distance = ops.where(hopeless, never, distance)
-    aim = ops.cast(ops.argmin(distance, axis=1), "int32")
-    ahead = at(distance, aim) + towards * (state.field - at_node)
-    # A root at or before the equilibrium, which was none then: most often an avalanche not over.
-    early = ops.logical_and(searching, ahead <= 0)
-    early = ops.logical_and(early, ops.logical_not(ops.logical_or(root, arrived)))
-    ahead = ops.minimum(ahead, step)
-    back = 0.125 * ops.abs(state.field - at_node)
-    ahead = ops.where(ahead > back, ahead, back)
-    least_step = 0.5 * path.resolution + 0.0 * ahead
-    ahead = ops.where(ahead > least_step, ahead, least_step)
-    target = at_node + towards * ahead
-    target = ops.where(ahead >= towards * (stop - at_node), stop, target)
-    target = ops.where(early, at_node, target)
-    going = ops.logical_and(active, ops.logical_or(over, searching))
-    going = ops.logical_and(going, ops.logical_not(ops.logical_or(flip, lost)))
-    moved = where(going, ops.abs(target - state.field), state.moved)
-    # The next trial from an equilibrium is on the parabola through the last three.
-    way = target - state.field
-    slope_on = slope_on + where(third, bend * (way + far)[:, None, None], ops.zeros_like(bend))
-    new_moments = where(going, moments + slope_on * way[:, None, None], turned.moments)
-    zeros = ops.zeros_like(state.nodes)
-    new = turned._replace(
-        leg=leg_on,
-        settling=ops.where(
-            ops.logical_or(ops.logical_or(flip, lost), early),
-            zeros + 1,
-            ops.where(over, zeros, state.settling),
-        ),
-        field=ops.where(going, target, state.field),
-        moments=new_moments,
-        node=where(node, moments, state.node),
-        before=where(arrived, slope, state.before),
-        near=where(node, near, state.near),
-        nearing=where(arrived, rate, state.nearing),
-        node_field=at_node,
-        span=ops.where(arrived, far, state.span),
-        nodes=ops.where(over, zeros + 1, ops.where(arrived, state.nodes + 1, state.nodes)),
-        slope=slope_on,
-        rate=rate_on,
-        step=step,
-        moved=moved,
-        aim=aim,
-        flipped=where(over, ops.zeros_like(flipped), flipped),
-        change=change,
-        outside=outside,
-        products=ops.where(ops.logical_or(flip, node), zeros, products),
-        relaxing=ops.where(ops.logical_or(lost, early), zeros, trials),
+    return _Slopes(
+        where(fate.over, state.slope * unflipped[:, None], secant.slope),
+        where(fate.over, state.rate * unflipped, where(fate.arrived, tangent, secant.rate)),
+        bend,
+        curved,
     )
-    return new, record
+
+
+def _longest_step(path, state, trial, secant, fate, node, trials):
+    """(b,) how far the next trial may be from the last equilibrium, in tesla."""
+    away = ops.abs(state.field - state.node_field)
+    tired = _both(ops.equal(trials % _PATIENCE, _PATIENCE - 1), _not(fate.close))
+    tired = _both(tired, fate.searching)
+    wide = ops.where(trial.nearest < _FAR, 2.0 * ops.ones_like(away), ops.ones_like(away))
+    longer = ops.minimum(2.0 * state.step, path.longest * wide)
+    step = ops.where(node, longer, ops.where(tired, 0.25 * away, state.step))
+    # A root as good as found shall not lie just beyond a short step.
+    return ops.where(_both(fate.searching, fate.close), longer, step)
+
+
+def _leg(path, state, trial, fate, node, end):
+    """(b,) the leg of the next trial: a node at the end of one ends it."""
+    leg = ops.where(_both(node, ops.equal(state.field, end)), state.leg + 1, state.leg)
+    # A magnet that finds no equilibrium is given up.
+    given_up = _both(fate.over, trial.exhausted)
+    return ops.where(given_up, ops.zeros_like(leg) + path.legs, leg)
+
+
+def _aim(path, state, trial, fate, rate, step, node, leg):
+    """The nearest of the roots that are foreseen, or as far as a step may be.
+
+    Args:
+        rate: (b, g) of the nearness. step: (b,). node: (b,) field of the last equilibrium.
+        leg: (b,) on which it is.
+
+    Returns:
+        The grain (b,) that is first, the field (b,) to try next, and whether that root is at or
+        before the equilibrium (b,), which was none then: most often an avalanche not over.
+    """
+    leg = ops.minimum(leg, path.legs - 1)
+    towards, stop = ops.take(path.direction, leg), ops.take(path.ends, leg)
+    near, forward = trial.near, rate * towards[:, None]
+    never = ops.zeros_like(near) + np.inf
+    distance = (1.0 - near) / at_least(forward, _LEAST_RATE)
+    hopeless = _both(near < 1.0, forward < 1e-6 * _LEAST_RATE)
+    distance = ops.where(_either(hopeless, near < _TELLING), never, distance)
+    aim = ops.cast(ops.argmin(distance, axis=1), "int32")
+    ahead = at(distance, aim) + towards * (state.field - node)
+    early = _both(fate.searching, ahead <= 0)
+    early = _both(early, _not(_either(fate.root, fate.arrived)))
+    ahead = at_least(ops.minimum(ahead, step), 0.125 * ops.abs(state.field - node))
+    ahead = at_least(ahead, 0.5 * path.resolution)
+    target = ops.where(ahead >= towards * (stop - node), stop, node + towards * ahead)
+    return aim, ops.where(early, node, target), early
