@@ -79,7 +79,7 @@ def tensors(tree, dtype: str):
     kinds = {"f": dtype, "c": COMPLEX[dtype]}
     array = np.asarray(tree)
     wanted = kinds.get(array.dtype.kind, "int32")
-    if array.nbytes >= _LARGE and array.dtype == wanted:
+    if array.nbytes >= _LARGE and array.dtype == wanted and array.flags.carray:
         return _shared(array)
     return ops.convert_to_tensor(array, wanted)
 

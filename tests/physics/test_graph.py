@@ -19,6 +19,12 @@ def test_large_arrays_are_not_copied(kind):
     assert ops.dtype(small) == "float32"
 
 
+@pytest.mark.parametrize("change", [np.transpose, lambda array: np.broadcast_to(array[:1], (9, 3))])
+def test_arrays_that_cannot_be_shared_are_copied(change):
+    array = change(np.arange(3.0 * graph._LARGE).reshape(-1, 3))
+    np.testing.assert_array_equal(ops.convert_to_numpy(graph.tensors(array, "float32")), array)
+
+
 def test_others_become_what_is_asked_for():
     array = np.ones(graph._LARGE)
     assert ops.dtype(graph.tensors(array, "float32")) == "float32"
