@@ -70,8 +70,8 @@ def simulate(
             branch of each, the sign of its component along the easy axis, matters. By default
             every grain is on the branch towards the first field (+`field_direction` if it is 0).
         method: "steps" goes from one field to the next (the paper), "events" from one avalanche to
-            the next: it finds the field at which each begins to 1e-6 T in float64 and to some
-            5e-5 T in float32, gives the states at `field` in between to about `tol`, and tells all
+            the next: it finds the field at which each begins to 1e-6 T in float64 and mostly to
+            3e-5 T in float32, gives the states at `field` in between to about `tol`, and tells all
             in `Hysteresis.events`; see docs/events.md.
         avalanche: "simultaneous" flips all unstable grains of a pass, "weakest_first" only the one
             that is furthest outside the astroid. By default the first by steps (the paper), the
