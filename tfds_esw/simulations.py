@@ -3,6 +3,7 @@
 import functools
 import sys
 import warnings
+from dataclasses import replace
 from typing import NamedTuple
 
 import keras
@@ -12,6 +13,7 @@ import tensorflow_datasets as tfds
 import keras_micromag
 from keras_micromag.data import sample_weights
 from keras_micromag.physics import (
+    Events,
     Hysteresis,
     Material,
     Microstructure,
@@ -207,8 +209,8 @@ def examples(builder, split: str):
 def hysteresis(examples, info) -> Hysteresis:
     """The loops of some examples of the data set, with what is read off their states.
 
-    Of loops by events coercivity and switching fields are then those of the steps; the exact ones,
-    and the avalanches, are in the examples.
+    Of loops by events, `events` hold the first flip of each grain, in no order within an avalanche,
+    and nan for the moments before and after, which the data set does not keep.
 
     Args:
         examples: dicts of arrays, as `tfds.data_source` or `tfds.as_numpy` give them.
@@ -231,11 +233,34 @@ def hysteresis(examples, info) -> Hysteresis:
     if "volumes" not in stacked:
         body = microstructure(info)
         stacked |= {"volumes": np.array(body.volumes), "packing_fraction": body.packing_fraction}
-    return Hysteresis(
+    loops = Hysteresis(
         field=np.asarray(examples[0]["field"]),
         polarization=polarization,
         field_direction=np.array(metadata(info)["parameters"]["field_direction"]),
         **stacked,
+    )
+    return replace(loops, events=_events(examples, loops)) if "avalanches" in examples[0] else loops
+
+
+def _events(examples, loops) -> Events:
+    """What the examples of loops by events tell of these."""
+    avalanches, switching, coercivity = (
+        np.stack([example[name] for example in examples])
+        for name in ("avalanches", "switching_fields", "coercivity")
+    )
+    magnet, grain = np.nonzero(avalanches >= 0)
+    order = np.lexsort((avalanches[magnet, grain], magnet))
+    magnet, grain = magnet[order], grain[order]
+    field = switching[magnet, grain]
+    way = np.sign(loops.field[-1] - loops.field[0])
+    return Events(
+        magnet=magnet,
+        grain=grain,
+        field=field,
+        avalanche=avalanches[magnet, grain],
+        step=np.searchsorted(way * loops.field, way * field),
+        moment=np.full((len(grain), 2), np.nan),
+        crossing=-coercivity * np.sign(loops.magnetization_along_field[:, 0]),
     )
 
 

@@ -18,7 +18,7 @@ COLORS = ("#2b5c8a", "#3d8a4f", "#b2401f", "#8a6d2b", "#6a4c93")
 
 def draw_prediction(path: Path, simulated, loops, mean) -> None:
     """The last magnet's predicted loop over the simulated one."""
-    predicted = dataclasses.replace(simulated, magnetization=loops)
+    predicted = dataclasses.replace(simulated, magnetization=loops, events=None)
     figure = _figure(1, 0.75)
     plots.plot_prediction(simulated, predicted, magnet=-1, mean=mean, ax=figure.add_subplot())
     plots.save_figure(figure, path)

@@ -46,6 +46,7 @@ def predicted_loops(path, first) -> Hysteresis:
         magnetization=predict(model, states, field),
         converged=settled[0].astype(bool),
         iterations=settled[1],
+        events=None,  # which are those of the magnets, not of the predictions
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from keras_micromag import cli
 from keras_micromag.experiments.prediction import predicted_loops
 from keras_micromag.physics import Hysteresis, cubic_grains, random_easy_axes, simulate
+from keras_micromag.physics.hysteresis import coercivity
 
 pytestmark = pytest.mark.backend
 
@@ -32,6 +33,16 @@ def test_predict_from_easy_axes_or_first_states(run, tmp_path, capsys):
         )
         assert found.converged.sum() == 2 * 4
         assert (out / "loops.png").stat().st_size > 1000
+
+
+def test_events_of_the_magnets_are_not_those_of_the_predictions(run):
+    axes, field = random_easy_axes((2, 8), seed=3), np.linspace(8, -8, 50)
+    told = {"field": field, "method": "events", "progress": False}
+    loops = simulate(cubic_grains((2, 2, 2)), axes, **told)
+    found = predicted_loops(run[0] / "model.keras", loops)
+    own = coercivity(field, found.magnetization_along_field)
+    np.testing.assert_array_equal(found.coercivity(), own)
+    assert (loops.coercivity() != own).all()
 
 
 def test_loops_that_do_not_fit(run):
