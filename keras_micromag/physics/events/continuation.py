@@ -54,6 +54,9 @@ _PATIENCE = 8
 """Trials after which steps are cut to a fourth."""
 
 
+_both, _either, _not = ops.logical_and, ops.logical_or, ops.logical_not
+
+
 class Path(NamedTuple):
     """Where the field goes, and how closely; tensors of `magnet`'s dtype, shared by all magnets.
 
@@ -253,9 +256,6 @@ def _iterate(magnet, path, state, avalanche):
         relaxing=ops.where(again, nothing, trials),
     )
     return new, record
-
-
-_both, _either, _not = ops.logical_and, ops.logical_or, ops.logical_not
 
 
 class _Trial(NamedTuple):
