@@ -107,7 +107,7 @@ def _shared(array):
 def linear(function, adjoint):
     """A linear function of one tensor, whose derivative TensorFlow takes from its adjoint.
 
-    TensorFlow has no derivatives of Fourier transforms in three dimensions.
+    What TensorFlow derives from loops over slices, XLA does not compile.
     """
     if backend.backend() != "tensorflow":
         return function
@@ -147,26 +147,88 @@ def summed_by(xp, values, index, size: int):
     return xp.reshape(total, (-1, *lead[1:], size))
 
 
-def transformed(xp, values, shape):
-    """Fourier transform of real values (…, x, y, z), padded with zeros; X, Y, Z // 2 + 1 wide.
-
-    Args:
-        shape: of the transform, Z even; leading axes are ignored.
-    """
-    shape = (*shape[-3:-1], 2 * (shape[-1] - 1))
+def real_waves(xp, values, count: int):
+    """(…, count // 2 + 1) Fourier transform of real values (…, n), padded with zeros to `count`."""
     if xp is np:
-        return fft.rfftn(values, shape, axes=(-3, -2, -1), workers=-1)
+        return fft.rfft(values, count, workers=-1)
     if backend.backend() == "jax":
         import jax.numpy as jnp
 
-        return jnp.fft.rfftn(values, shape, axes=(-3, -2, -1))
+        return jnp.fft.rfft(values, count)
     if backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.signal.rfft3d(values, shape)
+        return tf.signal.rfft(values, [count])
     import torch
 
-    return torch.fft.rfftn(values, shape, dim=(-3, -2, -1))
+    return torch.fft.rfft(values, count)
+
+
+def real_values(xp, waves, count: int):
+    """(…, count) what `real_waves` made waves of."""
+    if xp is np:
+        return fft.irfft(waves, count, workers=-1)
+    if backend.backend() == "jax":
+        import jax.numpy as jnp
+
+        return jnp.fft.irfft(waves, count)
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.signal.irfft(waves, [count])
+    import torch
+
+    return torch.fft.irfft(waves, count)
+
+
+def waves(xp, values, count: int):
+    """(…, count) Fourier transform of complex values (…, n), padded with zeros to `count`."""
+    if xp is np:
+        return fft.fft(values, count, workers=-1)
+    if backend.backend() == "jax":
+        import jax.numpy as jnp
+
+        return jnp.fft.fft(values, count)
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        before = [(0, 0)] * (len(values.shape) - 1)
+        return tf.signal.fft(tf.pad(values, [*before, (0, count - values.shape[-1])]))
+    import torch
+
+    return torch.fft.fft(values, count)
+
+
+def values(xp, waves):
+    """(…, n) what `waves` made them of."""
+    if xp is np:
+        return fft.ifft(waves, workers=-1)
+    if backend.backend() == "jax":
+        import jax.numpy as jnp
+
+        return jnp.fft.ifft(waves)
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.signal.ifft(waves)
+    import torch
+
+    return torch.fft.ifft(waves)
+
+
+def on_processor(tensor) -> bool:
+    """Whether computed on the CPU, which has a cache for what is small enough."""
+    if not ops.is_tensor(tensor):
+        return True
+    if backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.config.list_physical_devices("GPU")
+    return tensor.device.type == "cpu"
 
 
 def complexed(xp, values):
@@ -174,27 +236,6 @@ def complexed(xp, values):
     if xp is np:
         return values
     return ops.cast(values, COMPLEX[ops.dtype(values)])
-
-
-def back(xp, wave, extent):
-    """Real values (…, x, y, z), the first `extent` of those that `transformed` has widened."""
-    shape = (*wave.shape[-3:-1], 2 * (wave.shape[-1] - 1))
-    if xp is np:
-        values = fft.irfftn(wave, shape, axes=(-3, -2, -1), workers=-1)
-    elif backend.backend() == "jax":
-        import jax.numpy as jnp
-
-        values = jnp.fft.irfftn(wave, shape, axes=(-3, -2, -1))
-    elif backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        values = tf.signal.irfft3d(wave, shape)
-    else:
-        import torch
-
-        values = torch.fft.irfftn(wave, shape, dim=(-3, -2, -1))
-    x, y, z = extent
-    return values[..., :x, :y, :z]
 
 
 def require_dtype(dtype: str) -> None:

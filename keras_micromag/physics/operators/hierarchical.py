@@ -133,7 +133,8 @@ def made(structure: Microstructure, self_field: bool, dtype: str, precision: Pre
     pairs = near.near_pairs(mesh, sources)
     real = structure.weights > 0
     counts = real.sum(axis=1)
-    layout = near.blocks(pairs, counts)
+    flat = np.array([mesh.shape[1] * mesh.shape[2], mesh.shape[2], 1])
+    layout = near.blocks(pairs, counts, mesh.places(structure.centroids).astype(int) @ flat)
     _require_room(mesh, layout, dtype)
     nodes = len(mesh.of_targets)
     of_particles = np.empty((len(mesh.particles), nodes, 3), dtype)
@@ -153,19 +154,21 @@ def made(structure: Microstructure, self_field: bool, dtype: str, precision: Pre
     places += np.where(real, number, 0)
     whole_rounds = -(-nodes // UNROLLED) * UNROLLED
     at, tilt = np.zeros(first, np.int32), memory.zeros((whole_rounds, 3, first), dtype)
-    flat = np.array([mesh.shape[1] * mesh.shape[2], mesh.shape[2], 1])
     mine = places[real]
     at[mine] = mesh.corner @ flat
     for some, slopes in mesh.slopes():
         tilt[:nodes, :, mine[some]] = -np.moveaxis(slopes, 0, 2)
+    # In the order of their nodes: what is written one after another is nearby.
+    onto = sources.corner @ flat
+    order = np.argsort(onto, kind="stable")
     product = Hierarchical(
         blocks=blocks,
         sources=layout.sources,
-        charges=np.ascontiguousarray(np.moveaxis(sources.charges, 0, 2), dtype),
-        grain=sources.grain.astype(np.int32),
-        onto=(sources.corner @ flat).astype(np.int32),
+        charges=np.ascontiguousarray(np.moveaxis(sources.charges[order], 0, 2), dtype),
+        grain=sources.grain[order].astype(np.int32),
+        onto=onto[order].astype(np.int32),
         source_steps=(mesh.of_sources.steps @ flat).astype(np.int32),
-        kernel=_kernel(mesh.shape).astype(dtype),
+        kernel=np.ascontiguousarray(_kernel(mesh.shape), dtype),
         slopes=tilt,
         at=at,
         target_steps=np.resize(mesh.of_targets.steps @ flat, whole_rounds).astype(np.int32),
@@ -198,6 +201,6 @@ def _require_room(mesh, layout, dtype):
 
 
 def _kernel(shape):
-    """(X, Y, Z // 2 + 1) transform of 1/4πr between nodes; real, since it is even."""
+    """(Z // 2 + 1, Y, X) transform of 1/4πr between nodes; real, since it is even."""
     steps = [np.minimum(np.arange(2 * n), 2 * n - np.arange(2 * n)) for n in shape]
-    return fft.rfftn(near.inverse_distance(grid(*steps)), workers=-1).real
+    return fft.rfftn(near.inverse_distance(grid(*steps)), workers=-1).real.T

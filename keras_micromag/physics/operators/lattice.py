@@ -81,7 +81,7 @@ def lattice(structure: Microstructure, self_field: bool, dtype: str):
         "fewer particles do, as of `scheme` ('vertices',)",
     )
     padded = (*waves[:2], 2 * (waves[2] - 1))
-    kernel = np.empty((3, p, 3, *waves), COMPLEX[dtype])
+    kernel = np.empty((waves[2], 3, p, 3, *waves[1::-1]), COMPLEX[dtype])
     steps = grid(*(np.arange(1 - n, n) for n in found.shape)).reshape(-1, 3)
     body, first = structure.grains[0], found[0, 0, 0]
     # Along an axis with a single grain there is none, and no step to take it by.
@@ -100,7 +100,7 @@ def lattice(structure: Microstructure, self_field: bool, dtype: str):
         spread[tuple(steps[acts].T)] = tensors  # negative steps wrap around
         for i in range(3):
             for j in range(3):
-                kernel[i, particle, j] = fft.rfftn(spread[..., i, j], workers=-1)
+                kernel[:, i, particle, j] = fft.rfftn(spread[..., i, j], workers=-1).T
     places = np.empty((g, p), int)
     places[found.ravel()] = np.arange(g)[:, None] + g * np.arange(p)
     return Lattice(kernel, found.astype(np.int32)), places

@@ -14,9 +14,11 @@ from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
 from keras_micromag.physics.indices import grid, ranges
 from keras_micromag.physics.operators.mesh import Mesh, Sources
 
-_ALIKE = 0.75
-"""Grains share a block if their particles and their neighbours number at least this part of the
-block's: what is missing is filled with zeros."""
+_WHOLE = 8
+"""Blocks have columns by as many: others are multiplied half as fast again."""
+
+_BLOCK = 1 / 512
+"""What a further block costs, as part of the numbers in all: as much padding is worth it."""
 
 _LARGE = 3.0
 """Grains this much larger than the median are looked up on their own."""
@@ -40,19 +42,21 @@ class Pairs(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Dense blocks that the grains share: rows (component, particle), columns (source, component).
-
-    Those of block k have room for `particles[k]` particles each.
-    """
+    """Dense blocks that grains share: rows (source, component), columns (component, particle)."""
 
     grains: tuple  # of (k,) targets
-    sources: tuple  # of (k, c) grains that these see; padding is grain 0
-    particles: tuple  # of int
+    sources: tuple  # of (k, s) grains that these see; padding is grain 0
+    columns: tuple  # of int
 
     @property
     def size(self) -> int:
         """Numbers in all blocks."""
-        return sum(9 * s.size * p for s, p in zip(self.sources, self.particles, strict=True))
+        return sum(3 * s.size * c for s, c in zip(self.sources, self.columns, strict=True))
+
+    @property
+    def particles(self) -> list:
+        """For how many particles of a grain each block has room."""
+        return [columns // 3 for columns in self.columns]
 
 
 def near_pairs(mesh: Mesh, sources: Sources) -> Pairs:
@@ -96,42 +100,58 @@ def _any_within(mesh, centres, target, piece, reach):
     return near
 
 
-def blocks(pairs: Pairs, particles) -> Blocks:
+def blocks(pairs: Pairs, particles, place) -> Blocks:
     """Grains in blocks with little padding.
 
     Args:
         particles: (g,) number of each grain's.
+        place: (g,) number of the node that each is at: within a block grains come in this order,
+            so that those that read the mesh one after another read it nearby.
     """
-    g = len(particles)
-    seen = pairs.counts(g)
+    seen = pairs.counts(len(particles))
     first = np.cumsum(seen) - seen
-    grains, sources, rooms = [], [], []
-    for some in _alike(np.arange(g), particles):
-        for block in _alike(some, seen):
+    columns = -(-3 * particles // _WHOLE) * _WHOLE
+    cost = _BLOCK * 3 * float(columns @ seen)
+    grains, sources, widths = [], [], []
+    for some in alike(columns, 3.0 * seen, cost):
+        for part in alike(seen[some], np.full(len(some), 3.0 * columns[some].max()), cost):
+            block = some[part]
+            block = block[np.argsort(place[block], kind="stable")]
             width = seen[block].max()
             index = np.minimum(first[block][:, None] + np.arange(width), len(pairs.source) - 1)
             there = np.arange(width) < seen[block][:, None]
             grains.append(block)
             sources.append(np.where(there, pairs.source[index], 0).astype(np.int32))
-            rooms.append(int(particles[block].max()))
-    return Blocks(tuple(grains), tuple(sources), tuple(rooms))
+            widths.append(int(columns[block].max()))
+    return Blocks(tuple(grains), tuple(sources), tuple(widths))
 
 
-def _alike(grains, number):
-    """Parts of `grains`, in which the smallest number is not much smaller than the largest."""
-    order = grains[np.argsort(-number[grains], kind="stable")]
-    parts = []
-    while len(order):
-        end = int(np.searchsorted(-number[order], -_ALIKE * number[order[0]], side="right"))
-        parts.append(np.sort(order[:end]))
-        order = order[end:]
+def alike(number, weight, cost) -> list:
+    """Indices in parts with alike numbers: those with the smallest sum of their costs.
+
+    Args:
+        number: (n,) that all of a part are filled up to. weight: (n,) what that costs for each.
+        cost: of a part.
+    """
+    values, which = np.unique(number, return_inverse=True)
+    weight = np.concatenate([[0.0], np.cumsum(np.bincount(which, weight))])
+    # The least for the smallest values, and where the last of their parts begins.
+    least, start = np.zeros(len(values) + 1), np.zeros(len(values) + 1, int)
+    for end, value in enumerate(values, 1):
+        costs = least[:end] + value * (weight[end] - weight[:end]) + cost
+        start[end] = np.argmin(costs)
+        least[end] = costs[start[end]]
+    parts, end = [], len(values)
+    while end:
+        parts.append(np.flatnonzero((start[end] <= which) & (which < end)))
+        end = start[end]
     return parts
 
 
 def fill(
     mesh: Mesh, sources: Sources, slopes, pairs: Pairs, layout: Blocks, self_field: bool, dtype
 ) -> tuple:
-    """The blocks (k, 3c, 3p): exact fields, less those that the mesh carries too.
+    """The blocks (k, 3s, c): exact fields, less those that the mesh carries too.
 
     Args:
         slopes: (n, nodes, 3) of all particles, see `Stencil.slopes`.
@@ -142,8 +162,8 @@ def fill(
     structure = mesh.structure
     g = len(structure)
     made = [
-        memory.zeros((len(s), 3 * s.shape[1], 3 * p), dtype)
-        for s, p in zip(layout.sources, layout.particles, strict=True)
+        memory.zeros((len(s), 3 * s.shape[1], c), dtype)
+        for s, c in zip(layout.sources, layout.columns, strict=True)
     ]
     block, row = np.zeros(g, int), np.zeros(g, int)
     for k, grains in enumerate(layout.grains):
@@ -165,8 +185,11 @@ def fill(
             mine = block[targets[owner]] == k
             pair = owner[mine]
             p = particle[mine] - mesh.first[targets[pair]]
-            view = made[k].reshape(len(made[k]), -1, 3, 3, layout.particles[k])
-            view[row[targets[pair]], rank[chosen[pair]], :, :, p] = np.swapaxes(field[mine], 1, 2)
+            view = made[k].reshape(len(made[k]), -1, 3, layout.columns[k])
+            column = p[:, None] + layout.particles[k] * np.arange(3)
+            to = row[targets[pair]][:, None], rank[chosen[pair]][:, None]
+            for j in range(3):
+                view[*to, j, column] = field[mine, :, j]
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for _ in threads.map(one, range(g), chunksize=16):

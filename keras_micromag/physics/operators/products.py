@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_micromag.physics import graph
+from keras_micromag.physics.operators.waves import convolved
 
 UNROLLED = 8
 """Nodes of a stencil that are summed up in one round."""
@@ -42,51 +43,62 @@ class Dense(NamedTuple):
 class Lattice(NamedTuple):
     """Equal grains on a lattice: a convolution. Places are (particle, site)."""
 
-    kernel: Any  # complex (3, p, 3, X, Y, Z // 2 + 1) transform of [to component, particle, from]
+    kernel: Any  # complex (Z // 2 + 1, 3, p, 3, Y, X): transform of [to component, particle, from]
     sites: Any  # int (x, y, z) the grain at each site
 
     @property
     def places(self) -> int:
         """p·g."""
-        return self.kernel.shape[1] * prod(self.sites.shape)
+        return self.kernel.shape[2] * prod(self.sites.shape)
 
     def field(self, polarized):
         """(b, 3, p·g) from (b, 3, g)."""
         xp = graph.namespace(polarized)[0]
-        shape = self.sites.shape
-        wave = graph.transformed(xp, xp.take(polarized, self.sites, axis=2), self.kernel.shape)
-        waves = [self.kernel[:, :, j] * wave[:, None, None, j] for j in range(3)]
-        field = graph.back(xp, waves[0] + waves[1] + waves[2], shape)
-        return xp.reshape(field, (-1, 3, self.kernel.shape[1] * prod(shape)))
+
+        def through(waves, planes):
+            kernel = self.kernel[planes, None]
+            x, y, z = (kernel[:, :, :, :, j] * waves[:, :, None, None, j] for j in range(3))
+            return x + y + z
+
+        at_sites = xp.take(polarized, self.sites, axis=2)
+        field = convolved(xp, at_sites, self.kernel.shape, through)
+        return xp.reshape(field, (-1, 3, self.places))
 
     def adjoint(self, field):
         """(b, 3, g) from (b, 3, p·g)."""
         xp = graph.namespace(field)[0]
-        shape, p = self.sites.shape, self.kernel.shape[1]
-        wave = graph.transformed(xp, xp.reshape(field, (-1, 3, p, *shape)), self.kernel.shape)
-        kernel = xp.conj(self.kernel)
-        total = 0.0
-        for i in range(3):
-            for particle in range(p):
-                total = total + kernel[i, particle] * wave[:, i, particle, None]
-        at_sites = xp.reshape(graph.back(xp, total, shape), (-1, 3, prod(shape)))
+        shape, p = self.sites.shape, self.kernel.shape[2]
+
+        def through(waves, planes):
+            kernel = xp.conj(self.kernel[planes, None])
+            total = 0.0
+            for i in range(3):
+                for particle in range(p):
+                    total = total + kernel[:, :, i, particle] * waves[:, :, i, particle, None]
+            return total
+
+        # All planes at once: so many terms would take long to compile in several rounds.
+        of_particles = xp.reshape(field, (-1, 3, p, *shape))
+        at_sites = convolved(xp, of_particles, self.kernel.shape, through, rounds=1)
+        at_sites = xp.reshape(at_sites, (-1, 3, prod(shape)))
         return graph.summed_by(xp, at_sites, xp.reshape(self.sites, (-1,)), prod(shape))
 
 
 class Hierarchical(NamedTuple):
     """Near grains by dense blocks, far ones by a convolution over a mesh.
 
-    Places are those of the blocks, one block after another: (grain, particle), with padding.
+    Places are those of the blocks, one block after another: (grain, particle), with padding. A
+    block has as many for each of its grains as its columns hold whole: p = c // 3.
     The mesh has half as many nodes along each axis as its transform, so that nothing wraps around.
     """
 
-    blocks: Any  # of (k, 3c, 3p): rows (source, component), columns (component, particle)
-    sources: Any  # of int (k, c) grains
+    blocks: Any  # of (k, 3s, c): rows (source, component), columns (component, particle), padding
+    sources: Any  # of int (k, s) grains
     charges: Any  # (nodes, 3, s) of each piece per unit polarisation
     grain: Any  # int (s,) whose piece it is
     onto: Any  # int (s,) first node of each piece's stencil, flat
     source_steps: Any  # int (nodes,) from there to its others
-    kernel: Any  # real (X, Y, Z // 2 + 1) transform of a charge's potential
+    kernel: Any  # real (Z // 2 + 1, Y, X) transform of a charge's potential
     slopes: Any  # (nodes, 3, n) from potentials to fields; padded to whole rounds
     at: Any  # int (n,) first node of each place's stencil, flat
     target_steps: Any  # int (nodes,) from there to its others
@@ -99,7 +111,7 @@ class Hierarchical(NamedTuple):
     @property
     def mesh(self):
         """Its nodes along x, y, z."""
-        x, y, z = self.kernel.shape
+        z, y, x = self.kernel.shape
         return (x // 2, y // 2, z - 1)
 
     def field(self, polarized):
@@ -107,15 +119,16 @@ class Hierarchical(NamedTuple):
         xp = graph.namespace(polarized)[0]
         near = []
         for block, sources in zip(self.blocks, self.sources, strict=True):
-            k, c = sources.shape
+            k, s = sources.shape
             seen = xp.take(polarized, sources, axis=2)
-            seen = xp.reshape(xp.transpose(seen, (0, 2, 3, 1)), (-1, k, 3 * c))
-            field = graph.by_blocks(xp, seen, block)
+            seen = xp.reshape(xp.transpose(seen, (0, 2, 3, 1)), (-1, k, 3 * s))
             p = block.shape[2] // 3
+            field = graph.by_blocks(xp, seen, block)[:, :, : 3 * p]
             field = xp.swapaxes(xp.reshape(field, (-1, k, 3, p)), 1, 2)
             near.append(xp.reshape(field, (-1, 3, k * p)))
         of_pieces = xp.take(polarized, self.grain, axis=2)
-        charges = graph.einsum(xp, "bjs,njs->bns", of_pieces, self.charges)
+        # Written out: as a matrix product, of each piece alone, it takes seven times as long.
+        charges = sum(of_pieces[:, None, j] * self.charges[:, j] for j in range(3))
         node = self.onto + self.source_steps[:, None]
         potential = self._potential(xp, graph.summed_by(xp, charges, node, prod(self.mesh)))
         return xp.concatenate(near, axis=2) + self._interpolated(xp, potential)
@@ -134,13 +147,13 @@ class Hierarchical(NamedTuple):
         parts, grains = [of_pieces], [self.grain]
         first = 0
         for block, sources in zip(self.blocks, self.sources, strict=True):
-            k, c = sources.shape
+            k, s = sources.shape
             p = block.shape[2] // 3
             part = xp.reshape(field[:, :, first : first + k * p], (-1, 3, k, p))
             part = xp.reshape(xp.swapaxes(part, 1, 2), (-1, k, 3 * p))
-            part = graph.by_blocks(xp, part, xp.swapaxes(block, 1, 2))
-            part = xp.transpose(xp.reshape(part, (-1, k, c, 3)), (0, 3, 1, 2))
-            parts.append(xp.reshape(part, (-1, 3, k * c)))
+            part = graph.by_blocks(xp, part, xp.swapaxes(block[:, :, : 3 * p], 1, 2))
+            part = xp.transpose(xp.reshape(part, (-1, k, s, 3)), (0, 3, 1, 2))
+            parts.append(xp.reshape(part, (-1, 3, k * s)))
             grains.append(xp.reshape(sources, (-1,)))
             first += k * p
         g = sum(block.shape[0] for block in self.blocks)
@@ -169,10 +182,13 @@ class Hierarchical(NamedTuple):
 
     def _potential(self, xp, charges):
         """(b, M) potentials of charges (b, M) at the nodes; its own adjoint."""
+
+        def through(waves, planes):
+            return waves * graph.complexed(xp, self.kernel[planes, None])
+
         charges = xp.reshape(charges, (-1, *self.mesh))
-        wave = graph.transformed(xp, charges, self.kernel.shape)
-        wave = wave * graph.complexed(xp, self.kernel)
-        return xp.reshape(graph.back(xp, wave, self.mesh), (-1, prod(self.mesh)))
+        potential = convolved(xp, charges, self.kernel.shape, through)
+        return xp.reshape(potential, (-1, prod(self.mesh)))
 
 
 def _flat(vectors):

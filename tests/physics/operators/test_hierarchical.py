@@ -6,12 +6,15 @@
 | in pieces                                 |                                        |           |
 | `near_pairs`                              | distances of all particles and pieces  | exactly   |
 | `blocks`                                  | each near pair, once                   | exactly   |
+| `alike`                                   | all other ways to part, by their costs | rounding  |
 | `Probe`                                   | `demag_matrix`                         | 1e-12     |
 | the operator of needles, plates, a large  | `demag_matrix`                         | rtol      |
 | grain among small ones, clusters far      |                                        |           |
 | apart, and of any grains (hypothesis)     |                                        |           |
 | a precision that does not reach rtol      | the next, or an error that tells which |           |
 """
+
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -139,22 +142,45 @@ def test_blocks_hold_every_pair_once(seed, g):
     rng = np.random.default_rng(seed)
     near_by = (rng.random((g, g)) < rng.uniform(0, 1)) | np.eye(g, dtype=bool)
     pairs = near.Pairs(*np.nonzero(near_by))
-    particles = rng.integers(1, 40, g)
-    layout = near.blocks(pairs, particles)
+    particles, place = rng.integers(1, 40, g), rng.permutation(g)
+    layout = near.blocks(pairs, particles, place)
     assert sorted(np.concatenate(layout.grains)) == list(range(g))
-    for grains, sources, room in zip(*layout, strict=True):
+    for grains, sources, columns in zip(*layout, strict=True):
         assert sources.shape == (len(grains), near_by[grains].sum(axis=1).max())
         assert sources.dtype == np.int32
-        assert room == particles[grains].max()
-        # Padding is a part that was agreed upon: of either, so of both its square.
-        assert particles[grains].min() >= 0.75 * room
-        assert near_by[grains].sum(axis=1).min() >= 0.75 * sources.shape[1]
+        # The fewest whole columns.
+        assert columns % 8 == 0
+        assert 0 <= columns - 3 * particles[grains].max() < 8
+        assert (np.diff(place[grains]) > 0).all()
         for target, row in zip(grains, sources, strict=True):
             count = near_by[target].sum()
             np.testing.assert_array_equal(np.sort(row[:count]), np.flatnonzero(near_by[target]))
             assert (row[count:] == 0).all()
-    exact = 9 * (near_by.sum(axis=1) * particles).sum()
-    assert exact <= layout.size <= exact / 0.75**2
+    assert layout.size >= 9 * (near_by.sum(axis=1) * particles).sum()
+    assert (np.concatenate([layout.particles]) >= [particles[k].max() for k in layout.grains]).all()
+
+
+@given(
+    number=st.lists(st.integers(1, 9), min_size=1, max_size=12),
+    cost=st.floats(0, 100),
+    seed=st.integers(0, 10**6),
+)
+@settings(max_examples=50)
+def test_no_other_parts_cost_less(number, cost, seed):
+    number = np.array(number)
+    weight = np.random.default_rng(seed).uniform(0.1, 5, len(number))
+
+    def costs(parts):
+        return sum(number[part].max() * weight[part].sum() + cost for part in parts)
+
+    parts = near.alike(number, weight, cost)
+    assert sorted(np.concatenate(parts)) == list(range(len(number)))
+    values = np.unique(number)
+    for many in range(len(values)):
+        for ends in combinations(values[:-1], many):
+            which = np.searchsorted(ends, number)
+            others = [np.flatnonzero(which == k) for k in range(many + 1)]
+            assert costs(parts) <= costs(others) * (1 + 1e-12)
 
 
 # ---------------------------------------------------------------------------------------------

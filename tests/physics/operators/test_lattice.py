@@ -119,8 +119,8 @@ def test_the_size_is_that_of_the_kernel(shape, dtype):
     assert product.kernel.dtype.itemsize == 2 * np.dtype(dtype).itemsize
     assert product.sites.dtype == np.int32
     # Nothing may wrap around, and the transform of real values must come back even along z.
-    x, y, z = product.kernel.shape[3:]
-    assert (np.array([x, y, 2 * (z - 1)]) >= 2 * np.array(shape) - 1).all()
+    planes, *_, y, x = product.kernel.shape
+    assert (np.array([x, y, 2 * (planes - 1)]) >= 2 * np.array(shape) - 1).all()
     assert sorted(places.ravel()) == list(range(product.places))
 
 
