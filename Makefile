@@ -76,7 +76,7 @@ test-jax test-torch: ## the tests that compute with Keras, on this backend
 # Grains, their fields, files and pictures: nothing that a backend computes.
 SHAPES := tests/physics/test_demag.py tests/physics/neper tests/physics/test_surfaces.py \
 	tests/physics/test_polyhedron.py tests/physics/test_structure.py tests/plots tests/test_vtk.py \
-	tests/physics/test_memory.py $(filter-out %products.py,$(wildcard tests/physics/operators/test_*))
+	tests/physics/test_memory.py $(filter-out %products.py %waves.py,$(wildcard tests/physics/operators/test_*))
 
 test-shapes: ## the tests of grains, files and pictures, which no backend makes different
 	@$(ENVIRONMENT) .venv dev
