@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .DEFAULT_GOAL := help
 # CI reads pytest's closing line, so that of the whole suite comes last, even with make -j.
 .NOTPARALLEL:
-.PHONY: help demo reproduce search test lint format test-only-jax test-jax test-jax-beside test-torch test-tensorflow test-shapes bench dist clean
+.PHONY: help demo reproduce search test lint format test-only-jax test-jax test-jax-beside test-torch test-tensorflow test-once bench dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -35,11 +35,14 @@ search: ## the searches for the recipe, of an autoencoder and then of a rollout:
 # together. It is shown when it is done, so that its closing line comes last.
 # PyTorch and NumPy would each take two threads for two cores, and theirs wait for one another.
 test: export OMP_NUM_THREADS ?= 1
+# XLA spends more time optimising a loop than a test spends in it. Without, TensorFlow compiles nine
+# times as fast, and tests on JAX take two thirds of the time.
+test-%: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 test: lint ## lint, then all tests on all backends
 	@mkdir -p .pytest_cache
 	@$(MAKE) --no-print-directory test-tensorflow > .pytest_cache/tensorflow.log 2>&1 & \
 	tensorflow=$$!; trap 'kill $$tensorflow' INT TERM; \
-	$(MAKE) --no-print-directory test-only-jax test-jax-beside test-torch test-shapes; others=$$?; \
+	$(MAKE) --no-print-directory test-only-jax test-jax-beside test-torch test-once; others=$$?; \
 	wait $$tensorflow; tensorflow=$$?; cat .pytest_cache/tensorflow.log; \
 	[ $$others = 0 ] && [ $$tensorflow = 0 ]
 
@@ -73,21 +76,19 @@ test-jax test-torch: ## the tests that compute with Keras, on this backend
 	@$(ENVIRONMENT) .venv dev
 	KERAS_BACKEND=$(@:test-%=%) $(BIN)/python -m pytest -m backend
 
-# Grains, their fields, files and pictures: nothing that a backend computes.
-SHAPES := tests/physics/test_demag.py tests/physics/neper tests/physics/test_surfaces.py \
+# Grains, their fields, files and pictures, which no backend computes; and what one does for all.
+ONCE := tests/physics/test_demag.py tests/physics/neper tests/physics/test_surfaces.py \
 	tests/physics/test_polyhedron.py tests/physics/test_structure.py tests/plots tests/test_vtk.py \
-	tests/physics/test_memory.py $(filter-out %products.py %waves.py,$(wildcard tests/physics/operators/test_*))
+	tests/physics/test_memory.py $(filter-out %products.py %waves.py,$(wildcard tests/physics/operators/test_*)) \
+	tests/test_examples.py tests/tfds_esw/test_killed.py tests/tuning/test_study.py
 
-test-shapes: ## the tests of grains, files and pictures, which no backend makes different
+test-once: ## the tests that no backend makes different
 	@$(ENVIRONMENT) .venv dev
-	KERAS_BACKEND=jax $(BIN)/python -m pytest $(SHAPES)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(ONCE)
 
-# XLA spends more time optimising a loop than a test spends in it: a ninth without, by TensorFlow.
-# JAX keeps its own level: it compiles the same loops six times as fast.
-test-tensorflow: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 test-tensorflow: ## all tests but these, on TensorFlow
 	@$(ENVIRONMENT) .venv dev
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(SHAPES:%=--ignore=%)
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(ONCE:%=--ignore=%)
 
 bench: ## measure what is claimed about speed
 	@$(ENVIRONMENT) .venv dev
