@@ -163,9 +163,13 @@ class Hysteresis:
         return cls(**values)
 
     def to_xarray(self):
-        """The same as an `xarray.Dataset` with named axes; needs xarray."""
+        """The same as an `xarray.Dataset` with named axes; needs xarray.
+
+        Parts of `events` are named as in a file: "events.grain" and so on, of each flip.
+        """
         import xarray
 
+        events = {} if self.events is None else self._events_with_axes()
         lead = ("magnet",) if self.magnetization.ndim == 4 else ()
         step = {"field": ("step", self.field, {"units": "T", "long_name": "µ0 H"})}
         return xarray.Dataset(
@@ -185,10 +189,28 @@ class Hysteresis:
                     {"units": "m3"},
                 ),
                 "packing_fraction": (lead[: np.ndim(self.packing_fraction)], self.packing_fraction),
+                **events,
             },
-            coords={**step, "component": ["x", "y", "z"]},
+            coords={
+                **step,
+                "component": ["x", "y", "z"],
+                **({"side": ["before", "after"]} if events else {}),
+            },
             attrs={"field_direction": self.field_direction},
         )
+
+    def _events_with_axes(self):
+        """Variables of an `xarray.Dataset`."""
+        axes = dict.fromkeys((f.name for f in fields(Events)), ("flip",))
+        axes |= {"moment": ("flip", "side"), "crossing": ("magnet",)}
+        values = {name: getattr(self.events, name) for name in axes}
+        if self.magnetization.ndim == 3:
+            axes["crossing"], values["crossing"] = (), self.events.crossing[0]
+        in_tesla = ("field", "crossing")
+        return {
+            _EVENTS + name: (axes[name], values[name], {"units": "T"} if name in in_tesla else {})
+            for name in axes
+        }
 
 
 def coercivity(field, moment):

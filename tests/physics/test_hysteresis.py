@@ -1,10 +1,12 @@
 """Figures of merit, on loops whose values are known, and files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.constants import mu_0
 
-from keras_micromag.physics import Hysteresis
+from keras_micromag.physics import Events, Hysteresis
 
 
 def hysteresis(field, along, *, polarization=(1.6,), volumes=(1.0,), packing=1.0):
@@ -150,6 +152,35 @@ def test_xarray_names_the_axes():
     assert single.magnetization.dims == ("step", "grain", "component")
     differing = hysteresis([1.0, -1.0], np.ones((2, 2, 1)), polarization=[[1.0], [2.0]]).to_xarray()
     assert differing.polarization.dims == ("magnet", "grain")
+
+
+def test_xarray_has_the_events():
+    pytest.importorskip("xarray")
+    events = Events(
+        magnet=np.array([0, 1, 1]),
+        grain=np.array([0, 1, 0]),
+        field=np.array([-0.2, -0.1, -0.3]),
+        avalanche=np.array([0, 0, 1]),
+        step=np.array([1, 1, 1]),
+        moment=np.array([[1.0, -1.0], [1.0, 0.1], [0.1, -1.0]]),
+        crossing=np.array([-0.2, -0.3]),
+    )
+
+    def data_of(along, events):
+        loop = hysteresis([1.0, -1.0], along, polarization=[1, 1], volumes=[1, 1])
+        return replace(loop, events=events).to_xarray()
+
+    data = data_of(np.ones((2, 2, 2)), events)
+    for name, value in vars(events).items():
+        np.testing.assert_array_equal(data[f"events.{name}"], value)
+    assert data["events.field"].dims == ("flip",) and data["events.field"].attrs["units"] == "T"
+    after = data["events.moment"].sel(side="after")
+    np.testing.assert_array_equal(after, [-1.0, 0.1, -1.0])
+    assert data["events.crossing"].dims == ("magnet",)
+    one = data_of(np.ones((2, 2)), events.of(1))
+    assert one["events.crossing"].dims == () and one["events.crossing"] == -0.3
+    assert one["events.grain"].values.tolist() == [1, 0]
+    assert "side" not in data_of(np.ones((2, 2)), None).coords
 
 
 def test_magnets_of_unlike_grains_share_a_batch(tmp_path):
