@@ -9,7 +9,7 @@ import numpy as np
 _SPARE = 0.9
 """Part of the memory that is free which one object may take."""
 
-_ALIGNED = 64
+ALIGNED = 64
 """Bytes to whose multiples JAX needs addresses, or it makes a copy; NumPy knows of 16."""
 
 
@@ -17,8 +17,8 @@ def zeros(shape, dtype) -> np.ndarray:
     """As `np.zeros`, for large arrays which JAX shall take as they are; see `graph.tensors`."""
     dtype = np.dtype(dtype)
     size = prod(shape) * dtype.itemsize
-    room = np.zeros(size + _ALIGNED, np.uint8)
-    first = -room.ctypes.data % _ALIGNED
+    room = np.zeros(size + ALIGNED, np.uint8)
+    first = -room.ctypes.data % ALIGNED
     return room[first : first + size].view(dtype).reshape(shape)
 
 

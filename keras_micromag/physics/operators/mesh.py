@@ -13,8 +13,8 @@ from keras_micromag.physics.operators import harmonics
 from keras_micromag.physics.operators.stencils import Precision
 from keras_micromag.physics.structure import Microstructure
 
-_CHUNK = 2**15
-"""Triangles whose moments, or particles whose slopes, are taken at once."""
+_CHUNK = 2**10
+"""Triangles whose moments, or particles whose slopes, are taken at once: while in the cache."""
 
 _EDGE = 0.7
 """Longest edge of a large grain's triangles, over the extent that a piece may have."""

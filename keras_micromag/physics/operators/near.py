@@ -1,5 +1,6 @@
 """Which grains a grain's particles see exactly, and the blocks of the matrix that say how."""
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -159,15 +160,13 @@ def fill(
     Raises:
         ValueError: when a particle lies on an edge of a grain whose field acts on it.
     """
-    structure = mesh.structure
-    g = len(structure)
-    made = [
-        memory.zeros((len(s), 3 * s.shape[1], c), dtype)
-        for s, c in zip(layout.sources, layout.columns, strict=True)
-    ]
-    block, row = np.zeros(g, int), np.zeros(g, int)
-    for k, grains in enumerate(layout.grains):
-        block[grains], row[grains] = k, np.arange(len(grains))
+    g = len(mesh.structure)
+    numbers, blocks, first = _room(layout, dtype)
+    # Where among the numbers each grain's part of a block begins, and how wide that is.
+    begin, columns = np.zeros(g, int), np.zeros(g, int)
+    for grains, block, at in zip(layout.grains, blocks, first, strict=True):
+        begin[grains] = at + block[0].size * np.arange(len(grains))
+        columns[grains] = block.shape[2]
     rank = np.arange(len(pairs.target)) - np.searchsorted(pairs.target, pairs.target)
     order = np.argsort(pairs.source, kind="stable")
     start = np.searchsorted(pairs.source[order], np.arange(g + 1))
@@ -181,20 +180,35 @@ def fill(
         for piece in range(piece_start[source], piece_start[source + 1]):
             away = mesh.corner[particle] - sources.corner[piece]
             field += _meshed(mesh.precision, away, sources.charges[piece], slopes[particle])
-        for k in np.unique(block[targets]):
-            mine = block[targets[owner]] == k
-            pair = owner[mine]
-            p = particle[mine] - mesh.first[targets[pair]]
-            view = made[k].reshape(len(made[k]), -1, 3, layout.columns[k])
-            column = p[:, None] + layout.particles[k] * np.arange(3)
-            to = row[targets[pair]][:, None], rank[chosen[pair]][:, None]
-            for j in range(3):
-                view[*to, j, column] = field[mine, :, j]
+        wide = columns[targets]
+        row = (begin[targets] + 3 * rank[chosen] * wide)[owner]
+        row += particle - mesh.first[targets[owner]]
+        of_source = np.arange(3)[:, None] * wide[owner, None, None]
+        of_target = np.arange(3) * (wide // 3)[owner, None, None]
+        numbers[row[:, None, None] + of_source + of_target] = np.swapaxes(field, 1, 2)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for _ in threads.map(one, range(g), chunksize=16):
             pass
-    return tuple(made)
+    return blocks
+
+
+def _room(layout, dtype):
+    """One array for the numbers of all blocks; the blocks, which share it; where each begins."""
+    shapes = [
+        (len(sources), 3 * sources.shape[1], columns)
+        for sources, columns in zip(layout.sources, layout.columns, strict=True)
+    ]
+    # Each at an address that is as good as that of the whole.
+    aligned = memory.ALIGNED // np.dtype(dtype).itemsize
+    room = [-(-math.prod(shape) // aligned) * aligned for shape in shapes]
+    first = np.cumsum(room) - room
+    numbers = memory.zeros((sum(room),), dtype)
+    blocks = tuple(
+        numbers[at : at + math.prod(shape)].reshape(shape)
+        for at, shape in zip(first, shapes, strict=True)
+    )
+    return numbers, blocks, first
 
 
 def _exact(mesh, source, particle, self_field):

@@ -54,8 +54,9 @@ class Stencil:
 
     def slopes(self, points) -> np.ndarray:
         """(n, nodes, 3): the gradient at each point, from potentials at the nodes about it."""
-        found = harmonics.gradients(points - self.centre(self.corner(points)), self.degree)
-        return np.einsum("nki,sk->nsi", found, self.weights)
+        return self.weights @ harmonics.gradients(
+            points - self.centre(self.corner(points)), self.degree
+        )
 
     def _fit(self, reach):
         """(nodes, k) that make the potentials beyond `reach` most alike, in the square mean."""
