@@ -21,12 +21,16 @@ _ROOM = 2**23
 _MOST = 128
 """States in one call."""
 
+_FEW = 16
+"""States that are not worth another call."""
+
 
 class Settled(NamedTuple):
     """What became of n states; NumPy."""
 
     moments: np.ndarray  # (n, 3, g)
     outside: np.ndarray  # (n,) of the astroid, as in `solver`, the furthest grain's
+    change: np.ndarray  # (n,) of the moments, by the last product
     products: np.ndarray  # (n,)
     converged: np.ndarray  # (n,) bool
 
@@ -56,27 +60,50 @@ class Settler:
         Args:
             which: (n,) magnet. branch: (n, g). field: (n,) in tesla. moments: (n, 3, g).
             most: products for a state, if not `max_iterations`.
+
+        Notes:
+            All states of a call go on until the last is done. So those that few are waited for
+            are given back, and share the next calls.
         """
-        limit = ops.convert_to_tensor(self._limit if most is None else most, "int32")
-        # Few sizes, since each is compiled.
-        size = self._most
-        while size > 16 and size // 4 >= len(which):
-            size //= 4
-        parts = []
-        for first in range(0, len(which), size):
-            rows = np.minimum(np.arange(first, first + size), len(which) - 1)
-            given = [ops.convert_to_tensor(which[rows], "int32")]
-            given += [
-                ops.convert_to_tensor(np.ascontiguousarray(part[rows]), self._dtype)
-                for part in (branch, field, moments)
-            ]
-            found = _compiled()(self._magnet, limit, *given)
-            there = slice(min(size, len(which) - first))
-            parts.append([ops.convert_to_numpy(part)[there] for part in found])
-        moments, outside, products, converged = (
-            np.concatenate(part) for part in zip(*parts, strict=True)
+        limit = self._limit if most is None else most
+        n = len(which)
+        found = Settled(
+            np.array(moments, self._dtype),
+            np.zeros(n, self._dtype),
+            np.zeros(n, self._dtype),
+            np.zeros(n, int),
+            np.zeros(n, bool),
         )
-        return Settled(moments, outside, products, converged > 0)
+        left = np.arange(n)
+        while len(left):
+            size = self._size(len(left))
+            waits_for = 0 if len(left) <= _FEW else size // 4
+            for first in range(0, len(left), size):
+                some = left[first : first + size]
+                # Padding is the last once more.
+                rows = some[np.minimum(np.arange(size), len(some) - 1)]
+                given = (branch, field, found.moments, found.change)
+                given = [
+                    ops.convert_to_tensor(np.ascontiguousarray(part[rows]), self._dtype)
+                    for part in given
+                ]
+                counts = [
+                    ops.convert_to_tensor(part, "int32")
+                    for part in (which[rows], found.products[rows], limit, len(some), waits_for)
+                ]
+                for whole, part in zip(
+                    found, _compiled()(self._magnet, *counts, *given), strict=True
+                ):
+                    whole[some] = ops.convert_to_numpy(part)[: len(some)]
+            left = left[~found.converged[left] & (found.products[left] < limit)]
+        return found
+
+    def _size(self, n):
+        """Of a call that n states share: one of few, since each is compiled."""
+        size = self._most
+        while size > _FEW and size // 4 >= n:
+            size //= 4
+        return size
 
 
 @cache
@@ -84,7 +111,13 @@ def _compiled():
     return compiled(_settled)
 
 
-def _settled(magnet, limit, which, branch, field, moments):
+def _settled(magnet, which, products, limit, real, waits_for, branch, field, moments, change):
+    """Take products of `real` rows until no more than `waits_for` are left, at least one.
+
+    Args:
+        products: (n,) that they have had. limit: of these. change: (n,) by the last of them.
+    """
+
     def own(part):
         return ops.take(part, which, axis=0) if part.shape[0] > 1 else part
 
@@ -96,10 +129,14 @@ def _settled(magnet, limit, which, branch, field, moments):
     zero, one = ops.zeros_like(cos), ops.ones_like(cos)
     cos = ops.where(cos > one, one, ops.where(cos < zero, zero, cos))
     tau = ops.sqrt((1.0 - cos) / (1.0 + cos))[:, None] + ops.zeros_like(magnet.weights)
-    count = ops.zeros_like(which)
+    there = ops.arange(which.shape[0], dtype="int32") < real
 
-    def unsettled(i, rows, before, outside, products, done):
-        return ops.logical_and(i < limit, ops.any(done < 1))
+    def ended(products, done):
+        return ops.logical_or(done, products >= limit)
+
+    def waited_for(i, rows, change, outside, products, done):
+        left = ops.logical_and(there, ops.logical_not(ended(products, done)))
+        return ops.logical_or(i < 1, ops.sum(ops.cast(left, "int32")) > waits_for)
 
     def body(i, rows, before, outside, products, done):
         moments, tau, outside, unsettled = solver.relax(magnet, rows, field, _EULER_STEPS)
@@ -110,12 +147,12 @@ def _settled(magnet, limit, which, branch, field, moments):
         near = ops.logical_and(falling, left <= _LEFT * magnet.tol)
         settled = ops.logical_or(change <= magnet.tol, near)
         settled = ops.logical_and(settled, ops.logical_not(unsettled))
-        products = products + 1 - done
-        done = ops.where(settled, count + 1, done)
+        products = ops.where(ended(products, done), products, products + 1)
+        done = ops.logical_or(done, settled)
         rows = _Rows(branch, tau, moments)
         return i + 1, rows, change, ops.max(outside, axis=1), products, done
 
-    nothing = ops.zeros_like(field)
-    begin = (ops.zeros_like(limit), _Rows(branch, tau, moments), nothing, nothing, count, count)
-    _, rows, _, outside, products, done = ops.while_loop(unsettled, body, begin)
-    return rows.moments, outside, products, done
+    nothing, nobody = ops.zeros_like(field), ops.zeros_like(there)
+    begin = (real * 0, _Rows(branch, tau, moments), change, nothing, products, nobody)
+    _, rows, change, outside, products, done = ops.while_loop(waited_for, body, begin)
+    return rows.moments, outside, change, products, done
