@@ -127,7 +127,7 @@ class Probe:
 
 def made(structure: Microstructure, self_field: bool, dtype: str, precision: Precision):
     """The product at a precision, and the place (g, p) of each particle; padding is the first."""
-    g, p = structure.weights.shape
+    g = len(structure)
     mesh = Mesh(structure, _spacing(structure, precision), precision)
     sources = mesh.sources()
     pairs = near.near_pairs(mesh, sources)
@@ -144,20 +144,24 @@ def made(structure: Microstructure, self_field: bool, dtype: str, precision: Pre
     # Computed again below, since both orders at once would not fit beside the blocks.
     del of_particles, pairs
 
-    # Places are (block, grain, particle), with padding.
-    places = np.zeros((g, p), int)
+    # Each particle's room in the blocks, which are (block, grain, particle), with padding.
+    rooms = np.zeros(g, int)
     first = 0
-    for grains, room in zip(layout.grains, layout.particles, strict=True):
-        places[grains] = first + room * np.arange(len(grains))[:, None]
-        first += room * len(grains)
-    number = np.cumsum(real, axis=1) - 1
-    places += np.where(real, number, 0)
+    for grains, particles in zip(layout.grains, layout.particles, strict=True):
+        rooms[grains] = first + particles * np.arange(len(grains))
+        first += particles * len(grains)
+    room = rooms[mesh.grain] + np.arange(len(mesh.grain)) - mesh.first[mesh.grain]
+    # Places are particles in the order of their nodes; padding is its grain's first particle.
+    at = mesh.corner @ flat
+    along = np.argsort(at, kind="stable")
+    place = np.empty(len(along), int)
+    place[along] = np.arange(len(along))
+    number = np.where(real, np.cumsum(real, axis=1) - 1, 0)
+    places = place[mesh.first[:-1, None] + number]
     whole_rounds = -(-nodes // UNROLLED) * UNROLLED
-    at, tilt = np.zeros(first, np.int32), memory.zeros((whole_rounds, 3, first), dtype)
-    mine = places[real]
-    at[mine] = mesh.corner @ flat
+    tilt = memory.zeros((whole_rounds, 3, len(along)), dtype)
     for some, slopes in mesh.slopes():
-        tilt[:nodes, :, mine[some]] = -np.moveaxis(slopes, 0, 2)
+        tilt[:nodes, :, place[some]] = -np.moveaxis(slopes, 0, 2)
     # In the order of their nodes: what is written one after another is nearby.
     onto = sources.corner @ flat
     order = np.argsort(onto, kind="stable")
@@ -169,8 +173,9 @@ def made(structure: Microstructure, self_field: bool, dtype: str, precision: Pre
         onto=onto[order].astype(np.int32),
         source_steps=(mesh.of_sources.steps @ flat).astype(np.int32),
         kernel=np.ascontiguousarray(_kernel(mesh.shape), dtype),
+        room=room[along].astype(np.int32),
         slopes=tilt,
-        at=at,
+        at=at[along].astype(np.int32),
         target_steps=np.resize(mesh.of_targets.steps @ flat, whole_rounds).astype(np.int32),
     )
     return product, places
@@ -190,8 +195,7 @@ def _spacing(structure, precision):
 
 
 def _require_room(mesh, layout, dtype):
-    places = sum(p * len(s) for p, s in zip(layout.particles, layout.sources, strict=True))
-    slopes = 3 * (len(mesh.of_targets) + UNROLLED) * places
+    slopes = 3 * (len(mesh.of_targets) + UNROLLED) * len(mesh.particles)
     memory.require(
         (layout.size + slopes + 32 * int(np.prod(mesh.shape))) * np.dtype(dtype).itemsize,
         f"the hierarchical operator of {len(mesh.structure)} grains with {len(mesh.particles)} "

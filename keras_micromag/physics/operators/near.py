@@ -107,7 +107,7 @@ def blocks(pairs: Pairs, particles, place) -> Blocks:
     Args:
         particles: (g,) number of each grain's.
         place: (g,) number of the node that each is at: within a block grains come in this order,
-            so that those that read the mesh one after another read it nearby.
+            in which their particles are read too.
     """
     seen = pairs.counts(len(particles))
     first = np.cumsum(seen) - seen

@@ -87,8 +87,9 @@ class Lattice(NamedTuple):
 class Hierarchical(NamedTuple):
     """Near grains by dense blocks, far ones by a convolution over a mesh.
 
-    Places are those of the blocks, one block after another: (grain, particle), with padding. A
-    block has as many for each of its grains as its columns hold whole: p = c // 3.
+    Blocks have rooms for particles, one block after another: (grain, particle), with padding; as
+    many for each grain as the columns hold whole, p = c // 3. Places are the particles in the order
+    of their nodes, so that the mesh is read from one end to the other.
     The mesh has half as many nodes along each axis as its transform, so that nothing wraps around.
     """
 
@@ -99,13 +100,14 @@ class Hierarchical(NamedTuple):
     onto: Any  # int (s,) first node of each piece's stencil, flat
     source_steps: Any  # int (nodes,) from there to its others
     kernel: Any  # real (Z // 2 + 1, Y, X) transform of a charge's potential
+    room: Any  # int (n,) each place's in the blocks
     slopes: Any  # (nodes, 3, n) from potentials to fields; padded to whole rounds
     at: Any  # int (n,) first node of each place's stencil, flat
     target_steps: Any  # int (nodes,) from there to its others
 
     @property
     def places(self) -> int:
-        """All blocks' room."""
+        """n."""
         return self.at.shape[0]
 
     @property
@@ -131,7 +133,8 @@ class Hierarchical(NamedTuple):
         charges = sum(of_pieces[:, None, j] * self.charges[:, j] for j in range(3))
         node = self.onto + self.source_steps[:, None]
         potential = self._potential(xp, graph.summed_by(xp, charges, node, prod(self.mesh)))
-        return xp.concatenate(near, axis=2) + self._interpolated(xp, potential)
+        near = xp.take(xp.concatenate(near, axis=2), self.room, axis=2)
+        return near + self._interpolated(xp, potential)
 
     def adjoint(self, field):
         """(b, 3, g) from (b, 3, n)."""
@@ -145,6 +148,8 @@ class Hierarchical(NamedTuple):
         node = self.onto + self.source_steps[:, None]
         of_pieces = graph.einsum(xp, "bns,njs->bjs", xp.take(potential, node, axis=1), self.charges)
         parts, grains = [of_pieces], [self.grain]
+        rooms = sum(block.shape[0] * (block.shape[2] // 3) for block in self.blocks)
+        field = graph.summed_by(xp, field, self.room, rooms)
         first = 0
         for block, sources in zip(self.blocks, self.sources, strict=True):
             k, s = sources.shape
