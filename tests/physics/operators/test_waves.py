@@ -3,7 +3,8 @@
 | who                                    | must agree with whom            | to       |
 | -------------------------------------- | ------------------------------- | -------- |
 | `convolved`, in one round or in many   | the sum written out             | rounding |
-| what comes back with other axes        | the same, one by one            | rounding |
+| a real kernel's                        | the same                        | rounding |
+| rounds                                 | what the cache and callers let  | exactly  |
 
 Rounding is 1e-5 of the largest in float32, and 1e-13 in float64.
 """
@@ -63,7 +64,7 @@ def convolved(values, kernel):
     return waves.convolved(xp, values, kernel.shape, through)
 
 
-def close(found, wanted, dtype):
+def assert_close(found, wanted, dtype):
     found = numpy(found)
     assert found.dtype == dtype and found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted, rtol=0, atol=ROUNDING[dtype] * abs(wanted).max())
@@ -84,11 +85,11 @@ def test_it_is_the_sum_written_out(shape, dtype):
     kernel = kernel_of(response, dtype)
     values = np.random.default_rng(1).normal(size=(2, *shape)).astype(dtype)
     wanted = written_out(values, response)
-    close(convolved(values, kernel), wanted, dtype)
+    assert_close(convolved(values, kernel), wanted, dtype)
     if dtype == "float64" and keras.backend.backend() == "jax":
         return  # which has it in its x64 mode only
     tensor = ops.convert_to_tensor(values)
-    close(
+    assert_close(
         compiled(lambda v, k: convolved(v, k))(tensor, ops.convert_to_tensor(kernel)), wanted, dtype
     )
 
@@ -112,9 +113,9 @@ def test_a_real_kernel_does():
 
     wanted = written_out(values, response)[:, 0]
     real = np.ascontiguousarray(kernel.real)
-    close(by_real(values, real), wanted, "float32")
+    assert_close(by_real(values, real), wanted, "float32")
     inside = compiled(by_real)(ops.convert_to_tensor(values), ops.convert_to_tensor(real))
-    close(inside, wanted, "float32")
+    assert_close(inside, wanted, "float32")
 
 
 def test_rounds_are_as_many_as_fit_the_cache_and_no_more_than_allowed(monkeypatch):
