@@ -149,71 +149,42 @@ def summed_by(xp, values, index, size: int):
 
 def real_waves(xp, values, count: int):
     """(…, count // 2 + 1) Fourier transform of real values (…, n), padded with zeros to `count`."""
-    if xp is np:
-        return fft.rfft(values, count, workers=-1)
-    if backend.backend() == "jax":
-        import jax.numpy as jnp
-
-        return jnp.fft.rfft(values, count)
-    if backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.signal.rfft(values, [count])
-    import torch
-
-    return torch.fft.rfft(values, count)
+    return _transform(xp, "rfft", values, count)
 
 
 def real_values(xp, waves, count: int):
     """(…, count) what `real_waves` made waves of."""
-    if xp is np:
-        return fft.irfft(waves, count, workers=-1)
-    if backend.backend() == "jax":
-        import jax.numpy as jnp
-
-        return jnp.fft.irfft(waves, count)
-    if backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.signal.irfft(waves, [count])
-    import torch
-
-    return torch.fft.irfft(waves, count)
+    return _transform(xp, "irfft", waves, count)
 
 
 def waves(xp, values, count: int):
     """(…, count) Fourier transform of complex values (…, n), padded with zeros to `count`."""
-    if xp is np:
-        return fft.fft(values, count, workers=-1)
-    if backend.backend() == "jax":
-        import jax.numpy as jnp
-
-        return jnp.fft.fft(values, count)
-    if backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        before = [(0, 0)] * (len(values.shape) - 1)
-        return tf.signal.fft(tf.pad(values, [*before, (0, count - values.shape[-1])]))
-    import torch
-
-    return torch.fft.fft(values, count)
+    return _transform(xp, "fft", values, count)
 
 
 def values(xp, waves):
     """(…, n) what `waves` made them of."""
+    return _transform(xp, "ifft", waves, waves.shape[-1])
+
+
+def _transform(xp, name, values, count):
+    """The Fourier transform that all call so, along the last axis."""
     if xp is np:
-        return fft.ifft(waves, workers=-1)
+        return getattr(fft, name)(values, count, workers=-1)
     if backend.backend() == "jax":
         import jax.numpy as jnp
 
-        return jnp.fft.ifft(waves)
-    if backend.backend() == "tensorflow":
-        import tensorflow as tf
+        return getattr(jnp.fft, name)(values, count)
+    if backend.backend() == "torch":
+        import torch
 
-        return tf.signal.ifft(waves)
-    import torch
+        return getattr(torch.fft, name)(values, count)
+    import tensorflow as tf
 
-    return torch.fft.ifft(waves)
+    if name in ("rfft", "irfft"):
+        return getattr(tf.signal, name)(values, [count])
+    before = [(0, 0)] * (len(values.shape) - 1)
+    return getattr(tf.signal, name)(tf.pad(values, [*before, (0, count - values.shape[-1])]))
 
 
 def on_processor(tensor) -> bool:
