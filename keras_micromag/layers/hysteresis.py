@@ -15,7 +15,7 @@ from keras_micromag.layers.base import (
     shapes_of,
 )
 from keras_micromag.physics import checks, solver
-from keras_micromag.physics.graph import compiled
+from keras_micromag.physics.graph import compiled, tensors
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.operators import check_operator
 from keras_micromag.physics.simulation import DEFAULT_TOL, embed, per_grain
@@ -122,6 +122,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         towards = ops.where(field[:, :1] >= 0, one, -one)
         branch = ops.where(towards * along >= 0, one, -one)
         magnet = solver.magnet(self._body, axes, field, self.tol, self.max_iterations)
+        magnet = tensors(magnet, self.variable_dtype)
         moments = solver.whole_loop(magnet, branch, self.avalanche)
         return ops.transpose(moments, (0, 1, 3, 2))
 

@@ -72,16 +72,22 @@ def namespace(*arrays):
 
 
 def tensors(tree, dtype: str):
-    """A tree of NumPy arrays as one of tensors: real and complex ones of `dtype`, others int32."""
+    """A tree of NumPy arrays as one of tensors: real and complex ones of `dtype`, others int32.
+
+    Tensors in it stay as they are.
+    """
     if isinstance(tree, tuple):
         parts = [tensors(part, dtype) for part in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+    if ops.is_tensor(tree):
+        return tree
     kinds = {"f": dtype, "c": COMPLEX[dtype]}
     array = np.asarray(tree)
-    wanted = kinds.get(array.dtype.kind, "int32")
-    if array.nbytes >= _LARGE and array.dtype == wanted and array.flags.carray:
+    # Here, since JAX would compile a cast for every shape.
+    array = array.astype(kinds.get(array.dtype.kind, "int32"), copy=False)
+    if array.nbytes >= _LARGE and array.flags.carray:
         return _shared(array)
-    return ops.convert_to_tensor(array, wanted)
+    return ops.convert_to_tensor(array, array.dtype.name)
 
 
 def _shared(array):
@@ -128,6 +134,15 @@ def by_blocks(xp, rows, blocks):
     if xp is np:  # whose einsum takes no library for it
         return np.swapaxes(np.swapaxes(rows, 0, 1) @ blocks, 0, 1)
     return ops.einsum("bkc,kcr->bkr", rows, blocks)
+
+
+def taken(tensor, index):
+    """(…, i) of a tensor (b, n) or (b, 3, n), where index (i,) is along its last axis."""
+    if len(tensor.shape) == 2:
+        return ops.take(tensor, index, axis=1)
+    # Components one by one: XLA lays those that are taken together side by side, and all that
+    # follows reads them in steps of three.
+    return ops.stack([ops.take(tensor[:, i], index, axis=1) for i in range(3)], axis=1)
 
 
 def summed_by(xp, values, index, size: int):

@@ -3,15 +3,14 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
-from keras import ops
 
 from keras_micromag.physics import checks, solver, strides
 from keras_micromag.physics.checkpoint import kept_in
+from keras_micromag.physics.columns import Sizes, in_columns
 from keras_micromag.physics.events import Follower
-from keras_micromag.physics.graph import require_dtype
+from keras_micromag.physics.graph import require_dtype, tensors
 from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.loops import Loops
 from keras_micromag.physics.material import ND2FE14B, Material
@@ -152,7 +151,10 @@ def simulate(
     volumes = np.array(structure.volumes)
 
     def prepared(field):
-        """The magnets as the solver takes them along a field, and their branches; with padding."""
+        """The magnets as the solver takes them along a field, and their branches; with padding.
+
+        All in NumPy.
+        """
         made = check_operator(operator, structure, self_field, dtype, rtol)
         sizes = Sizes.of(structure)
         sizes = sizes.shared if made == "dense" else sizes
@@ -167,14 +169,9 @@ def simulate(
         )
         missing = [(0, 0), (0, sizes.grains - g)]
         padded = np.pad(np.swapaxes(axes, 1, 2), [(0, 0), *missing], constant_values=3**-0.5)
-        magnet = solver.magnet(
-            body,
-            ops.convert_to_tensor(np.ascontiguousarray(padded), dtype),
-            ops.convert_to_tensor(np.broadcast_to(field, (len(axes), len(field))), dtype),
-            tol,
-            max_iterations,
-        )
-        return magnet, np.pad(branch, missing, constant_values=1)
+        fields = np.broadcast_to(field, (len(axes), len(field)))
+        magnet = solver.magnet(body, padded, fields, tol, max_iterations)
+        return magnet, np.pad(branch, missing, constant_values=1.0)
 
     if method == "events":
         Loops.require_room(len(axes), len(field), g, dtype)
@@ -182,7 +179,9 @@ def simulate(
         magnet, padded = prepared(field[:1])
         share = np.atleast_2d(polarization * volumes)
         share = share / share.sum(axis=1, keepdims=True)
-        follower = Follower(magnet, padded, field, share, direction, avalanche=avalanche)
+        follower = Follower(
+            magnet, padded, field, share, direction, avalanche=avalanche, dtype=dtype
+        )
         with Progress(progress, follower) as bar:
             follower.follow(bar)
         found = follower.result()
@@ -210,6 +209,7 @@ def simulate(
                 kept,
                 prepared,
                 avalanche,
+                dtype,
                 progress,
                 None if allow_unconverged else max_iterations,
             )
@@ -229,7 +229,7 @@ def simulate(
     return _first_magnet(result) if single else result
 
 
-def _walk(loops, kept, prepared, avalanche, progress, refused):
+def _walk(loops, kept, prepared, avalanche, dtype, progress, refused):
     """Go from field to field, from where `kept` has left off, until the loops are complete.
 
     Args:
@@ -240,8 +240,8 @@ def _walk(loops, kept, prepared, avalanche, progress, refused):
         loops.refuse_unconverged(refused)
     if not loops.complete:
         magnet, branch = prepared(loops.field)
-        if state is None:
-            state = solver.start(magnet, ops.convert_to_tensor(branch, ops.dtype(magnet.easy_axes)))
+        state = solver.start(magnet, branch) if state is None else state
+        magnet, state = tensors((magnet, state), dtype)
     with Progress(progress, loops) as bar:
         while not loops.complete:
             state, records = solver.advance(magnet, state, avalanche)
@@ -302,36 +302,6 @@ def _branches(axes, direction, first_field, initial_state, single):
     return np.where(np.einsum("bgi,bgi->bg", moments.reshape(axes.shape), axes) >= 0, 1.0, -1.0)
 
 
-class Sizes(NamedTuple):
-    """How many grains, particles of each, and particles in all the solver makes room for."""
-
-    grains: int
-    per_grain: int
-    particles: int
-
-    @classmethod
-    def of(cls, structure: Microstructure) -> "Sizes":
-        """Those of a structure."""
-        return cls(*structure.weights.shape, int((structure.weights > 0).sum()))
-
-    @property
-    def shared(self) -> "Sizes":
-        """Rounded up by a fourth at most, so that irregular magnets share a compiled loop.
-
-        Compiling takes as long as a loop of a hundred grains.
-        """
-        if self.particles == self.grains * self.per_grain:
-            return self
-        # One particle more at least, for grains that are not there.
-        return Sizes(*map(_rounded_up, self._replace(particles=self.particles + 1)))
-
-
-def _rounded_up(n: int) -> int:
-    """To three binary digits."""
-    step = 2 ** max(n.bit_length() - 3, 0)
-    return -(-n // step) * step
-
-
 def embed(
     structure: Microstructure,
     materials,
@@ -352,46 +322,31 @@ def embed(
         sizes: room to make, by default for the structure's own; grains that are not there come
             last, feel no field and make none.
     """
-    g, p, _ = Sizes.of(structure)
-    grains, per_grain, particles = sizes or Sizes.of(structure)
+    sizes = sizes or Sizes.of(structure)
     if operator == "dense":
-        product, places = dense(structure, self_field, dtype, (grains, particles))
+        room = sizes.grains, sizes.particles
+        product, places = dense(structure, self_field, dtype, room)
     else:
         product, places = operator.product, operator.places
     polarization = np.array([[m.Js for m in row] for row in materials])
     anisotropy_field = np.array([[m.anisotropy_field for m in row] for row in materials])
-    weights = np.zeros((per_grain, grains))
-    weights[:p, :g] = structure.weights.T
-    weights[0, g:] = 1
+    columns = in_columns(structure, places, sizes)
 
-    def per_grain_of(values):
-        return np.pad(values, [(0, 0), (0, grains - g)])[:, None]
+    def of_grains(values):
+        return np.pad(values, [(0, 0), (0, sizes.grains - len(structure))])
 
+    softness = of_grains(1 / anisotropy_field)
+    if len(columns.grain):
+        softness = softness[:, columns.grain]
     return solver.Body(
         product=product,
-        places=_places(places, grains, per_grain),
+        columns=columns,
         direction=np.reshape(np.asarray(direction, float), (3, 1, 1)),
-        weights=weights,
-        strength=per_grain_of(polarization),
-        softness=per_grain_of(1 / anisotropy_field)[:, None],
+        strength=of_grains(polarization)[:, None],
+        softness=softness[:, None, None],
         longest=strides.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
         turn=strides.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
     )
-
-
-def _places(places, grains, per_grain):
-    """Where each of (per_grain, grains) finds its field, flat; nothing where in its own order.
-
-    Args:
-        places: (g, p) of the particles there are.
-    """
-    g, p = places.shape
-    whole = np.zeros((per_grain, grains), int)
-    whole[:, :g] = places[:, 0]
-    whole[:p, :g] = places.T
-    if np.array_equal(whole.ravel(), np.arange(whole.size)):
-        return np.zeros(0, int)
-    return whole.ravel()
 
 
 def _first_magnet(result):

@@ -9,8 +9,8 @@ product.
 Far from any switching even that is more than it takes: a magnet may then stride over several
 fields at once, and those between get the quadratic through three equilibria. See `strides`.
 
-Axes: b magnets, p particles, g grains. Grains come last, since all work but the product is
-element-wise over (b, p, g), with weights and axes that vary along g.
+Axes: b magnets, g grains, and their particles in c columns of p rows, see `columns`. Columns come
+last, since all work but the product is element-wise over (b, p, c), with axes that vary along c.
 """
 
 from functools import cache
@@ -20,7 +20,8 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.physics import strides
-from keras_micromag.physics.graph import compiled, max_over, sum_over, tensors
+from keras_micromag.physics.columns import Columns
+from keras_micromag.physics.graph import compiled, max_over, namespace, sum_over, taken
 from keras_micromag.physics.stoner_wohlfarth import astroid, at_least, euler_step
 
 ITERATIONS = 64
@@ -42,22 +43,20 @@ class Body(NamedTuple):
     """
 
     product: Any  # with the demagnetising operator, see operators.products: fields at n places
-    places: Any  # (pg,) int, which of the n each of (p, g) is; none where that is its own number
+    columns: Columns  # in which the particles of those places stand
     direction: Any  # (3, 1, 1) of the applied field
-    weights: Any  # (p, g) share of a particle in its grain's moment, 0 on padding
     strength: Any  # (b, 1, g) polarisation of the grains in tesla
-    softness: Any  # (b, 1, 1, g) reciprocal of their anisotropy field in tesla; 0 where no grain is
+    softness: Any  # (b, 1, 1, c) reciprocal of the columns' anisotropy fields in tesla; 0 for none
     longest: Any  # (b, 1) how far a stride may go, in tesla
     turn: Any  # (b,) how much a moment's component may change over a stride
 
 
 class Magnet(NamedTuple):
-    """What does not change along a loop; tensors."""
+    """What does not change along a loop."""
 
-    product: Any  # these eight as in Body
-    places: Any
+    product: Any  # these seven as in Body
+    columns: Columns
     direction: Any
-    weights: Any
     strength: Any
     softness: Any
     longest: Any
@@ -75,7 +74,7 @@ class State(NamedTuple):
     target: Any  # (b,) index of the field being solved; t when all are done
     origin: Any  # (b,) index of the field solved before; -1 at first
     branch: Any  # (b, g) ±1: the moment lies in the well around branch * easy axis
-    tau: Any  # (b, p, g) tan(φ/2) of the particles
+    tau: Any  # (b, p, c) tan(φ/2) of the particles
     moments: Any  # (b, 3, g) trial moments
     last: Any  # (b, 3, g) equilibrium at the field before
     slope: Any  # (b, 3, g) its first and
@@ -103,24 +102,25 @@ class Record(NamedTuple):
 
 
 def magnet(body: Body, easy_axes, field, tol: float, max_iterations: int) -> Magnet:
-    """What `advance` and `whole_loop` need to know.
+    """What `start`, and as tensors `advance` and `whole_loop`, need to know.
 
     Args:
-        easy_axes: (b, 3, g) tensor of the dtype to compute in. field: (b, t) likewise, in tesla.
+        easy_axes: (b, 3, g). field: (b, t) in tesla. Both NumPy arrays or both tensors: on JAX each
+            operation outside of compiled code is compiled, on its own and for every shape.
     """
-    dtype = ops.dtype(easy_axes)
-    direction = ops.sign(field[:, 1:] - field[:, :-1])
-    turning = ops.cast(ops.not_equal(direction[:, 1:], direction[:, :-1]), "int32")
+    xp, easy_axes, field = namespace(easy_axes, field)
+    direction = xp.sign(field[:, 1:] - field[:, :-1])
+    turning = xp.where(xp.not_equal(direction[:, 1:], direction[:, :-1]), 1, 0)
     # With a 0 for the first and the last field; a single field is both.
-    ends = ops.zeros_like(field[:, : min(2, field.shape[1])], dtype="int32")
-    turning = ops.concatenate([ends[:, :1], turning, ends[:, 1:]], axis=1)
+    ends = xp.zeros_like(field[:, : min(2, field.shape[1])], dtype="int32")
+    turning = xp.concatenate([ends[:, :1], turning, ends[:, 1:]], axis=1)
     return Magnet(
-        *tensors(body, dtype),
+        *body,
         easy_axes=easy_axes,
         field=field,
-        turns=ops.cast(ops.cumsum(turning, axis=1) - turning, "int32"),
-        tol=ops.convert_to_tensor(tol, dtype),
-        max_iterations=ops.convert_to_tensor(max_iterations, "int32"),
+        turns=xp.cumsum(turning, axis=1, dtype="int32") - turning,
+        tol=tol,
+        max_iterations=max_iterations,
     )
 
 
@@ -128,30 +128,31 @@ def start(magnet: Magnet, branch) -> State:
     """The state before the first field: moments along their branches.
 
     Args:
-        branch: (b, g) ±1.
+        magnet, branch: (b, g) ±1; NumPy arrays or tensors.
 
     Notes:
         A magnet with an axis or a field that is not finite is done from the start: it would spend
         all iterations on every field.
     """
-    vectors = ops.zeros_like(magnet.easy_axes)
-    zeros, count = vectors[:, 0, 0], ops.zeros_like(magnet.turns[:, 0])
-    finite = ops.isfinite(ops.sum(magnet.easy_axes, axis=(1, 2)) + ops.sum(magnet.field, axis=1))
+    xp, axes = namespace(magnet.easy_axes)
+    vectors, grains = xp.zeros_like(axes), xp.zeros_like(branch)
+    zeros, count = vectors[:, 0, 0], xp.zeros_like(magnet.turns[:, 0])
+    finite = xp.isfinite(xp.sum(axes, axis=(1, 2)) + xp.sum(magnet.field, axis=1))
     return State(
-        target=ops.where(finite, count, count + magnet.field.shape[1]),
+        target=xp.where(finite, count, count + magnet.field.shape[1]),
         origin=count - 1,
         branch=branch,
-        tau=ops.zeros_like(branch)[:, None] + ops.zeros_like(magnet.weights),
-        moments=branch[:, None] * magnet.easy_axes,
+        tau=grains[:, :1, None] + xp.zeros_like(magnet.columns.weights),
+        moments=branch[:, None] * axes,
         last=vectors,
         slope=vectors,
         bend=vectors,
         last_field=zeros,
         field_before=zeros,
         smooth=count,
-        flipped=ops.zeros_like(branch),
+        flipped=grains,
         change=zeros,
-        outside=ops.zeros_like(branch),
+        outside=grains,
         products=count,
         relaxing=count,
     )
@@ -375,26 +376,26 @@ def relax(magnet, state, field, steps: int = 1):
         field: (b,) applied, in tesla. steps: of Euler's method for this product.
 
     Returns:
-        moments (b, 3, g); tau (b, p, g); outside (b, g), the largest (|h∥|^⅔ + h⊥^⅔)³ of the
+        moments (b, 3, g); tau (b, p, c); outside (b, g), the largest (|h∥|^⅔ + h⊥^⅔)³ of the
         grain's particles with h∥ < 0, above 1 where the grain is unstable; and unsettled (b,),
         whether a particle is further than `tol` from the equilibrium in its present field.
     """
-    p, g = magnet.weights.shape
+    weights, places = magnet.columns.weights, magnet.columns.places
     h = magnet.product.field(state.moments * magnet.strength)
-    if magnet.places.shape[0]:
-        # The operator has no rows for padding, which may be half of irregular grains' particles.
-        h = ops.take(h, magnet.places, axis=2)
-    h = ops.reshape(h, (-1, 3, p, g)) + field[:, None, None, None] * magnet.direction
+    if places.shape[0]:
+        h = taken(h, places)
+    h = ops.reshape(h, (-1, 3, *weights.shape)) + field[:, None, None, None] * magnet.direction
     h = h * magnet.softness
-    axes = magnet.easy_axes[:, :, None]
+    easy_axes, branch = _of_columns(magnet, magnet.easy_axes), _of_columns(magnet, state.branch)
+    axes = easy_axes[:, :, None]
     along = sum_over(h * axes, axis=1)
     sideways = h - along[:, None] * axes
     # Not from |h|² - along², which cancels for small angles.
     across = ops.sqrt(sum_over(sideways * sideways, axis=1))
-    along = along * state.branch[:, None]
+    along = along * branch[:, None]
 
     fold, cubed = astroid(along, across)
-    real = magnet.weights > 0
+    real = weights > 0
     unstable = ops.logical_and(along < 0, cubed > 1.0)
     tau = state.tau
     for _ in range(steps):
@@ -407,13 +408,35 @@ def relax(magnet, state, field, steps: int = 1):
     unsettled = ops.max(max_over(error, axis=1), axis=1) > magnet.tol
 
     # cosφ along s·k and sinφ along the field's part across; where there is none, sinφ is 0.
-    share = magnet.weights / (1.0 + tau * tau)
-    cos = sum_over((1.0 - tau * tau) * share, axis=1) * state.branch
+    share = weights / (1.0 + tau * tau)
+    cos = sum_over((1.0 - tau * tau) * share, axis=1) * branch
     unit = sideways * (1.0 / at_least(across, np.finfo(ops.dtype(across)).tiny))[:, None]
     sin = sum_over((2.0 * tau * share)[:, None] * unit, axis=2)
-    moments = cos[:, None] * magnet.easy_axes + sin
+    moments = _of_grains(magnet, sum_over, cos[:, None] * easy_axes + sin)
+    outside = _of_grains(magnet, max_over, outside)
     moments = moments / ops.sqrt(sum_over(moments * moments, axis=1))[:, None]
     return moments, tau, outside, unsettled
+
+
+def of_particles(magnet, values):
+    """(b, p, c) from (b, g): each particle gets its grain's."""
+    return _of_columns(magnet, values)[:, None] + ops.zeros_like(magnet.columns.weights)
+
+
+def _of_columns(magnet, values):
+    """(…, c) from (…, g)."""
+    grain = magnet.columns.grain
+    return taken(values, grain) if grain.shape[0] else values
+
+
+def _of_grains(magnet, over, values):
+    """(…, g) from (…, c): over each grain's columns."""
+    columns = magnet.columns.of_grains
+    if not columns.shape[0]:
+        return values
+    lead = values.shape[1:-1]
+    values = taken(values, ops.reshape(columns, (-1,)))
+    return over(ops.reshape(values, (-1, *lead, *columns.shape)), axis=len(lead) + 1)
 
 
 def flip(magnet, state, moments, tau, flips):
@@ -424,7 +447,7 @@ def flip(magnet, state, moments, tau, flips):
     moments = strides.where(damped, 0.5 * (moments + state.moments), moments)
     return state._replace(
         branch=branch,
-        tau=tau * (1.0 - flips)[:, None],
+        tau=tau * _of_columns(magnet, 1.0 - flips)[:, None],
         moments=ops.where(turned, branch[:, None] * magnet.easy_axes, moments),
         flipped=ops.where(flips > 0.5, flips, state.flipped),
     )

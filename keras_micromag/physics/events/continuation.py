@@ -12,8 +12,8 @@ At the root the grain flips, and the avalanche runs at that field: the weakest u
 as soon as it is certain which. An avalanche that is over need not have settled: what is left of it
 relaxes on the way to the next.
 
-Axes as in `solver`: b magnets, p particles, g grains. A path has l legs, along each of which the
-field runs one way.
+Axes as in `solver`: b magnets, g grains, particles in c columns of p rows. A path has l legs, along
+each of which the field runs one way.
 """
 
 from functools import cache
@@ -58,7 +58,7 @@ _both, _either, _not = ops.logical_and, ops.logical_or, ops.logical_not
 
 
 class Path(NamedTuple):
-    """Where the field goes, and how closely; tensors of `magnet`'s dtype, shared by all magnets.
+    """Where the field goes, and how closely; shared by all magnets.
 
     Of legs there may be more than count, so that paths share compiled code.
     """
@@ -78,7 +78,7 @@ class State(NamedTuple):
     settling: Any  # (b,) int, 1 in an avalanche: the field stands still
     field: Any  # (b,) of the trial, tesla
     branch: Any  # (b, g) ±1: the moment lies in the well around branch * easy axis
-    tau: Any  # (b, p, g) tan(φ/2) of the particles
+    tau: Any  # (b, p, c) tan(φ/2) of the particles
     moments: Any  # (b, 3, g) of the trial
     node: Any  # (b, 3, g) last equilibrium since the last avalanche
     before: Any  # (b, 3, g) the divided difference that led to it
@@ -114,16 +114,16 @@ class Record(NamedTuple):
 
 
 def start(magnet: solver.Magnet, path: Path, branch) -> State:
-    """The state before anything: moments along their branches, at the first field."""
-    vectors = ops.zeros_like(magnet.easy_axes)
+    """The state before anything: moments along their branches, at the first field; all NumPy."""
+    vectors = np.zeros_like(magnet.easy_axes)
     grains, zeros = vectors[:, 0], vectors[:, 0, 0]
-    count = ops.cast(zeros, "int32")
+    count = zeros.astype(int)
     return State(
         leg=count,
         settling=count + 1,
         field=zeros + path.start,
         branch=branch,
-        tau=grains[:, None] + ops.zeros_like(magnet.weights),
+        tau=grains[:, :1, None] + np.zeros_like(magnet.columns.weights),
         moments=branch[:, None] * magnet.easy_axes,
         node=vectors,
         before=vectors,
@@ -262,7 +262,7 @@ class _Trial(NamedTuple):
     """What one product tells of the trial."""
 
     moments: Any  # (b, 3, g)
-    tau: Any  # (b, p, g)
+    tau: Any  # (b, p, c)
     outside: Any  # (b, g) of the astroid, see `solver`
     near: Any  # (b, g) the same, nearly linear in the field
     worst: Any  # (b,) int, the grain for which it is largest

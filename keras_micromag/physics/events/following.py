@@ -10,6 +10,7 @@ from keras_micromag.physics.events.continuation import FLIP, NODE
 from keras_micromag.physics.events.course import Legs, Pieces, Seen, without_reopened
 from keras_micromag.physics.events.events import Events
 from keras_micromag.physics.events.settling import Settler
+from keras_micromag.physics.graph import tensors
 from keras_micromag.physics.loops import ConvergenceError
 
 FINEST = 2.5e-7
@@ -42,23 +43,25 @@ class Follower:
     """Follows b magnets of g grains along t fields; with padding, of what the solver has room for.
 
     Args:
-        magnet: see `solver.magnet`. branch: (b, g + padding) ±1 at the first field.
+        magnet: see `solver.magnet`; NumPy. branch: (b, g + padding) ±1 at the first field.
         field: (t,) in tesla. share: (b, g) or (1, g) of each grain in its magnet's moment.
-        direction: (3,) of the field.
+        direction: (3,) of the field. dtype: to compute in.
     """
 
-    def __init__(self, magnet, branch, field, share, direction, *, avalanche: str):
-        self.magnet, self.branch, self.field = magnet, branch, field
+    def __init__(self, magnet, branch, field, share, direction, *, avalanche: str, dtype: str):
+        self.branch, self.field = branch, field
         self.share, self.direction = share, direction
         self.avalanche, self.legs = avalanche, Legs.along(field)
-        self.dtype = ops.dtype(magnet.easy_axes)
-        self.tol = float(ops.convert_to_numpy(magnet.tol))
-        self.max_iterations = int(ops.convert_to_numpy(magnet.max_iterations))
+        self.dtype = dtype
+        self.tol, self.max_iterations = magnet.tol, magnet.max_iterations
         self.iterations = np.zeros((len(branch), len(field)), int)
         self.converged = np.ones((len(branch), len(field)), bool)
         self.products = 0
         self._reached = np.zeros(len(branch), int)
-        self._settle = Settler(magnet, self.max_iterations)
+        path = self._path_of(magnet)
+        start = continuation.start(magnet, path, branch)
+        self._magnet, self._path, self._start = tensors((magnet, path, start), dtype)
+        self._settle = Settler(self._magnet, self.max_iterations)
         self._records = []
 
     # What a progress bar wants to know.
@@ -79,24 +82,9 @@ class Follower:
         Args:
             report: called with the state, from time to time.
         """
-        legs = self.legs
-
-        def tensor(value, dtype=self.dtype):
-            return ops.convert_to_tensor(np.asarray(value), dtype)
-
-        longest = continuation.LONGEST_STEP / ops.convert_to_numpy(self.magnet.softness).max()
-        room = 4 ** int(np.ceil(np.log2(max(len(legs.ends), 4)) / 2))
-        path = continuation.Path(
-            tensor(len(legs.ends), "int32"),
-            tensor(legs.start),
-            tensor(np.resize(legs.ends, room)),
-            tensor(np.resize(legs.direction, room)),
-            tensor(np.full(len(self.branch), longest)),
-            tensor(max(FINEST, self.tol)),
-        )
-        state = continuation.start(self.magnet, path, tensor(self.branch))
+        legs, state = self.legs, self._start
         while True:
-            state, records = continuation.advance(self.magnet, path, state, self.avalanche)
+            state, records = continuation.advance(self._magnet, self._path, state, self.avalanche)
             self._keep(records)
             leg = ops.convert_to_numpy(state.leg)
             at = np.minimum(leg, len(legs.ends) - 1)
@@ -107,6 +95,18 @@ class Follower:
             report(state)
             if ended.all():
                 break
+
+    def _path_of(self, magnet):
+        legs = self.legs
+        room = 4 ** int(np.ceil(np.log2(max(len(legs.ends), 4)) / 2))
+        return continuation.Path(
+            legs=len(legs.ends),
+            start=float(legs.start),
+            ends=np.resize(legs.ends, room).astype(float),
+            direction=np.resize(legs.direction, room).astype(float),
+            longest=np.full(len(self.branch), continuation.LONGEST_STEP / magnet.softness.max()),
+            resolution=max(FINEST, self.tol),
+        )
 
     def _keep(self, records):
         self._records.append(continuation.Record(*(ops.convert_to_numpy(part) for part in records)))

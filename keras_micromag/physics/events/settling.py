@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.physics import solver
-from keras_micromag.physics.graph import compiled, sum_over
+from keras_micromag.physics.graph import compiled, sum_over, tensors
 
 _EULER_STEPS = 3
 """Of each particle for one product: it starts from its grain's angle."""
@@ -37,7 +37,7 @@ class Settled(NamedTuple):
 
 class _Rows(NamedTuple):
     branch: Any  # (n, g)
-    tau: Any  # (n, p, g)
+    tau: Any  # (n, p, c)
     moments: Any  # (n, 3, g)
 
 
@@ -45,14 +45,14 @@ class Settler:
     """Settles states of a batch of magnets.
 
     Args:
-        magnet: of b magnets. max_iterations: products for a state.
+        magnet: of b magnets; tensors. max_iterations: products for a state.
     """
 
     def __init__(self, magnet: solver.Magnet, max_iterations: int):
-        p, g = magnet.weights.shape
+        p, c = magnet.columns.weights.shape
         self._magnet, self._dtype = magnet, ops.dtype(magnet.easy_axes)
         self._limit = max_iterations
-        self._most = int(2 ** np.floor(np.log2(np.clip(_ROOM // (3 * p * g), 1, _MOST))))
+        self._most = int(2 ** np.floor(np.log2(np.clip(_ROOM // (3 * p * c), 1, _MOST))))
 
     def __call__(self, which, branch, field, moments, most: int | None = None) -> Settled:
         """Settle n states from near their equilibria.
@@ -83,17 +83,10 @@ class Settler:
                 # Padding is the last once more.
                 rows = some[np.minimum(np.arange(size), len(some) - 1)]
                 given = (branch, field, found.moments, found.change)
-                given = [
-                    ops.convert_to_tensor(np.ascontiguousarray(part[rows]), self._dtype)
-                    for part in given
-                ]
-                counts = [
-                    ops.convert_to_tensor(part, "int32")
-                    for part in (which[rows], found.products[rows], limit, len(some), waits_for)
-                ]
-                for whole, part in zip(
-                    found, _compiled()(self._magnet, *counts, *given), strict=True
-                ):
+                given = tuple(np.asarray(part[rows], self._dtype) for part in given)
+                counts = which[rows], found.products[rows], limit, len(some), waits_for
+                inputs = tensors((*counts, *given), self._dtype)
+                for whole, part in zip(found, _compiled()(self._magnet, *inputs), strict=True):
                     whole[some] = ops.convert_to_numpy(part)[: len(some)]
             left = left[~found.converged[left] & (found.products[left] < limit)]
         return found
@@ -128,7 +121,7 @@ def _settled(magnet, which, products, limit, real, waits_for, branch, field, mom
     cos = sum_over(moments * axes, axis=1) * branch
     zero, one = ops.zeros_like(cos), ops.ones_like(cos)
     cos = ops.where(cos > one, one, ops.where(cos < zero, zero, cos))
-    tau = ops.sqrt((1.0 - cos) / (1.0 + cos))[:, None] + ops.zeros_like(magnet.weights)
+    tau = solver.of_particles(magnet, ops.sqrt((1.0 - cos) / (1.0 + cos)))
     there = ops.arange(which.shape[0], dtype="int32") < real
 
     def ended(products, done):
