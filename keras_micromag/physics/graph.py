@@ -136,13 +136,13 @@ def by_blocks(xp, rows, blocks):
     return ops.einsum("bkc,kcr->bkr", rows, blocks)
 
 
-def taken(tensor, index):
-    """(…, i) of a tensor (b, n) or (b, 3, n), where index (i,) is along its last axis."""
-    if len(tensor.shape) == 2:
-        return ops.take(tensor, index, axis=1)
+def taken(xp, values, index):
+    """(…, i) of values (b, n) or (b, 3, n), where index (i,) is along their last axis."""
+    if len(values.shape) == 2:
+        return xp.take(values, index, axis=1)
     # Components one by one: XLA lays those that are taken together side by side, and all that
     # follows reads them in steps of three.
-    return ops.stack([ops.take(tensor[:, i], index, axis=1) for i in range(3)], axis=1)
+    return xp.stack([xp.take(values[:, i], index, axis=1) for i in range(3)], axis=1)
 
 
 def summed_by(xp, values, index, size: int):

@@ -383,7 +383,7 @@ def relax(magnet, state, field, steps: int = 1):
     weights, places = magnet.columns.weights, magnet.columns.places
     h = magnet.product.field(state.moments * magnet.strength)
     if places.shape[0]:
-        h = taken(h, places)
+        h = taken(ops, h, places)
     h = ops.reshape(h, (-1, 3, *weights.shape)) + field[:, None, None, None] * magnet.direction
     h = h * magnet.softness
     easy_axes, branch = _of_columns(magnet, magnet.easy_axes), _of_columns(magnet, state.branch)
@@ -426,7 +426,7 @@ def of_particles(magnet, values):
 def _of_columns(magnet, values):
     """(…, c) from (…, g)."""
     grain = magnet.columns.grain
-    return taken(values, grain) if grain.shape[0] else values
+    return taken(ops, values, grain) if grain.shape[0] else values
 
 
 def _of_grains(magnet, over, values):
@@ -435,7 +435,7 @@ def _of_grains(magnet, over, values):
     if not columns.shape[0]:
         return values
     lead = values.shape[1:-1]
-    values = taken(values, ops.reshape(columns, (-1,)))
+    values = taken(ops, values, ops.reshape(columns, (-1,)))
     return over(ops.reshape(values, (-1, *lead, *columns.shape)), axis=len(lead) + 1)
 
 

@@ -128,12 +128,12 @@ class Hierarchical(NamedTuple):
             field = graph.by_blocks(xp, seen, block)[:, :, : 3 * p]
             field = xp.swapaxes(xp.reshape(field, (-1, k, 3, p)), 1, 2)
             near.append(xp.reshape(field, (-1, 3, k * p)))
-        of_pieces = xp.take(polarized, self.grain, axis=2)
+        of_pieces = graph.taken(xp, polarized, self.grain)
         # Written out: as a matrix product, of each piece alone, it takes seven times as long.
         charges = sum(of_pieces[:, None, j] * self.charges[:, j] for j in range(3))
         node = self.onto + self.source_steps[:, None]
         potential = self._potential(xp, graph.summed_by(xp, charges, node, prod(self.mesh)))
-        near = xp.take(xp.concatenate(near, axis=2), self.room, axis=2)
+        near = graph.taken(xp, xp.concatenate(near, axis=2), self.room)
         return near + self._interpolated(xp, potential)
 
     def adjoint(self, field):
