@@ -31,8 +31,8 @@ search: ## the searches for the recipe, of an autoencoder and then of a rollout:
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tuning rollout --data-dir runs/data --trials 60 --jobs 2 \
 	--base runs/tuning/autoencoder/best.json
 
-# Two lines of work at once, one for each of two cores: TensorFlow has as many tests as the others
-# together. It is shown when it is done, so that its closing line comes last.
+# Two lines of work at once, one for each of two cores, that take about as long. One is shown when it
+# is done, so that TensorFlow's closing line comes last.
 # PyTorch and NumPy would each take two threads for two cores, and theirs wait for one another.
 test: export OMP_NUM_THREADS ?= 1
 # XLA spends more time optimising a loop than a test spends in it. Without, TensorFlow compiles nine
@@ -40,11 +40,11 @@ test: export OMP_NUM_THREADS ?= 1
 test-%: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 test: lint ## lint, then all tests on all backends
 	@mkdir -p .pytest_cache
-	@$(MAKE) --no-print-directory test-tensorflow > .pytest_cache/tensorflow.log 2>&1 & \
-	tensorflow=$$!; trap 'kill $$tensorflow' INT TERM; \
-	$(MAKE) --no-print-directory test-only-jax test-jax-beside test-torch test-once; others=$$?; \
-	wait $$tensorflow; tensorflow=$$?; cat .pytest_cache/tensorflow.log; \
-	[ $$others = 0 ] && [ $$tensorflow = 0 ]
+	@$(MAKE) --no-print-directory test-only-jax test-tensorflow > .pytest_cache/one.log 2>&1 & \
+	one=$$!; trap 'kill $$one' INT TERM; \
+	$(MAKE) --no-print-directory test-once test-torch test-jax-beside; other=$$?; \
+	wait $$one; one=$$?; cat .pytest_cache/one.log; \
+	[ $$other = 0 ] && [ $$one = 0 ]
 
 lint: ## check style and format
 	@$(ENVIRONMENT) .venv dev
@@ -72,23 +72,14 @@ test-jax-beside: ## on JAX what exports and reads through TensorFlow, which is i
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backend tests/layers/test_inside_models.py \
 	tests/models/test_saving.py tests/data tests/tfds_esw
 
-test-jax test-torch: ## the tests that compute with Keras, on this backend
+test-jax test-torch test-tensorflow: ## the tests that compute with Keras, on this backend
 	@$(ENVIRONMENT) .venv dev
 	KERAS_BACKEND=$(@:test-%=%) $(BIN)/python -m pytest -m backend
 
-# Grains, their fields, files and pictures, which no backend computes; and what one does for all.
-ONCE := tests/physics/test_demag.py tests/physics/neper tests/physics/test_surfaces.py \
-	tests/physics/test_polyhedron.py tests/physics/test_structure.py tests/plots tests/test_vtk.py \
-	tests/physics/test_memory.py $(filter-out %products.py %waves.py,$(wildcard tests/physics/operators/test_*)) \
-	tests/test_examples.py tests/tfds_esw/test_killed.py tests/tuning/test_study.py
-
-test-once: ## the tests that no backend makes different
+# On JAX, which starts and compiles soonest.
+test-once: ## all other tests, once
 	@$(ENVIRONMENT) .venv dev
-	KERAS_BACKEND=jax $(BIN)/python -m pytest $(ONCE)
-
-test-tensorflow: ## all tests but these, on TensorFlow
-	@$(ENVIRONMENT) .venv dev
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(ONCE:%=--ignore=%)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not backend"
 
 bench: ## measure what is claimed about speed
 	@$(ENVIRONMENT) .venv dev

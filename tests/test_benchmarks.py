@@ -102,7 +102,19 @@ def test_loops_by_events_are_measured():
     assert all(int(row[4]) > 0 for row in rows[2:])
 
 
-def test_precision_of_events_is_measured(capsys):
+@pytest.fixture
+def float64():
+    """Float64 on every backend."""
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    import jax
+
+    with jax.enable_x64(True):
+        yield
+
+
+def test_precision_of_events_is_measured(float64, capsys):
     events.main("--precision 3 --fields 9 --grid 2 2 1".split())
     assert "3 magnets: 0 without an equilibrium somewhere; 3 whose" in capsys.readouterr().out
 

@@ -157,7 +157,6 @@ def test_import_without_the_chosen_backend_names_one_that_is_there(statement, tm
 PARTS = keras_micromag.__all__
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize(
     "statement",
     [
