@@ -54,10 +54,8 @@ class Columns(NamedTuple):
 
     weights: np.ndarray  # (p, c) share of a particle in its grain's moment, 0 on padding
     places: np.ndarray  # (p·c,) of the particles; empty where that is their own number
-    grain: np.ndarray  # (c,) whose column it is, and
-    of_grains: (
-        np.ndarray
-    )  # (k, g) a grain's columns; both empty where each has the one of its number
+    grain: np.ndarray  # (c,) whose column it is
+    of_grains: np.ndarray  # (k, g) columns of each grain; both empty where each has one, in order
 
 
 def in_columns(structure: Microstructure, places, sizes: Sizes) -> Columns:
