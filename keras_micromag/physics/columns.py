@@ -70,8 +70,9 @@ def in_columns(structure: Microstructure, places, sizes: Sizes) -> Columns:
     each = np.ones(sizes.grains, int)
     each[: len(counts)] = _columns(counts, sizes.rows)
     first = np.cumsum(each) - each
-    owner, which = np.nonzero(structure.weights > 0)
-    number = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    real = structure.weights > 0
+    owner, which = np.nonzero(real)
+    number = np.cumsum(real, axis=1)[real] - 1
     row, column = number % sizes.rows, first[owner] + number // sizes.rows
 
     weights = np.zeros((sizes.rows, sizes.columns))
