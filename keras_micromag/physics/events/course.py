@@ -2,18 +2,19 @@
 
 Between two avalanches a magnet's state is a function of the field alone, smooth but where the next
 grain gives way: there its moments go as the square root of the distance. So states are interpolated
-in that root, by cubics through four known states, and where a parabola through three of these
+in that root, by curves through six known states, and where the curve through five of these
 disagrees, one of the fields asked for is settled, and known from then on.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from keras_micromag.physics.events.continuation import FLIP, NODE, Record
 
-_POINTS = 4
-"""States through which a curve goes."""
+_POINTS = 6
+"""States through which a curve goes, where as many are known in a piece."""
 
 
 class Legs(NamedTuple):
@@ -150,34 +151,37 @@ class Pieces:
         return (self.piece[at] == piece) & (np.abs(self.u[at] - u) < 1e-7)
 
     def stencils(self, piece, u):
-        """Known states (n, 4) for each place, weights of the curve through them, and of its error.
+        """Known states (n, 6) for each place, weights of the curve through them, and of its error.
 
-        The error is the curve's difference from that through all but the furthest of them; where
-        fewer than three states are known in the piece, it is nan, but at a known state itself.
+        The error is the curve's difference from that through all but one of them: the furthest,
+        or, beside the piece's end, the state there, which is known least. Where fewer than three
+        states are known in the piece, it is nan, but at a known state itself.
         """
         first = np.searchsorted(self.piece, piece)
         count = np.searchsorted(self.piece, piece, side="right") - first
         width = np.minimum(count, _POINTS)
-        begin = np.clip(self.gap(piece, u) - _POINTS // 2, first, first + count - width)
+        gap = self.gap(piece, u)
+        begin = np.clip(gap - _POINTS // 2, first, first + count - width)
         index = begin[:, None] + np.arange(_POINTS)
         there = np.arange(_POINTS) < width[:, None]
         index = np.where(there, index, begin[:, None])
         at = self.u[index]
         away = np.where(there, np.abs(at - u[:, None]), -1.0)
-        furthest = np.arange(_POINTS) == away.argmax(axis=1)[:, None]
+        beside_end = (gap <= first + 1) & ~np.isnan(self.end[piece])
+        left_out = np.where(beside_end, 0, away.argmax(axis=1))
+        others = there & (np.arange(_POINTS) != left_out[:, None])
         weights = _lagrange(at, there, u)
-        error = weights - _lagrange(at, there & ~furthest, u)
+        error = weights - _lagrange(at, others, u)
         known = (np.abs(at - u[:, None]) < 1e-7) & there
         error[(width < 3) & ~known.any(axis=1)] = np.nan
         return index, weights, error
 
     def combined(self, index, weights):
-        """(n, 3, g) sums of known states with weights (n, 4)."""
-        total = 0.0
-        for k in range(index.shape[1]):
-            share = weights[:, k].astype(self.moments.dtype)
-            total = total + share[:, None, None] * self.moments[index[:, k]]
-        return total
+        """(n, 3, g) sums of known states with weights (n, 6)."""
+        (n, k), (known, *shape) = index.shape, self.moments.shape
+        weights = weights.astype(self.moments.dtype).ravel()
+        sums = sparse.csr_array((weights, index.ravel(), np.arange(0, n * k + 1, k)), (n, known))
+        return (sums @ self.moments.reshape(known, -1)).reshape(n, *shape)
 
 
 def _lagrange(at, there, u):

@@ -9,11 +9,12 @@ from keras import ops
 from keras_micromag.physics import solver
 from keras_micromag.physics.graph import compiled, sum_over, tensors
 
-_EULER_STEPS = 3
+_EULER_STEPS = 4
 """Of each particle for one product: it starts from its grain's angle."""
 
-_LEFT = 0.5
-"""Share of `tol` that may be left to change."""
+_FALL = 0.7
+"""What the first product leaves of its change, over polarisation / anisotropy field. In trials with
+the paper's magnets half of the states kept a third of that, and 99 of 100 no more than it."""
 
 _ROOM = 2**23
 """Components of particles' fields in one call."""
@@ -115,9 +116,9 @@ def _settled(magnet, which, products, limit, real, waits_for, branch, field, mom
         return ops.take(part, which, axis=0) if part.shape[0] > 1 else part
 
     axes = ops.take(magnet.easy_axes, which, axis=0)
-    magnet = magnet._replace(
-        easy_axes=axes, strength=own(magnet.strength), softness=own(magnet.softness)
-    )
+    strength, softness = own(magnet.strength), own(magnet.softness)
+    magnet = magnet._replace(easy_axes=axes, strength=strength, softness=softness)
+    fall = _FALL * ops.max(strength, axis=(1, 2)) * ops.max(softness, axis=(1, 2, 3))
     cos = sum_over(moments * axes, axis=1) * branch
     zero, one = ops.zeros_like(cos), ops.ones_like(cos)
     cos = ops.where(cos > one, one, ops.where(cos < zero, zero, cos))
@@ -137,9 +138,9 @@ def _settled(magnet, which, products, limit, real, waits_for, branch, field, mom
         # Changes fall like a geometric series, which tells what is left of them.
         falling = change < 0.5 * before
         left = change * change / ops.where(falling, before - change, ops.ones_like(change))
-        near = ops.logical_and(falling, left <= _LEFT * magnet.tol)
-        settled = ops.logical_or(change <= magnet.tol, near)
-        settled = ops.logical_and(settled, ops.logical_not(unsettled))
+        first = ops.equal(before, 0)
+        left = ops.where(falling, left, ops.where(first, fall * change, change))
+        settled = ops.logical_and(left <= magnet.tol, ops.logical_not(unsettled))
         products = ops.where(ended(products, done), products, products + 1)
         done = ops.logical_or(done, settled)
         rows = _Rows(branch, tau, moments)
