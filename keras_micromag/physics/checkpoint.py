@@ -33,6 +33,9 @@ _SAVED_EVERY = 60.0
 """Seconds between two writes, so the most that a kill can cost, but for one call of the solver."""
 
 _PROGRAM = "keras_micromag.physics.simulate"
+_FORMAT = 2
+"""Of what the files hold: rises when a loop can no longer go on from what an older one kept."""
+
 _SETTINGS, _STATE, _LOCK = "settings.json", "state.npz", "lock"
 
 
@@ -148,7 +151,7 @@ def _folder(path) -> Path:
 def _settings(follows_from) -> dict:
     """What `settings.json` holds: what is short as it is, all else as a digest."""
     backend = keras.backend.backend()
-    told = {"program": _PROGRAM}
+    told = {"program": _PROGRAM, "format": _FORMAT}
     told |= {name: _told(value) for name, value in follows_from.items()}
     told["keras_micromag"] = __version__
     told["backend"] = f"{backend} {sys.modules[backend].__version__}"

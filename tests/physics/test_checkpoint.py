@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import json
 import os
 import re
 import shutil
@@ -317,6 +318,18 @@ def test_the_folder_of_another_version(begun, monkeypatch):
     sentence = rf"differs in `keras_micromag` \({version} there, 9.9 here\)"
     with pytest.raises(ValueError, match=sentence):
         loop(checkpoint=begun)
+
+
+def test_the_folder_of_an_older_format(begun, calls):
+    path = begun / "settings.json"
+    settings = json.loads(path.read_text())
+    now = settings.pop("format")
+    path.write_text(json.dumps(settings))
+    before = contents(begun)
+    sentence = rf"whose loop differs in `format` \(None there, {now} here\)\.$"
+    with pytest.raises(ValueError, match=sentence):
+        loop(checkpoint=begun)
+    assert contents(begun) == before and not calls
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "settings.json"])
