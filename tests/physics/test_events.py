@@ -6,7 +6,11 @@
 |                                       | in float32) before and after each   |               |
 | states at the fields asked for,       | the same, along these fields too    | 1e-6, 5e-5    |
 | also where the field turns or repeats |                                     |               |
-| coercivity                            | the sign of M 2 µT before and after |               |
+| states at 400 fields, interpolated    | the same                            | 1e-6, 5e-5    |
+| coercivity                            | the sign of M 2 µT before and after | every magnet  |
+|                                       | (50 µT in float32)                  |               |
+| loops that turn or end a few µT       | steps                               | 1e-6, 5e-5    |
+| before and behind an avalanche        |                                     |               |
 | a batch, padded or not                | its magnets alone                   | flips; 1e-5 T |
 | lattice and hierarchical operators    | dense                               | flips; 1e-3 T |
 """
@@ -39,6 +43,8 @@ MAGNETS = {
     "cubes": cubic_grains((3, 2, 2)),
     "polycrystal": voronoi_grains(7, (150e-9, 100e-9, 100e-9), seed=1, gap=3e-9),
 }
+CLOSE = {"float32": 5e-5, "float64": 1e-6}
+"""How right a component of a moment is."""
 
 
 def available(dtype):
@@ -82,9 +88,24 @@ def expected(structure, axes, loop, resolution):
     return field, np.array(sides), asked
 
 
+def literal(structure, axes, field):
+    """(t, g, 3) moments of Algorithm 1, the weakest grain first."""
+    states, _ = oracles.simulate_literal(
+        demag_matrix(structure),
+        structure.weights,
+        axes,
+        field,
+        polarization=ND2FE14B.Js,
+        anisotropy_field=ND2FE14B.anisotropy_field,
+        avalanche="weakest_first",
+        tol=1e-8,
+    )
+    return states
+
+
 @pytest.mark.parametrize("field", [LOOP, MINOR], ids=["loop", "minor loops"])
 @pytest.mark.parametrize("kind", MAGNETS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", CLOSE)
 def test_avalanches_begin_where_the_literal_algorithm_has_them(dtype, kind, field):
     available(dtype)
     structure = MAGNETS[kind]
@@ -93,32 +114,59 @@ def test_avalanches_begin_where_the_literal_algorithm_has_them(dtype, kind, fiel
     assert loop.converged.all() and len(loop.events) >= 6
     resolution = {"float32": 1e-4, "float64": 1e-6}[dtype]
     along, sides, asked = expected(structure, axes, loop, resolution)
-    states, _ = oracles.simulate_literal(
-        demag_matrix(structure),
-        structure.weights,
-        axes,
-        along,
-        polarization=ND2FE14B.Js,
-        anisotropy_field=ND2FE14B.anisotropy_field,
-        avalanche="weakest_first",
-        tol=1e-8,
-    )
+    states = literal(structure, axes, along)
     np.testing.assert_array_equal(np.where((states * axes).sum(axis=2) >= 0, 1, -1), sides)
-    close = {"float32": 5e-5, "float64": 1e-6}[dtype]
-    np.testing.assert_allclose(loop.magnetization, states[asked >= 0], atol=close)
+    np.testing.assert_allclose(loop.magnetization, states[asked >= 0], atol=CLOSE[dtype])
 
 
-def test_coercivity_is_where_the_moment_changes_sign():
-    structure = MAGNETS["cubes"]
+@pytest.mark.parametrize("dtype", CLOSE)
+def test_states_between_avalanches_are_interpolated(dtype):
+    available(dtype)
+    structure, field = MAGNETS["cubes"], np.linspace(8.0, -8.0, 400)
+    axes = random_easy_axes(len(structure), seed=3)
+    loop = simulate(structure, axes, field=field, method="events", dtype=dtype, progress=False)
+    assert (loop.iterations == 0).mean() > 0.5
+    np.testing.assert_allclose(
+        loop.magnetization, literal(structure, axes, field), atol=CLOSE[dtype]
+    )
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+def test_coercivity_is_where_the_moment_changes_sign(dtype):
+    available(dtype)
+    structure, off = MAGNETS["cubes"], {"float32": 5e-5, "float64": 2e-6}[dtype]
+    told = {"method": "events", "dtype": dtype, "progress": False}
     axes = random_easy_axes((4, len(structure)), seed=5)
-    few = simulate(structure, axes, field=[8.0, -8.0], method="events", progress=False)
-    many = simulate(structure, axes, field=np.linspace(8, -8, 100), method="events", progress=False)
-    np.testing.assert_allclose(few.coercivity(), many.coercivity(), atol=2e-5)
+    few = simulate(structure, axes, field=[8.0, -8.0], **told)
+    many = simulate(structure, axes, field=np.linspace(8, -8, 100), **told)
+    np.testing.assert_allclose(few.coercivity(), many.coercivity(), atol=off)
     for axis, value in zip(axes, few.coercivity(), strict=True):
-        about = [8.0, -value + 5e-5, -value - 5e-5]
-        loop = simulate(structure, axis, field=about, method="events", progress=False)
+        about = np.array([8.0, -value + off, -value - off])
+        # Steps, which know nothing of what is between.
+        given = {"dtype": dtype, "avalanche": "weakest_first", "progress": False}
+        loop = simulate(structure, axis, field=about, **given)
         before, after = loop.magnetization_along_field[1:]
         assert before > 0 > after
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+def test_a_loop_that_turns_beside_an_avalanche(dtype):
+    available(dtype)
+    structure = cubic_grains((2, 1, 1))
+    axes = random_easy_axes(2, seed=1)
+    told = {"dtype": dtype, "progress": False}
+    events = simulate(structure, axes, field=[8.0, -8.0], method="events", **told).events
+    # As far as roots are known, and then as far as the search for them looks around.
+    near = {"float32": (5e-6, 5e-5, 1e-4), "float64": (5e-7, 4e-6, 2e-5)}[dtype]
+    for off in (sign * value for value in near for sign in (1, -1)):
+        field = [8.0, events.field[0] + off, 0.0, 1.0]
+        loop = simulate(structure, axes, field=field, method="events", **told)
+        steps = simulate(structure, axes, field=field, avalanche="weakest_first", **told)
+        np.testing.assert_allclose(loop.magnetization, steps.magnetization, atol=CLOSE[dtype])
+        np.testing.assert_array_equal(loop.events.grain, events.grain[: int(off < 0)])
+        ends_there = simulate(structure, axes, field=field[:2], method="events", **told)
+        assert len(ends_there.events) == int(off < 0)
+        assert np.isnan(ends_there.coercivity()) == (off > 0)
 
 
 def test_a_batch_is_its_magnets():

@@ -188,7 +188,8 @@ def _iterate(magnet, path, state, avalanche):
     leg = ops.minimum(state.leg, path.legs - 1)
     trial = _tried(magnet, state, avalanche)
     secant = _secants(path, state, trial)
-    fate = _fate(path, state, trial, secant, ops.take(path.direction, leg))
+    end, direction = ops.take(path.ends, leg), ops.take(path.direction, leg)
+    fate = _fate(path, state, trial, secant, end, direction)
 
     flips = trial.unstable * ops.cast(fate.again, dtype)[:, None]
     flips = flips + trial.weakest * ops.cast(fate.root, dtype)[:, None]
@@ -213,7 +214,7 @@ def _iterate(magnet, path, state, avalanche):
     slopes = _slopes(state, trial, secant, fate, turned.flipped)
     step = _longest_step(path, state, trial, secant, fate, node, trials)
     at_node = ops.where(node, state.field, state.node_field)
-    leg_on = _leg(path, state, trial, fate, node, ops.take(path.ends, leg))
+    leg_on = _leg(path, state, trial, fate, node, end)
     aim, target, early = _aim(path, state, trial, fate, slopes.rate, step, at_node, leg_on)
 
     going = _both(active, _either(fate.over, fate.searching))
@@ -334,11 +335,11 @@ class _Fate(NamedTuple):
     root: Any  # here the next one begins
     arrived: Any  # it is an equilibrium
     close: Any  # a root is as good as found
-    lost: Any  # nothing is found, however short the step
+    lost: Any  # nothing is found, however short the step, or the leg ends just before a root
     off: Any  # tesla, from here to the root
 
 
-def _fate(path, state, trial, secant, direction):
+def _fate(path, state, trial, secant, end, direction):
     dtype = state.tau.dtype
     avalanching = state.settling > 0
     searching = _not(avalanching)
@@ -355,13 +356,16 @@ def _fate(path, state, trial, secant, direction):
     resolution = path.resolution * (1.0 + patience * patience)
     root = _both(ops.abs(off) < resolution, state.moved < 20.0 * resolution)
     root = _both(root, ops.equal(trial.worst, state.aim))
-    root = _both(root, searching)
+    beyond = off > direction * (end - state.field)
+    root = _both(root, _both(searching, _not(beyond)))
     # What is left to change moves the root by about as many tesla.
     close = ops.abs(off) < 20.0 * at_least(trial.change, path.resolution)
     arrived = _both(trial.nearest < 1.0, trial.change <= _SETTLED)
     arrived = _both(arrived, _both(searching, _not(close)))
     # So be it, and see what the moments do there.
-    lost = _both(searching, _either(state.step < path.resolution, trial.exhausted))
+    lost = _either(state.step < path.resolution, trial.exhausted)
+    lost = _either(lost, _both(_both(beyond, close), ops.equal(state.field, end)))
+    lost = _both(searching, lost)
     lost = _both(lost, _not(_either(root, arrived)))
     return _Fate(
         searching,
