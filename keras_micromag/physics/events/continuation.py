@@ -34,6 +34,10 @@ LONGEST_STEP = 2 * LONGEST_STRIDE
 """How far the next trial may be from the last equilibrium, in units of the smallest anisotropy
 field."""
 
+HIGH = 2.0
+"""Field, over the largest anisotropy field and polarisation together, beyond which no grain flips:
+a step may go as far as there."""
+
 _SETTLED = 3e-5
 """Change of a moment's component in the last iteration, up to which an equilibrium serves for
 slopes."""
@@ -67,7 +71,8 @@ class Path(NamedTuple):
     start: Any  # () tesla
     ends: Any  # (l or more,) tesla, of each leg
     direction: Any  # (l or more,) ±1
-    longest: Any  # (b,) step in tesla
+    longest: Any  # (b,) step in tesla, in fields up to
+    high: Any  # () tesla, beyond which they may be longer
     resolution: Any  # () tesla, to which the fields of flips are found
 
 
@@ -134,7 +139,7 @@ def start(magnet: solver.Magnet, path: Path, branch) -> State:
         nodes=count,
         slope=vectors,
         rate=grains,
-        step=zeros + path.longest,
+        step=zeros + np.maximum(path.longest, abs(path.start) - path.high),
         moved=zeros,
         aim=count,
         flipped=grains,
@@ -412,7 +417,8 @@ def _longest_step(path, state, trial, secant, fate, node, trials):
     tired = _both(ops.equal(trials % _PATIENCE, _PATIENCE - 1), _not(fate.close))
     tired = _both(tired, fate.searching)
     wide = ops.where(trial.nearest < _FAR, 2.0 * ops.ones_like(away), ops.ones_like(away))
-    longer = ops.minimum(2.0 * state.step, path.longest * wide)
+    longest = at_least(ops.abs(state.field) - path.high, path.longest * wide)
+    longer = ops.minimum(2.0 * at_least(state.step, path.resolution), longest)
     step = ops.where(node, longer, ops.where(tired, 0.25 * away, state.step))
     # A root as good as found shall not lie just beyond a short step.
     return ops.where(_both(fate.searching, fate.close), longer, step)
