@@ -1,6 +1,5 @@
 """Hysteresis loops by the embedded Stoner-Wohlfarth method (Algorithm 1)."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -69,9 +68,9 @@ def simulate(
             branch of each, the sign of its component along the easy axis, matters. By default
             every grain is on the branch towards the first field (+`field_direction` if it is 0).
         method: "steps" goes from one field to the next (the paper), "events" from one avalanche to
-            the next: it finds the field at which each begins to 1e-6 T in float64 and mostly to
-            3e-5 T in float32, gives the states at `field` in between to about `tol`, and tells all
-            in `Hysteresis.events`; see docs/events.md.
+            the next: it finds the field at which each begins to 1e-6 T in float64 (to `tol`, as
+            tesla, where that is more) and mostly to 3e-5 T in float32, gives the states at `field`
+            in between to about `tol`, and tells all in `Hysteresis.events`; see docs/events.md.
         avalanche: "simultaneous" flips all unstable grains of a pass, "weakest_first" only the one
             that is furthest outside the astroid. By default the first by steps (the paper), the
             second by events.
@@ -140,7 +139,7 @@ def simulate(
     if method == "events" and checkpoint is not None:
         raise ValueError(
             "`checkpoint` must be None for `method` 'events', which keeps none; "
-            f"received {os.fspath(checkpoint)!r}."
+            f"received {str(checkpoint)!r}."
         )
     branch = _branches(axes, direction, field[0], initial_state, single)
 
@@ -180,13 +179,18 @@ def simulate(
         share = np.atleast_2d(polarization * volumes)
         share = share / share.sum(axis=1, keepdims=True)
         follower = Follower(
-            magnet, padded, field, share, direction, avalanche=avalanche, dtype=dtype
+            magnet,
+            padded,
+            field,
+            share,
+            direction,
+            avalanche=avalanche,
+            dtype=dtype,
+            refuse=not allow_unconverged,
         )
         with Progress(progress, follower) as bar:
             follower.follow(bar)
         found = follower.result()
-        if not allow_unconverged:
-            follower.refuse_unconverged()
     else:
         loops = Loops(len(axes), field, g, dtype)
         follows_from = {

@@ -27,10 +27,13 @@ from keras_micromag.physics import (
     cubic_grains,
     demag_matrix,
     demag_operator,
+    memory,
     random_easy_axes,
     simulate,
+    simulation,
     voronoi_grains,
 )
+from keras_micromag.physics.events import continuation
 from keras_micromag.physics.events.course import Legs
 from keras_micromag.physics.graph import require_dtype
 from tests import oracles
@@ -281,7 +284,76 @@ def test_events_are_kept_in_a_file(tmp_path):
     np.testing.assert_array_equal(back.coercivity(), loop.coercivity())
 
 
-def test_too_few_products_are_told():
+def test_fields_far_above_the_anisotropy_field():
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=1)
+    near, far = (
+        simulate(structure, axes, field=[top, -top], method="events", progress=False)
+        for top in (8.0, 1e8)
+    )
+    np.testing.assert_array_equal(near.events.grain, far.events.grain)
+    np.testing.assert_allclose(near.events.field, far.events.field, atol=5e-5)
+    # On the way down and up again they take as long as field doubles: 23 times each.
+    assert far.iterations.sum() < near.iterations.sum() + 200
+
+
+def test_a_batch_of_none():
+    structure, none = MAGNETS["cubes"], np.zeros((0, 12, 3))
+    loops = simulate(structure, none, field=LOOP, method="events", progress=False)
+    steps = simulate(structure, none, field=LOOP, progress=False)
+    assert loops.magnetization.shape == steps.magnetization.shape == (0, 9, 12, 3)
+    assert loops.converged.shape == loops.iterations.shape == (0, 9)
+    assert len(loops.events) == 0 and loops.coercivity().shape == (0,)
+    assert loops.switching_fields.shape == (0, 12)
+
+
+def test_a_bar_tells_of_products(monkeypatch):
+    told = []
+
+    class Bar:
+        def __init__(self, wanted, loops):
+            self.loops = loops
+
+        def __enter__(self):
+            return self
+
+        def __call__(self, state):
+            told.append((self.loops.done, self.loops.products, self.loops.field_behind))
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(simulation, "Progress", Bar)
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes((2, len(structure)), seed=3)
+    loop = simulate(structure, axes, field=np.linspace(8, -8, 50), method="events")
+    done, products, field = zip(*told, strict=True)
+    assert len(told) >= 2 and (np.diff(done) >= 0).all() and (np.diff(products) > 0).all()
+    assert done[-1] == 100 and field[-1] == -8.0
+    assert 0.5 * loop.iterations.sum() < products[-1] <= loop.iterations.sum()
+
+
+def test_memory_is_looked_at_on_the_way(monkeypatch):
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes((2, len(structure)), seed=3)
+    given = {"field": LOOP, "method": "events", "progress": False}
+    simulate(structure, axes, **given)
+    advance, calls = continuation.advance, []
+
+    def advanced(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            monkeypatch.setattr(memory, "available", lambda: 1000)
+        return advance(*arguments)
+
+    monkeypatch.setattr(continuation, "advance", advanced)
+    sentence = r"what 2 magnets leave behind on the way to .* T needs .* 1e-06 GB are free; fewer"
+    with pytest.raises(MemoryError, match=sentence):
+        simulate(structure, axes, **given)
+    assert len(calls) == 2
+
+
+def test_too_few_products_are_told(monkeypatch):
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=3)
     given = {"field": LOOP, "method": "events", "max_iterations": 2, "progress": False}
@@ -289,6 +361,21 @@ def test_too_few_products_are_told():
         simulate(structure, axes, **given)
     loop = simulate(structure, axes, allow_unconverged=True, **given)
     assert not loop.converged.any() and np.isnan(loop.magnetization).all()
+    # Where it raises, it does so at once.
+    monkeypatch.setattr(continuation, "advance", _then_none(continuation.advance))
+    with pytest.raises(ConvergenceError, match=r"field step 0 .*within `max_iterations` = 2"):
+        simulate(structure, axes, **given)
+
+
+def _then_none(advance):
+    calls = []
+
+    def advanced(*arguments):
+        assert not calls, "one call is enough"
+        calls.append(1)
+        return advance(*arguments)
+
+    return advanced
 
 
 def test_refuses_what_it_cannot_do(tmp_path):
@@ -299,6 +386,8 @@ def test_refuses_what_it_cannot_do(tmp_path):
     with pytest.raises(ValueError, match="`checkpoint` must be None for `method` 'events'"):
         simulate(structure, axes, method="events", checkpoint=tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
+    with pytest.raises(ValueError, match=r"`checkpoint` must be None for .*; received '3'"):
+        simulate(structure, axes, method="events", checkpoint=3)
 
 
 def test_legs():

@@ -9,6 +9,7 @@ disagrees, one of the fields asked for is settled, and known from then on.
 from typing import NamedTuple
 
 import numpy as np
+from keras import ops
 from scipy import sparse
 
 from keras_micromag.physics.events.continuation import FLIP, NODE, Record
@@ -51,7 +52,7 @@ class Legs(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Records of all magnets, by magnet and in their order."""
+    """What happened to magnets, in the order in which it did; joined, magnet by magnet."""
 
     magnet: np.ndarray  # (n,)
     kind: np.ndarray  # (n,)
@@ -65,30 +66,31 @@ class Seen(NamedTuple):
     converged: np.ndarray  # (n,) bool
 
     @classmethod
-    def of(cls, records, grains: int) -> "Seen":
-        """From what `continuation.advance` told, call by call; padding is left out."""
-        parts = []
-        for record in records:
-            when, magnet = np.nonzero(record.kind)
-            own = Record(*(part[when, magnet] for part in record))
-            field = own.field.astype(float)
-            parts.append(
-                cls(
-                    magnet=magnet,
-                    kind=own.kind,
-                    leg=own.leg,
-                    field=field,
-                    root=field + own.off,
-                    moments=own.moments[..., :grains],
-                    flips=own.flips[..., :grains] > 0.5,
-                    change=own.change,
-                    products=own.products,
-                    converged=own.converged > 0,
-                )
-            )
+    def of(cls, record: Record, grains: int) -> "Seen":
+        """From what a call of `continuation.advance` told; padding is left out."""
+        kind = ops.convert_to_numpy(record.kind)
+        when, magnet = np.nonzero(kind)
+        own = Record(*(ops.convert_to_numpy(part)[when, magnet] for part in record))
+        field = own.field.astype(float)
+        return cls(
+            magnet=magnet,
+            kind=own.kind,
+            leg=own.leg,
+            field=field,
+            root=field + own.off,
+            moments=own.moments[..., :grains],
+            flips=own.flips[..., :grains] > 0.5,
+            change=own.change,
+            products=own.products,
+            converged=own.converged > 0,
+        )
+
+    @classmethod
+    def joined(cls, parts) -> "Seen":
+        """All calls' records, magnet by magnet."""
         whole = cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
         order = np.argsort(whole.magnet, kind="stable")
-        return cls(*(part[order] for part in whole))
+        return whole.some(order)
 
     def some(self, which) -> "Seen":
         """Those of an index or a mask."""
@@ -104,9 +106,7 @@ def without_reopened(seen: Seen) -> Seen:
     after[1:] = flip[:-1] & same
     dropped = np.zeros(len(flip), bool)
     dropped[:-1] = (node & after)[:-1] & flip[1:] & follows
-    products = seen.products.copy()
-    products[1:] += np.where(dropped, seen.products, 0)[:-1]
-    return seen._replace(products=products).some(~dropped)
+    return seen.some(~dropped)
 
 
 class Pieces:

@@ -30,6 +30,12 @@ class Events:
     moment: np.ndarray
     crossing: np.ndarray
 
+    @classmethod
+    def none(cls) -> "Events":
+        """Those of no magnet at all."""
+        count, value = np.zeros(0, int), np.zeros(0)
+        return cls(count, count, value, count, count, np.zeros((0, 2)), value)
+
     def __len__(self) -> int:
         return len(self.magnet)
 

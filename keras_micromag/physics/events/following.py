@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_micromag.physics import memory
 from keras_micromag.physics.events import continuation
 from keras_micromag.physics.events.continuation import FLIP, NODE
 from keras_micromag.physics.events.course import Legs, Pieces, Seen, without_reopened
@@ -46,23 +47,25 @@ class Follower:
         magnet: see `solver.magnet`; NumPy. branch: (b, g + padding) ±1 at the first field.
         field: (t,) in tesla. share: (b, g) or (1, g) of each grain in its magnet's moment.
         direction: (3,) of the field. dtype: to compute in.
+        refuse: whether a field without an equilibrium raises.
     """
 
-    def __init__(self, magnet, branch, field, share, direction, *, avalanche: str, dtype: str):
+    def __init__(
+        self, magnet, branch, field, share, direction, *, avalanche: str, dtype: str, refuse: bool
+    ):
         self.branch, self.field = branch, field
         self.share, self.direction = share, direction
         self.avalanche, self.legs = avalanche, Legs.along(field)
-        self.dtype = dtype
+        self.dtype, self.refuse = dtype, refuse
         self.tol, self.max_iterations = magnet.tol, magnet.max_iterations
         self.iterations = np.zeros((len(branch), len(field)), int)
         self.converged = np.ones((len(branch), len(field)), bool)
-        self.products = 0
         self._reached = np.zeros(len(branch), int)
         path = self._path_of(magnet)
         start = continuation.start(magnet, path, branch)
         self._magnet, self._path, self._start = tensors((magnet, path, start), dtype)
         self._settle = Settler(self._magnet, self.max_iterations)
-        self._records = []
+        self._seen = []
 
     # What a progress bar wants to know.
 
@@ -72,20 +75,32 @@ class Follower:
         return int(self._reached.sum())
 
     @property
+    def products(self) -> int:
+        """Products that led to what is recorded, over all magnets."""
+        return int(self.iterations.sum())
+
+    @property
     def field_behind(self) -> float:
         """The field, in tesla, at which the magnet is that is furthest behind."""
-        return float(self.field[min(self._reached.min(), len(self.field) - 1)])
+        last = len(self.field) - 1
+        return float(self.field[min(self._reached.min(initial=last), last)])
 
     def follow(self, report) -> None:
         """Go along all of the field.
 
         Args:
             report: called with the state, from time to time.
+
+        Raises:
+            ConvergenceError: where an equilibrium is not found, if that is to be refused.
+            MemoryError: before what is recorded takes more than there is.
         """
         legs, state = self.legs, self._start
-        while True:
+        while len(self.branch):
             state, records = continuation.advance(self._magnet, self._path, state, self.avalanche)
             self._keep(records)
+            if self.refuse:
+                self._refuse_unconverged()
             leg = ops.convert_to_numpy(state.leg)
             at = np.minimum(leg, len(legs.ends) - 1)
             way = legs.travelled(at, ops.convert_to_numpy(state.field).astype(float))
@@ -97,7 +112,7 @@ class Follower:
                 break
 
     def _path_of(self, magnet):
-        legs = self.legs
+        legs, softness = self.legs, magnet.softness[magnet.softness > 0]
         room = 4 ** int(np.ceil(np.log2(max(len(legs.ends), 4)) / 2))
         return continuation.Path(
             legs=len(legs.ends),
@@ -105,17 +120,38 @@ class Follower:
             ends=np.resize(legs.ends, room).astype(float),
             direction=np.resize(legs.direction, room).astype(float),
             longest=np.full(len(self.branch), continuation.LONGEST_STEP / magnet.softness.max()),
+            high=continuation.HIGH * (1.0 / softness.min() + magnet.strength.max()),
             resolution=max(FINEST, self.tol),
         )
 
     def _keep(self, records):
-        self._records.append(continuation.Record(*(ops.convert_to_numpy(part) for part in records)))
+        seen = Seen.of(records, self.share.shape[1])
+        self._seen.append(seen)
+        step = self._step(self.legs.travelled(seen.leg, seen.field))
+        np.add.at(self.iterations, (seen.magnet, step), seen.products)
+        # Where a magnet was given up there is nothing to come.
+        for i in np.flatnonzero(~seen.converged):
+            self.converged[seen.magnet[i], step[i] :] = False
+        # All of it is copied twice, to be put together and in order.
+        held = sum(part.nbytes for seen in self._seen for part in seen)
+        memory.require(
+            2 * held,
+            f"what {len(self.branch)} magnets leave behind on the way to {self.field_behind:.3g} T",
+            "fewer magnets at a time do, or `method` 'steps'",
+        )
 
     def result(self) -> Followed:
-        """The states at all fields, and what happened."""
-        b, g = len(self.branch), self.share.shape[1]
-        seen = without_reopened(Seen.of(self._records, g))
-        self._records = []
+        """The states at all fields, and what happened.
+
+        Raises:
+            ConvergenceError: as in `follow`.
+        """
+        b, t = self.converged.shape
+        if not b:
+            nothing = np.zeros((0, t, self.share.shape[1], 3), self.dtype)
+            return Followed(nothing, self.converged, self.iterations, Events.none())
+        seen = without_reopened(Seen.joined(self._seen))
+        self._seen = []
         legs, of = self.legs, self._step
         flip = seen.kind == FLIP
         first = flip.copy()
@@ -123,13 +159,7 @@ class Follower:
         number = np.cumsum(first)
         piece = seen.magnet + number  # each magnet begins one, and each avalanche
         way = legs.travelled(seen.leg, seen.field)
-        np.add.at(self.iterations, (seen.magnet, of(way)), seen.products)
-        # Where a magnet was given up there is nothing to come.
-        given_up = np.full(b, len(self.field))
-        bad = ~seen.converged
-        given_up[seen.magnet[bad]] = of(way[bad])
-        lost = np.arange(len(self.field)) >= given_up[:, None]
-        self.converged[lost] = False
+        lost = ~self.converged
 
         began = np.flatnonzero(first)
         starts = np.searchsorted(seen.magnet, np.arange(b))
@@ -164,14 +194,11 @@ class Follower:
         states = self._states(known, where)
         states[lost] = np.nan
         events = self._events(seen, flip, first, number, known, states, where)
+        if self.refuse:
+            self._refuse_unconverged()
         return Followed(states, self.converged, self.iterations, events)
 
-    def refuse_unconverged(self):
-        """Raise where no equilibrium was found.
-
-        Raises:
-            ConvergenceError: naming the first such field.
-        """
+    def _refuse_unconverged(self):
         if not self.converged.all():
             magnet, step = np.argwhere(~self.converged)[0]
             raise ConvergenceError(
