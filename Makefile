@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .DEFAULT_GOAL := help
 # CI reads pytest's closing line, so that of the whole suite comes last, even with make -j.
 .NOTPARALLEL:
-.PHONY: help demo reproduce search test lint format test-only-jax test-jax test-jax-beside test-torch test-tensorflow test-once bench dist clean
+.PHONY: help demo reproduce search test lint format test-only-jax test-jax test-torch test-tensorflow test-once bench dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -31,18 +31,20 @@ search: ## the searches for the recipe, of an autoencoder and then of a rollout:
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tuning rollout --data-dir runs/data --trials 60 --jobs 2 \
 	--base runs/tuning/autoencoder/best.json
 
-# Two lines of work at once, one for each of two cores, that take about as long. One is shown when it
-# is done, so that TensorFlow's closing line comes last.
+# Two lines of work at once, one for each of two cores, that take about as long. One begins while
+# `lint` makes the environment of the other. It is shown when it is done, so that TensorFlow's closing
+# line comes last.
 # PyTorch and NumPy would each take two threads for two cores, and theirs wait for one another.
 test: export OMP_NUM_THREADS ?= 1
 # XLA spends more time optimising a loop than a test spends in it. Without, TensorFlow compiles nine
 # times as fast, and tests on JAX take two thirds of the time.
 test-%: export XLA_FLAGS ?= --xla_backend_optimization_level=0
-test: lint ## lint, then all tests on all backends
+test: ## lint, and all tests on all backends
 	@mkdir -p .pytest_cache
 	@$(MAKE) --no-print-directory test-only-jax test-tensorflow > .pytest_cache/one.log 2>&1 & \
 	one=$$!; trap 'kill $$one' INT TERM; \
-	$(MAKE) --no-print-directory test-once test-torch test-jax-beside; other=$$?; \
+	$(MAKE) --no-print-directory lint || { kill $$one; exit 1; }; \
+	$(MAKE) --no-print-directory test-once test-torch; other=$$?; \
 	wait $$one; one=$$?; cat .pytest_cache/one.log; \
 	[ $$other = 0 ] && [ $$one = 0 ]
 
@@ -56,9 +58,9 @@ format: ## format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# All runs on JAX compile the same: what the first has compiled, the second takes from here.
-test-only-jax test-jax test-jax-beside: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.pytest_cache/jax
-test-only-jax test-jax test-jax-beside: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+# What has been compiled before is taken from here.
+test-only-jax test-jax: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.pytest_cache/jax
+test-only-jax test-jax: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 
 test-only-jax: ## the tests that compute with Keras, where neither TensorFlow nor PyTorch is installed
 	@$(ENVIRONMENT) .venv-jax jax,data,tuning,test
@@ -66,20 +68,14 @@ test-only-jax: ## the tests that compute with Keras, where neither TensorFlow no
 	assert has("jax") and not has("tensorflow") and not has("torch"), "remove .venv-jax"'
 	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -m backend
 
-# The rest has been tested where JAX is alone.
-test-jax-beside: ## on JAX what exports and reads through TensorFlow, which is installed
-	@$(ENVIRONMENT) .venv dev
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backend tests/layers/test_inside_models.py \
-	tests/models/test_saving.py tests/data tests/tfds_esw
-
 test-jax test-torch test-tensorflow: ## the tests that compute with Keras, on this backend
 	@$(ENVIRONMENT) .venv dev
 	KERAS_BACKEND=$(@:test-%=%) $(BIN)/python -m pytest -m backend
 
-# On JAX, which starts and compiles soonest.
-test-once: ## all other tests, once
+# On JAX, which starts and compiles soonest; and here TensorFlow is beside it.
+test-once: ## all other tests, once, and on JAX what exports and reads through TensorFlow
 	@$(ENVIRONMENT) .venv dev
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not backend"
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not backend or beside"
 
 bench: ## measure what is claimed about speed
 	@$(ENVIRONMENT) .venv dev

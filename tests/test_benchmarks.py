@@ -211,7 +211,7 @@ def test_everything_runs_in_processes_of_their_own(monkeypatch, capsys):
     assert "KERAS_BACKEND=jax" in capsys.readouterr().out
 
 
-@pytest.mark.backend
+@pytest.mark.slow
 def test_large_magnets_are_measured(capsys):
     size = large.measure("hierarchical", 30, rounds=2)
     assert size.grains == 30 and size.particles > 30 and 0 < size.error <= 1e-4

@@ -106,6 +106,7 @@ def test_windows_are_not_held():
     assert held < (x["states"].nbytes + y.nbytes) / 5
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("cache", [True, False])
 def test_tf_data_gives_the_same(cache):
     pytest.importorskip("tensorflow")

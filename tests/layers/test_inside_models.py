@@ -123,6 +123,7 @@ def export(model, path, format):
 exports = pytest.mark.filterwarnings("ignore")
 
 
+@pytest.mark.beside
 @exports
 def test_saved_model(tmp_path):
     if keras.backend.backend() == "torch":

@@ -182,6 +182,7 @@ def signature(x, *, batch):
 exports = pytest.mark.filterwarnings("ignore")
 
 
+@pytest.mark.beside
 @exports
 def test_saved_model(made, tmp_path):
     model, x = made

@@ -49,6 +49,7 @@ def built(tmp_path_factory):
 
 
 @pytest.mark.backend
+@pytest.mark.beside
 def test_it_holds_the_simulations_in_their_order(built):
     batch = simulations.batch(TINY, 0)
     for split in ("train", "validation", "test"):
@@ -58,6 +59,7 @@ def test_it_holds_the_simulations_in_their_order(built):
 
 
 @pytest.mark.backend
+@pytest.mark.beside
 def test_the_magnet_and_its_loops_come_back(built):
     reread = tfds_esw.Builder(config="tiny", data_dir=built.data_dir_root)
     body = tfds_esw.microstructure(reread.info)
