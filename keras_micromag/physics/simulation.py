@@ -84,7 +84,7 @@ def simulate(
             raising. By events the magnet is given up there, and what would come is nan.
         operator: how demagnetising fields are computed, a kind of `demag_operator`, or one that it
             made for this structure, `self_field` and `dtype`: it serves any number of loops.
-        rtol: error of the "hierarchical" operator, see there.
+        rtol: error of the "hierarchical" operator, see there; one given ready-made keeps its own.
         progress: whether to show a bar; by default on a terminal.
         checkpoint: a folder for a long loop to keep what it has done, once a minute: after a kill
             or a power cut the same call goes on there, and when it is done it reads the loop back.

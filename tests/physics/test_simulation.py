@@ -580,6 +580,7 @@ def test_bad_operators_get_a_sentence(monkeypatch):
         ({"rtol": "x", "operator": "hierarchical"}, "`rtol` must be a number; received 'x'"),
         ({"rtol": 1e-9}, "`rtol` must be at least 5e-06 in float32, and below 1; received 1e-09"),
         ({"rtol": 2}, "`rtol` must be at least 5e-06 in float32, and below 1; received 2"),
+        ({"rtol": -1, "operator": made}, "`rtol` must be greater than 0; received -1"),
     ):
         with pytest.raises(ValueError, match=sentence):
             simulate(**{**arguments, **changed})

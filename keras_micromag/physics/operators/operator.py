@@ -140,10 +140,11 @@ def choose_operator(operator, structure: Microstructure, self_field: bool, dtype
     """
     if isinstance(operator, DemagOperator):
         _refuse_other(operator, structure, self_field, dtype)
-        return operator
-    kind = _kind(operator, "operator", structure, dtype)
+        chosen = operator
+    else:
+        chosen = _kind(operator, "operator", structure, dtype)
     check_rtol(rtol, dtype)
-    return kind
+    return chosen
 
 
 def operator_told(chosen, rtol: float) -> str:
