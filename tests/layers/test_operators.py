@@ -144,7 +144,7 @@ def test_bad_operators_get_a_sentence(magnets, kind, monkeypatch):
     cubes, grains = magnets["cubes"], magnets["grains"]
     with pytest.raises(ValueError, match=r"`operator` must be one of 'auto', .* received 'fast'"):
         kind(cubes, operator="fast")
-    with pytest.raises(ValueError, match=r"the operator must be .* received 'lattice', but its"):
+    with pytest.raises(ValueError, match=r"`operator` must be .* received 'lattice', but its"):
         kind(grains, operator="lattice")
     for rtol, sentence in (
         (0, "greater than 0; received 0"),

@@ -62,16 +62,11 @@ def lattice(structure: Microstructure, self_field: bool, dtype: str):
     """The product, and the place (g, p) of each particle.
 
     Raises:
-        ValueError: for a structure that is no lattice, or with a particle on an edge of another.
+        NoLatticeError: for a structure that is none.
+        ValueError: for a particle on an edge of a grain whose field acts on it.
         MemoryError: when there is no room for the kernel.
     """
-    try:
-        found = sites(structure)
-    except NoLatticeError as error:
-        raise ValueError(
-            "the operator must be 'dense' or 'hierarchical' for a structure that is no lattice; "
-            f"received 'lattice', but {error}."
-        ) from None
+    found = sites(structure)
     g, p = structure.weights.shape
     waves = _waves(found.shape)
     memory.require(

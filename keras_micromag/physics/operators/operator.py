@@ -170,8 +170,16 @@ def _refuse_other(operator, structure, self_field, dtype):
 
 
 def _kind(kind, name, structure, dtype):
-    """The kind to make."""
+    """The kind to make, which can serve the structure."""
     checks.one_of(kind, name, ("auto", *KINDS))
+    if kind == "lattice":
+        try:
+            lattice.sites(structure)
+        except lattice.NoLatticeError as error:
+            raise ValueError(
+                f"`{name}` must be 'dense' or 'hierarchical' for a structure that is no lattice; "
+                f"received 'lattice', but {error}."
+            ) from None
     return _chosen(structure, dtype) if kind == "auto" else kind
 
 

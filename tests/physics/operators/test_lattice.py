@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from keras_micromag.physics import Microstructure, cubic_grains, demag_operator
+from keras_micromag.physics.operators import check_operator
 from keras_micromag.physics.operators.lattice import NoLatticeError, lattice, sites, size
 from tests import oracles
 from tests.physics.operators.magnets import (
@@ -79,9 +80,11 @@ def test_what_is_no_lattice_is_told_why(case):
     structure = Microstructure(grains, depth=1e-9)
     with pytest.raises(NoLatticeError, match=REASONS[reason]):
         sites(structure)
-    wanted = "the operator must be 'dense' or 'hierarchical' for .* no lattice; received 'lattice'"
-    with pytest.raises(ValueError, match=f"{wanted}, but (?:{REASONS[reason]})"):
+    wanted = "must be 'dense' or 'hierarchical' for a structure that is no lattice; received 'lat"
+    with pytest.raises(ValueError, match=f"^`kind` {wanted}tice', but (?:{REASONS[reason]})"):
         demag_operator(structure, "lattice")
+    with pytest.raises(ValueError, match=f"^`operator` {wanted}tice', but"):
+        check_operator("lattice", structure, False, "float32", 1e-4)
     assert measured_error(demag_operator(structure, "hierarchical", dtype="float64")) <= 1e-4
 
 
