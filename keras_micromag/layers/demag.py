@@ -66,7 +66,8 @@ class GuptasarmaDemag(PhysicsLayer):
     ):
         super().__init__(**kwargs)
         self.structure = checks.instance(structure, "structure", Microstructure)
-        self.self_field, self.material = self_field, material
+        self.self_field = self_field = checks.flag(self_field, "self_field")
+        self.material = material
         self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
         self._matrix = self._operator = None
         strength = [m.Js for m in per_grain(material, len(structure), False)]

@@ -84,7 +84,8 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         direction = checks.unit_vectors(field_direction, "field_direction", (3,))
         tol = DEFAULT_TOL[self.variable_dtype] if tol is None else tol
         self.structure = checks.instance(structure, "structure", Microstructure)
-        self.material, self.self_field = material, self_field
+        self.self_field = self_field = checks.flag(self_field, "self_field")
+        self.material = material
         self.avalanche = avalanche
         self.max_iterations = checks.count(max_iterations, "max_iterations")
         self.tol = checks.number(tol, "tol", above=0)

@@ -122,6 +122,13 @@ def counts(values, name):
     return tuple(count(value, name) for value in values)
 
 
+def flag(value, name):
+    """Return `value`, True or False, as a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"`{name}` must be True or False; received {value!r:.200}.")
+    return bool(value)
+
+
 def instance(value, name, kind):
     """Return `value`, which must be a `kind`."""
     if not isinstance(value, kind):

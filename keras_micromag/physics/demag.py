@@ -86,6 +86,7 @@ def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.n
         >>> demag_matrix(cubic_grains((2, 2, 2))).shape
         (8, 27, 3, 8, 3)
     """
+    self_field = checks.flag(self_field, "self_field")
     g, p = structure.weights.shape
     matrix = np.zeros((g, p, 3, g, 3))
     # What any grain of the same particles counts: the rest is padding to all of them.

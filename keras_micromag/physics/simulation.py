@@ -128,6 +128,7 @@ def simulate(
     shape = (g, 3) if single else (None, g, 3)
     axes = checks.unit_vectors(axes, "easy_axes", shape, f"with g = {g}")
     axes = axes[None] if single else axes
+    self_field = checks.flag(self_field, "self_field")
     materials = _per_magnet(material, len(axes), g, self_field)
     field = np.linspace(8.0, -8.0, 1000) if field is None else field
     field = checks.finite_array(field, "field", (None,))
@@ -199,7 +200,7 @@ def simulate(
             "material": np.array([[(m.Js, m.anisotropy_field) for m in row] for row in materials]),
             "field": field,
             "field_direction": direction,
-            "self_field": bool(self_field),
+            "self_field": self_field,
             "initial_state": branch,
             "avalanche": avalanche,
             "dtype": dtype,

@@ -146,6 +146,9 @@ def test_bad_operators_get_a_sentence(magnets, kind, monkeypatch):
         kind(cubes, operator="fast")
     with pytest.raises(ValueError, match=r"`operator` must be .* received 'lattice', but its"):
         kind(grains, operator="lattice")
+    with pytest.raises(ValueError, match=r"`self_field` must be True or False; received 'no'"):
+        kind(cubes, self_field="no")
+    assert kind(cubes, self_field=np.False_).get_config()["self_field"] is False
     for rtol, sentence in (
         (0, "greater than 0; received 0"),
         (np.nan, "greater than 0; received nan"),

@@ -648,6 +648,11 @@ def test_a_row_of_cubes_is_a_prism():
     np.testing.assert_allclose(total, bar, rtol=0, atol=1e-12)
 
 
+def test_a_self_field_is_true_or_false():
+    with pytest.raises(ValueError, match=r"`self_field` must be True or False; received 'no'"):
+        demag_matrix(cubic_grains((1, 1, 1)), self_field="no")
+
+
 def test_particle_on_an_edge():
     on_edge = cubic_grains((2, 1, 1), depth=0.0)
     demag_matrix(on_edge)  # only the grain itself has it on its edge

@@ -109,6 +109,7 @@ def demag_operator(
     """
     checks.instance(structure, "structure", Microstructure)
     checks.one_of(dtype, "dtype", ("float32", "float64"))
+    self_field = checks.flag(self_field, "self_field")
     kind, rtol = _kind(kind, "kind", structure, dtype), check_rtol(rtol, dtype)
     error = 0.0
     if kind == "dense":

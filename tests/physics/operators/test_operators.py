@@ -310,12 +310,20 @@ def test_what_is_held():
         ),
         ({"kind": None}, r"`kind` must be one of .*; received None"),
         ({"dtype": "float16"}, r"`dtype` must be one of 'float32', 'float64'; received 'float16'"),
+        ({"self_field": "no"}, r"`self_field` must be True or False; received 'no'"),
+        ({"self_field": 1}, r"`self_field` must be True or False; received 1"),
         ({"structure": "cubes"}, r"`structure` must be a Microstructure; received 'cubes'"),
     ],
 )
 def test_bad_input_gets_a_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         demag_operator(**{"structure": magnet("one"), **arguments})
+
+
+def test_a_numpy_bool_is_one():
+    operator = demag_operator(magnet("one"), self_field=np.True_)
+    assert operator.self_field is True
+    assert check_operator(operator, magnet("one"), True, "float32", 1e-4) is operator
 
 
 @kinds
