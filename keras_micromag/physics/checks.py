@@ -137,10 +137,10 @@ def instance(value, name, kind):
 
 
 def one_of(value, name, choices):
-    """Return `value` when it is among `choices`, else raise a sentence that lists them."""
-    if value not in choices:
+    """Return `value` when it is among the strings `choices`, else raise a sentence with them."""
+    if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(c) for c in choices)
-        raise ValueError(f"`{name}` must be one of {listed}; received {value!r}.")
+        raise ValueError(f"`{name}` must be one of {listed}; received {value!r:.200}.")
     return value
 
 

@@ -573,6 +573,7 @@ def test_bad_operators_get_a_sentence(monkeypatch):
     for changed, sentence in (
         ({"operator": "fast"}, "`operator` must be one of 'auto', 'dense', .*; received 'fast'"),
         ({"operator": None}, "`operator` must be one of .*; received None"),
+        ({"operator": np.eye(3)}, r"`operator` must be one of .*; received array\(\[\[1"),
         ({"operator": made, "structure": grains}, "`operator` must be made for the same structure"),
         ({"operator": made, "self_field": True}, "made for False, not True"),
         ({"operator": demag_operator(structure, dtype="float64")}, "'float64', not 'float32'"),

@@ -309,6 +309,8 @@ def test_what_is_held():
             r"`kind` must be one of 'auto', 'dense', 'lattice', 'hierarchical'; received 'fast'",
         ),
         ({"kind": None}, r"`kind` must be one of .*; received None"),
+        ({"kind": np.array(["dense"])}, r"`kind` must be one of .*; received array\(\['dense'\]"),
+        ({"kind": np.zeros((2, 3))}, r"`kind` must be one of .*; received array\(\[\[0"),
         ({"dtype": "float16"}, r"`dtype` must be one of 'float32', 'float64'; received 'float16'"),
         ({"self_field": "no"}, r"`self_field` must be True or False; received 'no'"),
         ({"self_field": 1}, r"`self_field` must be True or False; received 1"),
