@@ -63,9 +63,17 @@ def hierarchical(structure: Microstructure, self_field: bool, dtype: str, rtol: 
             return product, places, errors[-1]
         del product
     # Rounded up, so that what it asks for will do.
+    least = f"{1.05 * min(errors):.2g}"
+    if not float(least) < 1:
+        size, extent = structure.grains[0].size, np.ptp(structure.bounds, axis=0).max()
+        raise ValueError(
+            "`structure` must have its grains nearer to each other for the operator "
+            f"'hierarchical', while 'dense' serves it; received grains of {size:.2g} m over "
+            f"{extent:.2g} m."
+        )
     raise ValueError(
-        f"`rtol` must be at least {1.05 * min(errors):.2g} for this structure, or the operator "
-        f"'dense'; received {rtol:g}."
+        f"`rtol` must be at least {least} for this structure, or the operator 'dense'; "
+        f"received {rtol:g}."
     )
 
 

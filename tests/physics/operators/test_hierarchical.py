@@ -14,6 +14,7 @@
 | a precision that does not reach rtol      | the next, or an error that tells which |           |
 """
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -250,6 +251,16 @@ def test_where_none_does_the_least_that_will_is_told(monkeypatch):
         demag_operator(structure, "hierarchical", rtol=6e-6)
     least = float(str(caught.value).split("at least ")[1].split()[0])
     assert demag_operator(structure, "hierarchical", rtol=least).error <= least
+
+
+@pytest.mark.parametrize("apart", [20.0, 1e6])
+def test_where_no_rtol_does_the_distance_is_told(apart):
+    cube = cubic_grains((1, 1, 1)).grains[0]
+    pair = Microstructure([cube, cube.translated([0.0, 0.0, apart])])
+    wanted = re.escape(f"received grains of 5e-08 m over {apart:.2g} m")
+    with pytest.raises(ValueError, match=f"^`structure` must have .* 'dense' serves it; {wanted}"):
+        demag_operator(pair, "hierarchical", rtol=0.9)
+    assert np.isfinite(demag_operator(pair, "dense")(unit_moments(2))).all()
 
 
 # ---------------------------------------------------------------------------------------------
