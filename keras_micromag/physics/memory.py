@@ -47,14 +47,19 @@ def _left_by_control_group():
             continue
 
 
-def require(size: int, what: str, remedy: str) -> None:
+def fits(size: float) -> bool:
+    """Whether there is room for as many bytes."""
+    return size <= _SPARE * available()
+
+
+def require(size: float, what: str, remedy: str) -> None:
     """Raise before more is allocated than there is.
 
     Raises:
         MemoryError: naming the size and what would fit.
     """
-    free = available()
-    if size > _SPARE * free:
+    if not fits(size):
+        free = available()
         raise MemoryError(
             f"{what} needs {size / 1e9:.3g} GB, of which {free / 1e9:.3g} GB are free; {remedy}."
         )

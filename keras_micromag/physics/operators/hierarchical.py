@@ -20,6 +20,7 @@ from keras_micromag.physics.indices import grid
 from keras_micromag.physics.operators import near
 from keras_micromag.physics.operators.mesh import Mesh
 from keras_micromag.physics.operators.products import UNROLLED, Hierarchical
+from keras_micromag.physics.operators.room import remedy
 from keras_micromag.physics.operators.stencils import Precision
 from keras_micromag.physics.structure import Microstructure
 
@@ -203,12 +204,19 @@ def _spacing(structure, precision):
 
 
 def _require_room(mesh, layout, dtype):
-    slopes = 3 * (len(mesh.of_targets) + UNROLLED) * len(mesh.particles)
+    there = len(mesh.particles)
+
+    def need(particles, dtype):
+        blocks = layout.size * particles / there
+        slopes = 3 * (len(mesh.of_targets) + UNROLLED) * particles
+        return (blocks + slopes + 32 * int(np.prod(mesh.shape))) * np.dtype(dtype).itemsize
+
+    # The finest setting serves what only float64 can be asked for.
+    shortest = "float32" if mesh.precision.error >= ROUNDING["float32"] else dtype
     memory.require(
-        (layout.size + slopes + 32 * int(np.prod(mesh.shape))) * np.dtype(dtype).itemsize,
-        f"the hierarchical operator of {len(mesh.structure)} grains with {len(mesh.particles)} "
-        "particles",
-        "fewer particles do, as of `scheme` ('vertices',), or a larger `rtol`",
+        need(there, dtype),
+        f"the hierarchical operator of {len(mesh.structure)} grains with {there} particles",
+        remedy(mesh.structure, dtype, need, shortest),
     )
 
 

@@ -10,6 +10,7 @@ from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
 from keras_micromag.physics.graph import COMPLEX
 from keras_micromag.physics.indices import grid
 from keras_micromag.physics.operators.products import Lattice
+from keras_micromag.physics.operators.room import remedy
 from keras_micromag.physics.structure import Microstructure
 
 _SAME = 1e-9
@@ -69,11 +70,17 @@ def lattice(structure: Microstructure, self_field: bool, dtype: str):
     found = sites(structure)
     g, p = structure.weights.shape
     waves = _waves(found.shape)
-    memory.require(
+
+    def need(particles, dtype):
+        part = particles / (g * p)
         # One component at a time is transformed, in float64.
-        size(structure, found.shape, dtype) + 9 * p * g * 64 + 3 * 64 * int(np.prod(waves)),
+        whole = size(structure, found.shape, dtype) + 9 * p * g * 64
+        return part * whole + 3 * 64 * int(np.prod(waves))
+
+    memory.require(
+        need(g * p, dtype),
         f"the lattice of {g} grains with {p} particles each",
-        "fewer particles do, as of `scheme` ('vertices',)",
+        remedy(structure, dtype, need),
     )
     padded = (*waves[:2], 2 * (waves[2] - 1))
     kernel = np.empty((waves[2], 3, p, 3, *waves[1::-1]), COMPLEX[dtype])

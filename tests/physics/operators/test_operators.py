@@ -435,8 +435,8 @@ def test_one_particle_of_many_on_an_edge_is_found_and_named(kind, corners):
     ("kind", "what", "remedy"),
     [
         ("dense", "the matrix of 60 grains with 540 particles", "operator 'hierarchical' takes le"),
-        ("lattice", "the lattice of 60 grains with 9 particles each", "fewer particles do, as of"),
-        ("hierarchical", "the hierarchical operator of 60 grains with 540", "or a larger `rtol`"),
+        ("lattice", "the lattice of 60 grains with 9 particles each", "fewer grains would fit"),
+        ("hierarchical", "the hierarchical operator of 60 grains with 540", "fewer grains would"),
     ],
 )
 def test_what_does_not_fit_is_refused(monkeypatch, kind, what, remedy):
@@ -448,13 +448,41 @@ def test_what_does_not_fit_is_refused(monkeypatch, kind, what, remedy):
     assert demag_operator(magnet("one"), kind, rtol=1e-3).kind == kind
 
 
-@kinds
-def test_what_is_refused_is_what_it_takes(monkeypatch, kind):
-    # Neither refuses what would fit a few times over, nor asks for less than is held.
-    structure = magnet("touching")
+def asked_for(structure, kind, dtype, **options):
+    """Bytes that are asked for, and held."""
     asked = []
-    monkeypatch.setattr(
-        "keras_micromag.physics.memory.require", lambda size, what, remedy: asked.append(size)
-    )
-    held = demag_operator(structure, kind, dtype="float64").nbytes
-    assert held <= max(asked) <= 6 * held
+    with pytest.MonkeyPatch.context() as patch:
+        require = "keras_micromag.physics.memory.require"
+        patch.setattr(require, lambda size, what, remedy: asked.append(size))
+        held = demag_operator(structure, kind, dtype=dtype, **options).nbytes
+    return max(asked), held
+
+
+@kinds
+def test_what_is_refused_is_what_it_takes(kind):
+    # Neither refuses what would fit a few times over, nor asks for less than is held.
+    asked, held = asked_for(magnet("touching"), kind, "float64")
+    assert held <= asked <= 6 * held
+
+
+@pytest.mark.parametrize("kind", ["lattice", "hierarchical"])
+def test_what_would_fit_does(monkeypatch, kind):
+    many, few = cubic_grains((6, 4, 4)), cubic_grains((6, 4, 4), scheme=CORNERS)
+    free = 1.2 * asked_for(many, kind, "float32")[0]
+    monkeypatch.setattr("keras_micromag.physics.memory.available", lambda: free)
+    remedy = r"; `dtype` 'float32' or `scheme` \('vertices',\) would fit\.$"
+    with pytest.raises(MemoryError, match=remedy):
+        demag_operator(many, kind, dtype="float64")
+    assert demag_operator(many, kind).nbytes <= free
+    assert demag_operator(few, kind, dtype="float64").nbytes <= free
+
+
+@pytest.mark.parametrize(
+    ("rtol", "remedy"), [(1e-5, "`dtype` 'float32'"), (1e-6, "a magnet of fewer grains")]
+)
+def test_float32_is_not_named_where_it_cannot_keep_rtol(monkeypatch, rtol, remedy):
+    options = {"kind": "hierarchical", "dtype": "float64", "rtol": rtol}
+    free = 0.8 * asked_for(magnet("few cubes"), **options)[0]
+    monkeypatch.setattr("keras_micromag.physics.memory.available", lambda: free)
+    with pytest.raises(MemoryError, match=f"; {remedy} would fit"):
+        demag_operator(magnet("few cubes"), **options)
