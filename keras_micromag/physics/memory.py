@@ -12,6 +12,18 @@ _SPARE = 0.9
 ALIGNED = 64
 """Bytes to whose multiples JAX needs addresses, or it makes a copy; NumPy knows of 16."""
 
+_GROUPS = {
+    "": ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    "memory": (
+        "/sys/fs/cgroup/memory",
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
+    ),
+}
+"""Control groups of versions 2 and 1, by controller: folder, limit, use, and cache in it that the
+system takes back when it needs room."""
+
 
 def zeros(shape, dtype) -> np.ndarray:
     """As `np.zeros`, for large arrays which JAX shall take as they are; see `graph.tensors`."""
@@ -23,28 +35,42 @@ def zeros(shape, dtype) -> np.ndarray:
 
 
 def available() -> int:
-    """Bytes that a process may still take: the machine's, or what its control group leaves."""
-    try:
-        told = Path("/proc/meminfo").read_text()
-    except OSError:  # not on Linux: all that there is
+    """Bytes that a process may still take: the machine's, or what its control groups leave."""
+    told = _table("/proc/meminfo", ":")
+    if not told:  # not on Linux: all that there is
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    lines = dict(line.split(":", 1) for line in told.splitlines())
-    free = int(lines["MemAvailable"].split()[0]) * 1024
-    return min([free, *_left_by_control_group()])
+    free = int(told["MemAvailable"].split()[0]) * 1024
+    return min([free, *_left_by_control_groups()])
 
 
-def _left_by_control_group():
-    folder = Path("/sys/fs/cgroup")
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            most = (folder / limit).read_text().strip()
-            if most != "max":
-                yield max(int(most) - int((folder / used).read_text()), 0)
-        except OSError:
-            continue
+def _left_by_control_groups():
+    """What the process's own group leaves, and each of those around it."""
+    groups = dict.fromkeys(_GROUPS, "")
+    for line in _text("/proc/self/cgroup").splitlines():
+        _, controllers, group = line.split(":", 2)
+        groups |= dict.fromkeys(controllers.split(","), group)
+    for controller, (root, limit, usage, cache) in _GROUPS.items():
+        names = groups[controller].strip("/").split("/")
+        # In a container the group may be named as outside, where only the root is seen.
+        for depth in range(len(names) + 1):
+            folder = "/".join([root, *names[:depth]])
+            most, used = (_text(f"{folder}/{name}").strip() for name in (limit, usage))
+            if most.isdigit() and used.isdigit():  # else there is no limit, or no such file
+                given_back = int(_table(f"{folder}/memory.stat", " ").get(cache, 0))
+                yield max(int(most) - int(used) + given_back, 0)
+
+
+def _table(path, mark):
+    """What stands before and after the mark in each line of a file."""
+    return dict(line.split(mark, 1) for line in _text(path).splitlines())
+
+
+def _text(path):
+    """What a file holds; nothing where it cannot be read."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
 
 
 def fits(size: float) -> bool:

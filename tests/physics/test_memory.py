@@ -25,10 +25,21 @@ def machine(monkeypatch, tmp_path):
 
 PATHS = {
     "meminfo": "proc/meminfo",
+    "groups": "proc/self/cgroup",
     "most": "sys/fs/cgroup/memory.max",
     "used": "sys/fs/cgroup/memory.current",
+    "stat": "sys/fs/cgroup/memory.stat",
     "old_most": "sys/fs/cgroup/memory/memory.limit_in_bytes",
     "old_used": "sys/fs/cgroup/memory/memory.usage_in_bytes",
+    "old_stat": "sys/fs/cgroup/memory/memory.stat",
+    # A job's, and one of its steps'.
+    "job_most": "sys/fs/cgroup/job/memory.max",
+    "job_used": "sys/fs/cgroup/job/memory.current",
+    "step_most": "sys/fs/cgroup/job/step/memory.max",
+    "step_used": "sys/fs/cgroup/job/step/memory.current",
+    "step_stat": "sys/fs/cgroup/job/step/memory.stat",
+    "old_job_most": "sys/fs/cgroup/memory/job/memory.limit_in_bytes",
+    "old_job_used": "sys/fs/cgroup/memory/job/memory.usage_in_bytes",
 }
 MEMINFO = "MemTotal:       8000000 kB\nMemFree:         100000 kB\nMemAvailable:    4000000 kB"
 
@@ -67,6 +78,50 @@ def test_what_is_available_not_what_is_free_or_there(machine):
 def test_a_control_group_may_leave_less(machine, files, wanted):
     machine(meminfo=MEMINFO, **files)
     assert memory.available() == wanted
+
+
+STEP, OLD_STEP = "0::/job/step", "9:name=systemd:/else\n4:memory,hugetlb:/job/step\n0::/else"
+JOB = {"job_most": 4 * GB, "job_used": 3 * GB}
+OLD_JOB = {"old_job_most": 4 * GB, "old_job_used": 3 * GB}
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        # Wherever in the path the limit is, and the smallest of them.
+        ({"groups": STEP, **JOB}, GB),
+        ({"groups": STEP, **JOB, "step_most": "max", "step_used": GB}, GB),
+        ({"groups": STEP, **JOB, "step_most": 2 * GB, "step_used": 3 * GB // 2}, GB // 2),
+        ({"groups": STEP, **JOB, "step_most": 5 * GB, "step_used": GB}, GB),
+        ({"groups": STEP, **JOB, "most": 5 * GB, "used": 49 * GB // 10}, GB // 10),
+        ({"groups": OLD_STEP, **OLD_JOB}, GB),
+        ({"groups": OLD_STEP, **OLD_JOB, "old_most": 4 * GB, "old_used": 35 * GB // 10}, GB // 2),
+        # Those of others, and in a container the path outside of it, which is not there.
+        ({"groups": "0::/", **JOB}, 4_000_000 * 1024),
+        ({"groups": "0::/other/step", **JOB, "most": 5 * GB, "used": 3 * GB}, 2 * GB),
+        ({"groups": "0::/../job", **JOB}, 4_000_000 * 1024),
+    ],
+)
+def test_groups_lie_in_others(machine, files, wanted):
+    machine(meminfo=MEMINFO, **files)
+    assert memory.available() == wanted
+
+
+STAT = "anon 1000\ninactive_file 1500000000\nactive_file 1"
+OLD_STAT = "inactive_file 7\ntotal_inactive_file 1500000000"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"most": 5 * GB, "used": 4 * GB, "stat": STAT},
+        {"old_most": 5 * GB, "old_used": 4 * GB, "old_stat": OLD_STAT},
+        {"groups": STEP, "step_most": 5 * GB, "step_used": 4 * GB, "step_stat": STAT},
+    ],
+)
+def test_what_is_cached_of_files_can_be_had(machine, files):
+    machine(meminfo=MEMINFO, **files)
+    assert memory.available() == 25 * GB // 10
 
 
 def test_elsewhere_it_is_all_there_is(machine):
