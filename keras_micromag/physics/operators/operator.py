@@ -10,7 +10,7 @@ KINDS = ("dense", "lattice", "hierarchical")
 
 _SMALL = 2**29
 """Bytes of matrix up to which the dense product is taken, which is exact to rounding; at 0.8 GB the
-hierarchical one takes half the time (`python -m benchmarks.large product`)."""
+hierarchical one takes a third of the time (`python -m benchmarks.large product`)."""
 
 
 class DemagOperator:
