@@ -251,6 +251,8 @@ def test_files_of_an_earlier_run_are_replaced(quick, tmp_path):
         (["--material", "Unobtainium"], "Nd2Fe14B, SmCo5, Sm2Co17, BaFe12O19; received Unobt"),
         (["--dtype", "float16"], "--dtype: invalid choice: 'float16'"),
         (["--avalanche", "slow"], "--avalanche: invalid choice: 'slow'"),
+        (["--operator", "fast"], "--operator: invalid choice: 'fast'"),
+        (["--rtol", "small"], "--rtol: must be a finite number; received small"),
         (["--backend", "numpy"], "--backend: invalid choice: 'numpy'"),
         (["--colour", "red"], "unrecognized arguments: --colour red"),
     ],
@@ -273,9 +275,10 @@ def test_bad_commands_get_one_sentence(capsys, arguments):
     [
         (["--self-field", "--kd", "1e5"], "`self_field`"),
         (["--tol", "0"], "`tol`"),
+        (["--rtol", "2"], "`rtol` must be at least 5e-06 in float32, and below 1; received 2"),
         (["--max-iterations", "1"], "step"),
     ],
-    ids=["self-field with Kd", "tol", "not converged"],
+    ids=["self-field with Kd", "tol", "rtol", "not converged"],
 )
 def test_what_the_solver_refuses_gets_one_sentence(capsys, tmp_path, arguments, sentence):
     out = tmp_path / "out"

@@ -105,6 +105,17 @@ def test_every_option_reaches_the_polycrystal(ran, tmp_path):
     assert told["magnets"] == 10 and told["cone_degrees"] == 35
 
 
+def test_the_operator_and_its_error_reach_the_simulation(ran, tmp_path):
+    cubes = [*SHORT, "--grid", "2", "2", "2"]
+    asked = ["--operator", "hierarchical", "--rtol", "2e-5"]
+    for arguments, operator, rtol in (([], "auto", 1e-4), (asked, "hierarchical", 2e-5)):
+        out = tmp_path / operator
+        assert cli.main([*cubes, *arguments, "--out", str(out)]) == 0
+        assert (ran["operator"], ran["rtol"]) == (operator, rtol)
+        told = settings_of(out)
+        assert (told["operator"], told["rtol"]) == (operator, rtol)
+
+
 @pytest.mark.parametrize("which", [["--grid", "2", "2", "2"], ["--voronoi", "8"]], ids=str)
 def test_materials_scatter_from_grain_to_grain(ran, tmp_path, which):
     spreads = ["--ku-spread", "0.1", "--js-spread", "0.02", "--ku", "4e6"]
