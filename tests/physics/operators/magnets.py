@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_micromag.physics import (
     Microstructure,
+    Polyhedron,
     cubic_grains,
     demag_matrix,
     demag_operator,
@@ -14,6 +15,7 @@ from keras_micromag.physics import (
 from tests import oracles
 
 CORNERS = ("vertices",)
+SCHEMES = [CORNERS, ("faces",), ("centroid",), ("vertices", "edges")]
 
 
 def boxes(edges, places, gap=0.06, depth=0.05):
@@ -79,6 +81,34 @@ def matrix(name, self_field):
 def made(name, kind, self_field=False, dtype="float64", rtol=1e-4):
     """The operator of a magnet."""
     return demag_operator(magnet(name), kind, self_field=self_field, dtype=dtype, rtol=rtol)
+
+
+def any_magnet(seed):
+    """Grains of any shape in some cells of a lattice of any pitch."""
+    rng = np.random.default_rng(seed)
+    places = lattice_places(*rng.integers(1, 5, 3))
+    places = places[rng.random(len(places)) < rng.choice([0.3, 0.7, 1.0])]
+    places = places if len(places) else np.zeros((1, 3))
+    pitch = 10 ** rng.uniform(-0.4, 0.4, 3)
+    bodies = [oracles.prism(), oracles.tetrahedron(), oracles.random_convex_hull(seed)]
+    grains = []
+    for place in places:
+        vertices, faces = bodies[rng.integers(3)]
+        edges = 0.97 * pitch * 10 ** -rng.uniform(0, rng.choice([0.1, 0.6]), 3)
+        grains.append((1e-7 * (vertices * edges + place * pitch), faces))
+    return Microstructure(grains, depth=1e-10, scheme=SCHEMES[rng.integers(4)])
+
+
+def any_lattice(seed):
+    """Equal grains of any shape, in all cells of a lattice of any pitch, in any order."""
+    rng = np.random.default_rng(seed)
+    places = rng.permutation(lattice_places(*rng.integers(1, 5, 3)))
+    pitch = 10 ** rng.uniform(-0.4, 0.4, 3)
+    bodies = [oracles.prism(), oracles.tetrahedron(), oracles.random_convex_hull(seed)]
+    vertices, faces = bodies[rng.integers(3)]
+    body = Polyhedron(1e-7 * vertices * 0.97 * pitch * 10 ** -rng.uniform(0, 0.6, 3), faces)
+    grains = [body.translated(1e-7 * place * pitch) for place in places]
+    return Microstructure(grains, depth=1e-10, scheme=SCHEMES[rng.integers(4)])
 
 
 def unit_moments(*lead, seed=3):

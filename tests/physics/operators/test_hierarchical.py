@@ -35,6 +35,7 @@ from keras_micromag.physics.operators.mesh import Mesh
 from tests import oracles
 from tests.physics.operators.magnets import (
     CORNERS,
+    any_magnet,
     boxes,
     by_matrix,
     lattice_places,
@@ -355,23 +356,6 @@ def test_a_single_grain_has_no_field_but_its_own():
         np.testing.assert_allclose(
             own(moments), by_matrix(matrix("one", True), moments[None])[0], atol=atol
         )
-
-
-def any_magnet(seed):
-    """Grains of any shape in some cells of a lattice of any pitch."""
-    rng = np.random.default_rng(seed)
-    places = lattice_places(*rng.integers(1, 5, 3))
-    places = places[rng.random(len(places)) < rng.choice([0.3, 0.7, 1.0])]
-    places = places if len(places) else np.zeros((1, 3))
-    pitch = 10 ** rng.uniform(-0.4, 0.4, 3)
-    bodies = [oracles.prism(), oracles.tetrahedron(), oracles.random_convex_hull(seed)]
-    grains = []
-    for place in places:
-        vertices, faces = bodies[rng.integers(3)]
-        edges = 0.97 * pitch * 10 ** -rng.uniform(0, rng.choice([0.1, 0.6]), 3)
-        grains.append((1e-7 * (vertices * edges + place * pitch), faces))
-    scheme = [CORNERS, ("faces",), ("centroid",), ("vertices", "edges")][rng.integers(4)]
-    return Microstructure(grains, depth=1e-10, scheme=scheme)
 
 
 @settings(max_examples=20)
