@@ -3,7 +3,9 @@
 All take turns in one process, as in `benchmarks.simulate`: the paper's magnets, one loop of the
 literal algorithm (float64, NumPy) in each round, batches of ten and of 64 by events with the states
 at all 1,000 fields, by events for the coercivity alone, and by steps. A ratio is taken within each
-round, per loop of one magnet; the whole call counts, demagnetising matrix included.
+round, per loop of one magnet; the whole call counts, demagnetising matrix included. A second table
+tells where a call's time goes, and what its products would take if they all were bare ones, see
+`benchmarks.simulate`: with as many products none is faster.
 
 `--precision N` instead holds N magnets in float32 to the same in float64: how many find all their
 equilibria, reverse alike, and how far off the fields of their avalanches and their states are then.
@@ -13,18 +15,28 @@ JAX_ENABLE_X64=1.
 """
 
 import argparse
+import contextlib
 import os
+import time
+from unittest import mock
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy reads it when it is imported
 
 import numpy as np
 
-from benchmarks.simulate import Literal, float64_refused, header
+from benchmarks.simulate import PRODUCTS, Literal, bare_product, float64_refused, header
 from benchmarks.timing import interleave, print_table, spread
 from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
+from keras_micromag.physics.events.following import Follower
+from keras_micromag.physics.events.settling import Settler
 
 GOALS = {"events": 120, "coercivity": 150, "steps": ""}
 PER_FIELD = 0.5
+PARTS = {
+    "following": (Follower, "follow"),
+    "states": (Follower, "result"),
+    "settling": (Settler, "__call__"),  # within the one before
+}
 
 
 def precision(structure, field, count: int, batch: int = 50) -> None:
@@ -60,6 +72,31 @@ def precision(structure, field, count: int, batch: int = 50) -> None:
     )
 
 
+class Parts:
+    """Seconds that the parts of a call by events take."""
+
+    def __init__(self):
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+
+    def timed(self, call):
+        """What `call` returns, with the parts of it added up."""
+        with contextlib.ExitStack() as stack:
+            for name, (owner, method) in PARTS.items():
+                counted = self._counted(name, getattr(owner, method))
+                stack.enter_context(mock.patch.object(owner, method, counted))
+            return call()
+
+    def _counted(self, name, function):
+        def counted(*arguments):
+            start = time.perf_counter()
+            try:
+                return function(*arguments)
+            finally:
+                self.seconds[name] += time.perf_counter() - start
+
+        return counted
+
+
 def main(argv=None) -> list:
     """Measure, print the table, and return its rows."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.events", description=main.__doc__)
@@ -84,23 +121,30 @@ def main(argv=None) -> list:
         for kind in GOALS
         if dtype == "float32" or count == min(arguments.magnets)
     ]
-    products = {}
+    products, parts = {}, {}
 
     def run(case):
         kind, count, dtype = case
-        loops = simulate(
-            structure,
-            axes[:count],
-            field=field[[0, -1]] if kind == "coercivity" else field,
-            method="steps" if kind == "steps" else "events",
-            dtype=dtype,
-            progress=False,
+        parts.setdefault(case, []).append(own := Parts())
+        loops = own.timed(
+            lambda: simulate(
+                structure,
+                axes[:count],
+                field=field[[0, -1]] if kind == "coercivity" else field,
+                method="steps" if kind == "steps" else "events",
+                dtype=dtype,
+                progress=False,
+            )
         )
         products[case] = loops.iterations.sum(axis=1)
 
+    bare = {case[1:]: bare_product(structure, *case[1:]) for case in cases}
     _, seconds = interleave(
-        [literal, *(lambda case=case: run(case) for case in cases)], arguments.rounds
+        [literal, *(lambda case=case: run(case) for case in cases), *bare.values()],
+        arguments.rounds,
     )
+    seconds, bare_seconds = np.split(seconds, [1 + len(cases)], axis=1)
+    bare = dict(zip(bare, bare_seconds.T / PRODUCTS, strict=True))
     print(header())
     rows = [("", "s per loop", "ratio", "goal", "products", "at most", "per field")]
     rows.append(("literal float64", spread(seconds[:, 0], 2), "1", "", "", "", ""))
@@ -120,6 +164,24 @@ def main(argv=None) -> list:
         )
     print_table(rows)
     print(f"goal: {PER_FIELD} products for each field asked for; {arguments.rounds} rounds")
+    where = [
+        ("% of the call", "bare products", "following", "settling", "states and events", "rest")
+    ]
+    for case, taken in zip(cases, seconds[:, 1:].T, strict=True):
+        if case[0] != "steps":
+            # The first of them compiles, and counts for nothing.
+            told = np.array([[*own.seconds.values()] for own in parts[case][1:]])
+            following, result, settling = (told / taken[:, None]).T
+            shares = (
+                products[case].mean() * bare[case[1:]] / taken,
+                following,
+                settling,
+                result - settling,
+                1 - following - result,
+            )
+            name = rows[2 + cases.index(case)][0]
+            where.append((name, *(spread(100 * share, 0) for share in shares)))
+    print_table(where)
     return rows
 
 
