@@ -50,12 +50,14 @@ def test_size_effects(tmp_path):
 
 
 def test_field_steps(tmp_path):
-    told = field_steps.main(
+    told, rate = field_steps.main(
         magnets=4, steps=(200.0, 20.0), grid=(2, 2, 1), out=tmp_path / "steps.png"
     )
     # Finer steps are nearer to no steps.
     coarse, fine = told["weakest_first", 200.0], told["weakest_first", 20.0]
-    assert fine[0] < 0.02 and coarse[0] > fine[0]
+    assert fine[0] < 0.02 and coarse[0] > fine[0] and rate > 0.5
+    # More grains seem to flip together where a step holds more than an avalanche.
+    assert coarse[5] > fine[5] >= told["weakest_first", 0.0][5] - 0.5
     assert (tmp_path / "steps.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -14,15 +14,25 @@ LINES = {
 
 @rc_context(plots.STYLE)
 def draw(told, steps, spread):
-    figure = Figure(figsize=(plots.COLUMN, 1.2 * plots.COLUMN), layout="constrained")
-    top, bottom = figure.subplots(2, sharex=True)
+    figure = Figure(figsize=(plots.COLUMN, 1.7 * plots.COLUMN), layout="constrained")
+    top, middle, bottom = figure.subplots(3, sharex=True)
     for order, (name, color) in LINES.items():
         columns = np.array([told[order, step] for step in steps])
-        top.plot(steps, 1e3 * columns[:, 0], "o-", color=color, ms=3, lw=0.8, label=name)
-        bottom.plot(steps, 100 * columns[:, 4], "o-", color=color, ms=3, lw=0.8)
+        style = {"color": color, "ms": 3, "lw": 0.8, "clip_on": False}
+        top.plot(steps, 1e3 * columns[:, 0], "o-", label=name, **style)
+        middle.plot(steps, 100 * columns[:, 4], "o-", **style)
+        bottom.plot(steps, columns[:, 5], "o-", **style)
+        bottom.axhline(told[order, 0.0][5], color=color, lw=0.8, ls=":")
+    first = 1e3 * told["weakest_first", steps[0]][0]
+    ratio = np.array(steps) / steps[0]
+    top.plot(steps, first * ratio, color="0.2", lw=0.8, ls=":", label="as the step")
     top.axhline(1e3 * spread, color="0.6", lw=0.8, ls="--", label="spread of magnets")
     top.set(xscale="log", yscale="log", ylabel="Coercivity off, r.m.s. (mT)")
-    bottom.set(xlabel="Step of the field (mT)", ylabel="Magnets alike (%)", ylim=(0, 100))
+    middle.set(ylabel="Magnets alike (%)", ylim=(0, 100))
+    bottom.set(xlabel="Step of the field (mT)", ylabel="Grains that flip together")
+    bottom.annotate(
+        "dotted: by events", (0.97, 0.9), xycoords="axes fraction", ha="right", fontsize="small"
+    )
     bottom.set_xticks(steps, [f"{step:g}" for step in steps])
     bottom.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     top.legend(frameon=False, handlelength=1.5)

@@ -15,6 +15,7 @@ class Loops(NamedTuple):
 
     coercivities: np.ndarray
     switching_fields: np.ndarray
+    together: float  # grains that flip at a field, or in an avalanche, where any do
 
 
 def by_events(body, axes, order):
@@ -31,20 +32,19 @@ def in_steps(body, axes, step, order):
         physics.simulate(body, some, field=field, avalanche=order, progress=False)
         for some in np.array_split(axes, -(-len(axes) // AT_ONCE))
     ]
-    return Loops(
-        np.concatenate([part.coercivity() for part in parts]),
-        np.concatenate([part.switching_fields for part in parts]),
-    )
+    fields = np.concatenate([part.switching_fields for part in parts])
+    together = fields.size / sum(len(set(own)) for own in fields)
+    return Loops(np.concatenate([part.coercivity() for part in parts]), fields, together)
 
 
 def difference(loops, exact, step):
     """Columns of the table: `loops` against the hysteresis `exact`, alike if apart by a step."""
     if isinstance(loops, physics.Hysteresis):
-        loops = Loops(loops.coercivity(), loops.switching_fields)
+        loops = Loops(loops.coercivity(), loops.switching_fields, loops.events.sizes.mean())
     apart = loops.coercivities - exact.coercivity()
     # A step tells a field up to its own length later.
     late = exact.switching_fields - loops.switching_fields
     alike = (late > -1e-4) & (late < step + 1e-4)
     rms = np.sqrt(np.mean(apart**2))
     shares = alike.mean(), alike.all(axis=1).mean()
-    return np.array([rms, apart.mean(), np.abs(apart).max(), *shares])
+    return np.array([rms, apart.mean(), np.abs(apart).max(), *shares, loops.together])
