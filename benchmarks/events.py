@@ -7,6 +7,9 @@ round, per loop of one magnet; the whole call counts, demagnetising matrix inclu
 tells where a call's time goes, and what its products would take if they all were bare ones, see
 `benchmarks.simulate`: with as many products none is faster.
 
+`--sides N ...` instead takes one magnet of N×N×N grains, by events and by steps in both orders: a
+product saved is worth more the more it costs, but each flip of an avalanche takes some.
+
 `--precision N` instead holds N magnets in float32 to the same in float64: how many find all their
 equilibria, reverse alike, and how far off the fields of their avalanches and their states are then.
 
@@ -26,7 +29,12 @@ import numpy as np
 
 from benchmarks.simulate import PRODUCTS, Literal, bare_product, float64_refused, header
 from benchmarks.timing import interleave, print_table, spread
-from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
+from keras_micromag.physics import (
+    cubic_grains,
+    demag_operator,
+    random_easy_axes,
+    simulate,
+)
 from keras_micromag.physics.events.following import Follower
 from keras_micromag.physics.events.settling import Settler
 
@@ -72,6 +80,39 @@ def precision(structure, field, count: int, batch: int = 50) -> None:
     )
 
 
+def sizes(sides, field) -> None:
+    """Print the products that loops of cubes with these sides take, and how long."""
+    rows = [
+        ("grains", "by events", "s", "weakest first", "s", "simultaneous", "s", "coercivity, T")
+    ]
+    for side in sides:
+        structure = cubic_grains((side, side, side), scheme=("vertices",))
+        operator = demag_operator(structure)
+        axes = random_easy_axes(len(structure), seed=1)
+        row, coercivities = [f"{len(structure)}, {operator.kind}"], []
+        for method, avalanche in (
+            ("events", "weakest_first"),
+            ("steps", "weakest_first"),
+            ("steps", "simultaneous"),
+        ):
+            for _ in range(2):  # the first compiles
+                start = time.perf_counter()
+                loop = simulate(
+                    structure,
+                    axes,
+                    field=field,
+                    method=method,
+                    avalanche=avalanche,
+                    operator=operator,
+                    progress=False,
+                )
+            row += [str(loop.iterations.sum()), f"{time.perf_counter() - start:.1f}"]
+            coercivities.append(f"{loop.coercivity():.3f}")
+        rows.append((*row, " ".join(coercivities)))
+    print(header())
+    print_table(rows)
+
+
 class Parts:
     """Seconds that the parts of a call by events take."""
 
@@ -105,13 +146,17 @@ def main(argv=None) -> list:
     parser.add_argument("--fields", type=int, default=1000, help="from 8 to -8 T")
     parser.add_argument("--grid", type=int, nargs=3, default=[4, 4, 4], help="grains")
     parser.add_argument("--precision", type=int, metavar="N", help="magnets in either precision")
+    parser.add_argument("--sides", type=int, nargs="+", metavar="N", help="of single magnets")
     arguments = parser.parse_args(argv)
+    field = np.linspace(8.0, -8.0, arguments.fields)
+    if arguments.sides:
+        sizes(arguments.sides, field)
+        return []
     structure = cubic_grains(tuple(arguments.grid))
     if arguments.precision:
-        precision(structure, np.linspace(8.0, -8.0, arguments.fields), arguments.precision)
+        precision(structure, field, arguments.precision)
         return []
     axes = random_easy_axes((max(arguments.magnets), len(structure)), seed=1)
-    field = np.linspace(8.0, -8.0, arguments.fields)
     literal = Literal(structure, axes[:10], field)
     dtypes = ["float32"] if float64_refused() else ["float32", "float64"]
     cases = [

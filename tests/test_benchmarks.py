@@ -102,6 +102,13 @@ def test_loops_by_events_are_measured():
     assert all(int(row[4]) > 0 for row in rows[2:])
 
 
+def test_larger_magnets_by_events_are_measured(capsys):
+    events.main("--sides 2 --fields 9".split())
+    *_, row = capsys.readouterr().out.splitlines()
+    products = [int(n) for n in row.split()[2:8:2]]
+    assert row.startswith("8, dense") and all(n > 9 for n in products)
+
+
 @pytest.fixture
 def float64():
     """Float64 on every backend."""

@@ -284,6 +284,23 @@ def test_events_are_kept_in_a_file(tmp_path):
     np.testing.assert_array_equal(back.coercivity(), loop.coercivity())
 
 
+@pytest.mark.parametrize("dtype", CLOSE)
+def test_fields_asked_for_at_an_avalanche(dtype):
+    available(dtype)
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=3)
+    told = {"method": "events", "dtype": dtype, "progress": False}
+    events = simulate(structure, axes, field=[8.0, -8.0], **told).events
+    first = np.flatnonzero(events.avalanche == 1)[0]
+    off = {"float32": 1e-4, "float64": 1e-6}[dtype] * np.array([3, 1, 0.3, 0, -0.3, -1, -3])
+    loop = simulate(structure, axes, field=[8.0, *(events.field[first] + off), -8.0], **told)
+    flipped = ((loop.magnetization * axes).sum(axis=2) < 0).sum(axis=1) - first
+    size = events.sizes[1]
+    assert (flipped[1:3] == 0).all() and (flipped[6:8] == size).all()
+    assert set(flipped[3:6]) <= {0, size} and (np.diff(flipped) >= 0).all()
+    np.testing.assert_array_equal(loop.events.grain, events.grain)
+
+
 def test_fields_far_above_the_anisotropy_field():
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=1)
