@@ -57,7 +57,7 @@ def simulated(monkeypatch):
 
 def test_killed_at_random_moments(undisturbed, simulated, tmp_path):
     moments = random.Random(1)
-    for kept in (1, 2, 3):  # at least as many batches finished before it is killed
+    for kept in (1, 3):  # at least as many batches finished before it is killed
         process = start(tmp_path)
         while process.poll() is None and len(list(tmp_path.rglob("0*.kept"))) < kept:
             time.sleep(0.002)
