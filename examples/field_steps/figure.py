@@ -31,7 +31,7 @@ def draw(told, steps, spread):
     middle.set(ylabel="Magnets alike (%)", ylim=(0, 100))
     bottom.set(xlabel="Step of the field (mT)", ylabel="Grains that flip together")
     bottom.annotate(
-        "dotted: by events", (0.97, 0.9), xycoords="axes fraction", ha="right", fontsize="small"
+        "dotted: by events", (0.03, 0.9), xycoords="axes fraction", ha="left", fontsize="small"
     )
     bottom.set_xticks(steps, [f"{step:g}" for step in steps])
     bottom.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
