@@ -44,6 +44,10 @@ _RIM = 8
 _PROBED = 256
 """Particles at which the error is measured."""
 
+_STATES = 16, 4, 2048
+"""States of each sort in which it is, at most and at least, and over the number of grains: the
+more grains, the more alike are the errors of states of a sort."""
+
 ROUNDING = {"float32": 5e-6, "float64": 5e-7}
 """Smallest error that can be asked for: of the dtype, and of the finest precision."""
 
@@ -79,7 +83,7 @@ def hierarchical(structure: Microstructure, self_field: bool, dtype: str, rtol: 
 
 
 class Probe:
-    """Exact fields at some particles, in three states of the magnet.
+    """Exact fields at some particles, in saturated, random and partly reversed states.
 
     Args:
         most: how many particles, if there are as many.
@@ -92,23 +96,25 @@ class Probe:
         chosen = rng.choice(len(grain), min(most, len(grain)), replace=False)
         self.grain, self.place = grain[chosen], place[chosen]
         g = len(structure)
-        aligned = np.tile([0.0, 0.0, 1.0], (g, 1))
-        random = rng.normal(size=(g, 3))
-        random /= np.linalg.norm(random, axis=1, keepdims=True)
-        self.moments = np.stack([aligned, random, aligned * rng.choice([-1, 1], (g, 1))])
+        top, least, total = _STATES
+        states = min(max(total // g, least), top)
+        aligned, random = (rng.normal(size=(states, n, 3)) for n in (1, g))
+        reversed_ = rng.normal(size=(states, 1, 3)) * rng.choice([-1, 1], (states, g, 1))
+        moments = np.stack([np.broadcast_to(aligned, random.shape), random, reversed_])
+        self.moments = moments / np.linalg.norm(moments, axis=-1, keepdims=True)
 
     @cached_property
     def field(self) -> np.ndarray:
-        """(3, n, 3) of the states at the particles; the blocks have named those on edges before."""
+        """(sort, state, n, 3) at the particles; the blocks have named those on edges before."""
         points = self.structure.particles[self.grain, self.place]
 
         def rows(some):
-            field = np.zeros((3, len(points), 3))
+            field = np.zeros((*self.moments.shape[:2], len(points), 3))
             for source in some:
                 acts = np.flatnonzero(self.self_field | (self.grain != source))
                 body = self.structure.grains[source]
                 tensors = Kernel(body)(points[acts] - body.centroid)
-                field[:, acts] += np.einsum("nij,sj->sni", tensors, self.moments[:, source])
+                field[:, :, acts] += np.einsum("nij,tsj->tsni", tensors, self.moments[:, :, source])
             return field
 
         with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -116,22 +122,33 @@ class Probe:
             return sum(threads.map(rows, parts))
 
     def error(self, product, places) -> float:
-        """Root mean square of a product's error over that of the field; of the worst state.
+        """Of a product in nearly any state: three standard deviations above the usual of its sort.
 
-        That of all particles is below it, by two standard errors of what the chosen ones tell. 0
-        where nothing acts, as on a single grain without its own field.
+        They are those of the logarithm. 0 where nothing acts, as on a grain without its own field.
         """
         if not self.field.any():
             return 0.0
-        moments = np.swapaxes(self.moments, 1, 2).astype(product.slopes.dtype)
+        # No less than rounding, where a field is the same to the last digit.
+        errors = np.log(np.maximum(self.errors(product, places), np.finfo(float).eps))
+        return float(np.exp(errors.mean(axis=1) + 3.0 * errors.std(axis=1, ddof=1)).max())
+
+    def errors(self, product, places) -> np.ndarray:
+        """(sort, state): root mean square of a product's error over that of the field.
+
+        That of all particles is below it, by two standard errors of what the chosen ones tell.
+        """
         mine = places[self.grain, self.place]
-        # One by one: three at once take three times the memory, and no less time.
-        found = np.concatenate([product.field(state[None])[..., mine] for state in moments])
-        wrong = ((np.swapaxes(found, 1, 2) - self.field) ** 2).sum(axis=2)
-        n, of = wrong.shape[1], int((self.structure.weights > 0).sum())
-        unseen = 2.0 * wrong.std(axis=1) * np.sqrt((1.0 - n / of) / n)
-        exact = (self.field**2).sum(axis=2).mean(axis=1)
-        return float(np.sqrt((wrong.mean(axis=1) + unseen) / exact).max())
+        n, of = len(mine), int((self.structure.weights > 0).sum())
+        errors = np.empty(self.moments.shape[:2])
+        # One by one: several at once take as many times the memory, and no less time.
+        for state in np.ndindex(errors.shape):
+            moments = self.moments[state].T.astype(product.slopes.dtype)
+            found = product.field(moments[None])[0][:, mine].T
+            wrong = ((found - self.field[state]) ** 2).sum(axis=1)
+            unseen = 2.0 * wrong.std() * np.sqrt((1.0 - n / of) / n)
+            exact = (self.field[state] ** 2).sum(axis=1).mean()
+            errors[state] = np.sqrt((wrong.mean() + unseen) / exact)
+        return errors
 
 
 def made(structure: Microstructure, self_field: bool, dtype: str, precision: Precision):

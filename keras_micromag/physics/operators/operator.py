@@ -21,9 +21,9 @@ class DemagOperator:
     Attributes:
         structure: g grains with p particles each. self_field: whether their own field counts.
         kind: "dense", "lattice" or "hierarchical". dtype: of its arrays.
-        rtol: asked for. error: root mean square of the error over that of the field, the largest of
-            three states, measured at some particles with two standard errors for the others; 0 for
-            kinds that are exact to rounding.
+        rtol: asked for. error: root mean square of the error over that of the field, measured in
+            saturated, random and partly reversed states at some particles, with room for the states
+            and particles that were not; 0 for kinds that are exact to rounding.
         product: the arrays, a tuple with methods `field` and `adjoint`, see `products`.
         places: (g, p) int, where in the product's fields each particle is; padding is one of its
             grain's own.

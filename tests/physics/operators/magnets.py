@@ -142,3 +142,17 @@ def measured_error(operator, matrix=None):
         matrix = demag_matrix(structure, self_field=operator.self_field)
     moments = states(len(structure))
     return relative_error(operator(moments), by_matrix(matrix, moments))
+
+
+def check_field_and_adjoint(operator, rtol, seed):
+    """Hold an operator to the matrix within `rtol`, and its adjoint to itself."""
+    moments = states(len(operator.structure))
+    field = operator(moments)
+    if len(moments[0]) > 1 or operator.self_field:
+        assert measured_error(operator) <= rtol
+    else:
+        np.testing.assert_allclose(field, 0.0, atol=1e-12)
+    other = np.random.default_rng(seed).normal(size=field.shape)
+    there, back = (field * other).sum(), (operator.adjoint(other) * moments).sum()
+    scale = np.linalg.norm(other) * max(np.linalg.norm(field), 1.0)
+    assert abs(there - back) <= 1e-12 * scale

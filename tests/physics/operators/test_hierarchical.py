@@ -38,10 +38,12 @@ from tests.physics.operators.magnets import (
     any_magnet,
     boxes,
     by_matrix,
+    check_field_and_adjoint,
     lattice_places,
     magnet,
     matrix,
     measured_error,
+    relative_error,
     states,
     unit_moments,
 )
@@ -197,7 +199,9 @@ def test_the_probe_has_the_exact_fields(name, self_field):
     assert len(probe.grain) == len(set(zip(probe.grain, probe.place, strict=True)))
     assert (magnet(name).weights[probe.grain, probe.place] > 0).all()
     np.testing.assert_allclose(np.linalg.norm(probe.moments, axis=-1), 1.0, rtol=1e-14)
-    wanted = by_matrix(matrix(name, self_field), probe.moments)[:, probe.grain, probe.place]
+    moments = probe.moments.reshape(-1, len(magnet(name)), 3)
+    wanted = by_matrix(matrix(name, self_field), moments)[:, probe.grain, probe.place]
+    wanted = wanted.reshape(probe.field.shape)
     np.testing.assert_allclose(probe.field, wanted, rtol=0, atol=1e-12)
 
 
@@ -216,9 +220,18 @@ def test_the_probe_allows_for_particles_that_it_does_not_see():
     structure = magnet("touching")
     particles = int((structure.weights > 0).sum())
     product, places = hierarchical.made(structure, False, "float64", PRECISIONS[1])
-    error = Probe(structure, False, most=particles).error(product, places)
-    few = Probe(structure, False, most=particles // 10)
-    assert 1.05 * error < few.error(product, places) < 2.0 * error
+    probe, few = (Probe(structure, False, most=n) for n in (particles, particles // 10))
+    few.moments = probe.moments
+    more = (few.errors(product, places) / probe.errors(product, places)).mean(axis=1)
+    assert ((1.05 < more) & (more < 2.0)).all()
+
+
+def test_the_probe_allows_for_states_that_it_does_not_see():
+    structure = magnet("corners")
+    product, places = hierarchical.made(structure, False, "float64", PRECISIONS[1])
+    probe = Probe(structure, False)
+    errors = probe.errors(product, places)
+    assert errors.max() <= probe.error(product, places) <= 2.0 * errors.max()
 
 
 def test_a_precision_that_does_not_do_is_followed_by_the_next(monkeypatch):
@@ -364,14 +377,17 @@ def test_a_single_grain_has_no_field_but_its_own():
 )
 def test_any_grains(seed, rtol, own):
     structure = any_magnet(seed)
-    made = demag_operator(structure, "hierarchical", rtol=rtol, dtype="float64", self_field=own)
-    field = made(states(len(structure)))
-    if len(structure) > 1 or own:
-        # The states differ, and so do their errors.
-        assert measured_error(made) <= rtol
-    else:
-        np.testing.assert_allclose(field, 0.0, atol=1e-12)
-    other = np.random.default_rng(seed).normal(size=field.shape)
-    there, back = (field * other).sum(), (made.adjoint(other) * states(len(structure))).sum()
-    scale = np.linalg.norm(other) * max(np.linalg.norm(field), 1.0)
-    assert abs(there - back) <= 1e-12 * scale
+    operator = demag_operator(structure, "hierarchical", rtol=rtol, dtype="float64", self_field=own)
+    check_field_and_adjoint(operator, rtol, seed)
+
+
+@pytest.mark.parametrize("seed", [148, 1066, 1110, 1126])
+def test_any_state_of_few_grains(seed):
+    # Of few grains the errors of states differ most; some have twice those of most others.
+    structure = any_magnet(seed)
+    exact, g = demag_matrix(structure), len(structure)
+    moments = np.concatenate([states(g), unit_moments(100, g, seed=5)])
+    for rtol in (1e-3, 1e-4):
+        operator = demag_operator(structure, "hierarchical", rtol=rtol, dtype="float64")
+        found, wanted = operator(moments), by_matrix(exact, moments)
+        assert relative_error(found, wanted) <= rtol

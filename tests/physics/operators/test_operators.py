@@ -40,6 +40,7 @@ from tests.physics.operators.magnets import (
     any_lattice,
     any_magnet,
     by_matrix,
+    check_field_and_adjoint,
     made,
     magnet,
     matrix,
@@ -93,7 +94,8 @@ def test_the_error_is_within_rtol_and_known(name, self_field, rtol):
     operator = made(name, "hierarchical", self_field, rtol=rtol)
     measured = measured_error(operator, matrix(name, self_field))
     assert measured <= rtol
-    assert measured / 3 <= operator.error <= 3 * measured
+    # Aligned, touching grains have a weak field, of which an error is a larger part.
+    assert measured <= operator.error <= 5 * measured
 
 
 @pytest.mark.parametrize("name", ["touching", "corners"])
@@ -193,16 +195,8 @@ def test_any_grains(kind, any_of, seed, own):
     structure = any_of(seed)
     # Particles of equal grains differ by rounding, here and there across the digit that counts.
     assume(kind != "lattice" or len(np.unique(structure.particle_class)) == 1)
-    made = demag_operator(structure, kind, dtype="float64", self_field=own)
-    field = made(states(len(structure)))
-    if len(structure) > 1 or own:
-        assert measured_error(made) <= ROUNDING["float64"]
-    else:
-        np.testing.assert_allclose(field, 0.0, atol=1e-12)
-    other = np.random.default_rng(seed).normal(size=field.shape)
-    there, back = (field * other).sum(), (made.adjoint(other) * states(len(structure))).sum()
-    scale = np.linalg.norm(other) * max(np.linalg.norm(field), 1.0)
-    assert abs(there - back) <= 1e-12 * scale
+    operator = demag_operator(structure, kind, dtype="float64", self_field=own)
+    check_field_and_adjoint(operator, ROUNDING["float64"], seed)
 
 
 @kinds
