@@ -32,6 +32,13 @@ _SAFETY = 4.0
 
 In trials half of it foresaw every flip."""
 
+_PASSED_ON = 8.0
+"""By how many times the root mean square of all changes one grain's is passed on to others at most.
+
+No grain of up to 64 can change by more, so this is for large magnets, in which the largest change
+is that of a few grains, far from most others: to wait for it takes more products and foresees
+nothing more."""
+
 _DAMPED_AFTER = 30
 """Iterations without a flip after which moments move only half-way: a cycle of two is broken so."""
 
@@ -349,16 +356,18 @@ def foreseen(state, change, outside, unstable):
     """Whether it is certain already which grains are `unstable` (b, g) once the moments settle.
 
     Changes fall like a geometric series, by about ten in each iteration, which tells how much is
-    left of them: of a grain's own, and of the largest, which its neighbours pass on. Flips need
-    not wait for more than that. States that are written down do, since their differences foretell
-    the next.
+    left of them: of a grain's own, and of the largest or nearly so, which its neighbours pass on.
+    Flips need not wait for more than that. States that are written down do, since their differences
+    foretell the next.
     """
     before = ops.where(state.change > 0, state.change, ops.ones_like(change))
     ratio = ops.where(change < before, change / before, ops.ones_like(change))
     falling = ops.logical_and(state.relaxing >= 1, ratio < 0.5)
     ratio = ops.where(falling, ratio, 0.5 * ops.ones_like(change))[:, None]
     moved = ops.abs(outside - state.outside)
-    left = (moved + ratio * ops.max(moved, axis=1, keepdims=True)) * ratio / (1.0 - ratio)
+    usual = ops.sqrt(ops.mean(moved * moved, axis=1, keepdims=True))
+    passed_on = ops.minimum(ops.max(moved, axis=1, keepdims=True), _PASSED_ON * usual)
+    left = (moved + ratio * passed_on) * ratio / (1.0 - ratio)
     # The least of the unstable, and the most of the others; or the edge of the astroid.
     stable = unstable < 0.5
     zero = ops.zeros_like(outside)
