@@ -1,4 +1,4 @@
-"""How far a loop is, on a terminal."""
+"""How far a loop is, or the set-up of its operator, on a terminal."""
 
 from keras import ops
 
@@ -23,20 +23,18 @@ class Progress:
         self._wanted, self._loops, self._bar = wanted, loops, None
 
     def __enter__(self):
-        if self._wanted is not False:
-            from rich.console import Console
-
-            console = Console(stderr=True)
-            if self._wanted or console.is_terminal:
-                self._bar = _bar(console)
-                self._bar.start()
-                self._task = self._bar.add_task(
-                    "field steps",
-                    total=self._loops.converged.size,
-                    completed=self._loops.done,
-                    field=self._loops.field_behind,
-                    products=self._loops.products,
-                )
+        self._bar = _bar(
+            self._wanted, "{task.fields[field]:.3f} T, {task.fields[products]} products,"
+        )
+        if self._bar:
+            self._bar.start()
+            self._task = self._bar.add_task(
+                "field steps",
+                total=self._loops.converged.size,
+                completed=self._loops.done,
+                field=self._loops.field_behind,
+                products=self._loops.products,
+            )
         return self
 
     def __call__(self, state):
@@ -55,20 +53,40 @@ class Progress:
             self._bar.stop()
 
 
-def _bar(console):
-    from rich import progress
+def tracked(items, what: str, total: int, wanted: bool | None):
+    """Each of `total` items in turn, with a bar that says what they are.
 
+    Args:
+        wanted: whether to show it; on a terminal if None.
+    """
+    bar = _bar(wanted)
+    if bar is None:
+        yield from items
+        return
+    with bar:
+        yield from bar.track(items, total=total, description=what)
+
+
+def _bar(wanted, *told):
+    """A bar where one is wanted, or None; `told` are further columns."""
+    if wanted is False:
+        return None
+    from rich import console, progress
+
+    terminal = console.Console(stderr=True)
+    if not (wanted or terminal.is_terminal):
+        return None
     return progress.Progress(
         progress.TextColumn("{task.description}"),
         progress.BarColumn(bar_width=None),
         progress.MofNCompleteColumn(),
-        progress.TextColumn("{task.fields[field]:.3f} T, {task.fields[products]} products,"),
+        *map(progress.TextColumn, told),
         progress.TimeElapsedColumn(),
         progress.TextColumn("+"),
         progress.TimeRemainingColumn(),
         progress.TextColumn("left"),
-        console=console,
-        transient=console.is_terminal,
+        console=terminal,
+        transient=terminal.is_terminal,
         speed_estimate_period=_PACE,
         expand=True,
     )

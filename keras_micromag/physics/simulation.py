@@ -85,7 +85,8 @@ def simulate(
         operator: how demagnetising fields are computed, a kind of `demag_operator`, or one that it
             made for this structure, `self_field` and `dtype`: it serves any number of loops.
         rtol: error of the "hierarchical" operator, see there; one given ready-made keeps its own.
-        progress: whether to show a bar; by default on a terminal.
+        progress: whether to show a bar, and one before it where the operator takes long to make; by
+            default on a terminal.
         checkpoint: a folder for a long loop to keep what it has done, once a minute: after a kill
             or a power cut the same call goes on there, and when it is done it reads the loop back.
             By default nothing is kept. By steps only.
@@ -155,7 +156,7 @@ def simulate(
 
         All in NumPy.
         """
-        made = check_operator(operator, structure, self_field, dtype, rtol)
+        made = check_operator(operator, structure, self_field, dtype, rtol, progress)
         sizes = Sizes.of(structure)
         sizes = sizes.shared if made == "dense" else sizes
         body = embed(

@@ -1,4 +1,4 @@
-"""The progress bar: what it tells, and from whose pace."""
+"""The progress bars: what they tell, and from whose pace."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_micromag.physics.loops import Loops
-from keras_micromag.physics.progress import Progress
+from keras_micromag.physics.progress import Progress, tracked
 
 
 @pytest.fixture
@@ -58,4 +58,14 @@ def test_unasked_it_is_for_terminals(loops, capsys):
     for wanted in (None, False):
         with Progress(wanted, loops) as bar:
             bar(state([0, 0]))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_over_what_is_made(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    assert list(tracked(iter("abc"), "fields of grains", 3, True)) == ["a", "b", "c"]
+    told = capsys.readouterr().err
+    assert "fields of grains" in told and "3/3" in told
+    for wanted in (None, False):
+        assert list(tracked("abc", "fields of grains", 3, wanted)) == ["a", "b", "c"]
     assert capsys.readouterr() == ("", "")

@@ -52,7 +52,13 @@ ROUNDING = {"float32": 5e-6, "float64": 5e-7}
 """Smallest error that can be asked for: of the dtype, and of the finest precision."""
 
 
-def hierarchical(structure: Microstructure, self_field: bool, dtype: str, rtol: float):
+def hierarchical(
+    structure: Microstructure,
+    self_field: bool,
+    dtype: str,
+    rtol: float,
+    progress: bool | None = False,
+):
     """The product, the places (g, p) of the particles, and the measured error.
 
     Raises:
@@ -62,7 +68,7 @@ def hierarchical(structure: Microstructure, self_field: bool, dtype: str, rtol: 
     probe = Probe(structure, self_field)
     errors = []
     for precision in [p for p in PRECISIONS if p.error <= rtol] or PRECISIONS[-1:]:
-        product, places = made(structure, self_field, dtype, precision)
+        product, places = made(structure, self_field, dtype, precision, progress)
         errors.append(probe.error(product, places))
         if errors[-1] <= rtol:
             return product, places, errors[-1]
@@ -151,7 +157,13 @@ class Probe:
         return errors
 
 
-def made(structure: Microstructure, self_field: bool, dtype: str, precision: Precision):
+def made(
+    structure: Microstructure,
+    self_field: bool,
+    dtype: str,
+    precision: Precision,
+    progress: bool | None = False,
+):
     """The product at a precision, and the place (g, p) of each particle; padding is the first."""
     g = len(structure)
     mesh = Mesh(structure, _spacing(structure, precision), precision)
@@ -166,7 +178,7 @@ def made(structure: Microstructure, self_field: bool, dtype: str, precision: Pre
     of_particles = np.empty((len(mesh.particles), nodes, 3), dtype)
     for some, slopes in mesh.slopes():
         of_particles[some] = slopes
-    blocks = near.fill(mesh, sources, of_particles, pairs, layout, self_field, dtype)
+    blocks = near.fill(mesh, sources, of_particles, pairs, layout, self_field, dtype, progress)
     # Computed again below, since both orders at once would not fit beside the blocks.
     del of_particles, pairs
 

@@ -14,6 +14,7 @@ from keras_micromag.physics import memory
 from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
 from keras_micromag.physics.indices import grid, ranges
 from keras_micromag.physics.operators.mesh import Mesh, Sources
+from keras_micromag.physics.progress import tracked
 
 _WHOLE = 8
 """Blocks have columns by as many: others are multiplied half as fast again."""
@@ -150,12 +151,20 @@ def alike(number, weight, cost) -> list:
 
 
 def fill(
-    mesh: Mesh, sources: Sources, slopes, pairs: Pairs, layout: Blocks, self_field: bool, dtype
+    mesh: Mesh,
+    sources: Sources,
+    slopes,
+    pairs: Pairs,
+    layout: Blocks,
+    self_field: bool,
+    dtype,
+    progress: bool | None = False,
 ) -> tuple:
     """The blocks (k, 3s, c): exact fields, less those that the mesh carries too.
 
     Args:
         slopes: (n, nodes, 3) of all particles, see `Stencil.slopes`.
+        progress: whether to show a bar over the source grains; on a terminal if None.
 
     Raises:
         ValueError: when a particle lies on an edge of a grain whose field acts on it.
@@ -188,7 +197,7 @@ def fill(
         numbers[row[:, None, None] + of_source + of_target] = np.swapaxes(field, 1, 2)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for _ in threads.map(one, range(g), chunksize=16):
+        for _ in tracked(threads.map(one, range(g)), "fields of grains", g, progress):
             pass
     return blocks
 

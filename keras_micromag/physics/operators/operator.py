@@ -81,6 +81,7 @@ def demag_operator(
     rtol: float = 1e-4,
     dtype: str = "float32",
     self_field: bool = False,
+    progress: bool | None = None,
 ) -> DemagOperator:
     """The demagnetising operator of a structure, for products that are taken often.
 
@@ -94,6 +95,8 @@ def demag_operator(
             when it is made. At least 5e-6 in float32 and 5e-7 in float64.
         dtype: "float32" or "float64" of its arrays.
         self_field: whether a grain's own field acts on its particles.
+        progress: whether to show a bar where it takes long, as "hierarchical" does; by default on a
+            terminal.
 
     Raises:
         ValueError: for an `rtol` that the kind or the dtype cannot give, a structure that the kind
@@ -117,11 +120,20 @@ def demag_operator(
     elif kind == "lattice":
         product, places = lattice.lattice(structure, self_field, dtype)
     else:
-        product, places, error = hierarchical.hierarchical(structure, self_field, dtype, rtol)
+        product, places, error = hierarchical.hierarchical(
+            structure, self_field, dtype, rtol, progress
+        )
     return DemagOperator(structure, self_field, kind, product, places, rtol=rtol, error=error)
 
 
-def check_operator(operator, structure: Microstructure, self_field: bool, dtype: str, rtol: float):
+def check_operator(
+    operator,
+    structure: Microstructure,
+    self_field: bool,
+    dtype: str,
+    rtol: float,
+    progress: bool | None = None,
+):
     """The `DemagOperator` to use; or just "dense", which the caller makes to its measure.
 
     Raises:
@@ -130,7 +142,9 @@ def check_operator(operator, structure: Microstructure, self_field: bool, dtype:
     chosen = choose_operator(operator, structure, self_field, dtype, rtol)
     if chosen == "dense" or isinstance(chosen, DemagOperator):
         return chosen
-    return demag_operator(structure, chosen, rtol=rtol, dtype=dtype, self_field=self_field)
+    return demag_operator(
+        structure, chosen, rtol=rtol, dtype=dtype, self_field=self_field, progress=progress
+    )
 
 
 def choose_operator(operator, structure: Microstructure, self_field: bool, dtype: str, rtol: float):
