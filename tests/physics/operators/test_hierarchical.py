@@ -234,13 +234,23 @@ def test_the_probe_allows_for_states_that_it_does_not_see():
     assert errors.max() <= probe.error(product, places) <= 2.0 * errors.max()
 
 
+def test_a_bar_tells_how_far_the_set_up_is(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    structure = magnet("corners")
+    demag_operator(structure, "hierarchical", progress=True)
+    told = capsys.readouterr().err
+    assert "fields of grains" in told and f"{len(structure)}/{len(structure)}" in told
+    demag_operator(structure, "hierarchical")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_precision_that_does_not_do_is_followed_by_the_next(monkeypatch):
     # Long grains look larger to each other than those for which the precisions are tried.
     made, tried = hierarchical.made, []
 
-    def record(structure, self_field, dtype, precision):
+    def record(structure, self_field, dtype, precision, progress):
         tried.append(precision)
-        return made(structure, self_field, dtype, precision)
+        return made(structure, self_field, dtype, precision, progress)
 
     monkeypatch.setattr(hierarchical, "made", record)
     structure = magnet("corners")
