@@ -21,7 +21,12 @@ from keras_micromag.physics.material import (
     Material,
 )
 from keras_micromag.physics.neper import Tessellation, neper_grains, read_neper, write_neper
-from keras_micromag.physics.operators import DemagOperator, demag_operator
+from keras_micromag.physics.operators import (
+    DemagOperator,
+    demag_operator,
+    read_operator,
+    write_operator,
+)
 from keras_micromag.physics.phases import core_shell, mixed_phases, spread_materials
 from keras_micromag.physics.polycrystal import voronoi_grains
 from keras_micromag.physics.polyhedron import Polyhedron
@@ -55,10 +60,12 @@ __all__ = [
     "neper_grains",
     "random_easy_axes",
     "read_neper",
+    "read_operator",
     "read_surfaces",
     "simulate",
     "spread_materials",
     "switching_field",
     "voronoi_grains",
     "write_neper",
+    "write_operator",
 ]

@@ -11,7 +11,6 @@ A part counts once `state.npz`, which is replaced whole, says so: the solver's s
 equilibria. What a killed process wrote beyond that is written over by the next.
 """
 
-import hashlib
 import json
 import os
 import sys
@@ -25,6 +24,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag import __version__
+from keras_micromag.physics.digest import digest, digest_of_structure
 from keras_micromag.physics.files import UNREADABLE, whole
 from keras_micromag.physics.solver import State
 from keras_micromag.physics.structure import Microstructure
@@ -162,19 +162,10 @@ def _settings(follows_from) -> dict:
 def _told(value):
     """A number, a string, a list of at most three, or "sha256 ...", as JSON can hold it."""
     if isinstance(value, Microstructure):
-        faces = repr([grain.faces for grain in value.grains]).encode()
-        vertices = np.concatenate([grain.vertices for grain in value.grains])
-        volume = np.array(value.volume)
-        arrays = vertices, np.frombuffer(faces, np.uint8), value.particles, value.weights, volume
-    elif np.size(value) > 3:
-        arrays = (value,)
-    else:
-        return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array))
-    return f"sha256 {digest.hexdigest()}"
+        return digest_of_structure(value)
+    if np.size(value) > 3:
+        return digest(value)
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _refuse_other(folder, settings):

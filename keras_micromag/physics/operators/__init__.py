@@ -7,5 +7,14 @@ from keras_micromag.physics.operators.operator import (
     demag_operator,
     operator_told,
 )
+from keras_micromag.physics.operators.stored import read_operator, write_operator
 
-__all__ = ["DemagOperator", "check_operator", "choose_operator", "demag_operator", "operator_told"]
+__all__ = [
+    "DemagOperator",
+    "check_operator",
+    "choose_operator",
+    "demag_operator",
+    "operator_told",
+    "read_operator",
+    "write_operator",
+]
