@@ -45,10 +45,24 @@ class Legs(NamedTuple):
         of = np.concatenate([[0.0], np.cumsum(np.abs(moves))])
         return cls(float(field[0]), ends, direction, np.cumsum(lengths) - lengths, of)
 
+    @property
+    def starts(self) -> np.ndarray:
+        """(l,) tesla."""
+        return np.concatenate([[self.start], self.ends[:-1]])
+
     def travelled(self, leg, field):
         """How far the field has come at `field` on `leg`, in tesla."""
-        starts = np.concatenate([[self.start], self.ends[:-1]])
-        return self.way[leg] + self.direction[leg] * (field - starts[leg])
+        return self.way[leg] + self.direction[leg] * (field - self.starts[leg])
+
+    def unrounded(self, leg, field, dtype: str):
+        """Fields (n,) as float64, which were tried in `dtype`: where legs begin and end exactly so.
+
+        Or what happens at a field that is asked for could seem to happen behind it.
+        """
+        field = field.astype(float)
+        for exact in (self.starts[leg], self.ends[leg]):
+            field = np.where(field == exact.astype(dtype), exact, field)
+        return field
 
 
 class Seen(NamedTuple):
@@ -66,18 +80,20 @@ class Seen(NamedTuple):
     converged: np.ndarray  # (n,) bool
 
     @classmethod
-    def of(cls, record: Record, grains: int) -> "Seen":
+    def of(cls, record: Record, legs: Legs, grains: int) -> "Seen":
         """From what a call of `continuation.advance` told; padding is left out."""
         kind = ops.convert_to_numpy(record.kind)
         when, magnet = np.nonzero(kind)
         own = Record(*(ops.convert_to_numpy(part)[when, magnet] for part in record))
-        field = own.field.astype(float)
+        field = legs.unrounded(own.leg, own.field, own.field.dtype)
+        # No root is beyond its leg.
+        left = np.abs(legs.ends[own.leg] - field)
         return cls(
             magnet=magnet,
             kind=own.kind,
             leg=own.leg,
             field=field,
-            root=field + own.off,
+            root=field + np.clip(own.off, -left, left),
             moments=own.moments[..., :grains],
             flips=own.flips[..., :grains] > 0.5,
             change=own.change,
@@ -120,15 +136,22 @@ class Pieces:
         self.end = end
         self.piece, self.u = np.zeros(0, int), np.zeros(0)
         self.field, self.moments = np.zeros(0), None
+        self.edge = np.zeros(0, bool)
 
     def coordinate(self, piece, field):
         """In which states are smooth."""
         away = np.sqrt(np.abs(self.end[piece] - field))
         return np.where(np.isnan(away), field, away)
 
-    def add(self, piece, field, moments, u=None):
-        """States (n, 3, g) at fields (n,) of pieces (n,); those known already stay."""
+    def add(self, piece, field, moments, u=None, edge=False):
+        """States (n, 3, g) at fields (n,) of pieces (n,); those known already stay.
+
+        Args:
+            u: (n,) their coordinates, if not of these fields.
+            edge: (n,) whether a grain may give way just behind.
+        """
         u = self.coordinate(piece, field) if u is None else u
+        edge = np.concatenate([self.edge, np.broadcast_to(edge, piece.shape)])
         piece = np.concatenate([self.piece, piece])
         field = np.concatenate([self.field, field])
         u = np.concatenate([self.u, u])
@@ -137,8 +160,8 @@ class Pieces:
         new = np.ones(len(order), bool)
         new[1:] = (np.diff(piece[order]) > 0) | (np.diff(u[order]) > 1e-7)
         order = order[new]
-        self.piece, self.u, self.field, self.moments = piece[order], u[order], field[order], known
-        self.moments = known[order]
+        self.piece, self.u, self.field = piece[order], u[order], field[order]
+        self.moments, self.edge = known[order], edge[order]
 
     def gap(self, piece, u):
         """(n,) of each place the number of the first known state that is not before it."""
@@ -154,8 +177,9 @@ class Pieces:
         """Known states (n, 6) for each place, weights of the curve through them, and of its error.
 
         The error is the curve's difference from that through all but one of them: the furthest,
-        or, beside the piece's end, the state there, which is known least. Where fewer than three
-        states are known in the piece, it is nan, but at a known state itself.
+        or, beside an edge, the state there: it alone tells of a grain that gives way behind, and at
+        a root is known least. Where fewer than three states are known in the piece, it is nan, but
+        at a known state itself.
         """
         first = np.searchsorted(self.piece, piece)
         count = np.searchsorted(self.piece, piece, side="right") - first
@@ -167,8 +191,9 @@ class Pieces:
         index = np.where(there, index, begin[:, None])
         at = self.u[index]
         away = np.where(there, np.abs(at - u[:, None]), -1.0)
-        beside_end = (gap <= first + 1) & ~np.isnan(self.end[piece])
-        left_out = np.where(beside_end, 0, away.argmax(axis=1))
+        left_out = away.argmax(axis=1)
+        for beside in (np.minimum(gap, first + count - 1), np.maximum(gap - 1, first)):
+            left_out = np.where(self.edge[beside], beside - begin, left_out)
         others = there & (np.arange(_POINTS) != left_out[:, None])
         weights = _lagrange(at, there, u)
         error = weights - _lagrange(at, others, u)

@@ -125,7 +125,7 @@ class Follower:
         )
 
     def _keep(self, records):
-        seen = Seen.of(records, self.share.shape[1])
+        seen = Seen.of(records, self.legs, self.share.shape[1])
         self._seen.append(seen)
         step = self._step(self.legs.travelled(seen.leg, seen.field))
         np.add.at(self.iterations, (seen.magnet, step), seen.products)
@@ -181,9 +181,10 @@ class Follower:
             moments[rough] = self._settled(
                 piece[rough], seen.field[rough], moments[rough], of(way[rough]), most
             )
-        known.add(piece[node], seen.field[node], moments[node])
+        turns = seen.field[node] == legs.ends[seen.leg[node]]
+        known.add(piece[node], seen.field[node], moments[node], edge=turns)
         short = np.maximum(legs.direction[seen.leg] * (seen.root - seen.field), 0.0)[began]
-        known.add(piece[began], seen.field[began], moments[began], np.sqrt(short))
+        known.add(piece[began], seen.field[began], moments[began], np.sqrt(short), edge=True)
 
         # The piece of each field asked for, after what happens at it.
         reach = 2 * (legs.of[-1] + 1.0)
