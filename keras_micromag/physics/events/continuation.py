@@ -30,7 +30,7 @@ from keras_micromag.physics.strides import LONGEST_STRIDE, at, where
 NODE, FLIP = 1, 2
 """What a record tells: an equilibrium, or grains that flip."""
 
-LONGEST_STEP = 2 * LONGEST_STRIDE
+LONGEST_STEP = 3 * LONGEST_STRIDE
 """How far the next trial may be from the last equilibrium, in units of the smallest anisotropy
 field."""
 
@@ -38,7 +38,7 @@ HIGH = 2.0
 """Field, over the largest anisotropy field and polarisation together, beyond which no grain flips:
 a step may go as far as there."""
 
-_SETTLED = 3e-5
+_SETTLED = 6e-5
 """Change of a moment's component in the last iteration, up to which an equilibrium serves for
 slopes."""
 

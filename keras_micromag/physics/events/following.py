@@ -21,8 +21,9 @@ FINEST = 2.5e-7
 _BEYOND = 1e-4
 """How far outside the astroid a state between two avalanches may seem, at a root's own rounding."""
 
-_ROUGH = 3
-"""Change in the last iteration, over `tol`, beyond which a state on the way is settled further."""
+_ROUGH = 6
+"""Change in the last iteration, over `tol`, beyond which a state on the way is settled further: an
+iteration leaves a seventh of it or less, see `settling`."""
 
 _AT_ROOT = 4
 """Products for the state at a root, where it need not settle further than a root is known."""
