@@ -39,11 +39,14 @@ class Legs(NamedTuple):
         real = np.flatnonzero(moves)
         sign = np.sign(moves[real])
         last = np.flatnonzero(np.diff(sign, append=0) != 0)
-        ends = field[real[last] + 1] if len(real) else field[:1]
+        end = real[last] + 1 if len(real) else np.zeros(1, int)
         direction = sign[last] if len(real) else np.ones(1)
-        lengths = np.abs(np.diff(ends, prepend=field[0]))
-        of = np.concatenate([[0.0], np.cumsum(np.abs(moves))])
-        return cls(float(field[0]), ends, direction, np.cumsum(lengths) - lengths, of)
+        lengths = np.abs(np.diff(field[end], prepend=field[0]))
+        way = np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
+        legs = cls(float(field[0]), field[end], direction, way, np.zeros(0))
+        # To the last digit as that of what happens there, which a sum of all moves would not be.
+        leg = np.minimum(np.searchsorted(end, np.arange(len(field))), len(end) - 1)
+        return legs._replace(of=legs.travelled(leg, field))
 
     @property
     def starts(self) -> np.ndarray:
