@@ -30,7 +30,7 @@ from keras_micromag.physics.strides import LONGEST_STRIDE, at, where
 NODE, FLIP = 1, 2
 """What a record tells: an equilibrium, or grains that flip."""
 
-LONGEST_STEP = 3 * LONGEST_STRIDE
+LONGEST_STEP = 2 * LONGEST_STRIDE
 """How far the next trial may be from the last equilibrium, in units of the smallest anisotropy
 field."""
 
