@@ -57,15 +57,15 @@ class Legs(NamedTuple):
         """How far the field has come at `field` on `leg`, in tesla."""
         return self.way[leg] + self.direction[leg] * (field - self.starts[leg])
 
-    def unrounded(self, leg, field, dtype: str):
-        """Fields (n,) as float64, which were tried in `dtype`: where legs begin and end exactly so.
+    def unrounded(self, leg, field):
+        """Fields (n,) in float64, as tried in their dtype: where legs begin and end exactly so.
 
         Or what happens at a field that is asked for could seem to happen behind it.
         """
-        field = field.astype(float)
+        found = field.astype(float)
         for exact in (self.starts[leg], self.ends[leg]):
-            field = np.where(field == exact.astype(dtype), exact, field)
-        return field
+            found = np.where(field == exact.astype(field.dtype), exact, found)
+        return found
 
 
 class Seen(NamedTuple):
@@ -88,7 +88,7 @@ class Seen(NamedTuple):
         kind = ops.convert_to_numpy(record.kind)
         when, magnet = np.nonzero(kind)
         own = Record(*(ops.convert_to_numpy(part)[when, magnet] for part in record))
-        field = legs.unrounded(own.leg, own.field, own.field.dtype)
+        field = legs.unrounded(own.leg, own.field)
         # No root is beyond its leg.
         left = np.abs(legs.ends[own.leg] - field)
         return cls(

@@ -91,10 +91,10 @@ def _read(stored, structure):
     kind, self_field, rtol, error = (stored[name].item() for name in _SETTINGS)
     parts = {}
     for name in _PRODUCTS[kind]._fields:
-        count = sum(key.startswith(f"{name} ") for key in stored.files)
         if name in stored.files:
             parts[name] = _aligned(stored[name])
         else:
+            count = sum(key.startswith(f"{name} ") for key in stored.files)
             parts[name] = tuple(_aligned(stored[f"{name} {number}"]) for number in range(count))
     product, places = _PRODUCTS[kind](**parts), stored["places"]
     return DemagOperator(structure, self_field, kind, product, places, rtol=rtol, error=error)
