@@ -19,6 +19,7 @@ from keras_micromag.physics.demag import Kernel
 from keras_micromag.physics.indices import grid
 from keras_micromag.physics.operators import near
 from keras_micromag.physics.operators.mesh import Mesh
+from keras_micromag.physics.operators.meshed import inverse_distance
 from keras_micromag.physics.operators.products import UNROLLED, Hierarchical
 from keras_micromag.physics.operators.room import remedy
 from keras_micromag.physics.operators.stencils import Precision
@@ -252,4 +253,4 @@ def _require_room(mesh, layout, dtype):
 def _kernel(shape):
     """(Z // 2 + 1, Y, X) transform of 1/4πr between nodes; real, since it is even."""
     steps = [np.minimum(np.arange(2 * n), 2 * n - np.arange(2 * n)) for n in shape]
-    return fft.rfftn(near.inverse_distance(grid(*steps)), workers=-1).real.T
+    return fft.rfftn(inverse_distance(grid(*steps)), workers=-1).real.T

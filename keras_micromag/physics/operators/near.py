@@ -3,17 +3,16 @@
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import fft
 from scipy.spatial import cKDTree
 
 from keras_micromag.physics import memory
 from keras_micromag.physics.demag import Kernel, OnEdgeError, on_edge
-from keras_micromag.physics.indices import grid, ranges
+from keras_micromag.physics.indices import ranges
 from keras_micromag.physics.operators.mesh import Mesh, Sources
+from keras_micromag.physics.operators.meshed import meshed
 from keras_micromag.physics.progress import tracked
 
 _WHOLE = 8
@@ -25,11 +24,9 @@ _BLOCK = 1 / 512
 _LARGE = 3.0
 """Grains this much larger than the median are looked up on their own."""
 
-_BOX = 24
-"""Half the width, in nodes, of the box in which a grain's potential on the mesh is tabulated."""
-
-_SMALL_BOX = 12
-"""Up to this half width by a matrix, beyond by convolution: the matrix would take gigabytes."""
+_LEFT = 4 / 3
+"""Distance of a particle from all pieces of a near grain, over the reach, from which it leaves that
+grain to the mesh."""
 
 
 class Pairs(NamedTuple):
@@ -179,16 +176,20 @@ def fill(
     rank = np.arange(len(pairs.target)) - np.searchsorted(pairs.target, pairs.target)
     order = np.argsort(pairs.source, kind="stable")
     start = np.searchsorted(pairs.source[order], np.arange(g + 1))
-    piece_start = np.searchsorted(sources.grain, np.arange(g + 1))
+    first_piece = np.searchsorted(sources.grain, np.arange(g + 1))
 
     def one(source):
         chosen = order[start[source] : start[source + 1]]
         targets = pairs.target[chosen]
         owner, particle = ranges(mesh.first[targets], mesh.first[targets + 1])
+        pieces = slice(*first_piece[source : source + 2])
+        corner, charges = sources.corner[pieces], sources.charges[pieces]
+        away = mesh.particles[particle][:, None] - mesh.of_sources.centre(corner)
+        seen = ((away**2).sum(axis=-1) <= (_LEFT * mesh.precision.reach) ** 2).any(axis=1)
+        seen |= mesh.grain[particle] == source
+        owner, particle = owner[seen], particle[seen]
         field = _exact(mesh, source, particle, self_field)
-        for piece in range(piece_start[source], piece_start[source + 1]):
-            away = mesh.corner[particle] - sources.corner[piece]
-            field += _meshed(mesh.precision, away, sources.charges[piece], slopes[particle])
+        field += meshed(mesh.precision, corner, charges, mesh.corner[particle], slopes[particle])
         wide = columns[targets]
         row = (begin[targets] + 3 * rank[chosen] * wide)[owner]
         row += particle - mesh.first[targets[owner]]
@@ -235,66 +236,3 @@ def _exact(mesh, source, particle, self_field):
         place = np.flatnonzero(structure.weights[target] > 0)[which - mesh.first[target]]
         raise ValueError(on_edge(place, target, source)) from None
     return field
-
-
-def _meshed(precision, away, charges, slopes):
-    """(n, 3, 3) gradients of the potential that particles see of a piece through the mesh.
-
-    Args:
-        away: (n, 3) from the piece's corner to theirs. slopes: (n, nodes, 3).
-    """
-    of_sources, of_targets = precision.stencils
-    slopes = np.swapaxes(slopes, 1, 2)
-    field = np.zeros((len(away), 3, 3))
-    inside = (np.abs(away) <= _BOX).all(axis=1)
-    if inside.any():
-        extent = int(np.abs(away[inside]).max())
-        side = 2 * extent + of_targets.width
-        table = _potentials(precision, extent, charges, slopes.dtype.name)
-        flat = [side * side, side, 1]
-        node = ((away[inside] + extent) @ flat)[:, None] + of_targets.steps @ flat
-        field[inside] = slopes[inside] @ np.take(table, node, axis=0)
-    outside = np.flatnonzero(~inside)
-    for n in np.array_split(outside, 1 + len(outside) // 256):
-        nodes = away[n][:, None, None] + of_targets.steps[:, None] - of_sources.steps
-        field[n] = slopes[n] @ (inverse_distance(nodes) @ charges)
-    return field
-
-
-def _potentials(precision, extent, charges, dtype):
-    """(nodes of a box about a stencil, 3) potentials of charges (nodes, 3) on the stencil."""
-    if extent <= _SMALL_BOX:
-        # This way round the matrix product is two orders faster than with three columns.
-        return (charges.T.astype(dtype) @ _table(precision, extent, dtype)).T.copy()
-    of_sources, of_targets = precision.stencils
-    side, first = 2 * extent + of_targets.width, of_sources.width - 1
-    kernel, shape = _spread(side + first, -extent - first)
-    onto = np.zeros((3, *[of_sources.width] * 3))
-    onto[:, *of_sources.steps.T] = charges.T
-    axes = (1, 2, 3)
-    table = fft.irfftn(fft.rfftn(onto, shape, axes=axes) * kernel, shape, axes=axes)
-    box = slice(first, first + side)
-    return table[:, box, box, box].reshape(3, -1).T.astype(dtype)
-
-
-@lru_cache(maxsize=16)
-def _table(precision, extent, dtype):
-    """(nodes of a stencil, nodes of a box about it) potentials of unit charges."""
-    of_sources, of_targets = precision.stencils
-    side = np.arange(-extent, extent + of_targets.width)
-    box = grid(side, side, side).reshape(-1, 3)
-    return inverse_distance(box - of_sources.steps[:, None]).astype(dtype)
-
-
-@lru_cache(maxsize=32)
-def _spread(count, first):
-    """Transform of 1/4πr at `count` steps from `first` on along each axis, and its shape."""
-    steps = np.arange(first, first + count)
-    shape = 3 * (fft.next_fast_len(count, real=True),)
-    return fft.rfftn(inverse_distance(grid(steps, steps, steps)), shape), shape
-
-
-def inverse_distance(steps):
-    """(…) 1/4πr for steps (…, 3) between nodes; 0 for none, as on the whole mesh."""
-    square = (np.asarray(steps, float) ** 2).sum(axis=-1)
-    return np.where(square > 0, 1 / (4 * np.pi * np.sqrt(np.maximum(square, 1))), 0.0)
