@@ -58,9 +58,10 @@ format: ## format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What has been compiled before is taken from here.
-test-only-jax test-jax: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.pytest_cache/jax
-test-only-jax test-jax: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+# What JAX has compiled before is taken from here, by the processes that tests start too; those that
+# run at the same time do not share.
+test-%: export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/.pytest_cache/jax/$@
+test-%: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 
 test-only-jax: ## the tests that compute with Keras, where neither TensorFlow nor PyTorch is installed
 	@$(ENVIRONMENT) .venv-jax jax,data,tuning,test

@@ -152,7 +152,7 @@ def test_the_data_set_is_measured():
     [peak] = dataset.memory(sizes=(2,), steps=10)
     assert 100 < peak < 10_000
     build, start, simulate = dataset.commands(rounds=1, config="tiny")[0]
-    assert build > start > 0 and simulate > 0
+    assert min(build, start, simulate) > 0
 
 
 def test_sensitivities_are_measured(monkeypatch, capsys):

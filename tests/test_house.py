@@ -200,7 +200,6 @@ def test_one_version():
     assert newest[1] == version
 
 
-@pytest.mark.backend
 def test_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -13,8 +13,6 @@ from keras_micromag.experiments.tables import number
 from keras_micromag.judge import MEASURES
 from tests.experiments.quick import QUICK
 
-pytestmark = pytest.mark.backend
-
 
 def test_what_it_writes(run):
     out, _, metrics = run
@@ -101,6 +99,7 @@ def test_models_without_settings_are_nobodys(run, tmp_path):
         training.train(tmp_path, **run[1], verbose=0)
 
 
+@pytest.mark.backend
 def test_the_same_seed_gives_the_same():
     moments = np.random.default_rng(0).normal(size=(5, 20, 2, 2, 2, 3)).astype("float32")
     field = np.linspace(8.0, -8.0, 20)

@@ -29,8 +29,6 @@ from keras_micromag.physics import (
 )
 from tests import oracles, waiting
 
-pytestmark = pytest.mark.backend
-
 # Strides over fields and avalanches, in three calls of the solver.
 FIELD = np.concatenate([[8.0], np.linspace(0.0, -2.0, 40), np.linspace(-2.5, -5.0, 26)])
 SHORT = FIELD[[0, *range(-26, 0)]]
@@ -175,6 +173,7 @@ def test_stopped_in_a_write(undisturbed, calls, begun, monkeypatch, folder, writ
     assert len(calls) == (1 if folder == begun else CALLS), "none of these states came to be"
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "options",
     [

@@ -17,6 +17,7 @@
 
 from dataclasses import fields
 
+import keras
 import numpy as np
 import pytest
 
@@ -50,7 +51,9 @@ CLOSE = {"float32": 5e-5, "float64": 1e-6}
 """How right a component of a moment is."""
 
 
-def available(dtype):
+def available(dtype, on_tensorflow=False):
+    if dtype == "float64" and keras.backend.backend() == "tensorflow" and not on_tensorflow:
+        pytest.skip("TensorFlow compiles for each, so that two tests do")
     try:
         require_dtype(dtype)
     except ValueError:
@@ -110,7 +113,7 @@ def literal(structure, axes, field):
 @pytest.mark.parametrize("kind", MAGNETS)
 @pytest.mark.parametrize("dtype", CLOSE)
 def test_avalanches_begin_where_the_literal_algorithm_has_them(dtype, kind, field):
-    available(dtype)
+    available(dtype, on_tensorflow=kind == "polycrystal")
     structure = MAGNETS[kind]
     axes = random_easy_axes(len(structure), seed=3)
     loop = simulate(structure, axes, field=field, method="events", dtype=dtype, progress=False)
