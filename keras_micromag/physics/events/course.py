@@ -2,7 +2,7 @@
 
 Between two avalanches a magnet's state is a function of the field alone, smooth but where the next
 grain gives way: there its moments go as the square root of the distance. So states are interpolated
-in that root, by curves through six known states, and where the curve through five of these
+in that root, by curves through eight known states, and where the curve through seven of these
 disagrees, one of the fields asked for is settled, and known from then on.
 """
 
@@ -14,7 +14,7 @@ from scipy import sparse
 
 from keras_micromag.physics.events.continuation import FLIP, NODE, Record
 
-_POINTS = 6
+_POINTS = 8
 """States through which a curve goes, where as many are known in a piece."""
 
 
@@ -177,7 +177,7 @@ class Pieces:
         return (self.piece[at] == piece) & (np.abs(self.u[at] - u) < 1e-7)
 
     def stencils(self, piece, u):
-        """Known states (n, 6) for each place, weights of the curve through them, and of its error.
+        """Known states (n, 8) for each place, weights of the curve through them, and of its error.
 
         The error is the curve's difference from that through all but one of them: the furthest,
         or, beside an edge, the state there: it alone tells of a grain that gives way behind, and at
@@ -205,7 +205,7 @@ class Pieces:
         return index, weights, error
 
     def combined(self, index, weights):
-        """(n, 3, g) sums of known states with weights (n, 6)."""
+        """(n, 3, g) sums of known states with weights (n, 8)."""
         (n, k), (known, *shape) = index.shape, self.moments.shape
         weights = weights.astype(self.moments.dtype).ravel()
         sums = sparse.csr_array((weights, index.ravel(), np.arange(0, n * k + 1, k)), (n, known))
