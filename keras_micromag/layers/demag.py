@@ -26,7 +26,8 @@ class GuptasarmaDemag(PhysicsLayer):
         structure: g grains with p particles each.
         self_field: whether a grain's own field acts on its particles.
         material: one for all grains or a sequence of g; its polarisation Js sets the field's size.
-        operator, rtol: kind of `demag_operator`, and its error.
+        operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is made, a
+            terminal shows a bar.
 
     Input:
         Moments (b, g, 3), in units of Js; or on a lattice (b, x, y, z, 3) with x·y·z = g, grain

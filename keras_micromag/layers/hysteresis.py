@@ -32,7 +32,8 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         structure: g grains with their particles.
         material: one for all grains, or a sequence of g.
         field_direction, self_field, avalanche, tol, max_iterations: see `simulate`.
-        operator, rtol: kind of `demag_operator`, and its error.
+        operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is made, a
+            terminal shows a bar.
 
     Input:
         A dict of `easy_axes` (b, g, 3), normalised here, and `field` (b, t), µ0·H in tesla along
