@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_micromag.physics import solver
+from keras_micromag.physics import relaxation, solver
 from keras_micromag.physics.graph import compiled
 from keras_micromag.physics.stoner_wohlfarth import at_least
 from keras_micromag.physics.strides import LONGEST_STRIDE, at, where
@@ -99,7 +99,7 @@ class State(NamedTuple):
     aim: Any  # (b,) int, the grain that is foreseen to flip there
     flipped: Any  # (b, g) 1 where the grain flipped in this avalanche
     change: Any  # (b,) of the moments in the last iteration
-    outside: Any  # (b, g) of the astroid in the last iteration, see `solver`
+    outside: Any  # (b, g) of the astroid in the last iteration, see `relaxation`
     products: Any  # (b,) since the last record
     relaxing: Any  # (b,) of these, since the last flip or move
 
@@ -214,7 +214,7 @@ def _iterate(magnet, path, state, avalanche):
         ops.cast(_either(_not(trial.exhausted), flip), "int32"),
     )
 
-    turned = solver.flip(magnet, state, trial.moments, trial.tau, flips)
+    turned = relaxation.flip(magnet, state, trial.moments, trial.tau, flips)
     trials = ops.where(_either(node, flip), 0, state.relaxing + 1)
     slopes = _slopes(state, trial, secant, fate, turned.flipped)
     step = _longest_step(path, state, trial, secant, fate, node, trials)
@@ -269,7 +269,7 @@ class _Trial(NamedTuple):
 
     moments: Any  # (b, 3, g)
     tau: Any  # (b, p, c)
-    outside: Any  # (b, g) of the astroid, see `solver`
+    outside: Any  # (b, g) of the astroid, see `relaxation`
     near: Any  # (b, g) the same, nearly linear in the field
     worst: Any  # (b,) int, the grain for which it is largest
     nearest: Any  # (b,) how near that one is
@@ -282,7 +282,7 @@ class _Trial(NamedTuple):
 
 
 def _tried(magnet, state, avalanche):
-    moments, tau, outside, unsettled = solver.relax(magnet, state, state.field)
+    moments, tau, outside, unsettled = relaxation.relax(magnet, state, state.field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     near = ops.sqrt(outside)
     worst = ops.cast(ops.argmax(near, axis=1), "int32")
@@ -294,7 +294,7 @@ def _tried(magnet, state, avalanche):
     # Nobody knows whether anything will flip where nothing has, as where a leg ends beside a root:
     # there moments settle more slowly than others change.
     begun = ops.any(state.flipped > 0.5, axis=1)
-    foreseen = _both(begun, solver.foreseen(state, change, outside, unstable))
+    foreseen = _both(begun, relaxation.foreseen(state, change, outside, unstable))
     products = state.products + 1
     return _Trial(
         moments,

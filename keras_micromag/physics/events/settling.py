@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_micromag.physics import solver
+from keras_micromag.physics import relaxation, solver
 from keras_micromag.physics.graph import compiled, sum_over, tensors
 
 _EULER_STEPS = 4
@@ -30,7 +30,7 @@ class Settled(NamedTuple):
     """What became of n states; NumPy."""
 
     moments: np.ndarray  # (n, 3, g)
-    outside: np.ndarray  # (n,) of the astroid, as in `solver`, the furthest grain's
+    outside: np.ndarray  # (n,) of the astroid, as in `relaxation`, the furthest grain's
     change: np.ndarray  # (n,) of the moments, by the last product
     products: np.ndarray  # (n,)
     converged: np.ndarray  # (n,) bool
@@ -122,7 +122,7 @@ def _settled(magnet, which, products, limit, real, waits_for, branch, field, mom
     cos = sum_over(moments * axes, axis=1) * branch
     zero, one = ops.zeros_like(cos), ops.ones_like(cos)
     cos = ops.where(cos > one, one, ops.where(cos < zero, zero, cos))
-    tau = solver.of_particles(magnet, ops.sqrt((1.0 - cos) / (1.0 + cos)))
+    tau = relaxation.of_particles(magnet, ops.sqrt((1.0 - cos) / (1.0 + cos)))
     there = ops.arange(which.shape[0], dtype="int32") < real
 
     def ended(products, done):
@@ -133,7 +133,7 @@ def _settled(magnet, which, products, limit, real, waits_for, branch, field, mom
         return ops.logical_or(i < 1, ops.sum(ops.cast(left, "int32")) > waits_for)
 
     def body(i, rows, before, outside, products, done):
-        moments, tau, outside, unsettled = solver.relax(magnet, rows, field, _EULER_STEPS)
+        moments, tau, outside, unsettled = relaxation.relax(magnet, rows, field, _EULER_STEPS)
         change = ops.max(ops.abs(moments - rows.moments), axis=(1, 2))
         # Changes fall like a geometric series, which tells what is left of them.
         falling = change < 0.5 * before
