@@ -26,10 +26,11 @@ from tfds_esw.tfds_esw_dataset_builder import kept_name
 TFDS = (sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build")
 
 SIMULATE = """
-import time
+import sys, time
 began = time.perf_counter()
 from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
-simulate(cubic_grains(), random_easy_axes((10, 64), seed=0), progress=False)
+magnet = cubic_grains(tuple(map(int, sys.argv[1:])))
+simulate(magnet, random_easy_axes((10, len(magnet)), seed=0), progress=False)
 print(time.perf_counter() - began)
 """
 
@@ -66,7 +67,7 @@ def run(*command: str) -> tuple[float, str]:
     return time.perf_counter() - began, ran.stdout.splitlines()[-1]
 
 
-def commands(rounds: int, config: str = "paper") -> np.ndarray:
+def commands(rounds: int, config: str = "paper", grid=(4, 4, 4)) -> np.ndarray:
     """Seconds (rounds, 3): `tfds build`, its `--help`, and importing and simulating alone."""
     found = []
     for _ in range(rounds):
@@ -74,7 +75,7 @@ def commands(rounds: int, config: str = "paper") -> np.ndarray:
             options = ["--imports", "tfds_esw", "--config", config, "--data_dir", folder]
             build, _ = run(*TFDS, "tfds_esw", *options)
         start, _ = run(*TFDS, "--help")
-        _, simulate = run(sys.executable, "-c", SIMULATE)
+        _, simulate = run(sys.executable, "-c", SIMULATE, *map(str, grid))
         found.append((build, start, float(simulate)))
     return np.array(found)
 

@@ -24,11 +24,9 @@ from keras_micromag import recipes
 from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
 
 
-def untrained():
-    """A model of the default recipe, after a batch of training."""
-    recipe = dataclasses.replace(
-        recipes.RECIPES["default"], autoencoder_batches=1, predictor_batches=1
-    )
+def untrained(recipe: recipes.Recipe = recipes.RECIPES["default"]):
+    """A model of a recipe, after a batch of training."""
+    recipe = dataclasses.replace(recipe, autoencoder_batches=1, predictor_batches=1)
     up = np.tile([0.0, 0.0, 1.0], (2, 20, 4, 4, 4, 1))
     return recipes.train(recipe, up, np.linspace(8.0, -8.0, 20), verbose=0).model
 

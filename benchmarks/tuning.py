@@ -25,16 +25,16 @@ from tuning.hypermodels import RolloutHyperModel
 from tuning.search import OBJECTIVE, TUNERS, search
 
 
-def model(magnets: int = 8, steps: int = 100) -> RolloutHyperModel:
+def model(
+    magnets: int = 8, steps: int = 100, recipe: recipes.Recipe = recipes.RECIPES["default"]
+) -> RolloutHyperModel:
     """A HyperModel on loops of the paper's magnet, with trainings of a few batches."""
     structure = cubic_grains()
     easy_axes = random_easy_axes((magnets, len(structure)), seed=1)
     field = np.linspace(8.0, -8.0, steps)
     loops = simulate(structure, easy_axes, field=field, progress=False).magnetization
     loops = loops.reshape(magnets, steps, 4, 4, 4, 3).astype("float32")
-    recipe = dataclasses.replace(
-        recipes.RECIPES["default"], autoencoder_batches=20, predictor_batches=20, images=1
-    )
+    recipe = dataclasses.replace(recipe, autoencoder_batches=20, predictor_batches=20, images=1)
     autoencoder, _ = recipes.train_autoencoder(recipe, loops, verbose=0)
     half = magnets // 2
     return RolloutHyperModel(autoencoder, loops[:half], loops[half:], field, recipe)

@@ -21,6 +21,7 @@ from benchmarks import (
     tuning,
 )
 from keras_micromag.physics import cubic_grains, random_easy_axes
+from tests.experiments.quick import QUICK
 
 BATCHES = [(1, "float32"), (3, "float32")]
 
@@ -90,7 +91,7 @@ def test_training_is_measured_and_by_hand_it_is_the_same(monkeypatch):
 
 
 def test_loops_are_measured():
-    seconds = loops.measure(loops.untrained(), batches=(1, 2), fields=12, rounds=1)
+    seconds = loops.measure(loops.untrained(QUICK), batches=(1, 2), fields=12, rounds=1)
     assert seconds.shape == (1, 5) and (seconds > 0).all()
 
 
@@ -133,7 +134,7 @@ def test_the_layer_is_measured():
 
 
 def test_searches_are_measured():
-    seconds = tuning.measure(tuning.model(magnets=4, steps=20), "random", trials=1)
+    seconds = tuning.measure(tuning.model(magnets=4, steps=20, recipe=QUICK), "random", trials=1)
     assert seconds.shape == (1, 2) and (seconds > 0).all()
 
 
@@ -151,7 +152,7 @@ def test_the_data_set_is_measured():
     assert seconds.shape == (1, 6) and (seconds[:, [0, 1, 3, 4, 5]] > 0).all()
     [peak] = dataset.memory(sizes=(2,), steps=10)
     assert 100 < peak < 10_000
-    build, start, simulate = dataset.commands(rounds=1, config="tiny")[0]
+    build, start, simulate = dataset.commands(rounds=1, config="tiny", grid=(2, 1, 1))[0]
     assert min(build, start, simulate) > 0
 
 
