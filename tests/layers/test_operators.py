@@ -115,7 +115,7 @@ def test_demag_is_a_keras_layer(magnets, operator, lead, tmp_path):
 
 
 def loops():
-    field = np.linspace(1.0, -7.0, 160)
+    field = np.linspace(1.0, -7.0, 60)
     axes = random_easy_axes((2, 8), seed=1)
     return {
         "easy_axes": axes.astype("float32"),
