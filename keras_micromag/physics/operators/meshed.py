@@ -13,6 +13,11 @@ _TABULATED = 12
 potentials: one for twice as many would take gigabytes in the finest setting."""
 
 
+_PART = 128
+"""Nodes of such a table in one matrix product: BLAS would have several threads share a larger one,
+and wait for each other, while all of them have grains of their own to do."""
+
+
 def meshed(precision: Precision, corner, charges, corners, slopes) -> np.ndarray:
     """(n, 3, 3) gradients of the potential of a grain, for each component of its moment.
 
@@ -40,7 +45,8 @@ def _tabulated(precision, corner, charges, box, far, dtype):
     # This way round the matrix product is two orders faster than with three columns.
     charges = np.swapaxes(charges, 1, 2).reshape(-1, len(of_sources)).astype(dtype)
     side = 2 * far + of_targets.width
-    cubes = (charges @ _table(precision, far, dtype)).reshape(-1, 3, side, side, side)
+    cubes = np.moveaxis(charges @ _table(precision, far, dtype), 0, 1).reshape(len(charges), -1)
+    cubes = cubes[:, : side**3].reshape(-1, 3, side, side, side)
     potentials = np.zeros((3, *box), dtype)
     for cube, first in zip(cubes, far - corner, strict=True):
         potentials += cube[:, *map(slice, first, first + box)]
@@ -49,11 +55,13 @@ def _tabulated(precision, corner, charges, box, far, dtype):
 
 @lru_cache(maxsize=16)
 def _table(precision, far, dtype):
-    """(nodes of a stencil, nodes of a cube about it) potentials of unit charges."""
+    """(parts, nodes of a stencil, nodes about it): of unit charges, on a cube, in parts."""
     of_sources, of_targets = precision.stencils
     side = np.arange(-far, far + of_targets.width)
     cube = grid(side, side, side).reshape(-1, 3)
-    return inverse_distance(cube - of_sources.steps[:, None]).astype(dtype)
+    potentials = inverse_distance(cube - of_sources.steps[:, None]).astype(dtype)
+    potentials = np.pad(potentials, [(0, 0), (0, -len(cube) % _PART)])
+    return np.stack(np.split(potentials, potentials.shape[1] // _PART, axis=1))
 
 
 def _convolved(precision, corner, charges, box, dtype):
