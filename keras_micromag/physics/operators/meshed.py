@@ -12,7 +12,6 @@ _TABULATED = 12
 """Nodes along each axis, from a piece's stencil to a particle's, up to which there is a table of
 potentials: one for twice as many would take gigabytes in the finest setting."""
 
-
 _PART = 128
 """Nodes of such a table in one matrix product: BLAS would have several threads share a larger one,
 and wait for each other, while all of them have grains of their own to do."""

@@ -184,9 +184,9 @@ def fill(
         owner, particle = ranges(mesh.first[targets], mesh.first[targets + 1])
         pieces = slice(*first_piece[source : source + 2])
         corner, charges = sources.corner[pieces], sources.charges[pieces]
-        away = mesh.particles[particle][:, None] - mesh.of_sources.centre(corner)
-        seen = ((away**2).sum(axis=-1) <= (_LEFT * mesh.precision.reach) ** 2).any(axis=1)
-        seen |= mesh.grain[particle] == source
+        # By a tree: of a grain as large as the sample, pieces times particles would not fit.
+        away, _ = cKDTree(mesh.of_sources.centre(corner)).query(mesh.particles[particle])
+        seen = (away <= _LEFT * mesh.precision.reach) | (mesh.grain[particle] == source)
         owner, particle = owner[seen], particle[seen]
         field = _exact(mesh, source, particle, self_field)
         field += meshed(mesh.precision, corner, charges, mesh.corner[particle], slopes[particle])
