@@ -170,8 +170,10 @@ def simulate(
         )
         missing = [(0, 0), (0, sizes.grains - g)]
         padded = np.pad(np.swapaxes(axes, 1, 2), [(0, 0), *missing], constant_values=3**-0.5)
-        fields = np.broadcast_to(field, (len(axes), len(field)))
-        magnet = solver.magnet(body, padded, fields, tol, max_iterations)
+        # Compiled code for so many fields serves all that are fewer, down to half of them.
+        room = np.pad(field, (0, _room(len(field)) - len(field)), mode="edge")
+        fields = np.broadcast_to(room, (len(axes), len(room)))
+        magnet = solver.magnet(body, padded, fields, tol, max_iterations, end=len(field))
         return magnet, np.pad(branch, missing, constant_values=1.0)
 
     if method == "events":
@@ -285,6 +287,10 @@ def per_grain(material, g: int, self_field: bool) -> list[Material]:
             "received True."
         )
     return materials
+
+
+def _room(fields: int) -> int:
+    return max(16, 2 ** (fields - 1).bit_length())
 
 
 def _per_magnet(material, b: int, g: int, self_field: bool) -> list[list[Material]]:

@@ -56,6 +56,7 @@ class Magnet(NamedTuple):
     easy_axes: Any  # (b, 3, g)
     field: Any  # (b, t) in tesla
     turns: Any  # (b, t) int, the field's turning points before this one
+    end: Any  # () int, how many of these fields count: the others make room
     tol: Any  # () largest change of a moment's component
     max_iterations: Any  # () products per field
 
@@ -63,7 +64,7 @@ class Magnet(NamedTuple):
 class State(NamedTuple):
     """What a magnet carries from one iteration to the next."""
 
-    target: Any  # (b,) index of the field being solved; t when all are done
+    target: Any  # (b,) index of the field being solved; `Magnet.end` when all are done
     origin: Any  # (b,) index of the field solved before; -1 at first
     branch: Any  # (b, g) ±1: the moment lies in the well around branch * easy axis
     tau: Any  # (b, p, c) tan(φ/2) of the particles
@@ -93,12 +94,15 @@ class Record(NamedTuple):
     converged: Any  # (b,) 0 where max_iterations was spent first
 
 
-def magnet(body: Body, easy_axes, field, tol: float, max_iterations: int) -> Magnet:
+def magnet(
+    body: Body, easy_axes, field, tol: float, max_iterations: int, end: int | None = None
+) -> Magnet:
     """What `start`, and as tensors `advance` and `whole_loop`, need to know.
 
     Args:
         easy_axes: (b, 3, g). field: (b, t) in tesla. Both NumPy arrays or both tensors: on JAX each
             operation outside of compiled code is compiled, on its own and for every shape.
+        end: how many fields count, if not all; the others repeat the last of these.
     """
     xp, easy_axes, field = namespace(easy_axes, field)
     direction = xp.sign(field[:, 1:] - field[:, :-1])
@@ -111,6 +115,7 @@ def magnet(body: Body, easy_axes, field, tol: float, max_iterations: int) -> Mag
         easy_axes=easy_axes,
         field=field,
         turns=xp.cumsum(turning, axis=1, dtype="int32") - turning,
+        end=field.shape[1] if end is None else end,
         tol=tol,
         max_iterations=max_iterations,
     )
@@ -131,7 +136,7 @@ def start(magnet: Magnet, branch) -> State:
     zeros, count = vectors[:, 0, 0], xp.zeros_like(magnet.turns[:, 0])
     finite = xp.isfinite(xp.sum(axes, axis=(1, 2)) + xp.sum(magnet.field, axis=1))
     return State(
-        target=xp.where(finite, count, count + magnet.field.shape[1]),
+        target=xp.where(finite, count, count + magnet.end),
         origin=count - 1,
         branch=branch,
         tau=grains[:, :1, None] + xp.zeros_like(magnet.columns.weights),
@@ -278,13 +283,13 @@ def whole_loop(magnet: Magnet, branch, avalanche: str):
 
 
 def _unfinished(magnet, state):
-    return ops.any(state.target < magnet.field.shape[1])
+    return ops.any(state.target < magnet.end)
 
 
 def _iterate(magnet, state, avalanche):
     dtype = state.tau.dtype
-    active = state.target < magnet.field.shape[1]
-    target = ops.minimum(state.target, magnet.field.shape[1] - 1)
+    active = state.target < magnet.end
+    target = ops.minimum(state.target, magnet.end - 1)
     field = strides.at(magnet.field, target)
 
     moments, tau, outside, unsettled = relax(magnet, state, field)

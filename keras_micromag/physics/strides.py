@@ -87,19 +87,19 @@ def _next_stride(magnet, state, smooth, trusted, longer):
     stride = state.target - state.origin
     stride = ops.where(trusted, ops.where(longer, 2 * stride, stride), ops.ones_like(stride))
     stride = ops.where(smooth >= 4, stride, ops.ones_like(stride))
-    limit = _reach(magnet, ops.minimum(state.target, magnet.field.shape[1] - 1))
+    limit = _reach(magnet, ops.minimum(state.target, magnet.end - 1))
     return ops.maximum(ops.minimum(state.target + stride, limit), state.target + 1)
 
 
 def _reach(magnet, index):
     """(b,) the last field that a stride from `index` may end on."""
-    t = magnet.field.shape[1]
-    turns = at(magnet.turns, ops.minimum(index + 1, t - 1))
+    turns = at(magnet.turns, ops.minimum(index + 1, magnet.end - 1))
     starts = ops.logical_or(index == 0, turns > at(magnet.turns, index))
     away = ops.abs(magnet.field - at(magnet.field, index)[:, None])
     # As far as the field is monotonic: no turning point between.
+    each = ops.arange(magnet.field.shape[1], dtype="int32")
     ahead = ops.logical_and(
-        ops.arange(t, dtype="int32") > index[:, None],
+        ops.logical_and(each > index[:, None], each < magnet.end),
         ops.logical_and(ops.equal(magnet.turns, turns[:, None]), away <= magnet.longest),
     )
     # JAX in its x64 mode counts in int64.
@@ -115,7 +115,7 @@ def retreat(magnet, state):
 
 
 def _field_at(magnet, index):
-    return at(magnet.field, ops.minimum(index, magnet.field.shape[1] - 1))
+    return at(magnet.field, ops.minimum(index, magnet.end - 1))
 
 
 def at(values, index):
