@@ -8,7 +8,8 @@ mean square over that of the field.
 Sections: `product` (hierarchical on polycrystals, dense where it fits, lattice on cubes; with the
 exponents fitted), `fmm` (the same fields beside fmm3dpy's, in one process and in turns),
 `accuracy` (at every particle, not at some), `agreement` (of loops with those by the dense matrix),
-`loop` (1,000 fields of a polycrystal, whole or as many seconds as are given).
+`loop` (1,000 fields of a polycrystal, or of cubes on a lattice, whole or as many seconds as are
+given).
 
 Run it with `python -m benchmarks.large` and a section, or several; KERAS_BACKEND chooses the
 backend.
@@ -223,17 +224,17 @@ class _Stopped(Exception):
     """Time is over."""
 
 
-def loop(grains: int, fields, seconds: float | None) -> None:
+def loop(kind: str, grains: int, fields, seconds: float | None) -> None:
     """Print how long a loop takes, whole or for so many seconds, and how far it was when."""
-    structure = magnet("hierarchical", grains)
+    structure = magnet(kind, grains)
     start = time.perf_counter()
-    operator = demag_operator(structure, "hierarchical")
+    operator = demag_operator(structure, kind)
     setup = time.perf_counter() - start
     _, bare = interleave([compiled_product(operator)], 7)
     field = np.linspace(*fields[:2], int(fields[2]))
     print(
-        f"{len(structure)} grains, {int((structure.weights > 0).sum())} particles, {len(field)} "
-        f"fields: set-up {setup:.0f} s, {operator.nbytes / 1e9:.1f} GB, error "
+        f"{kind}, {len(structure)} grains, {int((structure.weights > 0).sum())} particles, "
+        f"{len(field)} fields: set-up {setup:.0f} s, {operator.nbytes / 1e9:.1f} GB, error "
         f"{operator.error:.1e}, bare product {1e3 * np.median(bare):.0f} ms",
         flush=True,
     )
@@ -290,6 +291,7 @@ def main(argv=None) -> None:
     )
     parser.add_argument("--most", type=int, default=1_000_000, help="grains of `product`")
     parser.add_argument("--rounds", type=int, default=7, help="rounds beside fmm3dpy that count")
+    parser.add_argument("--kind", choices=list(SIZES), default="hierarchical", help="of `loop`")
     parser.add_argument("--grains", type=int, default=10_000, help="of `loop`")
     parser.add_argument(
         "--field", type=float, nargs=3, default=[8, -8, 1000], help="of `loop`: from, to, how many"
@@ -308,7 +310,7 @@ def main(argv=None) -> None:
         for grains in AGREEMENT:
             alone(agreement, grains)
     if "loop" in sections:
-        alone(loop, arguments.grains, arguments.field, arguments.seconds)
+        alone(loop, arguments.kind, arguments.grains, arguments.field, arguments.seconds)
 
 
 if __name__ == "__main__":

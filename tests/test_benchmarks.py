@@ -229,8 +229,10 @@ def test_large_magnets_are_measured(capsys):
     large.agreement(30)
     told = capsys.readouterr().out
     assert "100.000% of grain states alike" in told
-    large.loop(30, (8.0, -8.0, 9), None)
-    assert "whole, coercivity" in capsys.readouterr().out
+    for kind in ("hierarchical", "lattice"):
+        large.loop(kind, 27, (8.0, -8.0, 9), None)
+        told = capsys.readouterr().out
+        assert told.startswith(f"{kind}, 27 grains") and "whole, coercivity" in told
 
 
 def test_an_unknown_section_is_refused(capsys):
