@@ -156,25 +156,35 @@ def test_import_without_the_chosen_backend_names_one_that_is_there(statement, tm
 
 PARTS = keras_micromag.__all__
 
+# Else a .keras file that names them could not be loaded.
+ALL_KNOWN = f"""
+def assert_all_known():
+    known = {{kind.__name__: kind for kind in keras.saving.get_custom_objects().values()}}
+    for part in {PARTS}:
+        for name, kind in vars(getattr(keras_micromag, part)).items():
+            if isinstance(kind, type) and hasattr(kind, "get_config") and name[0] != "_":
+                assert part == "physics" or known[name] is kind, name
+"""
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "import keras_micromag, keras",
-        "import keras, keras_micromag",
-        *(f"import keras_micromag.{part}, keras" for part in PARTS),
-    ],
-)
-def test_keras_knows_every_class_after_import(statement, tmp_path):
-    # Else a .keras file that names them could not be loaded.
-    code = f"""if True:
-        {statement}
-        known = {{kind.__name__: kind for kind in keras.saving.get_custom_objects().values()}}
-        for part in {PARTS}:
-            for name, kind in vars(getattr(keras_micromag, part)).items():
-                if isinstance(kind, type) and hasattr(kind, "get_config") and name[0] != "_":
-                    assert part == "physics" or known[name] is kind, name
-    """
+
+@pytest.mark.parametrize("first", ["keras", "keras_micromag"])
+def test_keras_knows_every_class_after_import(first, tmp_path):
+    code = f"import {first}, keras, keras_micromag\n{ALL_KNOWN}\nassert_all_known()"
+    result = python(code, cwd=tmp_path, KERAS_BACKEND=keras.backend.backend())
+    assert result.returncode == 0, result.stderr
+
+
+def test_keras_knows_every_class_whichever_part_is_imported(tmp_path):
+    code = f"""{ALL_KNOWN}
+import importlib, sys, keras
+for part in {PARTS}:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "keras_micromag"]:
+        del sys.modules[name]
+    keras.saving.get_custom_objects().clear()
+    importlib.import_module(f"keras_micromag.{{part}}")
+    keras_micromag = sys.modules["keras_micromag"]
+    assert_all_known()
+"""
     result = python(code, cwd=tmp_path, KERAS_BACKEND=keras.backend.backend())
     assert result.returncode == 0, result.stderr
 

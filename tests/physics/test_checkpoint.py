@@ -173,7 +173,6 @@ def test_stopped_in_a_write(undisturbed, calls, begun, monkeypatch, folder, writ
     assert len(calls) == (1 if folder == begun else CALLS), "none of these states came to be"
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize(
     "options",
     [
@@ -181,7 +180,10 @@ def test_stopped_in_a_write(undisturbed, calls, begun, monkeypatch, folder, writ
         {"operator": "lattice", "self_field": True, "initial_state": -AXES},
         pytest.param(
             {"dtype": "float64", "easy_axes": AXES[:1]},
-            marks=pytest.mark.skipif(keras.backend.backend() == "jax", reason="needs x64 mode"),
+            marks=[
+                pytest.mark.backend,
+                pytest.mark.skipif(keras.backend.backend() == "jax", reason="needs x64 mode"),
+            ],
         ),
     ],
     ids=["irregular", "lattice", "float64"],

@@ -81,7 +81,6 @@ def test_particles_of_a_shell_lie_in_it():
         assert grain.contains(both.particles[i, both.weights[i] > 0], -0.999 * 2e-9).all()
 
 
-@pytest.mark.backend
 def test_loops_follow_the_material_of_each_body():
     both = core_shell(cubic_grains((2, 2, 2)), 4e-9)
     axes = np.tile(random_easy_axes(8, seed=1), (2, 1))
@@ -93,7 +92,6 @@ def test_loops_follow_the_material_of_each_body():
     assert (turned.switching_fields[8:] < turned.switching_fields[:8]).all()
 
 
-@pytest.mark.backend
 def test_layers_follow_the_material_of_each_grain():
     magnet = voronoi_grains(12, 120e-9, 1, vanishing="drop")
     g = len(magnet)

@@ -173,7 +173,6 @@ def test_one_grain_follows_the_textbook_loop():
     np.testing.assert_allclose(found, expected, atol=1e-6 if precise else 1e-4)
 
 
-@pytest.mark.backend
 def test_kd_scales_the_switching_field():
     flat = type(ND2FE14B)(Js=1.61, Ku=4.9e6, A=8e-12, Kd=-1e6)
     body = Microstructure([cubic_grains((1, 1, 1)).grains[0]])

@@ -233,7 +233,6 @@ def cubes_thrice(tmp_path_factory):
     }
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("way", ["voronoi_grains", "read_neper"])
 def test_cubes_are_cubes_whichever_way_they_come(way, cubes_thrice):
     cubes, made = cubes_thrice["cubic_grains"], cubes_thrice[way]
@@ -249,7 +248,6 @@ def test_cubes_are_cubes_whichever_way_they_come(way, cubes_thrice):
     np.testing.assert_allclose(loops[0].magnetization, loops[1].magnetization, atol=1e-4)
 
 
-@pytest.mark.backend
 def test_a_turned_polycrystal_has_a_turned_loop():
     turn = Rotation.from_rotvec([0.3, -0.5, 0.7]).as_matrix()
     magnet = voronoi_grains(20, 150e-9, 3)
