@@ -1,4 +1,6 @@
-"""What every Keras layer of this package must do: one checker for all."""
+"""What every Keras layer of this package must do, and how to compute on any backend."""
+
+import contextlib
 
 import keras
 import numpy as np
@@ -7,6 +9,18 @@ from keras import ops, tree
 
 def numpy(value):
     return tree.map_structure(ops.convert_to_numpy, value)
+
+
+@contextlib.contextmanager
+def precision(dtype):
+    """Where `dtype` is what is computed in: JAX has float64 in a mode of its own."""
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        import jax
+
+        with jax.enable_x64(True):
+            yield
+    else:
+        yield
 
 
 def symbol(array, **kwargs):

@@ -22,6 +22,7 @@ from benchmarks import (
 )
 from keras_micromag.physics import cubic_grains, random_easy_axes
 from tests.experiments.quick import QUICK
+from tests.keras_parts import precision
 
 BATCHES = [(1, "float32"), (3, "float32")]
 
@@ -110,20 +111,9 @@ def test_larger_magnets_by_events_are_measured(capsys):
     assert row.startswith("8, dense") and all(n > 9 for n in products)
 
 
-@pytest.fixture
-def float64():
-    """Float64 on every backend."""
-    if keras.backend.backend() != "jax":
-        yield
-        return
-    import jax
-
-    with jax.enable_x64(True):
-        yield
-
-
-def test_precision_of_events_is_measured(float64, capsys):
-    events.main("--precision 3 --fields 9 --grid 2 2 1".split())
+def test_precision_of_events_is_measured(capsys):
+    with precision("float64"):
+        events.main("--precision 3 --fields 9 --grid 2 2 1".split())
     assert "3 magnets: 0 without an equilibrium somewhere; 3 whose" in capsys.readouterr().out
 
 

@@ -137,7 +137,6 @@ def test_the_module_runs_on_the_backend_and_in_the_precision_asked_for(tmp_path)
     assert settings["backend"] == asked and asked in settings["versions"]
 
 
-@pytest.mark.backend
 def test_every_option_reaches_the_simulation(tmp_path, capsys):
     arguments = ["--size", "40", "--gap", "2", "--material", "SmCo5", "--js", "1.1", "--a", "1e-11"]
     arguments += ["--ku", "9e6", "--cone", "20", "--depth", "3", "--scheme", "vertices, centroid"]
@@ -166,7 +165,6 @@ def test_every_option_reaches_the_simulation(tmp_path, capsys):
     assert settings["Ku_J_per_m3"] == 9e6 and settings["depth_nm"] == 3 and settings["self_field"]
 
 
-@pytest.mark.backend
 def test_the_same_command_reads_back_what_it_kept(capsys, tmp_path, monkeypatch):
     kept = ["--checkpoint", str(tmp_path / "kept"), "--no-figures", "--quiet"]
     assert cli.main([*TINY, *kept, "--out", str(tmp_path / "first")]) == 0
@@ -269,7 +267,6 @@ def test_bad_commands_get_one_sentence(capsys, arguments):
     assert "COMMAND" in refusal(capsys, arguments)
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -58,7 +58,6 @@ def settings_of(out):
 # Polycrystals
 
 
-@pytest.mark.backend
 def test_a_polycrystal_is_simulated_written_and_read_back(tmp_path):
     out, again = tmp_path / "out", tmp_path / "again"
     assert cli.main([*SHORT, "--voronoi", "20", "--magnets", "2", "--out", str(out)]) == 0

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -28,6 +27,7 @@ from keras_micromag.physics import (
     solver,
 )
 from tests import oracles, waiting
+from tests.keras_parts import precision
 
 # Strides over fields and avalanches, in three calls of the solver.
 FIELD = np.concatenate([[8.0], np.linspace(0.0, -2.0, 40), np.linspace(-2.5, -5.0, 26)])
@@ -178,25 +178,20 @@ def test_stopped_in_a_write(undisturbed, calls, begun, monkeypatch, folder, writ
     [
         {"structure": irregular(), "easy_axes": random_easy_axes(5, seed=6), "field": FIELD},
         {"operator": "lattice", "self_field": True, "initial_state": -AXES},
-        pytest.param(
-            {"dtype": "float64", "easy_axes": AXES[:1]},
-            marks=[
-                pytest.mark.backend,
-                pytest.mark.skipif(keras.backend.backend() == "jax", reason="needs x64 mode"),
-            ],
-        ),
+        pytest.param({"dtype": "float64", "easy_axes": AXES[:1]}, marks=pytest.mark.backend),
     ],
     ids=["irregular", "lattice", "float64"],
 )
 def test_stopped_between_any_two_calls(calls, tmp_path, options):
-    options = {"field": SHORT, **options}
-    expected, total = loop(**options), len(calls)
-    assert total > 1
-    for calls.limit in range(total + 1, 2 * total):
-        with pytest.raises(KeyboardInterrupt):
-            loop(checkpoint=tmp_path, **options)
-    calls.limit += 1
-    assert_equal(loop(checkpoint=tmp_path, **options), expected)
+    options = {"field": SHORT, "dtype": "float32", **options}
+    with precision(options["dtype"]):
+        expected, total = loop(**options), len(calls)
+        assert total > 1
+        for calls.limit in range(total + 1, 2 * total):
+            with pytest.raises(KeyboardInterrupt):
+                loop(checkpoint=tmp_path, **options)
+        calls.limit += 1
+        assert_equal(loop(checkpoint=tmp_path, **options), expected)
 
 
 def test_an_operator_goes_on_whoever_made_it(calls, tmp_path):

@@ -17,7 +17,6 @@
 
 from dataclasses import fields
 
-import keras
 import numpy as np
 import pytest
 
@@ -36,8 +35,8 @@ from keras_micromag.physics import (
 )
 from keras_micromag.physics.events import continuation
 from keras_micromag.physics.events.course import Legs
-from keras_micromag.physics.graph import require_dtype
 from tests import oracles
+from tests.keras_parts import precision
 
 MINOR = np.array([8.0, 2.0, -3.0, -3.3, -3.3, -3.3, -2.0, 3.0, 0.0, -3.5, -3.9, 6.0, 8.0])
 LOOP = np.array([8.0, 1.0, -2.5, -3.2, -3.4, -3.6, -3.8, -4.5, -8.0])
@@ -48,19 +47,11 @@ MAGNETS = {
 CLOSE = {"float32": 5e-5, "float64": 1e-6}
 """How right a component of a moment is."""
 
-# Float64 wherever a backend has it; float32 once, but for the tests that are marked themselves.
-dtypes = pytest.mark.parametrize(
-    "dtype", ["float32", pytest.param("float64", marks=pytest.mark.backend)]
-)
 
-
-def available(dtype, on_tensorflow=False):
-    if dtype == "float64" and keras.backend.backend() == "tensorflow" and not on_tensorflow:
-        pytest.skip("TensorFlow compiles each of them anew: one test is in float64 there")
-    try:
-        require_dtype(dtype)
-    except ValueError:
-        pytest.skip("JAX has float64 in its x64 mode only")
+@pytest.fixture(params=CLOSE)
+def dtype(request):
+    with precision(request.param):
+        yield request.param
 
 
 def expected(structure, axes, loop, resolution):
@@ -113,14 +104,16 @@ def literal(structure, axes, field):
 
 
 @pytest.mark.parametrize(
-    "field",
-    [LOOP, pytest.param(MINOR, marks=pytest.mark.backend)],
-    ids=["loop", "minor loops"],
+    ("kind", "field"),
+    [
+        ("cubes", LOOP),
+        ("cubes", MINOR),
+        ("polycrystal", LOOP),
+        pytest.param("polycrystal", MINOR, marks=pytest.mark.backend),
+    ],
+    ids=["cubes", "minor loops of cubes", "polycrystal", "minor loops of a polycrystal"],
 )
-@pytest.mark.parametrize("kind", MAGNETS)
-@dtypes
 def test_avalanches_begin_where_the_literal_algorithm_has_them(dtype, kind, field):
-    available(dtype, on_tensorflow=kind == "polycrystal" and field is MINOR)
     structure = MAGNETS[kind]
     axes = random_easy_axes(len(structure), seed=3)
     loop = simulate(structure, axes, field=field, method="events", dtype=dtype, progress=False)
@@ -133,9 +126,7 @@ def test_avalanches_begin_where_the_literal_algorithm_has_them(dtype, kind, fiel
 
 
 @pytest.mark.backend
-@dtypes
 def test_states_between_avalanches_are_interpolated(dtype):
-    available(dtype)
     structure, field = MAGNETS["cubes"], np.linspace(8.0, -8.0, 400)
     axes = random_easy_axes(len(structure), seed=3)
     loop = simulate(structure, axes, field=field, method="events", dtype=dtype, progress=False)
@@ -145,9 +136,7 @@ def test_states_between_avalanches_are_interpolated(dtype):
     )
 
 
-@dtypes
 def test_coercivity_is_where_the_moment_changes_sign(dtype):
-    available(dtype)
     structure, off = MAGNETS["cubes"], {"float32": 5e-5, "float64": 2e-6}[dtype]
     told = {"method": "events", "dtype": dtype, "progress": False}
     axes = random_easy_axes((4, len(structure)), seed=5)
@@ -163,9 +152,7 @@ def test_coercivity_is_where_the_moment_changes_sign(dtype):
         assert before > 0 > after
 
 
-@dtypes
 def test_a_loop_that_turns_beside_an_avalanche(dtype):
-    available(dtype)
     structure = cubic_grains((2, 1, 1))
     told = {"dtype": dtype, "progress": False}
     # As far as roots are known, and then as far as the search for them looks around.
@@ -302,9 +289,7 @@ def test_events_are_kept_in_a_file(tmp_path):
     np.testing.assert_array_equal(back.coercivity(), loop.coercivity())
 
 
-@dtypes
 def test_fields_asked_for_at_an_avalanche(dtype):
-    available(dtype)
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=3)
     told = {"method": "events", "dtype": dtype, "progress": False}

@@ -22,8 +22,6 @@ more than that.
 import dataclasses
 import hashlib
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -49,6 +47,7 @@ from keras_micromag.physics import (
     voronoi_grains,
 )
 from tests import oracles
+from tests.keras_parts import precision
 
 CLOSE = 5e-5
 PAPER_FIELD = np.linspace(8.0, -8.0, 1000)
@@ -99,17 +98,13 @@ def paper(request):
     return structure, easy_axes, np.load(kept)
 
 
-needs_float64 = pytest.mark.skipif(
-    keras.backend.backend() == "jax", reason="JAX has float64 in its x64 mode only; see below"
-)
-
-
 @pytest.mark.backend
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=needs_float64)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_papers_magnets_follow_algorithm_1(paper, dtype):
     structure, easy_axes, expected = paper
-    loops = simulate(structure, easy_axes, dtype=dtype)
+    with precision(dtype):
+        loops = simulate(structure, easy_axes, dtype=dtype)
     assert loops.magnetization.dtype == dtype
     assert loops.converged.all()
     same = sides(loops.magnetization, easy_axes) == sides(expected, easy_axes)
@@ -119,23 +114,6 @@ def test_the_papers_magnets_follow_algorithm_1(paper, dtype):
     np.testing.assert_allclose(loops.coercivity(), reference.coercivity(), atol=step / 2)
     # Beyond what is asked: with these axes every state is the same.
     assert_same_loop(loops.magnetization, expected, easy_axes)
-
-
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="float64 elsewhere is tested above")
-def test_float64_on_jax_in_its_x64_mode(tmp_path):
-    program = (
-        "import numpy as np\n"
-        "from keras_micromag.physics import *\n"
-        "loop = simulate(cubic_grains((2, 2, 2)), random_easy_axes(8, seed=3), dtype='float64',\n"
-        "                field=np.concatenate([[8.0], np.linspace(-2.5, -5.5, 120)]))\n"
-        "assert loop.magnetization.dtype == 'float64'\n"
-        "np.save('loop.npy', loop.magnetization)\n"
-    )
-    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=3)
-    environment = {**os.environ, "JAX_ENABLE_X64": "1"}
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
-    found = np.load(tmp_path / "loop.npy")
-    assert_same_loop(found, literal(structure, easy_axes, REVERSAL), easy_axes, atol=1e-6)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX lowers float64")
@@ -531,15 +509,14 @@ def test_a_lattice_by_each_operator(corners, operator):
     assert_same_loop(loops.magnetization, expected, easy_axes)
 
 
-@pytest.mark.backend
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has float64 in its x64 mode only")
 def test_a_lattice_in_float64(corners):
     structure, easy_axes, _ = corners
     options = {"field": REVERSAL, "self_field": True, "dtype": "float64"}
-    expected, found = (
-        simulate(structure, easy_axes, operator=operator, **options).magnetization
-        for operator in ("dense", "lattice")
-    )
+    with precision("float64"):
+        expected, found = (
+            simulate(structure, easy_axes, operator=operator, **options).magnetization
+            for operator in ("dense", "lattice")
+        )
     assert found.dtype == "float64"
     assert_same_loop(found, expected, easy_axes, atol=1e-6)
 

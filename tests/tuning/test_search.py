@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,21 @@ from tuning.search import OBJECTIVE, finished, search
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="module")
+def searched(hypermodel, tmp_path_factory):
+    """The folder of a finished search, and its one trial."""
+    folder = tmp_path_factory.mktemp("searched")
+    [trial] = search(hypermodel, folder, tuner="random", trials=1)
+    return folder, trial
+
+
+@pytest.fixture
+def first(searched, tmp_path):
+    """The trial of a search that is finished in `tmp_path`."""
+    shutil.copytree(searched[0], tmp_path, dirs_exist_ok=True)
+    return searched[1]
+
+
 def test_two_trials_of_an_autoencoder(hypermodel, tmp_path):
     loops = hypermodel.training, hypermodel.validation, hypermodel.field
     model = AutoencoderHyperModel(*loops, quick.BASE, only=("latent_size",), seed=1)
@@ -42,9 +58,7 @@ def test_two_trials_of_an_autoencoder(hypermodel, tmp_path):
     assert again["score"] == pytest.approx(found[1].score, rel=1e-3), "a seed, a result"
 
 
-@pytest.mark.parametrize(
-    "tuner", ["hyperband", pytest.param("bayesian", marks=pytest.mark.backend)]
-)
+@pytest.mark.parametrize("tuner", ["hyperband", "bayesian"])
 def test_two_trials_of_a_rollout(hypermodel, tmp_path, tuner):
     found = search(hypermodel, tmp_path, tuner=tuner, trials=2, seed=3)
     assert len(found) == 2
@@ -118,13 +132,12 @@ def test_a_budget_of_time(hypermodel, tmp_path):
     assert search(hypermodel, tmp_path, minutes=1e-9) == []
 
 
-def test_a_finished_search_says_so_and_goes_on_with_a_larger_budget(hypermodel, tmp_path):
-    first = search(hypermodel, tmp_path, tuner="random", trials=1)
+def test_a_finished_search_says_so_and_goes_on_with_a_larger_budget(hypermodel, first, tmp_path):
     lines = []
-    assert search(hypermodel, tmp_path, tuner="random", trials=1, progress=lines.append) == first
+    assert search(hypermodel, tmp_path, tuner="random", trials=1, progress=lines.append) == [first]
     assert lines[-1].startswith("This search is finished: 1 trials.")
     more = search(hypermodel, tmp_path, tuner="random", trials=2, progress=lines.append)
-    assert more[0] == first[0] and len(more) == 2
+    assert more[0] == first and len(more) == 2
     log = list((tmp_path / "logs" / "trial_1").glob("events*"))
     assert log, "hyperparameters for TensorBoard"
 
@@ -141,8 +154,8 @@ def test_what_is_refused(hypermodel, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("first")
 def test_changed_settings_are_refused(hypermodel, tmp_path):
-    search(hypermodel, tmp_path, tuner="random", trials=1)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
     with pytest.raises(ValueError, match=r'has tuner "random", this run "bayesian"'):
         search(hypermodel, tmp_path, trials=1)
@@ -175,8 +188,8 @@ def test_a_search_that_is_killed_goes_on_after_its_last_trial(hypermodel, data, 
     assert len({str(trial.values) for trial in found}) == 3
 
 
+@pytest.mark.usefixtures("first")
 def test_a_trial_that_was_killed_between_two_files_is_run(hypermodel, tmp_path):
-    search(hypermodel, tmp_path, tuner="random", trials=1)
     oracle = tmp_path / "trials" / "oracle.json"
     before = oracle.read_text()
     search(hypermodel, tmp_path, tuner="random", trials=2)
@@ -208,8 +221,8 @@ def test_chief_and_two_workers_of_which_one_is_killed(data, tmp_path):
     assert [trial.number for trial in found] == [0, 1, 2, 3]
 
 
+@pytest.mark.usefixtures("first")
 def test_two_searches_in_one_folder_are_refused(hypermodel, tmp_path):
-    search(hypermodel, tmp_path, tuner="random", trials=1)
     with folder.locked(tmp_path), pytest.raises(ValueError, match="no other run is at work in"):
         search(hypermodel, tmp_path, tuner="random", trials=2)
 

@@ -11,7 +11,6 @@
 Rounding is 1e-5 of the largest in float32, of up to a thousand terms, and 1e-12 in float64.
 """
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -19,7 +18,7 @@ from keras import ops
 from keras_micromag.physics import cubic_grains, demag_operator
 from keras_micromag.physics.graph import compiled, linear, tensors
 from keras_micromag.physics.operators.products import Lattice
-from tests.keras_parts import gradient, numpy
+from tests.keras_parts import gradient, numpy, precision
 from tests.physics.operators.magnets import CORNERS, made, unit_moments
 
 pytestmark = pytest.mark.backend
@@ -27,10 +26,12 @@ pytestmark = pytest.mark.backend
 ROUNDING = {"float32": 1e-5, "float64": 1e-12}
 KINDS = ("dense", "lattice", "hierarchical")
 kinds = pytest.mark.parametrize("kind", KINDS)
-needs_float64 = pytest.mark.skipif(
-    keras.backend.backend() == "jax", reason="JAX has float64 in its x64 mode only"
-)
-dtypes = pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=needs_float64)])
+
+
+@pytest.fixture(params=ROUNDING)
+def dtype(request):
+    with precision(request.param):
+        yield request.param
 
 
 def product_of(kind, dtype="float32"):
@@ -54,7 +55,6 @@ def assert_close(found, wanted, dtype):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=ROUNDING[dtype] * abs(wanted).max())
 
 
-@dtypes
 @kinds
 def test_the_graph_is_numpys(kind, dtype):
     product = product_of(kind, dtype)
@@ -68,7 +68,6 @@ def test_the_graph_is_numpys(kind, dtype):
     assert_close(adjoint(inside, ops.convert_to_tensor(other)), product.adjoint(other), dtype)
 
 
-@dtypes
 @kinds
 def test_derivatives(kind, dtype):
     product = product_of(kind, dtype)
