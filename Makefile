@@ -32,8 +32,8 @@ search: ## the searches for the recipe, of an autoencoder and then of a rollout:
 	--base runs/tuning/autoencoder/best.json
 
 # Two lines of work at once, one for each of two cores, that take about as long. One begins while
-# `lint` makes the environment of the other. It is shown when it is done, so that TensorFlow's closing
-# line comes last.
+# `lint` makes the environment of the other. It is shown when it is done, so that its closing line
+# comes last.
 # PyTorch and NumPy would each take two threads for two cores, and theirs wait for one another.
 test: export OMP_NUM_THREADS ?= 1
 # XLA spends more time optimising a loop than a test spends in it. Without, TensorFlow compiles nine
@@ -41,10 +41,10 @@ test: export OMP_NUM_THREADS ?= 1
 test-%: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 test: ## lint, and all tests on all backends
 	@mkdir -p .pytest_cache
-	@$(MAKE) --no-print-directory test-only-jax test-tensorflow > .pytest_cache/one.log 2>&1 & \
+	@$(MAKE) --no-print-directory test-only-jax test-torch test-tensorflow > .pytest_cache/one.log 2>&1 & \
 	one=$$!; trap 'kill $$one' INT TERM; \
 	$(MAKE) --no-print-directory lint || { kill $$one; exit 1; }; \
-	$(MAKE) --no-print-directory test-once test-torch; other=$$?; \
+	$(MAKE) --no-print-directory test-once; other=$$?; \
 	wait $$one; one=$$?; cat .pytest_cache/one.log; \
 	[ $$other = 0 ] && [ $$one = 0 ]
 

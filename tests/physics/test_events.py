@@ -125,7 +125,6 @@ def test_avalanches_begin_where_the_literal_algorithm_has_them(dtype, kind, fiel
     np.testing.assert_allclose(loop.magnetization, states[asked >= 0], atol=CLOSE[dtype])
 
 
-@pytest.mark.backend
 def test_states_between_avalanches_are_interpolated(dtype):
     structure, field = MAGNETS["cubes"], np.linspace(8.0, -8.0, 400)
     axes = random_easy_axes(len(structure), seed=3)
@@ -213,8 +212,9 @@ def test_events_tell_what_the_states_tell():
     assert np.isfinite(loop.iterations).all() and loop.iterations.sum() > 0
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("kind", ["lattice", "hierarchical"])
+@pytest.mark.parametrize(
+    "kind", ["lattice", pytest.param("hierarchical", marks=pytest.mark.backend)]
+)
 def test_other_operators_have_the_same_events(kind):
     structure = cubic_grains((4, 3, 2))
     axes = random_easy_axes(24, seed=2)
