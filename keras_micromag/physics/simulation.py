@@ -112,9 +112,9 @@ def simulate(
         demagnetising field exceeds the anisotropy field, and above the anisotropy field with an
         easy axis across it. Such a step is one that does not converge.
 
-        TensorFlow and JAX compile once for magnets of as many grains and particles, in batches of as
-        many, whatever the fields: by events for any number of them, by steps up to the next power
-        of two.
+        TensorFlow and JAX compile once for magnets of as many grains and particles, in batches of
+        as many, whatever the fields: by events for any number of them, by steps up to the next
+        power of two.
 
         A loop that goes on from its `checkpoint` is that of an undisturbed run to the last bit
         wherever two runs are: on CPUs of one kind. The folder grows to the size of

@@ -23,8 +23,8 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.physics import relaxation, solver
+from keras_micromag.physics.events import foretelling
 from keras_micromag.physics.graph import compiled
-from keras_micromag.physics.stoner_wohlfarth import at_least
 from keras_micromag.physics.strides import LONGEST_STRIDE, at, where
 
 NODE, FLIP = 1, 2
@@ -37,26 +37,6 @@ field."""
 HIGH = 2.0
 """Field, over the largest anisotropy field and polarisation together, beyond which no grain flips:
 a step may go as far as there."""
-
-_SETTLED = 6e-5
-"""Change of a moment's component in the last iteration, up to which an equilibrium serves for
-slopes."""
-
-_TELLING = 0.3
-"""Share of the way to the astroid from which its slope foretells."""
-
-_LEAST_RATE = 1e-3
-"""Of the nearness to the astroid per tesla, from which a root is foretold."""
-
-_APART = 1e-3
-"""How far apart two fields must be for a secant, over the longest step."""
-
-_FAR = 0.6
-"""Share of the way to the astroid up to which steps may be twice as long."""
-
-_PATIENCE = 8
-"""Trials after which steps are cut to a fourth."""
-
 
 _both, _either, _not = ops.logical_and, ops.logical_or, ops.logical_not
 
@@ -192,9 +172,9 @@ def _iterate(magnet, path, state, avalanche):
     active = state.leg < path.legs
     leg = ops.minimum(state.leg, path.legs - 1)
     trial = _tried(magnet, state, avalanche)
-    secant = _secants(path, state, trial)
+    secant = foretelling.secants(path, state, trial)
     end, direction = ops.take(path.ends, leg), ops.take(path.direction, leg)
-    fate = _fate(path, state, trial, secant, end, direction)
+    fate = foretelling.fate(path, state, trial, secant, end, direction)
 
     flips = trial.unstable * ops.cast(fate.again, dtype)[:, None]
     flips = flips + trial.weakest * ops.cast(fate.root, dtype)[:, None]
@@ -216,11 +196,13 @@ def _iterate(magnet, path, state, avalanche):
 
     turned = relaxation.flip(magnet, state, trial.moments, trial.tau, flips)
     trials = ops.where(_either(node, flip), 0, state.relaxing + 1)
-    slopes = _slopes(state, trial, secant, fate, turned.flipped)
-    step = _longest_step(path, state, trial, secant, fate, node, trials)
+    slopes = foretelling.slopes(state, trial, secant, fate, turned.flipped)
+    step = foretelling.longest_step(path, state, trial, secant, fate, node, trials)
     at_node = ops.where(node, state.field, state.node_field)
     leg_on = _leg(path, state, trial, fate, node, end)
-    aim, target, early = _aim(path, state, trial, fate, slopes.rate, step, at_node, leg_on)
+    aim, target, early = foretelling.aim(
+        path, state, trial, fate, slopes.rate, step, at_node, leg_on
+    )
 
     going = _both(active, _either(fate.over, fate.searching))
     going = _both(going, _not(_either(flip, fate.lost)))
@@ -312,153 +294,9 @@ def _tried(magnet, state, avalanche):
     )
 
 
-class _Secant(NamedTuple):
-    """From the last equilibrium to the trial."""
-
-    apart: Any  # (b,) whether they are far enough apart for one
-    far: Any  # (b,) how far, in tesla; 1 where they are not
-    slope: Any  # (b, 3, g) of the moments per tesla
-    rate: Any  # (b, g) of the nearness per tesla; both the old ones where there are no new
-
-
-def _secants(path, state, trial):
-    away = state.field - state.node_field
-    apart = _both(_not(state.settling > 0), ops.abs(away) > _APART * path.longest)
-    far = ops.where(apart, away, ops.ones_like(away))
-    telling = _both(trial.near > _TELLING, state.near > _TELLING)
-    telling = _both(telling, apart[:, None])
-    return _Secant(
-        apart,
-        far,
-        where(apart, (trial.moments - state.node) / far[:, None, None], state.slope),
-        ops.where(telling, (trial.near - state.near) / far[:, None], state.rate),
-    )
-
-
-class _Fate(NamedTuple):
-    """What has come of the trial: (b,) each."""
-
-    searching: Any  # it was none in an avalanche
-    again: Any  # more grains flip in the avalanche
-    over: Any  # the avalanche is over
-    root: Any  # here the next one begins
-    arrived: Any  # it is an equilibrium
-    close: Any  # a root is as good as found
-    lost: Any  # nothing is found, however short the step, or the leg ends just before a root
-    off: Any  # tesla, from here to the root
-
-
-def _fate(path, state, trial, secant, end, direction):
-    dtype = state.tau.dtype
-    avalanching = state.settling > 0
-    searching = _not(avalanching)
-    # In an avalanche: flip, or be done with it, as soon as either is certain.
-    more = ops.any(trial.unstable > 0.5, axis=1)
-    over = _either(_both(trial.certain, _not(more)), trial.exhausted)
-    again = _both(_both(trial.certain, more), _not(trial.exhausted))
-
-    # Between two: at the root, at an equilibrium, or neither.
-    forward = at(secant.rate, trial.worst) * direction
-    off = (1.0 - trial.nearest) / at_least(forward, _LEAST_RATE)
-    # Trials may go round the root, where moments that go as a root themselves act back on it.
-    patience = ops.cast(state.relaxing, dtype) * (1.0 / _PATIENCE)
-    resolution = path.resolution * (1.0 + patience * patience)
-    root = _both(ops.abs(off) < resolution, state.moved < 20.0 * resolution)
-    root = _both(root, ops.equal(trial.worst, state.aim))
-    beyond = off > direction * (end - state.field)
-    root = _both(root, _both(searching, _not(beyond)))
-    # What is left to change moves the root by about as many tesla.
-    close = ops.abs(off) < 20.0 * at_least(trial.change, path.resolution)
-    arrived = _both(trial.nearest < 1.0, trial.change <= _SETTLED)
-    arrived = _both(arrived, _both(searching, _not(close)))
-    # So be it, and see what the moments do there.
-    lost = _either(state.step < path.resolution, trial.exhausted)
-    lost = _either(lost, _both(_both(beyond, close), ops.equal(state.field, end)))
-    lost = _both(searching, lost)
-    lost = _both(lost, _not(_either(root, arrived)))
-    return _Fate(
-        searching,
-        _both(avalanching, again),
-        _both(avalanching, over),
-        root,
-        arrived,
-        close,
-        lost,
-        direction * off,
-    )
-
-
-class _Slopes(NamedTuple):
-    """Along which the next trial lies."""
-
-    slope: Any  # (b, 3, g) of the moments per tesla
-    rate: Any  # (b, g) of the nearness per tesla
-    bend: Any  # (b, 3, g) second divided difference of the moments
-    curved: Any  # (b,) whether that counts
-
-
-def _slopes(state, trial, secant, fate, flipped):
-    """At a new equilibrium those of the parabola through three; old ones after an avalanche."""
-    curved = _both(fate.arrived, _both(state.nodes >= 2, secant.apart))
-    curved = _both(curved, secant.far * state.span > 0)
-    whole = ops.where(curved, secant.far + state.span, ops.ones_like(secant.far))
-    bend = (secant.slope - state.before) / whole[:, None, None]
-    curve = (secant.rate - state.nearing) / whole[:, None]
-    tangent = where(curved, secant.rate + curve * secant.far[:, None], secant.rate)
-    tangent = ops.where(trial.near > _TELLING, tangent, ops.zeros_like(tangent))
-    unflipped = 1.0 - flipped
-    return _Slopes(
-        where(fate.over, state.slope * unflipped[:, None], secant.slope),
-        where(fate.over, state.rate * unflipped, where(fate.arrived, tangent, secant.rate)),
-        bend,
-        curved,
-    )
-
-
-def _longest_step(path, state, trial, secant, fate, node, trials):
-    """(b,) how far the next trial may be from the last equilibrium, in tesla."""
-    away = ops.abs(state.field - state.node_field)
-    tired = _both(ops.equal(trials % _PATIENCE, _PATIENCE - 1), _not(fate.close))
-    tired = _both(tired, fate.searching)
-    wide = ops.where(trial.nearest < _FAR, 2.0 * ops.ones_like(away), ops.ones_like(away))
-    longest = at_least(ops.abs(state.field) - path.high, path.longest * wide)
-    longer = ops.minimum(2.0 * at_least(state.step, path.resolution), longest)
-    step = ops.where(node, longer, ops.where(tired, 0.25 * away, state.step))
-    # A root as good as found shall not lie just beyond a short step.
-    return ops.where(_both(fate.searching, fate.close), longer, step)
-
-
 def _leg(path, state, trial, fate, node, end):
     """(b,) the leg of the next trial: a node at the end of one ends it."""
     leg = ops.where(_both(node, ops.equal(state.field, end)), state.leg + 1, state.leg)
     # A magnet that finds no equilibrium is given up.
     given_up = _both(fate.over, trial.exhausted)
     return ops.where(given_up, ops.zeros_like(leg) + path.legs, leg)
-
-
-def _aim(path, state, trial, fate, rate, step, node, leg):
-    """The nearest of the roots that are foreseen, or as far as a step may be.
-
-    Args:
-        rate: (b, g) of the nearness. step: (b,). node: (b,) field of the last equilibrium.
-        leg: (b,) on which it is.
-
-    Returns:
-        The grain (b,) that is first, the field (b,) to try next, and whether that root is at or
-        before the equilibrium (b,), which was none then: most often an avalanche not over.
-    """
-    leg = ops.minimum(leg, path.legs - 1)
-    towards, stop = ops.take(path.direction, leg), ops.take(path.ends, leg)
-    near, forward = trial.near, rate * towards[:, None]
-    never = ops.zeros_like(near) + np.inf
-    distance = (1.0 - near) / at_least(forward, _LEAST_RATE)
-    hopeless = _both(near < 1.0, forward < 1e-6 * _LEAST_RATE)
-    distance = ops.where(_either(hopeless, near < _TELLING), never, distance)
-    aim = ops.cast(ops.argmin(distance, axis=1), "int32")
-    ahead = at(distance, aim) + towards * (state.field - node)
-    early = _both(fate.searching, ahead <= 0)
-    early = _both(early, _not(_either(fate.root, fate.arrived)))
-    ahead = at_least(ops.minimum(ahead, step), 0.125 * ops.abs(state.field - node))
-    ahead = at_least(ahead, 0.5 * path.resolution)
-    target = ops.where(ahead >= towards * (stop - node), stop, node + towards * ahead)
-    return aim, ops.where(early, node, target), early
