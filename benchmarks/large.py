@@ -96,25 +96,27 @@ def measure(kind: str, grains: int, rounds: int = 7) -> Size:
 
 
 def products(kinds, most: int) -> None:
-    """Print a table for each kind, and the exponents of time in the number of particles."""
+    """Print a table for each kind, and the exponents of time in the number of particles.
+
+    Row by row, since the largest take long.
+    """
     for kind in kinds:
-        rows = [(kind, "particles", "set-up, s", "product, ms", "MB", "error", "peak, GB")]
+        heading = (kind, "particles", "set-up, s", "product, ms", "MB", "error", "peak, GB")
+        print("  ".join(f"{name:>14}" for name in heading), flush=True)
         found = []
         for grains in (n for n in SIZES[kind] if n <= most):
             size = alone(measure, kind, grains)
             found.append(size)
-            rows.append(
-                (
-                    f"{size.grains} grains",
-                    str(size.particles),
-                    f"{size.setup:.1f}",
-                    f"{1e3 * size.product:.1f}",
-                    f"{size.bytes / 1e6:.0f}",
-                    f"{size.error:.1e}",
-                    f"{size.peak:.1f}",
-                )
+            row = (
+                f"{size.grains} grains",
+                str(size.particles),
+                f"{size.setup:.1f}",
+                f"{1e3 * size.product:.1f}",
+                f"{size.bytes / 1e6:.0f}",
+                f"{size.error:.1e}",
+                f"{size.peak:.1f}",
             )
-        print_table(rows)
+            print("  ".join(f"{cell:>14}" for cell in row), flush=True)
         particles, setup, product = np.array([(f.particles, f.setup, f.product) for f in found]).T
         if len(found) > 1:
             print(
