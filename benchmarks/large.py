@@ -102,8 +102,8 @@ def products(kinds, most: int) -> None:
     """
     for kind in kinds:
         heading = (kind, "particles", "set-up, s", "product, ms", "MB", "error", "peak, GB")
-        print("  ".join(f"{name:>14}" for name in heading), flush=True)
-        found = []
+        found, cells = [], "  ".join(["{:>14}"] * len(heading))
+        print(cells.format(*heading), flush=True)
         for grains in (n for n in SIZES[kind] if n <= most):
             size = alone(measure, kind, grains)
             found.append(size)
@@ -116,7 +116,7 @@ def products(kinds, most: int) -> None:
                 f"{size.error:.1e}",
                 f"{size.peak:.1f}",
             )
-            print("  ".join(f"{cell:>14}" for cell in row), flush=True)
+            print(cells.format(*row), flush=True)
         particles, setup, product = np.array([(f.particles, f.setup, f.product) for f in found]).T
         if len(found) > 1:
             print(
