@@ -167,7 +167,7 @@ def assert_all_known():
 """
 
 
-@pytest.mark.parametrize("first", ["keras", "keras_micromag"])
+@pytest.mark.parametrize("first", ["keras", "keras_micromag", "keras_micromag.physics"])
 def test_keras_knows_every_class_after_import(first, tmp_path):
     code = f"import {first}, keras, keras_micromag\n{ALL_KNOWN}\nassert_all_known()"
     result = python(code, cwd=tmp_path, KERAS_BACKEND=keras.backend.backend())

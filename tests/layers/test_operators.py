@@ -135,7 +135,7 @@ def test_loops_are_those_of_simulate(magnets, name, operator, tmp_path):
         np.testing.assert_allclose(found, wanted.magnetization, atol=3e-5)
     config = layer.get_config()
     assert (config["operator"], config["rtol"]) == (operator, 1e-3)
-    if operator == "lattice":  # one will do: each compiles three times
+    if operator == "hierarchical":  # one will do: each compiles three times
         check_layer(layer, inputs, tmp_path, atol=3e-5)
 
 

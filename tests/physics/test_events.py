@@ -36,7 +36,6 @@ from keras_micromag.physics import (
 from keras_micromag.physics.events import continuation
 from keras_micromag.physics.events.course import Legs
 from tests import oracles
-from tests.keras_parts import precision
 
 MINOR = np.array([8.0, 2.0, -3.0, -3.3, -3.3, -3.3, -2.0, 3.0, 0.0, -3.5, -3.9, 6.0, 8.0])
 LOOP = np.array([8.0, 1.0, -2.5, -3.2, -3.4, -3.6, -3.8, -4.5, -8.0])
@@ -46,12 +45,6 @@ MAGNETS = {
 }
 CLOSE = {"float32": 5e-5, "float64": 1e-6}
 """How right a component of a moment is."""
-
-
-@pytest.fixture(params=CLOSE)
-def dtype(request):
-    with precision(request.param):
-        yield request.param
 
 
 def expected(structure, axes, loop, resolution):

@@ -18,7 +18,7 @@ from keras import ops
 from keras_micromag.physics import cubic_grains, demag_operator
 from keras_micromag.physics.graph import compiled, linear, tensors
 from keras_micromag.physics.operators.products import Lattice
-from tests.keras_parts import gradient, numpy, precision
+from tests.keras_parts import gradient, numpy
 from tests.physics.operators.magnets import CORNERS, made, unit_moments
 
 pytestmark = pytest.mark.backend
@@ -26,12 +26,6 @@ pytestmark = pytest.mark.backend
 ROUNDING = {"float32": 1e-5, "float64": 1e-12}
 KINDS = ("dense", "lattice", "hierarchical")
 kinds = pytest.mark.parametrize("kind", KINDS)
-
-
-@pytest.fixture(params=ROUNDING)
-def dtype(request):
-    with precision(request.param):
-        yield request.param
 
 
 def product_of(kind, dtype="float32"):
