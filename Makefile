@@ -37,8 +37,9 @@ search: ## the searches for the recipe, of an autoencoder and then of a rollout:
 # PyTorch and NumPy would each take two threads for two cores, and theirs wait for one another.
 test: export OMP_NUM_THREADS ?= 1
 # XLA spends more time optimising a loop than a test spends in it. Without, TensorFlow compiles nine
-# times as fast, and tests on JAX take two thirds of the time.
-test-%: export XLA_FLAGS ?= --xla_backend_optimization_level=0
+# times as fast, and tests on JAX take two thirds of the time; and two thirds of that with the older
+# of its two ways to make code of what it fused.
+test-%: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 test: ## lint, and all tests on all backends
 	@mkdir -p .pytest_cache
 	@$(MAKE) --no-print-directory test-only-jax test-torch test-tensorflow > .pytest_cache/one.log 2>&1 & \
