@@ -15,6 +15,12 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def hypermodel(tmp_path_factory, data):
+def prepared(tmp_path_factory):
+    """The folder in which the autoencoder of `hypermodel` is kept."""
+    return tmp_path_factory.mktemp("hypermodel")
+
+
+@pytest.fixture(scope="package")
+def hypermodel(prepared, data):
     """A `RolloutHyperModel` on `tiny`."""
-    return quick.hypermodel(str(tmp_path_factory.mktemp("hypermodel")), data)
+    return quick.hypermodel(str(prepared), data)
