@@ -1,5 +1,6 @@
 """What holds for every test: no settings of the user, fixed seeds, no window, no open figure."""
 
+import gc
 import os
 import random
 import sys
@@ -24,6 +25,11 @@ hypothesis.settings.load_profile("house")
 def pytest_report_header():
     """Name the backend that these results are for."""
     return f"keras: {keras.__version__} on {keras.backend.backend()}"
+
+
+def pytest_collection_finish():
+    """Spare the collector of garbage a million objects that imports made, and that stay."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):
