@@ -108,8 +108,7 @@ def install(folder: Path, root: Path, extras: set[str]) -> None:
     # -I: what PYTHONPATH shows to pip it would take for installed.
     pip = (folder / PYTHON, "-I", "-m", "pip", "--disable-pip-version-check")
     project = f"{root}[{','.join(sorted(extras))}]"
-    # Python compiles what it imports, which is a small part of what there is.
-    run(*pip, "install", "--no-compile", "-c", root / "tests/constraints.txt", "-e", project)
+    run(*pip, "install", "-c", root / "tests/constraints.txt", "-e", project)
 
 
 def ensure(folder: Path, extras: set[str], root: Path = ROOT) -> None:
