@@ -51,7 +51,7 @@ def rollout(made, base, only=ONLY) -> RolloutHyperModel:
     return RolloutHyperModel(made.autoencoder, *loops, base, only=only)
 
 
-def run(out, data, trials=2, slowly=0.0):
+def run(out, data, trials=3, slowly=0.0):
     """A search, in whatever process; `slowly`, each trial takes some seconds more."""
     made = hypermodel(str(out), data)
     measure = made.measure
