@@ -9,7 +9,7 @@ Sections: `product` (hierarchical on polycrystals, dense where it fits, lattice 
 exponents fitted), `fmm` (the same fields beside fmm3dpy's, in one process and in turns),
 `accuracy` (at every particle, not at some), `agreement` (of loops with those by the dense matrix),
 `loop` (1,000 fields of a polycrystal, or of cubes on a lattice, whole or as many seconds as are
-given).
+given), `ranks` (how many numbers hold what near grains do to a grain, as an H-matrix would).
 
 Run it with `python -m benchmarks.large` and a section, or several; KERAS_BACKEND chooses the
 backend.
@@ -17,6 +17,7 @@ backend.
 
 import argparse
 import time
+from itertools import pairwise
 from typing import NamedTuple
 from unittest import mock
 
@@ -28,6 +29,7 @@ from benchmarks.simulate import header
 from benchmarks.timing import alone, interleave, peak, print_table, spread
 from keras_micromag.physics import (
     cubic_grains,
+    demag_matrix,
     demag_operator,
     random_easy_axes,
     simulate,
@@ -43,7 +45,9 @@ SIZES = {
 }
 ACCURACY = 2_000
 AGREEMENT = (300, 600, 1_000)
-SECTIONS = ["product", "fmm", "accuracy", "agreement", "loop"]
+RANKS = 600
+NEAR = (0, 15, 50, 100, 200)  # from the so many nearest grains to the next of these numbers
+SECTIONS = ["product", "fmm", "accuracy", "agreement", "loop", "ranks"]
 GOALS = {"exponent": 1.15, "fmm": 10.0}
 
 
@@ -222,6 +226,35 @@ def agreement(grains: int) -> None:
     )
 
 
+def ranks(grains: int, near=NEAR, rtol: float = 1e-4) -> None:
+    """Print how low a rank the blocks of grains have, nearer and further ones together.
+
+    A rank is that of the block of a grain's particles and so many sources, cut off where what is
+    left out is `rtol` of the grain's whole field, for moments in random directions; of the 50
+    grains nearest to the centre. Low rank pays where its numbers are fewer than the block's.
+    """
+    structure = magnet("hierarchical", grains)
+    matrix, places = demag_matrix(structure), structure.centroids
+    middle = np.linalg.norm(places - places.mean(axis=0), axis=1).argsort()[:50]
+    found = []
+    for grain in middle:
+        block = matrix[grain, structure.weights[grain] > 0]  # (p, 3, g, 3)
+        order = np.linalg.norm(places - places[grain], axis=1).argsort()[1:]
+        for first, last in pairwise(near):
+            part = block[:, :, order[first:last]].reshape(block.shape[0] * 3, -1)
+            left_out = np.cumsum(np.linalg.svd(part, compute_uv=False)[::-1] ** 2)[::-1]
+            rank = int((left_out > rtol**2 * (block**2).sum()).sum())
+            found.append((*part.shape, rank, rank * sum(part.shape) / part.size))
+    shape = (len(middle), len(near) - 1, 4)
+    rows = [(f"{len(structure)} grains", "fields", "rank", "numbers, of the block's")]
+    for i, (first, last) in enumerate(pairwise(near)):
+        fields, _, rank, share = np.array(found).reshape(shape)[:, i].T
+        name = f"nearest {first + 1} to {last}"
+        rows.append((name, spread(fields, 0), spread(rank, 0), spread(share, 2)))
+    print_table(rows)
+    print(flush=True)
+
+
 class _Stopped(Exception):
     """Time is over."""
 
@@ -311,6 +344,8 @@ def main(argv=None) -> None:
     if "agreement" in sections:
         for grains in AGREEMENT:
             alone(agreement, grains)
+    if "ranks" in sections:
+        alone(ranks, RANKS)
     if "loop" in sections:
         alone(loop, arguments.kind, arguments.grains, arguments.field, arguments.seconds)
 

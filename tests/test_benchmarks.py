@@ -216,6 +216,8 @@ def test_large_magnets_are_measured(capsys):
     assert min(size.setup, size.product, size.bytes, size.peak) > 0
     large.accuracy(30, [1e-4])
     assert "at all" in capsys.readouterr().out
+    large.ranks(30, (0, 10, 29))
+    assert "nearest 11 to 29 " in capsys.readouterr().out
     large.agreement(30)
     told = capsys.readouterr().out
     assert "100.000% of grain states alike" in told
