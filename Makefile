@@ -5,6 +5,8 @@ ENVIRONMENT := $(PYTHON) tools/environment.py
 BIN := .venv/bin
 # TensorFlow's remarks on the processor and on missing GPUs drown everything else.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# pip compiles nothing (tools/environment.py), so that Python must keep what it does.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 # CI reads pytest's closing line, so that of the whole suite comes last, even with make -j.

@@ -108,7 +108,8 @@ def install(folder: Path, root: Path, extras: set[str]) -> None:
     # -I: what PYTHONPATH shows to pip it would take for installed.
     pip = (folder / PYTHON, "-I", "-m", "pip", "--disable-pip-version-check")
     project = f"{root}[{','.join(sorted(extras))}]"
-    run(*pip, "install", "-c", root / "tests/constraints.txt", "-e", project)
+    # Most of what is installed is never imported: what is, Python compiles, and keeps.
+    run(*pip, "install", "--no-compile", "-c", root / "tests/constraints.txt", "-e", project)
 
 
 def ensure(folder: Path, extras: set[str], root: Path = ROOT) -> None:
