@@ -55,12 +55,12 @@ def check_layer(layer, inputs, tmp_path, *, atol=0.0):
 
 
 def gradient(function, value):
-    """d function(value) / d value as NumPy, on any backend."""
+    """d function(value) / d value as NumPy, on any backend, compiled where there is a compiler."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
-        return np.asarray(jax.grad(function)(ops.convert_to_tensor(value)))
+        return np.asarray(jax.jit(jax.grad(function))(ops.convert_to_tensor(value)))
     if backend == "tensorflow":
         import tensorflow as tf
 

@@ -529,7 +529,6 @@ def test_a_lattice_in_float64(corners):
     assert_same_loop(found, expected, easy_axes, atol=1e-6)
 
 
-@pytest.mark.backend
 def test_irregular_grains_by_the_hierarchical_operator():
     structure = voronoi_grains(64, 212e-9, seed=2, scheme=("vertices",))
     assert (structure.weights == 0).any()

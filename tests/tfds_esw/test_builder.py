@@ -77,7 +77,7 @@ def test_the_magnet_and_its_loops_come_back(built):
 
 
 @pytest.mark.backend
-@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="simulates by TensorFlow")
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="one without TensorFlow tells")
 def test_a_data_source_needs_no_tensorflow_to_be_built_and_read(tmp_path):
     code = f"""if True:
         import sys
