@@ -44,7 +44,7 @@ test: export OMP_NUM_THREADS ?= 1
 test-%: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 test: ## lint, and all tests on all backends
 	@mkdir -p .pytest_cache
-	@$(MAKE) --no-print-directory test-only-jax test-torch test-tensorflow > .pytest_cache/one.log 2>&1 & \
+	@$(MAKE) --no-print-directory -k test-only-jax test-torch test-tensorflow > .pytest_cache/one.log 2>&1 & \
 	one=$$!; trap 'kill $$one' INT TERM; \
 	$(MAKE) --no-print-directory lint || { kill $$one; exit 1; }; \
 	$(MAKE) --no-print-directory test-once; other=$$?; \
