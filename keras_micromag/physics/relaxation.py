@@ -53,15 +53,15 @@ def relax(magnet, state, field, steps: int = 1):
 
     fold, cubed = astroid(along, across)
     real = weights > 0
-    unstable = ops.logical_and(along < 0, cubed > 1.0)
+    unstable = (along < 0) & (cubed > 1.0)
     tau = state.tau
     for _ in range(steps):
         step, error = euler_step(tau, along, across, fold)
         tau = tau + step
     tau = ops.where(unstable, fold, tau)
     zero = ops.zeros_like(tau)
-    outside = max_over(ops.where(ops.logical_and(along < 0, real), cubed, zero), axis=1)
-    error = ops.where(ops.logical_and(real, ops.logical_not(unstable)), error, zero)
+    outside = max_over(ops.where((along < 0) & real, cubed, zero), axis=1)
+    error = ops.where(real & ~unstable, error, zero)
     unsettled = ops.max(max_over(error, axis=1), axis=1) > magnet.tol
 
     # cosφ along s·k and sinφ along the field's part across; where there is none, sinφ is 0.
@@ -85,7 +85,7 @@ def foreseen(state, change, outside, unstable):
     """
     before = ops.where(state.change > 0, state.change, ops.ones_like(change))
     ratio = ops.where(change < before, change / before, ops.ones_like(change))
-    falling = ops.logical_and(state.relaxing >= 1, ratio < 0.5)
+    falling = (state.relaxing >= 1) & (ratio < 0.5)
     ratio = ops.where(falling, ratio, 0.5 * ops.ones_like(change))[:, None]
     moved = ops.abs(outside - state.outside)
     usual = ops.sqrt(ops.mean(moved * moved, axis=1, keepdims=True))
@@ -98,7 +98,7 @@ def foreseen(state, change, outside, unstable):
     least = ops.min(ops.where(stable, zero + np.inf, outside), axis=1, keepdims=True)
     edge = ops.where(most > 1.0, 0.5 * (most + least), ops.ones_like(most))
     certain = ops.all(ops.abs(outside - edge) > _SAFETY * left, axis=1)
-    return ops.logical_and(falling, certain)
+    return falling & certain
 
 
 def flip(magnet, state, moments, tau, flips):

@@ -217,7 +217,7 @@ def recorded(iterate, unfinished, state, records):
         return i + 1, state, type(records)(*written)
 
     _, state, records = ops.while_loop(
-        lambda i, state, records: ops.logical_and(i < ITERATIONS, unfinished(state)),
+        lambda i, state, records: (i < ITERATIONS) & unfinished(state),
         body,
         (zero, state, records),
     )
@@ -294,7 +294,7 @@ def _iterate(magnet, state, avalanche):
 
     moments, tau, outside, unsettled = relax(magnet, state, field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
-    settled = ops.logical_and(change <= magnet.tol, ops.logical_not(unsettled))
+    settled = (change <= magnet.tol) & ~unsettled
 
     unstable = ops.cast(outside > 1.0, dtype)
     if avalanche == "weakest_first":
@@ -302,27 +302,22 @@ def _iterate(magnet, state, avalanche):
         unstable = unstable * weakest
     any_unstable = ops.any(unstable > 0.5, axis=1)
 
-    striding = ops.logical_and(target > state.origin + 1, active)
+    striding = (target > state.origin + 1) & active
     surprise = ops.max(ops.abs(moments - strides.extrapolate(state, field)), axis=(1, 2))
     far_from_switching = ops.max(outside, axis=1) < strides.STABLE
     turn = ops.max(ops.abs(moments - state.last), axis=(1, 2))
-    safe = ops.logical_and(far_from_switching, turn <= magnet.turn)
-    trusted = ops.logical_and(surprise <= 6.0 * magnet.tol, safe)
-    longer = ops.logical_and(surprise <= magnet.tol, safe)
+    safe = far_from_switching & (turn <= magnet.turn)
+    trusted = (surprise <= 6.0 * magnet.tol) & safe
+    longer = (surprise <= magnet.tol) & safe
     products = state.products + 1
-    exhausted = ops.logical_and(products >= magnet.max_iterations, ops.logical_not(striding))
+    exhausted = (products >= magnet.max_iterations) & ~striding
 
     # What each magnet does next: exactly one of these, or none, which is to go on relaxing.
-    retreat = ops.logical_and(
-        striding,
-        ops.logical_or(ops.logical_and(settled, ops.logical_not(trusted)), state.relaxing >= 4),
-    )
-    settled = ops.logical_and(settled, ops.logical_not(retreat))
-    reached = ops.logical_and(settled, ops.logical_not(any_unstable))
-    reached = ops.logical_and(ops.logical_or(reached, exhausted), active)
-    ready = ops.logical_or(settled, foreseen(state, change, outside, unstable))
-    flipping = ops.logical_and(ops.logical_and(ready, any_unstable), ops.logical_not(reached))
-    flipping = ops.logical_and(flipping, ops.logical_not(striding))
+    retreat = striding & ((settled & ~trusted) | (state.relaxing >= 4))
+    settled = settled & ~retreat
+    reached = active & ((settled & ~any_unstable) | exhausted)
+    ready = settled | foreseen(state, change, outside, unstable)
+    flipping = ready & any_unstable & ~reached & ~striding
     flips = unstable * ops.cast(flipping, dtype)[:, None]
     state = flip(magnet, state, moments, tau, flips)
     state = state._replace(
@@ -336,7 +331,7 @@ def _iterate(magnet, state, avalanche):
     new = State(*(strides.where(retreat, r, s) for r, s in zip(back, state, strict=True)))
     new = State(*(strides.where(reached, o, n) for o, n in zip(on, new, strict=True)))
     nothing = ops.full_like(target, -1)
-    converged = ops.cast(ops.logical_and(settled, ops.logical_not(any_unstable)), "int32")
+    converged = ops.cast(settled & ~any_unstable, "int32")
     return new, Record(
         ops.where(reached, target, nothing), state.origin, moments, slope, bend, products, converged
     )

@@ -112,7 +112,7 @@ def relaxed_moment(field, direction):
     sideways = h - along[..., None] * k
     across = ops.sqrt(ops.sum(sideways * sideways, axis=-1))
     fold, cubed = astroid(along, across)
-    unstable = ops.logical_and(along < 0, cubed > 1.0)
+    unstable = (along < 0) & (cubed > 1.0)
     tau = ops.zeros_like(along)
     for _ in range(_STEPS_IN_GRAPH):
         tau = tau + euler_step(tau, along, across, fold)[0]

@@ -36,12 +36,12 @@ def extrapolate(state, field):
 
 def move_on(magnet, state, moments, field, trusted, longer):
     """The state after an equilibrium at `field`, and the divided differences that lead to it."""
-    quiet = ops.logical_not(ops.any(state.flipped > 0.5, axis=1))
+    quiet = ~ops.any(state.flipped > 0.5, axis=1)
     ahead, span = field - state.last_field, field - state.field_before
     repeated = ops.equal(ahead, ops.zeros_like(ahead))
-    first = ops.logical_and(quiet, ops.logical_and(state.smooth >= 1, ops.logical_not(repeated)))
+    first = quiet & (state.smooth >= 1) & ~repeated
     # Not across a turning point of the field, where the span can vanish.
-    second = ops.logical_and(first, ops.logical_and(state.smooth >= 2, ahead * (span - ahead) > 0))
+    second = first & (state.smooth >= 2) & (ahead * (span - ahead) > 0)
     one = ops.ones_like(ahead)
     # Where grains flipped, the others keep the slope that they had: it has hardly changed.
     slope = where(
@@ -52,7 +52,7 @@ def move_on(magnet, state, moments, field, trusted, longer):
     bend = where(
         second,
         (slope - state.slope) / ops.where(second, span, one)[:, None, None],
-        where(ops.logical_and(quiet, repeated), state.bend, ops.zeros_like(slope)),
+        where(quiet & repeated, state.bend, ops.zeros_like(slope)),
     )
     further = ops.where(repeated, state.smooth, state.smooth + 1)
     smooth = ops.where(quiet, further, ops.ones_like(state.smooth))
@@ -94,13 +94,15 @@ def _next_stride(magnet, state, smooth, trusted, longer):
 def _reach(magnet, index):
     """(b,) the last field that a stride from `index` may end on."""
     turns = at(magnet.turns, ops.minimum(index + 1, magnet.end - 1))
-    starts = ops.logical_or(index == 0, turns > at(magnet.turns, index))
+    starts = (index == 0) | (turns > at(magnet.turns, index))
     away = ops.abs(magnet.field - at(magnet.field, index)[:, None])
     # As far as the field is monotonic: no turning point between.
     each = ops.arange(magnet.field.shape[1], dtype="int32")
-    ahead = ops.logical_and(
-        ops.logical_and(each > index[:, None], each < magnet.end),
-        ops.logical_and(ops.equal(magnet.turns, turns[:, None]), away <= magnet.longest),
+    ahead = (
+        (each > index[:, None])
+        & (each < magnet.end)
+        & ops.equal(magnet.turns, turns[:, None])
+        & (away <= magnet.longest)
     )
     # JAX in its x64 mode counts in int64.
     steps = ops.cast(ops.sum(ops.cast(ahead, "int32"), axis=1), "int32")

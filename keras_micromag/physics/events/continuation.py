@@ -38,8 +38,6 @@ HIGH = 2.0
 """Field, over the largest anisotropy field and polarisation together, beyond which no grain flips:
 a step may go as far as there."""
 
-_both, _either, _not = ops.logical_and, ops.logical_or, ops.logical_not
-
 
 class Path(NamedTuple):
     """Where the field goes, and how closely; shared by all magnets.
@@ -180,7 +178,7 @@ def _iterate(magnet, path, state, avalanche):
     flips = flips + trial.weakest * ops.cast(fate.root, dtype)[:, None]
     flips = flips * ops.cast(active, dtype)[:, None]
     flip = ops.any(flips > 0.5, axis=1)
-    node = _both(_either(fate.over, fate.arrived), active)
+    node = (fate.over | fate.arrived) & active
     nothing = ops.zeros_like(leg)
     record = Record(
         ops.where(flip, FLIP, ops.where(node, NODE, nothing)),
@@ -191,11 +189,11 @@ def _iterate(magnet, path, state, avalanche):
         flips,
         trial.change,
         trial.products,
-        ops.cast(_either(_not(trial.exhausted), flip), "int32"),
+        ops.cast(~trial.exhausted | flip, "int32"),
     )
 
     turned = relaxation.flip(magnet, state, trial.moments, trial.tau, flips)
-    trials = ops.where(_either(node, flip), 0, state.relaxing + 1)
+    trials = ops.where(node | flip, 0, state.relaxing + 1)
     slopes = foretelling.slopes(state, trial, secant, fate, turned.flipped)
     step = foretelling.longest_step(path, state, trial, secant, fate, node, trials)
     at_node = ops.where(node, state.field, state.node_field)
@@ -204,8 +202,7 @@ def _iterate(magnet, path, state, avalanche):
         path, state, trial, fate, slopes.rate, step, at_node, leg_on
     )
 
-    going = _both(active, _either(fate.over, fate.searching))
-    going = _both(going, _not(_either(flip, fate.lost)))
+    going = active & (fate.over | fate.searching) & ~(flip | fate.lost)
     # The next trial from an equilibrium is on the parabola through the last three.
     way = target - state.field
     straight = ops.zeros_like(slopes.bend)
@@ -213,13 +210,11 @@ def _iterate(magnet, path, state, avalanche):
         slopes.curved, slopes.bend * (way + secant.far)[:, None, None], straight
     )
     ahead = trial.moments + slope * way[:, None, None]
-    again = _either(fate.lost, early)
+    again = fate.lost | early
     new = turned._replace(
         leg=leg_on,
         settling=ops.where(
-            _either(flip, again),
-            nothing + 1,
-            ops.where(fate.over, nothing, state.settling),
+            flip | again, nothing + 1, ops.where(fate.over, nothing, state.settling)
         ),
         field=ops.where(going, target, state.field),
         moments=where(going, ahead, turned.moments),
@@ -240,7 +235,7 @@ def _iterate(magnet, path, state, avalanche):
         flipped=where(fate.over, ops.zeros_like(turned.flipped), turned.flipped),
         change=trial.change,
         outside=trial.outside,
-        products=ops.where(_either(flip, node), nothing, trial.products),
+        products=ops.where(flip | node, nothing, trial.products),
         relaxing=ops.where(again, nothing, trials),
     )
     return new, record
@@ -272,11 +267,11 @@ def _tried(magnet, state, avalanche):
     unstable = ops.cast(outside > 1.0, near.dtype)
     if avalanche == "weakest_first":
         unstable = unstable * weakest
-    settled = _both(change <= magnet.tol, _not(unsettled))
+    settled = (change <= magnet.tol) & ~unsettled
     # Nobody knows whether anything will flip where nothing has, as where a leg ends beside a root:
     # there moments settle more slowly than others change.
     begun = ops.any(state.flipped > 0.5, axis=1)
-    foreseen = _both(begun, relaxation.foreseen(state, change, outside, unstable))
+    foreseen = begun & relaxation.foreseen(state, change, outside, unstable)
     products = state.products + 1
     return _Trial(
         moments,
@@ -288,7 +283,7 @@ def _tried(magnet, state, avalanche):
         weakest,
         unstable,
         change,
-        _either(settled, foreseen),
+        settled | foreseen,
         products,
         products >= magnet.max_iterations,
     )
@@ -296,7 +291,7 @@ def _tried(magnet, state, avalanche):
 
 def _leg(path, state, trial, fate, node, end):
     """(b,) the leg of the next trial: a node at the end of one ends it."""
-    leg = ops.where(_both(node, ops.equal(state.field, end)), state.leg + 1, state.leg)
+    leg = ops.where(node & ops.equal(state.field, end), state.leg + 1, state.leg)
     # A magnet that finds no equilibrium is given up.
-    given_up = _both(fate.over, trial.exhausted)
+    given_up = fate.over & trial.exhausted
     return ops.where(given_up, ops.zeros_like(leg) + path.legs, leg)

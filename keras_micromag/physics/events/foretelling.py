@@ -32,8 +32,6 @@ _FAR = 0.6
 _PATIENCE = 8
 """Trials after which steps are cut to a fourth."""
 
-_both, _either, _not = ops.logical_and, ops.logical_or, ops.logical_not
-
 
 class Secant(NamedTuple):
     """From the last equilibrium to the trial."""
@@ -47,10 +45,9 @@ class Secant(NamedTuple):
 def secants(path, state, trial):
     """From the last equilibrium to the trial, where they are far enough apart."""
     away = state.field - state.node_field
-    apart = _both(_not(state.settling > 0), ops.abs(away) > _APART * path.longest)
+    apart = ~(state.settling > 0) & (ops.abs(away) > _APART * path.longest)
     far = ops.where(apart, away, ops.ones_like(away))
-    telling = _both(trial.near > _TELLING, state.near > _TELLING)
-    telling = _both(telling, apart[:, None])
+    telling = (trial.near > _TELLING) & (state.near > _TELLING) & apart[:, None]
     return Secant(
         apart,
         far,
@@ -80,11 +77,11 @@ def fate(path, state, trial, secant, end, direction):
     """
     dtype = state.tau.dtype
     avalanching = state.settling > 0
-    searching = _not(avalanching)
+    searching = ~avalanching
     # In an avalanche: flip, or be done with it, as soon as either is certain.
     more = ops.any(trial.unstable > 0.5, axis=1)
-    over = _either(_both(trial.certain, _not(more)), trial.exhausted)
-    again = _both(_both(trial.certain, more), _not(trial.exhausted))
+    over = (trial.certain & ~more) | trial.exhausted
+    again = trial.certain & more & ~trial.exhausted
 
     # Between two: at the root, at an equilibrium, or neither.
     forward = at(secant.rate, trial.worst) * direction
@@ -92,23 +89,20 @@ def fate(path, state, trial, secant, end, direction):
     # Trials may go round the root, where moments that go as a root themselves act back on it.
     patience = ops.cast(state.relaxing, dtype) * (1.0 / _PATIENCE)
     resolution = path.resolution * (1.0 + patience * patience)
-    root = _both(ops.abs(off) < resolution, state.moved < 20.0 * resolution)
-    root = _both(root, ops.equal(trial.worst, state.aim))
     beyond = off > direction * (end - state.field)
-    root = _both(root, _both(searching, _not(beyond)))
+    root = searching & (ops.abs(off) < resolution) & (state.moved < 20.0 * resolution)
+    root = root & ops.equal(trial.worst, state.aim) & ~beyond
     # What is left to change moves the root by about as many tesla.
     close = ops.abs(off) < 20.0 * at_least(trial.change, path.resolution)
-    arrived = _both(trial.nearest < 1.0, trial.change <= _SETTLED)
-    arrived = _both(arrived, _both(searching, _not(close)))
+    arrived = searching & (trial.nearest < 1.0) & (trial.change <= _SETTLED) & ~close
     # So be it, and see what the moments do there.
-    lost = _either(state.step < path.resolution, trial.exhausted)
-    lost = _either(lost, _both(_both(beyond, close), ops.equal(state.field, end)))
-    lost = _both(searching, lost)
-    lost = _both(lost, _not(_either(root, arrived)))
+    lost = (state.step < path.resolution) | trial.exhausted
+    lost = lost | (beyond & close & ops.equal(state.field, end))
+    lost = searching & lost & ~(root | arrived)
     return Fate(
         searching,
-        _both(avalanching, again),
-        _both(avalanching, over),
+        avalanching & again,
+        avalanching & over,
         root,
         arrived,
         close,
@@ -128,8 +122,7 @@ class Slopes(NamedTuple):
 
 def slopes(state, trial, secant, fate, flipped):
     """At a new equilibrium those of the parabola through three; old ones after an avalanche."""
-    curved = _both(fate.arrived, _both(state.nodes >= 2, secant.apart))
-    curved = _both(curved, secant.far * state.span > 0)
+    curved = fate.arrived & (state.nodes >= 2) & secant.apart & (secant.far * state.span > 0)
     whole = ops.where(curved, secant.far + state.span, ops.ones_like(secant.far))
     bend = (secant.slope - state.before) / whole[:, None, None]
     curve = (secant.rate - state.nearing) / whole[:, None]
@@ -147,14 +140,13 @@ def slopes(state, trial, secant, fate, flipped):
 def longest_step(path, state, trial, secant, fate, node, trials):
     """(b,) how far the next trial may be from the last equilibrium, in tesla."""
     away = ops.abs(state.field - state.node_field)
-    tired = _both(ops.equal(trials % _PATIENCE, _PATIENCE - 1), _not(fate.close))
-    tired = _both(tired, fate.searching)
+    tired = fate.searching & ops.equal(trials % _PATIENCE, _PATIENCE - 1) & ~fate.close
     wide = ops.where(trial.nearest < _FAR, 2.0 * ops.ones_like(away), ops.ones_like(away))
     longest = at_least(ops.abs(state.field) - path.high, path.longest * wide)
     longer = ops.minimum(2.0 * at_least(state.step, path.resolution), longest)
     step = ops.where(node, longer, ops.where(tired, 0.25 * away, state.step))
     # A root as good as found shall not lie just beyond a short step.
-    return ops.where(_both(fate.searching, fate.close), longer, step)
+    return ops.where(fate.searching & fate.close, longer, step)
 
 
 def aim(path, state, trial, fate, rate, step, node, leg):
@@ -173,13 +165,12 @@ def aim(path, state, trial, fate, rate, step, node, leg):
     near, forward = trial.near, rate * towards[:, None]
     never = ops.zeros_like(near) + np.inf
     distance = (1.0 - near) / at_least(forward, _LEAST_RATE)
-    hopeless = _both(near < 1.0, forward < 1e-6 * _LEAST_RATE)
-    distance = ops.where(_either(hopeless, near < _TELLING), never, distance)
-    aim = ops.cast(ops.argmin(distance, axis=1), "int32")
-    ahead = at(distance, aim) + towards * (state.field - node)
-    early = _both(fate.searching, ahead <= 0)
-    early = _both(early, _not(_either(fate.root, fate.arrived)))
+    hopeless = (near < 1.0) & (forward < 1e-6 * _LEAST_RATE)
+    distance = ops.where(hopeless | (near < _TELLING), never, distance)
+    first = ops.cast(ops.argmin(distance, axis=1), "int32")
+    ahead = at(distance, first) + towards * (state.field - node)
+    early = fate.searching & (ahead <= 0) & ~(fate.root | fate.arrived)
     ahead = at_least(ops.minimum(ahead, step), 0.125 * ops.abs(state.field - node))
     ahead = at_least(ahead, 0.5 * path.resolution)
     target = ops.where(ahead >= towards * (stop - node), stop, node + towards * ahead)
-    return aim, ops.where(early, node, target), early
+    return first, ops.where(early, node, target), early
