@@ -28,7 +28,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy reads it when it is 
 import numpy as np
 
 from benchmarks.simulate import PRODUCTS, Literal, bare_product, float64_refused, header
-from benchmarks.timing import interleave, print_table, spread
+from benchmarks.timing import interleave, print_row, print_table, spread
 from keras_micromag.physics import (
     cubic_grains,
     demag_operator,
@@ -82,9 +82,10 @@ def precision(structure, field, count: int, batch: int = 50) -> None:
 
 def sizes(sides, field) -> None:
     """Print the products that loops of cubes with these sides take, and how long."""
-    rows = [
+    print(header())
+    print_row(
         ("grains", "by events", "s", "weakest first", "s", "simultaneous", "s", "coercivity, T")
-    ]
+    )
     for side in sides:
         structure = cubic_grains((side, side, side), scheme=("vertices",))
         operator = demag_operator(structure)
@@ -108,9 +109,7 @@ def sizes(sides, field) -> None:
                 )
             row += [str(loop.iterations.sum()), f"{time.perf_counter() - start:.1f}"]
             coercivities.append(f"{loop.coercivity():.3f}")
-        rows.append((*row, " ".join(coercivities)))
-    print(header())
-    print_table(rows)
+        print_row((*row, " ".join(coercivities)))
 
 
 class Parts:

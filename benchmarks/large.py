@@ -26,7 +26,7 @@ from keras import ops
 
 from benchmarks.polycrystals import SIZE, polycrystal
 from benchmarks.simulate import header
-from benchmarks.timing import alone, interleave, peak, print_table, spread
+from benchmarks.timing import alone, interleave, peak, print_row, print_table, spread
 from keras_micromag.physics import (
     cubic_grains,
     demag_matrix,
@@ -106,8 +106,8 @@ def products(kinds, most: int) -> None:
     """
     for kind in kinds:
         heading = (kind, "particles", "set-up, s", "product, ms", "MB", "error", "peak, GB")
-        found, cells = [], "  ".join(["{:>14}"] * len(heading))
-        print(cells.format(*heading), flush=True)
+        found = []
+        print_row(heading)
         for grains in (n for n in SIZES[kind] if n <= most):
             size = alone(measure, kind, grains)
             found.append(size)
@@ -120,7 +120,7 @@ def products(kinds, most: int) -> None:
                 f"{size.error:.1e}",
                 f"{size.peak:.1f}",
             )
-            print(cells.format(*row), flush=True)
+            print_row(row)
         particles, setup, product = np.array([(f.particles, f.setup, f.product) for f in found]).T
         if len(found) > 1:
             print(

@@ -45,6 +45,11 @@ def spread(values: Iterable[float], digits: int) -> str:
     return f"{middle} [{low}, {high}]"
 
 
+def print_row(row: Sequence[str]) -> None:
+    """Print a row of a table whose next one takes long."""
+    print("  ".join(f"{cell:>14}" for cell in row), flush=True)
+
+
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of equal length in columns, the first to the left and all others to the right."""
     first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
