@@ -5,7 +5,7 @@ ENVIRONMENT := $(PYTHON) tools/environment.py
 BIN := .venv/bin
 # TensorFlow's remarks on the processor and on missing GPUs drown everything else.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-# pip compiles nothing (tools/environment.py), so that Python must keep what it does.
+# pip compiles nothing (tools/environment.py), so that Python must keep what it compiles itself.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help

@@ -236,19 +236,19 @@ def ranks(grains: int, near=NEAR, rtol: float = 1e-4) -> None:
     structure = magnet("hierarchical", grains)
     matrix, places = demag_matrix(structure), structure.centroids
     middle = np.linalg.norm(places - places.mean(axis=0), axis=1).argsort()[:50]
-    found = []
+    blocks = []  # (p, 3, g - 1, 3) each, the nearest grains first
     for grain in middle:
-        block = matrix[grain, structure.weights[grain] > 0]  # (p, 3, g, 3)
         order = np.linalg.norm(places - places[grain], axis=1).argsort()[1:]
-        for first, last in pairwise(near):
-            part = block[:, :, order[first:last]].reshape(block.shape[0] * 3, -1)
+        blocks.append(matrix[grain, structure.weights[grain] > 0][:, :, order])
+    rows = [(f"{len(structure)} grains", "fields", "rank", "numbers, of the block's")]
+    for first, last in pairwise(near):
+        found = []
+        for block in blocks:
+            part = block[:, :, first:last].reshape(3 * len(block), -1)
             left_out = np.cumsum(np.linalg.svd(part, compute_uv=False)[::-1] ** 2)[::-1]
             rank = int((left_out > rtol**2 * (block**2).sum()).sum())
-            found.append((*part.shape, rank, rank * sum(part.shape) / part.size))
-    shape = (len(middle), len(near) - 1, 4)
-    rows = [(f"{len(structure)} grains", "fields", "rank", "numbers, of the block's")]
-    for i, (first, last) in enumerate(pairwise(near)):
-        fields, _, rank, share = np.array(found).reshape(shape)[:, i].T
+            found.append((len(part), rank, rank * sum(part.shape) / part.size))
+        fields, rank, share = zip(*found, strict=True)
         name = f"nearest {first + 1} to {last}"
         rows.append((name, spread(fields, 0), spread(rank, 0), spread(share, 2)))
     print_table(rows)

@@ -1,7 +1,7 @@
 """Near grains exactly, far ones over a mesh.
 
 Why this and no other kind: docs/large_magnets.md. What near grains do to the few dozen particles of
-a grain has at 1e-4 no low rank, so that nothing is smaller than the exact blocks of the nearest
+a grain has at 1e-4 no low rank: no factors are smaller than the exact blocks of the nearest
 hundred, whose product runs at the speed of memory. What is far is carried by two Fourier
 transforms; by the count of operations, a tree's translations would cost several times more.
 `benchmarks/large.py` measures those ranks, and the product beside such a tree, fmm3dpy.
