@@ -34,7 +34,7 @@ search: ## the searches for the recipe, of an autoencoder and then of a rollout:
 	--base runs/tuning/autoencoder/best.json
 
 # Two lines of work at once, one for each of two cores, that take about as long, for which the second
-# takes the layers on TensorFlow from the first. One begins while `lint` makes the environment of the
+# takes a part on TensorFlow from the first. One begins while `lint` makes the environment of the
 # other. It is shown when it is done, so that its closing line comes last.
 # PyTorch and NumPy would each take two threads for two cores, and theirs wait for one another.
 test: export OMP_NUM_THREADS ?= 1
@@ -46,11 +46,11 @@ test-%: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_cpu_use_fus
 test: ## lint, and all tests on all backends
 	@mkdir -p .pytest_cache
 	@$(MAKE) --no-print-directory -k test-only-jax test-torch test-tensorflow \
-	ON_TENSORFLOW=--ignore=tests/layers > .pytest_cache/one.log 2>&1 & \
+	ON_TENSORFLOW=--ignore=tests/layers/test_layers.py > .pytest_cache/one.log 2>&1 & \
 	one=$$!; trap 'kill $$one' INT TERM; \
 	$(MAKE) --no-print-directory lint || { kill $$one; exit 1; }; \
 	$(MAKE) --no-print-directory test-once; other=$$?; \
-	$(MAKE) --no-print-directory test-tensorflow ON_TENSORFLOW=tests/layers || other=$$?; \
+	$(MAKE) --no-print-directory test-tensorflow ON_TENSORFLOW=tests/layers/test_layers.py || other=$$?; \
 	wait $$one; one=$$?; cat .pytest_cache/one.log; \
 	[ $$other = 0 ] && [ $$one = 0 ]
 
