@@ -178,7 +178,7 @@ def _refuse_other(operator, structure, self_field, dtype):
     for name, wanted in (("structure", structure), ("self_field", self_field), ("dtype", dtype)):
         made_for = getattr(operator, name)
         if made_for is not wanted and (name == "structure" or made_for != wanted):
-            told = ", another one" if name == "structure" else f" {made_for!r}, not {wanted!r}"
+            told = " another object" if name == "structure" else f" {made_for!r}, not {wanted!r}"
             raise ValueError(
                 f"`operator` must be made for the same {name}; received one made for{told}."
             )
