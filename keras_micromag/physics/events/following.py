@@ -66,7 +66,7 @@ class Follower:
         start = continuation.start(magnet, path, branch)
         self._magnet, self._path, self._start = tensors((magnet, path, start), dtype)
         self._settle = Settler(self._magnet, self.max_iterations)
-        self._seen, self._held = [], 0
+        self._seen = []
 
     # What a progress bar wants to know.
 
@@ -134,9 +134,9 @@ class Follower:
         for i in np.flatnonzero(~seen.converged):
             self.converged[seen.magnet[i], step[i] :] = False
         # All of it is copied twice, to be put together and in order.
-        self._held += sum(part.nbytes for part in seen)
+        held = sum(part.nbytes for seen in self._seen for part in seen)
         memory.require(
-            2 * self._held,
+            2 * held,
             f"what {len(self.branch)} magnets leave behind on the way to {self.field_behind:.3g} T",
             "fewer magnets at a time do, or `method` 'steps'",
         )
