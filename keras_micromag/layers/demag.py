@@ -10,7 +10,7 @@ from keras import ops
 from keras_micromag.layers.base import PhysicsLayer, material_config
 from keras_micromag.physics import checks
 from keras_micromag.physics.demag import demag_matrix
-from keras_micromag.physics.graph import linear, tensors
+from keras_micromag.physics.graph import Constants, linear
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.operators import check_operator
 from keras_micromag.physics.operators.dense import require_room
@@ -70,15 +70,11 @@ class GuptasarmaDemag(PhysicsLayer):
         self.self_field = self_field = checks.flag(self_field, "self_field")
         self.material = material
         self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
-        self._matrix = self._operator = None
-        strength = [m.Js for m in per_grain(material, len(structure), False)]
+        strength = np.array([m.Js for m in per_grain(material, len(structure), False)])
         made = check_operator(operator, structure, self_field, self.variable_dtype, rtol)
-        # NumPy, not tensors: one made while another layer is built belongs to the graph of that
-        # moment, and tf2onnx takes one made outside for a further input.
-        if made == "dense":
-            self._matrix = self._whole(np.array(strength))
-        else:
-            self._operator, self._strength = made, np.array(strength, self.variable_dtype)
+        self._dense = made == "dense"
+        parts = self._whole(strength) if self._dense else self._parts(made, strength)
+        self._constants = Constants(parts, self.variable_dtype)
 
     def _whole(self, strength):
         """(3g', 3gp) the matrix with its columns in the output's order, which spares a copy."""
@@ -90,6 +86,11 @@ class GuptasarmaDemag(PhysicsLayer):
         rows = matrix.reshape(3 * g * p, 3 * g).T
         return np.ascontiguousarray(rows, self.variable_dtype)
 
+    def _parts(self, operator, strength):
+        """The product, the polarisation of grains, and places (g·p,) of particles, real or not."""
+        real = self.structure.weights[:, :, None] > 0
+        return operator.product, strength, operator.places.ravel(), real.astype(float)
+
     def build(self, input_shape):
         """Check that the grains are those of the structure."""
         self.compute_output_shape(input_shape)
@@ -98,24 +99,20 @@ class GuptasarmaDemag(PhysicsLayer):
         """Return the field in tesla."""
         shape = self.compute_output_shape(moments.shape)
         sources = ops.reshape(self.real(moments), (-1, 3 * len(self.structure)))
-        field = self._by_matrix(sources) if self._operator is None else self._by_operator(sources)
+        field = self._by_matrix(sources) if self._dense else self._by_operator(sources)
         return self.result(ops.reshape(field, (-1, *shape[1:])))
 
     def _by_matrix(self, sources):
         # Not ops.matmul, which gives float32 for float64 on PyTorch.
-        matrix = ops.convert_to_tensor(self._matrix, self.variable_dtype)
-        return ops.einsum("bs,st->bt", sources, matrix)
+        return ops.einsum("bs,st->bt", sources, self._constants.tensors())
 
     def _by_operator(self, sources):
         g, p = self.structure.weights.shape
-        product = tensors(self._operator.product, self.variable_dtype)
-        strength = ops.convert_to_tensor(self._strength)
+        product, strength, places, real = self._constants.tensors()
         polarized = ops.swapaxes(ops.reshape(sources, (-1, g, 3)), 1, 2) * strength
         field = linear(product.field, product.adjoint)(polarized)
-        field = ops.take(field, self._operator.places.ravel(), axis=2)
-        field = ops.transpose(ops.reshape(field, (-1, 3, g, p)), (0, 2, 3, 1))
-        real = (self.structure.weights > 0).astype(self.variable_dtype)
-        return field * ops.convert_to_tensor(real[:, :, None])
+        field = ops.take(field, places, axis=2)
+        return ops.transpose(ops.reshape(field, (-1, 3, g, p)), (0, 2, 3, 1)) * real
 
     def compute_output_shape(self, input_shape):
         """(b, ..., p, 3) for (b, ..., 3)."""

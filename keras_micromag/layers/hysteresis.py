@@ -15,7 +15,7 @@ from keras_micromag.layers.base import (
     shapes_of,
 )
 from keras_micromag.physics import checks, solver
-from keras_micromag.physics.graph import compiled, tensors
+from keras_micromag.physics.graph import Constants, compiled, tensors
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.operators import check_operator
 from keras_micromag.physics.simulation import DEFAULT_TOL, embed, per_grain
@@ -93,7 +93,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         self.field_direction = direction.tolist()
         self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
         materials = [per_grain(material, len(structure), self_field)]
-        self._body = embed(
+        body = embed(
             structure,
             materials,
             check_operator(operator, structure, self_field, self.variable_dtype, rtol),
@@ -101,6 +101,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
             direction=direction,
             dtype=self.variable_dtype,
         )
+        self._body = Constants(body, self.variable_dtype)
         self._loop = compiled(self._whole_loop)
 
     def build(self, input_shape):
@@ -123,7 +124,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         along = ops.sum(axes * ops.convert_to_tensor(direction)[:, None], axis=1)
         towards = ops.where(field[:, :1] >= 0, one, -one)
         branch = ops.where(towards * along >= 0, one, -one)
-        magnet = solver.magnet(self._body, axes, field, self.tol, self.max_iterations)
+        magnet = solver.magnet(self._body.tensors(), axes, field, self.tol, self.max_iterations)
         magnet = tensors(magnet, self.variable_dtype)
         moments = solver.whole_loop(magnet, branch, self.avalanche)
         return ops.transpose(moments, (0, 1, 3, 2))

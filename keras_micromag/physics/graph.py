@@ -110,6 +110,43 @@ def _shared(array):
     return ops.convert_to_tensor(array)
 
 
+class Constants:
+    """A tree of NumPy arrays that a layer takes as tensors in every call.
+
+    It has no tensors of its own: one made while another layer is built belongs to the graph of that
+    moment, and tf2onnx takes one made outside for a further input. TensorFlow and JAX keep the
+    arrays in their graphs, on a CPU all backends share large ones; PyTorch, which has no graph,
+    would copy them to a GPU in every call, and so leaves them there.
+    """
+
+    def __init__(self, tree, dtype: str):
+        self._tree, self._dtype, self._kept = tree, dtype, {}
+
+    def tensors(self):
+        """The tree as tensors, on the device that Keras computes on."""
+        device = _device_that_keeps()
+        if device is None:
+            return tensors(self._tree, self._dtype)
+        if device not in self._kept:
+            self._kept[device] = tensors(self._tree, self._dtype)
+        return self._kept[device]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_kept": {}}
+
+
+def _device_that_keeps():
+    """Name of PyTorch's device, unless it is the CPU or a graph is made after all."""
+    if backend.backend() != "torch":
+        return None
+    import torch
+
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return None
+    device = ops.zeros(()).device
+    return None if device.type == "cpu" else str(device)
+
+
 def linear(function, adjoint):
     """A linear function of one tensor, whose derivative TensorFlow takes from its adjoint.
 

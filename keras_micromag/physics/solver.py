@@ -324,13 +324,14 @@ def _iterate(magnet, state, avalanche):
         change=change,
         outside=outside,
         products=products,
-        relaxing=strides.where(flipping, 0, state.relaxing + 1),
+        relaxing=ops.where(flipping, 0, state.relaxing + 1),
     )
     on, slope, bend = strides.move_on(magnet, state, moments, field, trusted, longer)
     back = strides.retreat(magnet, state)
     new = State(*(strides.where(retreat, r, s) for r, s in zip(back, state, strict=True)))
     new = State(*(strides.where(reached, o, n) for o, n in zip(on, new, strict=True)))
-    nothing = ops.full_like(target, -1)
+    # Not `full_like`: on PyTorch it reads its number back, and waits for a GPU.
+    nothing = ops.zeros_like(target) - 1
     converged = ops.cast(settled & ~any_unstable, "int32")
     return new, Record(
         ops.where(reached, target, nothing), state.origin, moments, slope, bend, products, converged

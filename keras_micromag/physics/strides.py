@@ -127,6 +127,4 @@ def at(values, index):
 
 def where(condition, x, y):
     """`ops.where` for a condition per magnet, (b,), and any further axes of y."""
-    if not ops.is_tensor(x):
-        x = ops.full_like(y, x)
     return ops.where(ops.reshape(condition, (-1,) + (1,) * (len(y.shape) - 1)), x, y)

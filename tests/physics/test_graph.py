@@ -1,5 +1,8 @@
 """What hides the differences of the backends."""
 
+import pickle
+
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -29,3 +32,24 @@ def test_others_become_what_is_asked_for():
     array = np.ones(graph._LARGE)
     assert ops.dtype(graph.tensors(array, "float32")) == "float32"
     assert ops.dtype(graph.tensors(array.astype(int), "float32")) == "int32"
+
+
+def test_constants_are_the_arrays():
+    constants = graph.Constants((np.array([1.0, 2.0]), np.array([3])), "float32")
+    for _ in range(2):
+        real, count = constants.tensors()
+        assert (ops.dtype(real), ops.dtype(count)) == ("float32", "int32")
+        np.testing.assert_array_equal(ops.convert_to_numpy(real), [1, 2])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="others keep them in their graphs")
+def test_constants_stay_on_pytorchs_device():
+    constants = graph.Constants(np.ones(3), "float32")
+    with keras.device("meta:0"):
+        there = constants.tensors()
+        assert there.device.type == "meta" and constants.tensors() is there
+    # Those that are not kept share the array's memory, or are small.
+    assert constants.tensors().device.type == "cpu"
+    copied = pickle.loads(pickle.dumps(constants))
+    np.testing.assert_array_equal(copied.tensors(), np.ones(3))
+    assert not copied._kept
