@@ -10,7 +10,7 @@ from keras import ops
 from keras_micromag.layers.base import PhysicsLayer, material_config
 from keras_micromag.physics import checks
 from keras_micromag.physics.demag import demag_matrix
-from keras_micromag.physics.graph import Constants, linear
+from keras_micromag.physics.graph import Constants, einsum, linear
 from keras_micromag.physics.material import ND2FE14B, Material
 from keras_micromag.physics.operators import check_operator
 from keras_micromag.physics.operators.dense import require_room
@@ -103,8 +103,7 @@ class GuptasarmaDemag(PhysicsLayer):
         return self.result(ops.reshape(field, (-1, *shape[1:])))
 
     def _by_matrix(self, sources):
-        # Not ops.matmul, which gives float32 for float64 on PyTorch.
-        return ops.einsum("bs,st->bt", sources, self._constants.tensors())
+        return einsum(ops, "bs,st->bt", sources, self._constants.tensors())
 
     def _by_operator(self, sources):
         g, p = self.structure.weights.shape

@@ -1,5 +1,6 @@
 """The few things in which the Keras backends, and NumPy, differ for compiled loops and products."""
 
+import warnings
 from functools import reduce
 
 import numpy as np
@@ -163,14 +164,16 @@ def einsum(xp, subscripts, *arrays):
     """As `ops.einsum`, and not `ops.matmul`, which gives float32 for float64 on PyTorch."""
     if xp is np:
         return np.einsum(subscripts, *arrays, optimize=True)
-    return ops.einsum(subscripts, *arrays)
+    # JAX would give products of float32 three digits on a GPU that has units for it.
+    options = {"precision": "highest"} if backend.backend() == "jax" else {}
+    return ops.einsum(subscripts, *arrays, **options)
 
 
 def by_blocks(xp, rows, blocks):
     """(b, k, r) from rows (b, k, c) and a matrix (k, c, r) for each k."""
     if xp is np:  # whose einsum takes no library for it
         return np.swapaxes(np.swapaxes(rows, 0, 1) @ blocks, 0, 1)
-    return ops.einsum("bkc,kcr->bkr", rows, blocks)
+    return einsum(xp, "bkc,kcr->bkr", rows, blocks)
 
 
 def taken(xp, values, index):
@@ -262,7 +265,7 @@ def complexed(xp, values):
 
 
 def require_dtype(dtype: str) -> None:
-    """Raise where the backend would silently lower `dtype`.
+    """Raise where the backend would silently lower `dtype`, and warn where a GPU would.
 
     Raises:
         ValueError: for float64 on JAX without its x64 mode.
@@ -274,6 +277,29 @@ def require_dtype(dtype: str) -> None:
             f"{backend.backend()} lowers to {backend.standardize_dtype(given.dtype)!r} (JAX: set "
             "the environment variable JAX_ENABLE_X64=1)."
         )
+    if dtype == "float32" and (remedy := _for_whole_products()):
+        message = f"A GPU keeps three digits of matrix products in float32; to keep all: {remedy}."
+        warnings.warn(message, stacklevel=3)
+
+
+def _for_whole_products():
+    """What the user can set where a GPU rounds the factors of products to TensorFloat-32."""
+    if backend.backend() == "torch":
+        import torch
+
+        if torch.cuda.is_available() and torch.get_float32_matmul_precision() != "highest":
+            return "torch.set_float32_matmul_precision('highest')"
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        config = tf.config
+        if (
+            config.list_physical_devices("GPU")
+            and config.experimental.tensor_float_32_execution_enabled()
+        ):
+            return "tf.config.experimental.enable_tensor_float_32_execution(False)"
+    # `einsum` asks JAX for them.
+    return None
 
 
 def sum_over(tensor, axis: int):

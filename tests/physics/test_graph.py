@@ -53,3 +53,21 @@ def test_constants_stay_on_pytorchs_device():
     copied = pickle.loads(pickle.dumps(constants))
     np.testing.assert_array_equal(copied.tensors(), np.ones(3))
     assert not copied._kept
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX is asked for whole products")
+def test_short_products_of_a_gpu_are_told(monkeypatch):
+    graph.require_dtype("float32")
+    # As if there were one.
+    if keras.backend.backend() == "torch":
+        import torch
+
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "high")
+    else:
+        import tensorflow as tf
+
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    with pytest.warns(UserWarning, match=r"to keep all: (torch\.set|tf\.config)"):
+        graph.require_dtype("float32")
+    graph.require_dtype("float64")
