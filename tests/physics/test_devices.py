@@ -41,8 +41,8 @@ def for_a_gpu(function, *trees):
     if BACKEND == "jax":
         import jax
 
-        made = jax.export.export(jax.jit(function), platforms=["cuda"])(*on_host(trees))
-        products = re.findall("stablehlo.dot_general .*", made.mlir_module())
+        exported = jax.export.export(jax.jit(function), platforms=["cuda"])(*on_host(trees))
+        products = re.findall("stablehlo.dot_general .*", exported.mlir_module())
         assert [product for product in products if "[HIGHEST, HIGHEST]" not in product] == []
         return
     with keras.device("meta:0"):
