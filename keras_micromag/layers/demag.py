@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.layers.base import PhysicsLayer, material_config
-from keras_micromag.physics import checks
+from keras_micromag.physics import checks, memory
 from keras_micromag.physics.demag import demag_matrix
 from keras_micromag.physics.graph import Constants, einsum, linear
 from keras_micromag.physics.material import ND2FE14B, Material
@@ -83,8 +83,9 @@ class GuptasarmaDemag(PhysicsLayer):
         matrix = demag_matrix(self.structure, self_field=self.self_field)
         matrix *= strength[:, None]
         # (g, p, 3, g', 3) -> rows g', j
-        rows = matrix.reshape(3 * g * p, 3 * g).T
-        return np.ascontiguousarray(rows, self.variable_dtype)
+        rows = memory.zeros((3 * g, 3 * g * p), self.variable_dtype)
+        rows[:] = matrix.reshape(3 * g * p, 3 * g).T
+        return rows
 
     def _parts(self, operator, strength):
         """The product, the polarisation of grains, and places (g·p,) of particles, real or not."""

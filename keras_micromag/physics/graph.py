@@ -7,6 +7,8 @@ import numpy as np
 from keras import backend, ops
 from scipy import fft
 
+from keras_micromag.physics import memory
+
 COMPLEX = {"float32": "complex64", "float64": "complex128"}
 """The complex dtype of a real one's precision."""
 
@@ -106,7 +108,9 @@ def _shared(array):
     if backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        if tf.executing_eagerly() and not tf.config.list_physical_devices("GPU"):
+        # An array at another address ends the process, in the first operation on it.
+        aligned = array.ctypes.data % memory.ALIGNED == 0
+        if aligned and tf.executing_eagerly() and not tf.config.list_physical_devices("GPU"):
             return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
     return ops.convert_to_tensor(array)
 

@@ -28,6 +28,15 @@ def test_arrays_that_cannot_be_shared_are_copied(change):
     np.testing.assert_array_equal(ops.convert_to_numpy(graph.tensors(array, "float32")), array)
 
 
+@pytest.mark.parametrize("off", [1, 4])
+def test_arrays_at_any_address_can_be_computed_with(off):
+    array = memory.zeros((graph._LARGE + off,), "float32")[off:].reshape(1024, -1)
+    array[:] = 0.5
+    rows = ops.convert_to_tensor(np.ones((2, 1024), "float32"))
+    found = graph.einsum(ops, "bs,st->bt", rows, graph.tensors(array, "float32"))
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), np.full((2, 1024), 512))
+
+
 def test_others_become_what_is_asked_for():
     array = np.ones(graph._LARGE)
     assert ops.dtype(graph.tensors(array, "float32")) == "float32"
