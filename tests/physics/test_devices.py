@@ -36,12 +36,13 @@ def on_host(tree):
     return keras.tree.map_structure(lambda x: numpy(x) if ops.is_tensor(x) else x, tree)
 
 
-def for_a_gpu(function, *trees):
+def assert_fit_for_a_gpu(function, *trees):
     """Compile it, or run it, for another device than the CPU; with arguments as on the CPU."""
     if BACKEND == "jax":
         import jax
 
         exported = jax.export.export(jax.jit(function), platforms=["cuda"])(*on_host(trees))
+        assert exported.platforms == ("cuda",)
         products = re.findall("stablehlo.dot_general .*", exported.mlir_module())
         assert [product for product in products if "[HIGHEST, HIGHEST]" not in product] == []
         return
@@ -73,7 +74,7 @@ def test_products(kind, way):
     product = made(MAGNETS[kind], kind, dtype="float32").product
     n = product.places if way == "adjoint" else len(magnet(MAGNETS[kind]))
     given = np.ones((2, 3, n), "float32")
-    for_a_gpu(lambda product, x: getattr(product, way)(x), product, given)
+    assert_fit_for_a_gpu(lambda product, x: getattr(product, way)(x), product, given)
 
 
 @kinds
@@ -84,7 +85,7 @@ def test_layers(kind):
     if BACKEND == "torch":
         with keras.device("meta:0"):
             layer(given)  # which brings the operator there, once
-    for_a_gpu(layer, given)
+    assert_fit_for_a_gpu(layer, given)
 
 
 class Called(Exception):
@@ -105,11 +106,11 @@ def test_loops(method, monkeypatch):
     with pytest.raises(Called) as call:
         simulate(structure, axes, field=[8.0, -8.0], method=method, progress=False, **options)
     *trees, avalanche = call.value.args
-    for_a_gpu(partial(once, avalanche=avalanche), *trees)
+    assert_fit_for_a_gpu(partial(once, avalanche=avalanche), *trees)
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="of the check on PyTorch")
 def test_what_is_left_on_the_cpu_is_found():
     left = np.ones((1, 3), "float32")
     with pytest.raises(AssertionError, match=re.escape("takes [(1, 3)] from the CPU")):
-        for_a_gpu(lambda x: ops.einsum("bi,bi->b", x, left), np.ones((1, 3), "float32"))
+        assert_fit_for_a_gpu(lambda x: ops.einsum("bi,bi->b", x, left), np.ones((1, 3), "float32"))
