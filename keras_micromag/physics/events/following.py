@@ -28,8 +28,8 @@ iteration leaves a seventh of it or less, see `settling`."""
 _AT_ROOT = 4
 """Products for the state at a root, where it need not settle further than a root is known."""
 
-_ROUNDS = 4
-"""Of the search for the field at which the mean moment vanishes; each gains several digits."""
+_ROUNDS = 20
+"""Most states in the search for the field at which the mean moment vanishes; four do as a rule."""
 
 
 class Followed(NamedTuple):
@@ -363,18 +363,32 @@ class Follower:
         return crossing
 
     def _root(self, known, magnet, piece, low, high, under, over):
-        """(n,) fields between `low` and `high` where the moments `under` and `over` make 0."""
+        """Return the (n,) fields between `low` and `high` where the mean moment vanishes.
+
+        Regula falsi in the form of Illinois (M. Dowell and P. Jarratt, BIT 11 (1971) 168-174): an
+        end that stays twice counts half, or the other would come ever slower where the moments
+        curve.
+
+        Args:
+            under, over: (n,) mean moments along the field at `low` and `high`, of opposite signs.
+        """
+        root, left, stayed = low.copy(), np.arange(len(low)), np.zeros(len(low))
         for _ in range(_ROUNDS):
             change = np.where(over == under, 1.0, over - under)
             field = low - under * (high - low) / change
-            if (np.abs(field - low) < 1e-9).all() or (np.abs(field - high) < 1e-9).all():
-                break
-            index, weights, _ = known.stencils(piece, known.coordinate(piece, field))
+            root[left] = field
+            index, weights, _ = known.stencils(piece[left], known.coordinate(piece[left], field))
             start = known.combined(index, weights)
             step = np.abs(self.field - field[:, None]).argmin(axis=1)
-            along = self._along(magnet, self._settled(piece, field, start, step))
+            along = self._along(magnet[left], self._settled(piece[left], field, start, step))
             lower = along * under > 0
-            low, under = np.where(lower, field, low), np.where(lower, along, under)
-            high, over = np.where(lower, high, field), np.where(lower, over, along)
-        change = np.where(over == under, 1.0, over - under)
-        return low - under * (high - low) / change
+            side = np.where(lower, 1, -1)
+            half = np.where(side == stayed, 0.5, 1.0)
+            low, under = np.where(lower, field, low), np.where(lower, along, half * under)
+            high, over = np.where(lower, high, field), np.where(lower, half * over, along)
+            open_ = np.abs(along) > self.tol
+            if not open_.any():
+                break
+            left, stayed = left[open_], side[open_]
+            low, high, under, over = (part[open_] for part in (low, high, under, over))
+        return root
