@@ -5,17 +5,33 @@ import os
 import random
 import sys
 import tempfile
+from pathlib import Path
 
-# Before anything imports Keras or matplotlib: both read these once.
+# Before anything imports Keras, NumPy or matplotlib: they read these once.
 _keras_home = tempfile.TemporaryDirectory(prefix="keras-home-")
 os.environ["KERAS_HOME"] = _keras_home.name  # a keras.json may choose another precision
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process for each core already
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# XLA spends more time optimising a loop than a test spends in it. Without, TensorFlow compiles nine
+# times as fast; with the older of its two ways to make code of what it fused, JAX twice as fast.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1",
+)
+# What JAX has compiled before is taken from here, by processes that tests start too.
+_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import hypothesis  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+import keras_micromag  # noqa: E402
 
 # A first call compiles, so no deadline; the same examples everywhere, so that none fails by luck.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=True)
@@ -32,10 +48,20 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+_ON_EVERY_BACKEND = ("layers", "losses.py", "models")
+_SLOW = ("models", "recipes")
+
+
 def pytest_collection_modifyitems(items):
-    """Run the examples in docstrings on every backend: users paste them on theirs."""
+    """Mark the examples in docstrings: those of layers, losses and models run on every backend."""
+    package = Path(keras_micromag.__file__).parent
     for item in items:
-        if isinstance(item, pytest.DoctestItem):
+        if isinstance(item, pytest.DoctestItem) and item.path.is_relative_to(package):
+            part = item.path.relative_to(package).parts[0]
+            for parts, mark in ((_ON_EVERY_BACKEND, "contract"), (_SLOW, "slow")):
+                if part in parts:
+                    item.add_marker(mark)
+        if item.get_closest_marker("contract"):
             item.add_marker("backend")
 
 

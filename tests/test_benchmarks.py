@@ -24,6 +24,8 @@ from keras_micromag.physics import cubic_grains, random_easy_axes
 from tests.experiments.quick import QUICK
 from tests.keras_parts import precision
 
+pytestmark = pytest.mark.integration
+
 BATCHES = [(1, "float32"), (3, "float32")]
 
 
@@ -136,7 +138,6 @@ def test_output_activations_are_measured(capsys):
     assert "nan" not in printed
 
 
-@pytest.mark.slow
 def test_the_data_set_is_measured():
     seconds = dataset.loops(rounds=1, batches=1, steps=20)
     assert seconds.shape == (1, 6) and (seconds[:, [0, 1, 3, 4, 5]] > 0).all()
@@ -174,7 +175,6 @@ def test_polycrystals_are_measured():
     assert took.matrix > 0 and took.rest > 0 and took.products >= 4
 
 
-@pytest.mark.slow
 def test_making_polycrystals_is_measured():
     made = polycrystals.make(50, {"sigma": 0.3})
     assert 0 < made.grains <= 50 and made.seconds > 0 and made.peak >= 0
@@ -209,7 +209,6 @@ def test_everything_runs_in_processes_of_their_own(monkeypatch, capsys):
     assert "KERAS_BACKEND=jax" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_large_magnets_are_measured(capsys):
     size = large.measure("hierarchical", 30, rounds=2)
     assert size.grains == 30 and size.particles > 30 and 0 < size.error <= 1e-4

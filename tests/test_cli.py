@@ -80,6 +80,7 @@ def refusal(capsys, arguments, status=2):
 # What a run leaves
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 def test_simulate_writes_what_it_prints(tmp_path, capsys):
     pytest.importorskip("matplotlib")
@@ -120,6 +121,7 @@ def test_simulate_writes_what_it_prints(tmp_path, capsys):
     assert "set-up" in printed and "compilation included" in printed
 
 
+@pytest.mark.integration
 @pytest.mark.backend
 def test_the_module_runs_on_the_backend_and_in_the_precision_asked_for(tmp_path):
     import keras
@@ -137,6 +139,7 @@ def test_the_module_runs_on_the_backend_and_in_the_precision_asked_for(tmp_path)
     assert settings["backend"] == asked and asked in settings["versions"]
 
 
+@pytest.mark.slow
 def test_every_option_reaches_the_simulation(tmp_path, capsys):
     arguments = ["--size", "40", "--gap", "2", "--material", "SmCo5", "--js", "1.1", "--a", "1e-11"]
     arguments += ["--ku", "9e6", "--cone", "20", "--depth", "3", "--scheme", "vertices, centroid"]
@@ -165,6 +168,7 @@ def test_every_option_reaches_the_simulation(tmp_path, capsys):
     assert settings["Ku_J_per_m3"] == 9e6 and settings["depth_nm"] == 3 and settings["self_field"]
 
 
+@pytest.mark.slow
 def test_the_same_command_reads_back_what_it_kept(capsys, tmp_path, monkeypatch):
     kept = ["--checkpoint", str(tmp_path / "kept"), "--no-figures", "--quiet"]
     assert cli.main([*TINY, *kept, "--out", str(tmp_path / "first")]) == 0
@@ -178,6 +182,7 @@ def test_the_same_command_reads_back_what_it_kept(capsys, tmp_path, monkeypatch)
     assert not (tmp_path / "third").exists()
 
 
+@pytest.mark.slow
 def test_simulate_by_events_writes_them(tmp_path, capsys):
     out = tmp_path / "out"
     told = [*TINY, "--method", "events", "--no-figures", "--quiet", "--out", str(out)]

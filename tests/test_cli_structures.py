@@ -58,6 +58,7 @@ def settings_of(out):
 # Polycrystals
 
 
+@pytest.mark.slow
 def test_a_polycrystal_is_simulated_written_and_read_back(tmp_path):
     out, again = tmp_path / "out", tmp_path / "again"
     assert cli.main([*SHORT, "--voronoi", "20", "--magnets", "2", "--out", str(out)]) == 0
@@ -80,6 +81,7 @@ def test_a_polycrystal_is_simulated_written_and_read_back(tmp_path):
     np.testing.assert_allclose(same.magnetization, expected.magnetization[:1], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_every_option_reaches_the_polycrystal(ran, tmp_path):
     arguments = ["--voronoi", "30", "--size", "40", "--gap", "2", "--sigma", "0.2"]
     arguments += ["--relaxation", "1", "--stretch", "1", "1", "2", "--sample", "cylinder"]
@@ -171,6 +173,7 @@ def test_grains_come_from_surface_meshes(ran, tmp_path):
 # What is drawn and written besides
 
 
+@pytest.mark.integration
 def test_all_kinds_of_pictures_are_written(ran, tmp_path):
     for module in ("matplotlib", "pyvista"):
         pytest.importorskip(module)

@@ -7,6 +7,8 @@ import pytest
 
 from tools import environment
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -17,6 +17,8 @@ from keras_micromag.models import LatentHysteresis
 from keras_micromag.physics import cubic_grains
 from tests.test_house import ROOT
 
+pytestmark = pytest.mark.integration
+
 
 def test_demag_in_your_model():
     history = demag_in_your_model.main(grid=(2, 2, 1), samples=320, epochs=3)

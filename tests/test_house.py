@@ -95,6 +95,7 @@ def test_the_package_alone_does_not_import_keras(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 def test_import_has_no_side_effects(tmp_path):
     # Against bare Keras, which itself imports what it finds (matplotlib, pandas, jax).
@@ -167,13 +168,22 @@ def assert_all_known():
 """
 
 
-@pytest.mark.parametrize("first", ["keras", "keras_micromag", "keras_micromag.physics"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "first",
+    [
+        "keras_micromag",
+        pytest.param("keras", marks=pytest.mark.integration),
+        pytest.param("keras_micromag.physics", marks=pytest.mark.integration),
+    ],
+)
 def test_keras_knows_every_class_after_import(first, tmp_path):
     code = f"import {first}, keras, keras_micromag\n{ALL_KNOWN}\nassert_all_known()"
     result = python(code, cwd=tmp_path, KERAS_BACKEND=keras.backend.backend())
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.integration
 def test_keras_knows_every_class_whichever_part_is_imported(tmp_path):
     code = f"""{ALL_KNOWN}
 import importlib, sys, keras
@@ -210,6 +220,7 @@ def test_one_version():
     assert newest[1] == version
 
 
+@pytest.mark.integration
 def test_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -229,7 +240,7 @@ def dist(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_sdist_holds_the_project(dist):
     [sdist] = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
@@ -252,7 +263,7 @@ def test_the_sdist_holds_the_project(dist):
     assert not [name for name in names if name.startswith((".venv", "runs")) or ".pyc" in name]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_wheel_holds_the_packages_alone(dist):
     [wheel] = dist.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -271,7 +282,7 @@ def test_the_wheel_holds_the_packages_alone(dist):
     assert sorted(needs) == ["keras", "numpy", "scipy"]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_wheel_installs_into_an_empty_environment(dist, tmp_path):
     [wheel] = dist.glob("*.whl")
     venv.create(tmp_path / "empty")

@@ -14,6 +14,7 @@ from tests.keras_parts import gradient, numpy
 pytestmark = pytest.mark.backend
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("shape", [(5, 3), (5, 7, 3), (5, 4, 4, 4, 3)], ids=len)
 def test_equation_9(shape):
     rng = np.random.default_rng(1)
@@ -30,6 +31,7 @@ def test_equation_9(shape):
     assert weighted == pytest.approx((weights * (0.85 * mse + 0.15 * norm)).mean(), rel=1e-5)
 
 
+@pytest.mark.contract
 def test_gradients_at_zero_vectors():
     y = np.zeros((2, 4, 3), "float32")
     y[0, 0] = [0.0, 0.0, 0.5]
@@ -39,6 +41,7 @@ def test_gradients_at_zero_vectors():
     assert (slope[0, 1:] == 0).all() and (slope[1] == 0).all()
 
 
+@pytest.mark.contract
 def test_it_trains_saves_and_loads(tmp_path):
     model = keras.Sequential([keras.Input((4, 3)), keras.layers.Dense(3)])
     model.compile("adam", NormPreservingLoss(0.5, 0.5))
@@ -100,6 +103,7 @@ def latents(b=5, steps=7, d=3):
     return [rng.normal(size=(b, steps, d)).astype("float32") for _ in range(2)]
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("weights", ["none", "windows", "steps"])
 def test_equations_11_and_12(weights):
     x, y = latents()
@@ -130,6 +134,7 @@ def test_rollout_loss_in_compile():
     assert twin.reduction == "sum"
 
 
+@pytest.mark.slow
 def test_rollout_loss_takes_weights_as_those_of_keras_do():
     # As many windows as steps, where the two kinds of weights could be taken for each other.
     x, y = latents(b=4, steps=4)
@@ -154,6 +159,7 @@ def test_rollout_loss_refuses_other_shapes():
             RolloutLoss()(*latents(), sample_weight=np.ones(shape))
 
 
+@pytest.mark.slow
 def test_total_moment_by_hand():
     rng = np.random.default_rng(1)
     true, predicted = rng.normal(size=(2, 5, 2, 2, 2, 3)).astype("float32")

@@ -35,6 +35,7 @@ DEFINITIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=len)
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_definition(name, shape):
@@ -80,6 +81,8 @@ def reversal(switched, lattice):
     return loop.reshape(len(switched), 5, *lattice, 3).astype("float32")
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 @pytest.mark.parametrize("lattice", [(8,), (2, 2, 2)], ids=["grains", "lattice"])
 def test_coercivity_is_that_of_hysteresis(lattice):
     rng = np.random.default_rng(5)
@@ -103,6 +106,7 @@ def test_coercivity_is_that_of_hysteresis(lattice):
     assert float(metrics.CoercivityError(FIELD)(x, y)) == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_curve_that_never_crosses_has_no_error():
     x = reversal([[2] * 8], (8,))
     never = reversal([[9] * 8], (8,))

@@ -37,6 +37,7 @@ def test_images_make_up_for_few_magnets():
     assert len(recipes.split(two, loops)[0]) == 8 * 2
 
 
+@pytest.mark.integration
 def test_one_latent_variable_has_an_axis():
     short = dataclasses.replace(
         RECIPES["default"], latent_size=1, autoencoder_batches=1, predictor_batches=1

@@ -187,7 +187,7 @@ def run(code, **environ):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.skipif(not find_spec("jax"), reason="TensorFlow and a software renderer clash")
 def test_the_scene_is_rendered_and_cut_open():
     code = """if True:

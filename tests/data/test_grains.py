@@ -44,6 +44,7 @@ def seen(structure, axes, material):
     return Polycrystals(*(part.astype("float32") for part in (moments, grains, areas)))
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 def test_features_tell_what_they_say(magnet):
     structure, axes, material, loops = magnet

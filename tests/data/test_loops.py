@@ -13,6 +13,7 @@ pytestmark = pytest.mark.backend
 # -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("grid", "k"), [((2, 2, 3), 16), ((2, 3, 2), 8)], ids=str)
 def test_images_are_what_their_easy_axes_give(grid, k):
     magnet, field = cubic_grains(grid), np.linspace(8.0, -8.0, 40)

@@ -106,7 +106,7 @@ def test_windows_are_not_held():
     assert held < (x["states"].nbytes + y.nbytes) / 5
 
 
-@pytest.mark.beside
+@pytest.mark.contract
 @pytest.mark.parametrize("cache", [True, False])
 def test_tf_data_gives_the_same(cache):
     pytest.importorskip("tensorflow")
@@ -125,6 +125,7 @@ def test_tf_data_gives_the_same(cache):
     np.testing.assert_array_equal(joined(ordered.as_numpy_iterator())[2], make().arrays()[1])
 
 
+@pytest.mark.contract
 def test_fit_takes_them_and_tells_of_the_last_batch():
     windows = make(batch_size=5)
     assert [len(y) for _, y in batches(windows)] == [5, 5, 2]

@@ -11,7 +11,7 @@ from keras_micromag.experiments.training import FIGURES
 from keras_micromag.judge import MEASURES
 from tests.experiments.quick import IRREGULAR, QUICK
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from keras_micromag.experiments.prediction import predicted_loops
 from keras_micromag.physics import Hysteresis, cubic_grains, random_easy_axes, simulate
 from keras_micromag.physics.hysteresis import coercivity
 
+pytestmark = pytest.mark.integration
+
 
 def test_predict_from_easy_axes_or_first_states(run, tmp_path, capsys):
     model = run[0] / "model.keras"

@@ -18,6 +18,8 @@ from keras_micromag.judge import judge
 from keras_micromag.models.base import DivergenceError
 from tests.experiments.quick import OTHERS, QUICK
 
+pytestmark = pytest.mark.integration
+
 PAPER = dataclasses.replace(
     recipes.RECIPES["paper"],
     latent_size=3,

@@ -13,6 +13,8 @@ from keras_micromag.experiments.tables import number
 from keras_micromag.judge import MEASURES
 from tests.experiments.quick import QUICK
 
+pytestmark = pytest.mark.integration
+
 
 def test_what_it_writes(run):
     out, _, metrics = run

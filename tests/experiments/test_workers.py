@@ -11,6 +11,8 @@ import pytest
 from keras_micromag.experiments import workers
 from tests.waiting import when
 
+pytestmark = pytest.mark.integration
+
 
 def squared(number):
     assert os.environ["OMP_NUM_THREADS"] == "1"

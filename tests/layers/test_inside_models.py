@@ -76,6 +76,8 @@ def deferred(kind):
     return keras.Sequential([kind(), keras.layers.Dense(1)])
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 @pytest.mark.parametrize(
     ("make", "kind"),
     [(deferred, Field), (Own, Field), (deferred, Loop)],
@@ -123,7 +125,7 @@ def export(model, path, format):
 exports = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.mark.beside
+@pytest.mark.integration
 @exports
 def test_saved_model(tmp_path):
     if keras.backend.backend() == "torch":
@@ -147,6 +149,7 @@ def test_onnx(tmp_path):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 @exports
 def test_onnx_has_no_loop(tmp_path):
     model, _ = loop()

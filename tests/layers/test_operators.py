@@ -46,6 +46,8 @@ def moments(*lead):
     return random_easy_axes(lead, cone=90.0, seed=3).astype("float32")
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 @pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
 @served
 def test_fields_are_those_of_the_matrix(magnets, name, operator, self_field):
@@ -66,6 +68,8 @@ def test_fields_are_those_of_the_matrix(magnets, name, operator, self_field):
     np.testing.assert_allclose(found, made(m * strength), rtol=0, atol=2e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 @one_each
 def test_derivatives_are_those_of_the_matrix(magnets, name, operator):
     structure, m = magnets[name], moments(2, 8)
@@ -84,6 +88,7 @@ def test_derivatives_are_those_of_the_matrix(magnets, name, operator):
         assert error <= (2e-6 if operator == "lattice" else 5e-4)
 
 
+@pytest.mark.integration
 @one_each
 def test_a_model_learns_through_it(magnets, name, operator):
     # Which moments made a field: found by descent, compiled.
@@ -105,6 +110,7 @@ def test_a_model_learns_through_it(magnets, name, operator):
     assert losses[-1] < 0.01 * losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lead", [(5, 8), (5, 4, 2, 1)], ids=["grains", "lattice"])
 @pytest.mark.parametrize("operator", ["lattice", "hierarchical"])
 def test_demag_is_a_keras_layer(magnets, operator, lead, tmp_path):
@@ -123,6 +129,7 @@ def loops():
     }
 
 
+@pytest.mark.slow
 @one_each
 def test_loops_are_those_of_simulate(magnets, name, operator, tmp_path):
     structure, inputs = magnets[name], loops()

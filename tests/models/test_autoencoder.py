@@ -32,6 +32,7 @@ TABLE_1 = [
 ]
 
 
+@pytest.mark.contract
 def test_table_1():
     model = autoencoder()
     rows = [
@@ -44,6 +45,7 @@ def test_table_1():
     assert model.encoder.count_params() == 2740
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("grid", "kwargs"),
     [
@@ -72,6 +74,8 @@ def test_every_grid_that_the_strides_allow(grid, kwargs):
     assert set(activations[:-1]) == {kwargs.get("activation", "elu")}
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 def test_it_learns_with_its_metrics():
     model = autoencoder(latent_size=8)
     model.compile("nadam", NormPreservingLoss(), metrics=[SquaredError(), NormError()])
@@ -103,6 +107,7 @@ def test_parts_of_ones_own():
     assert model.predict(np.ones((4, 5, 3)), verbose=0).shape == (4, 5, 3)
 
 
+@pytest.mark.slow
 def test_mixed_precision():
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -116,6 +121,7 @@ def test_mixed_precision():
     assert model.predict(x, verbose=0).dtype == np.float16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("do", ["predict", "evaluate", "fit"])
 def test_another_grid_is_refused_and_the_weights_survive(do):
     model = autoencoder()

@@ -71,6 +71,8 @@ def padded(loops, more):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 @pytest.mark.parametrize("kind", ["autoencoder", "whole"])
 def test_order_and_padding_do_not_matter(kind, loops, autoencoder, whole):
     model, told = (autoencoder, inputs_of) if kind == "autoencoder" else (whole, of_loops)
@@ -90,6 +92,7 @@ def test_neighbours_matter(loops, autoencoder):
     assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_it_trains(loops):
     keras.utils.set_random_seed(1)
     model = grain_autoencoder(13, D, embedding_size=8, width=16)
@@ -99,6 +102,7 @@ def test_it_trains(loops):
     assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("kind", ["autoencoder", "whole"])
 def test_a_saved_one_computes_the_same(kind, loops, autoencoder, whole, tmp_path):
     model, told = (autoencoder, inputs_of) if kind == "autoencoder" else (whole, of_loops)

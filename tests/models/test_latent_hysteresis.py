@@ -27,6 +27,7 @@ def batch(n, b=3):
     return {"states": states, "field": np.tile(np.linspace(8, -8, n, dtype="float32"), (b, 1))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [T + 1, T + L, 30])
 def test_it_is_its_parts(n):
     model = toy()
@@ -44,6 +45,7 @@ def test_it_is_its_parts(n):
     np.testing.assert_allclose(np.linalg.norm(loop, axis=-1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_moments_may_stay_short():
     unit = toy()
     short = LatentHysteresis(unit.encoder, unit.rollout, unit.decoder, unit_moments=False)
@@ -54,6 +56,8 @@ def test_moments_may_stay_short():
     assert not LatentHysteresis.from_config(short.get_config()).unit_moments
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 def test_coercivity_in_one_call():
     model = toy()
     x = batch(40)
@@ -69,6 +73,7 @@ def test_coercivity_in_one_call():
         assert not np.isnan(coercivity(x["field"], moment)).all(), "something crosses zero"
 
 
+@pytest.mark.slow
 def test_grains_need_no_lattice():
     layers = keras.layers
     encoder = keras.Sequential([keras.Input((8, 3)), layers.Flatten(), layers.Dense(D)])
@@ -105,6 +110,7 @@ def test_nan_in_targets_is_refused():
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_mixed_precision():
     keras.config.set_dtype_policy("mixed_float16")
     try:

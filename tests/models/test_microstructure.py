@@ -11,6 +11,7 @@ from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
 pytestmark = pytest.mark.backend
 
 
+@pytest.mark.slow
 def test_the_defaults_are_those_of_the_papers_magnets():
     axes = random_easy_axes((10, 64), seed=1)
     first = simulate(cubic_grains(), axes, field=[8.0], progress=False).magnetization[:, 0]
@@ -19,6 +20,7 @@ def test_the_defaults_are_those_of_the_papers_magnets():
     np.testing.assert_allclose(first.std(axis=(0, 1)), defaults["spread"].default, rtol=0.1)
 
 
+@pytest.mark.contract
 def test_the_order_of_the_grains_does_not_matter():
     start = np.random.default_rng(0).normal((0, 0, 0.98), (0.1, 0.1, 0.01), (2, 2, 2, 2, 3))
     model = microstructure_encoder((2, 2, 2), size=3)

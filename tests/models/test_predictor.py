@@ -17,6 +17,7 @@ def test_sizes_are_arguments():
     assert model.output_shape == (None, 3)
 
 
+@pytest.mark.contract
 def test_the_field_is_scaled():
     one, two = predictor(2, 3, field_scale=8.0), predictor(2, 3, field_scale=4.0)
     two.set_weights(one.get_weights())

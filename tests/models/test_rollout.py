@@ -67,6 +67,7 @@ def float64(model):
 # -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("n", [1, L, L + 1, 40])
 def test_rollout_is_the_recursion(n):
     model = toy()
@@ -124,6 +125,7 @@ class Own(keras.layers.Layer):
         return keras.ops.mean(inputs["states"], axis=1) + self.slope * inputs["field"]
 
 
+@pytest.mark.slow
 def test_a_predictor_of_ones_own():
     model = RecursiveRolloutModel(Own(), window=2, horizon=3)
     states, field = np.zeros((1, 2, 1)), np.array([[2.0, 4.0, 6.0, 8.0]])
@@ -139,6 +141,7 @@ def test_a_predictor_of_ones_own():
 # -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("weights", ["none", "windows", "steps"])
 def test_the_loss_is_the_same_on_every_backend(weights):
     model = toy()
@@ -151,6 +154,8 @@ def test_the_loss_is_the_same_on_every_backend(weights):
     assert model.evaluate(x, y, sample_weight=w, verbose=0) == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 @pytest.mark.parametrize("weights", ["none", "windows", "steps"])
 @pytest.mark.parametrize("eagerly", [False, True])
 def test_a_step_goes_down_the_gradient_through_all_predictions(weights, eagerly):
@@ -177,6 +182,7 @@ def test_a_step_goes_down_the_gradient_through_all_predictions(weights, eagerly)
             assert moved == pytest.approx(slope, rel=1e-3, abs=3e-5)
 
 
+@pytest.mark.slow
 def test_weights_of_both_kinds_in_one_model():
     model = toy()
     model.compile("sgd", RolloutLoss())
@@ -194,6 +200,8 @@ def test_weights_of_both_kinds_in_one_model():
             model.fit(x, y, sample_weight=np.ones(shape), verbose=0)
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 def test_training_is_cut_off_at_the_horizon():
     x, y = batch(L + 3)
     w = np.random.default_rng(3).random((7, L + 3))
@@ -224,6 +232,7 @@ def windows(parts=slice(None), **kwargs):
     return Windows(states[parts], field, T, L, **{"batch_size": 16, **kwargs})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["windows", "weighted", "arrays", "generator"])
 def test_fit_learns_and_validates(given):
     model = toy(output_activation="linear")
@@ -251,6 +260,7 @@ def test_fit_learns_and_validates(given):
     assert again == pytest.approx(logs["val_loss"][-1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_callbacks_see_a_model_that_they_can_save(tmp_path):
     model = toy()
     model.compile("nadam", RolloutLoss())
@@ -272,6 +282,7 @@ def test_callbacks_see_a_model_that_they_can_save(tmp_path):
     )
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("settings", [{"jit_compile": True}, {"jit_compile": False}, {"steps": 4}])
 def test_compile_settings(settings):
     if keras.backend.backend() == "torch" and settings != {"jit_compile": False}:
@@ -289,6 +300,7 @@ def test_compile_settings(settings):
         np.testing.assert_allclose(one, two, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_mixed_precision():
     sizes = {"hidden_layers": 2, "width": 6, "activation": "tanh", "output_activation": "tanh"}
     network = predictor(D, T, **sizes)
@@ -416,6 +428,7 @@ def test_nan_in_arrays_is_refused_before_any_step(where):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "nadam"])
 def test_nan_on_the_way_puts_the_epoch_back(optimizer):
     model = toy()
@@ -472,6 +485,7 @@ def informed(horizon=3):
     return RecursiveRolloutModel(network, window=4, horizon=horizon, microstructure=encoder)
 
 
+@pytest.mark.slow
 def test_microstructure_reaches_every_step_and_is_trained(tmp_path):
     rng = np.random.default_rng(0)
     states, field = rng.normal(size=(5, 30, 2)), np.linspace(1.0, -1.0, 30)
@@ -509,6 +523,7 @@ def test_microstructure_needs_the_first_state():
         informed().rollout(np.zeros((1, 4, 2)), np.zeros(5))
 
 
+@pytest.mark.slow
 def test_whole_loop_hands_on_its_first_state():
     whole = autoencoder((2, 2, 2), 2, units=(4,))
     model = LatentHysteresis(whole.encoder, informed(), whole.decoder)

@@ -84,6 +84,8 @@ def made(request):
 # -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 def test_a_saved_model_is_the_same(made, tmp_path):
     model, x = made
     model.save(tmp_path / "model.keras")
@@ -107,6 +109,7 @@ def test_weights_alone_are_saved_too(made, tmp_path):
     np.testing.assert_array_equal(model.predict(x, verbose=0), wanted)
 
 
+@pytest.mark.integration
 def test_another_process_loads_them_all(tmp_path):
     for name, make in MODELS.items():
         model, x = make()
@@ -182,7 +185,8 @@ def signature(x, *, batch):
 exports = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.mark.beside
+@pytest.mark.slow
+@pytest.mark.contract
 @exports
 def test_saved_model(made, tmp_path):
     model, x = made

@@ -115,6 +115,7 @@ def begun(stopped, tmp_path):
 # What goes on
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
 def test_a_killed_process_is_followed_by_another(undisturbed, calls, tmp_path):
     folder, there = tmp_path / "new" / "kept", tmp_path / "there"
@@ -173,12 +174,13 @@ def test_stopped_in_a_write(undisturbed, calls, begun, monkeypatch, folder, writ
     assert len(calls) == (1 if folder == begun else CALLS), "none of these states came to be"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
         {"structure": irregular(), "easy_axes": random_easy_axes(5, seed=6), "field": FIELD},
         {"operator": "lattice", "self_field": True, "initial_state": -AXES},
-        pytest.param({"dtype": "float64", "easy_axes": AXES[:1]}, marks=pytest.mark.backend),
+        pytest.param({"dtype": "float64", "easy_axes": AXES[:1]}, marks=pytest.mark.contract),
     ],
     ids=["irregular", "lattice", "float64"],
 )
@@ -194,6 +196,7 @@ def test_stopped_between_any_two_calls(calls, tmp_path, options):
         assert_equal(loop(checkpoint=tmp_path, **options), expected)
 
 
+@pytest.mark.slow
 def test_an_operator_goes_on_whoever_made_it(calls, tmp_path):
     options = {"field": SHORT, "operator": "hierarchical", "rtol": 1e-3}
     calls.limit = 1

@@ -83,6 +83,7 @@ def test_little_is_padding():
     assert sizes.shared.columns < 1.3 * sizes.columns
 
 
+@pytest.mark.slow
 def test_magnets_of_like_size_share_a_loop():
     rng = np.random.default_rng(2)
     found = {Sizes.of(structure_of(rng.poisson(20, 100) + 1)).shared for _ in range(20)}

@@ -180,12 +180,14 @@ ROWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_extended_precision(body, row):
     points, arguments, bound, relative = ROWS[row]
     assert worst_error(points(body, *arguments), body, relative=relative) <= bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("row", ROWS)
 def test_extended_precision_at_every_scale(row, scale):
@@ -194,6 +196,7 @@ def test_extended_precision_at_every_scale(row, scale):
     assert worst_error(points(scaled, *arguments, n=4), scaled, relative=relative) <= bound
 
 
+@pytest.mark.slow
 def test_quadrature(body):
     centroid = oracles.volume_and_centroid(*body)[1]
     directions = unit_vectors(np.random.default_rng(6), 4)
@@ -628,6 +631,17 @@ def test_padding_rows_are_zero():
         assert not demag_matrix(structure, self_field=self_field)[padding].any()
 
 
+def test_padding_rows_are_zero_where_other_equal_grains_have_a_particle():
+    lattice = cubic_grains((2, 2, 1))
+    weights = np.ones(lattice.weights.shape)
+    weights[3, 2:] = 0
+    structure = Microstructure(lattice.grains, particles=lattice.particles, weights=weights)
+    matrix = demag_matrix(structure)
+    assert not matrix[3, 2:].any()
+    expected = demag_matrix(lattice)
+    np.testing.assert_allclose(matrix[weights > 0], expected[weights > 0], rtol=0, atol=1e-15)
+
+
 @pytest.mark.parametrize("scale", [1e-9, 1e9])
 def test_matrix_scale(scale):
     unit = cubic_grains((2, 2, 2), size=1.0, gap=0.06, depth=0.05)
@@ -679,6 +693,7 @@ def general_structure(n=3):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [cubic_grains, general_structure])
 @pytest.mark.parametrize("self_field", [False, True])
 def test_memory(make, self_field):

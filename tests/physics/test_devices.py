@@ -77,6 +77,7 @@ def test_products(kind, way):
     assert_fit_for_a_gpu(lambda product, x: getattr(product, way)(x), product, given)
 
 
+@pytest.mark.contract
 @kinds
 def test_layers(kind):
     structure = magnet(MAGNETS[kind])
@@ -92,6 +93,8 @@ class Called(Exception):
     """With the arguments."""
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 @pytest.mark.parametrize("method", ["steps", "events"])
 def test_loops(method, monkeypatch):
     def called(*arguments):

@@ -96,13 +96,14 @@ def literal(structure, axes, field):
     return states
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "field"),
     [
         ("cubes", LOOP),
         ("cubes", MINOR),
         ("polycrystal", LOOP),
-        pytest.param("polycrystal", MINOR, marks=pytest.mark.backend),
+        pytest.param("polycrystal", MINOR, marks=pytest.mark.contract),
     ],
     ids=["cubes", "minor loops of cubes", "polycrystal", "minor loops of a polycrystal"],
 )
@@ -118,6 +119,7 @@ def test_avalanches_begin_where_the_literal_algorithm_has_them(dtype, kind, fiel
     np.testing.assert_allclose(loop.magnetization, states[asked >= 0], atol=CLOSE[dtype])
 
 
+@pytest.mark.slow
 def test_states_between_avalanches_are_interpolated(dtype):
     structure, field = MAGNETS["cubes"], np.linspace(8.0, -8.0, 400)
     axes = random_easy_axes(len(structure), seed=3)
@@ -128,6 +130,7 @@ def test_states_between_avalanches_are_interpolated(dtype):
     )
 
 
+@pytest.mark.slow
 def test_coercivity_is_where_the_moment_changes_sign(dtype):
     structure, off = MAGNETS["cubes"], {"float32": 5e-5, "float64": 2e-6}[dtype]
     told = {"method": "events", "dtype": dtype, "progress": False}
@@ -144,6 +147,24 @@ def test_coercivity_is_where_the_moment_changes_sign(dtype):
         assert before > 0 > after
 
 
+@pytest.mark.parametrize("angle", [50.0, 60.0, 80.0])
+def test_coercivity_without_an_avalanche(dtype, angle):
+    # A grain tilted by more than 45° turns through the plane across the field: Hc = ½ sin 2ψ · H_K.
+    tilt = np.radians(angle)
+    loop = simulate(
+        cubic_grains((1, 1, 1)),
+        [[np.sin(tilt), 0.0, np.cos(tilt)]],
+        field=[9.0, -9.0],
+        method="events",
+        dtype=dtype,
+        progress=False,
+    )
+    expected = 0.5 * np.sin(2 * tilt) * ND2FE14B.anisotropy_field
+    off = {"float32": 1e-5, "float64": 1e-6}[dtype]
+    assert loop.coercivity() == pytest.approx(expected, abs=off)
+
+
+@pytest.mark.slow
 def test_a_loop_that_turns_beside_an_avalanche(dtype):
     structure = cubic_grains((2, 1, 1))
     told = {"dtype": dtype, "progress": False}
@@ -166,6 +187,7 @@ def test_a_loop_that_turns_beside_an_avalanche(dtype):
             assert np.isnan(ends_there.coercivity()) == (off > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 def test_a_batch_is_its_magnets():
     structure = MAGNETS["polycrystal"]
@@ -188,6 +210,7 @@ def test_a_batch_is_its_magnets():
     np.testing.assert_array_equal(picked.crossing, batch.events.crossing[[2, 0]])
 
 
+@pytest.mark.slow
 def test_events_tell_what_the_states_tell():
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=6)
@@ -205,8 +228,10 @@ def test_events_tell_what_the_states_tell():
     assert np.isfinite(loop.iterations).all() and loop.iterations.sum() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "kind", ["lattice", pytest.param("hierarchical", marks=pytest.mark.backend)]
+    "kind",
+    ["lattice", pytest.param("hierarchical", marks=[pytest.mark.backend, pytest.mark.integration])],
 )
 def test_other_operators_have_the_same_events(kind):
     structure = cubic_grains((4, 3, 2))
@@ -227,6 +252,7 @@ def test_other_operators_have_the_same_events(kind):
     np.testing.assert_allclose(exact.magnetization, other.magnetization, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_magnet_without_an_event():
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=1)
@@ -259,7 +285,8 @@ def test_equal_grains_in_equal_places_flip_one_after_the_other():
     assert 0 <= first - second < 1e-3
 
 
-@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.contract
 def test_flips_all_unstable_grains_of_a_pass_if_asked_to():
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=3)
@@ -269,6 +296,7 @@ def test_flips_all_unstable_grains_of_a_pass_if_asked_to():
     assert set(loop.events.grain) == set(range(12))
 
 
+@pytest.mark.slow
 def test_events_are_kept_in_a_file(tmp_path):
     structure = MAGNETS["cubes"]
     axes = random_easy_axes((2, len(structure)), seed=3)
@@ -366,7 +394,8 @@ def test_memory_is_looked_at_on_the_way(monkeypatch):
     assert len(calls) == 2
 
 
-@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.contract
 def test_too_few_products_are_told(monkeypatch):
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=3)

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_micromag.physics import graph, memory
 
-pytestmark = pytest.mark.backend
+pytestmark = pytest.mark.contract
 
 
 @pytest.mark.parametrize("kind", ["float32", "complex64", "int32"])

@@ -77,6 +77,15 @@ def test_energy_product_of_a_weak_magnet_ends_at_its_coercivity():
     assert loop.energy_product() == pytest.approx((1.6 - 0.2) * 0.2 / mu_0, rel=1e-6)
 
 
+def test_energy_product_of_a_sample_in_the_applied_field():
+    inside = np.linspace(1.0, -2.0, 301)
+    moment = np.tanh(3 * (inside + 0.4))[:, None]
+    closed = hysteresis(inside, moment)
+    sample = hysteresis(inside + 0.3 * 1.6 * moment[:, 0], moment)
+    assert sample.energy_product(0.3) == pytest.approx(closed.energy_product(), rel=1e-12)
+    assert sample.energy_product() < 0.5 * closed.energy_product()
+
+
 def test_energy_product_refuses_an_impossible_shape():
     loop = hysteresis([1.0, -1.0], [[1.0], [1.0]])
     with pytest.raises(ValueError, match=r"`demagnetizing_factor` must be at most 1; received 1.5"):
@@ -141,6 +150,7 @@ def test_other_files_are_refused(tmp_path):
         Hysteresis.load(tmp_path / "none.npz")
 
 
+@pytest.mark.slow
 def test_xarray_names_the_axes():
     pytest.importorskip("xarray")
     loops = hysteresis([1.0, -1.0], np.ones((2, 2, 1)))

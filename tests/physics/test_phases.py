@@ -53,6 +53,7 @@ def test_phases_have_the_volumes_asked_for():
     assert phases != mixed_phases(magnet, [ND2FE14B, SMCO5, SOFTER], [5, 3, 2], seed=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make", [polycrystal, lambda: cubic_grains((2, 2, 2))], ids=["irregular", "cubes"]
 )
@@ -71,6 +72,7 @@ def test_core_and_shell_are_the_grain(make):
         )
 
 
+@pytest.mark.slow
 def test_particles_of_a_shell_lie_in_it():
     both = core_shell(polycrystal(), 4e-9)
     g = len(both) // 2
@@ -81,6 +83,7 @@ def test_particles_of_a_shell_lie_in_it():
         assert grain.contains(both.particles[i, both.weights[i] > 0], -0.999 * 2e-9).all()
 
 
+@pytest.mark.slow
 def test_loops_follow_the_material_of_each_body():
     both = core_shell(cubic_grains((2, 2, 2)), 4e-9)
     axes = np.tile(random_easy_axes(8, seed=1), (2, 1))
@@ -92,6 +95,7 @@ def test_loops_follow_the_material_of_each_body():
     assert (turned.switching_fields[8:] < turned.switching_fields[:8]).all()
 
 
+@pytest.mark.slow
 def test_layers_follow_the_material_of_each_grain():
     magnet = voronoi_grains(12, 120e-9, 1, vanishing="drop")
     g = len(magnet)

@@ -19,11 +19,6 @@
 more than that.
 """
 
-import dataclasses
-import hashlib
-import os
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -46,11 +41,11 @@ from keras_micromag.physics import (
     strides,
     voronoi_grains,
 )
-from tests import oracles
+from keras_micromag.physics.hysteresis import coercivity
+from tests import oracle_loops, oracles
 from tests.keras_parts import precision
 
 CLOSE = 5e-5
-PAPER_FIELD = np.linspace(8.0, -8.0, 1000)
 # From saturation: without it a loop starts on the branches towards its first field.
 REVERSAL = np.concatenate([[8.0], np.linspace(-2.5, -5.5, 120)])
 
@@ -79,42 +74,30 @@ def assert_same_loop(found, expected, easy_axes, atol=CLOSE):
     np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
 
 
-@pytest.fixture(scope="module")
-def paper(request):
-    """The paper's ten magnets and their loops by Algorithm 1, literally.
-
-    The loops take a minute and no backend: the first run keeps them for those on other backends.
-    """
-    structure = cubic_grains()
-    easy_axes = random_easy_axes((10, 64), seed=1)
-    made_of = [Path(oracles.__file__).read_bytes(), demag_matrix(structure), easy_axes, PAPER_FIELD]
-    digest = hashlib.sha256(b"".join(map(bytes, made_of))).hexdigest()
-    kept = request.config.cache.mkdir("algorithm-1") / f"{digest}.npy"
-    if not kept.exists():
-        loops = np.array([literal(structure, axes, PAPER_FIELD) for axes in easy_axes])
-        # Runs on other backends may be at the same.
-        np.save(partial := kept.with_suffix(f".{os.getpid()}.npy"), loops)
-        partial.replace(kept)
-    return structure, easy_axes, np.load(kept)
-
-
 @pytest.mark.backend
 @pytest.mark.slow
-def test_the_papers_magnets_follow_algorithm_1(paper, dtype):
-    structure, easy_axes, expected = paper
+def test_the_papers_magnets_follow_algorithm_1(dtype):
+    oracle, structure = oracle_loops.load(), cubic_grains()
+    easy_axes = random_easy_axes((10, 64), seed=1)
+    np.testing.assert_allclose(easy_axes, oracle.easy_axes, rtol=0, atol=1e-15)
     loops = simulate(structure, easy_axes, dtype=dtype)
     assert loops.magnetization.dtype == dtype
     assert loops.converged.all()
-    same = sides(loops.magnetization, easy_axes) == sides(expected, easy_axes)
+    same = sides(loops.magnetization, easy_axes) == oracle.up
     assert same.mean() >= 0.99
-    step = PAPER_FIELD[0] - PAPER_FIELD[1]
-    reference = dataclasses.replace(loops, magnetization=expected)
-    np.testing.assert_allclose(loops.coercivity(), reference.coercivity(), atol=step / 2)
+    step = loops.field[0] - loops.field[1]
+    expected = coercivity(loops.field, oracle.along_field.astype(float))
+    np.testing.assert_allclose(loops.coercivity(), expected, rtol=0, atol=step / 2)
     # Beyond what is asked: with these axes every state is the same.
-    assert_same_loop(loops.magnetization, expected, easy_axes)
+    assert same.all()
+    close = {"rtol": 0, "atol": CLOSE}
+    moments = loops.magnetization[:, :: oracle_loops.EVERY]
+    np.testing.assert_allclose(moments, oracle.moments, **close)
+    np.testing.assert_allclose(loops.magnetization_along_field, oracle.along_field, **close)
 
 
-@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.contract
 def test_float64_is_more_precise():
     structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=3)
     with precision("float64"):
@@ -130,7 +113,7 @@ def test_float64_is_refused_rather_than_lowered():
         simulate(cubic_grains((1, 1, 1)), [[0, 0, 1]], dtype="float64")
 
 
-@pytest.mark.backend
+@pytest.mark.contract
 @pytest.mark.parametrize("avalanche", ["simultaneous", "weakest_first"])
 def test_both_avalanches(avalanche):
     structure, easy_axes = cubic_grains((3, 3, 3)), random_easy_axes(27, seed=2)
@@ -140,6 +123,7 @@ def test_both_avalanches(avalanche):
     assert_same_loop(loop.magnetization, expected, easy_axes)
 
 
+@pytest.mark.slow
 def test_the_own_field():
     structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=4)
     loop = simulate(structure, easy_axes, field=REVERSAL, self_field=True)
@@ -148,6 +132,7 @@ def test_the_own_field():
     assert_same_loop(loop.magnetization, expected, easy_axes)
 
 
+@pytest.mark.slow
 def test_a_material_per_grain():
     structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=5)
     soft = Material(Js=1.2, Ku=1e6, A=1e-11, Kd=2e5)
@@ -161,6 +146,7 @@ def test_a_material_per_grain():
 
 
 @pytest.mark.backend
+@pytest.mark.slow
 def test_materials_that_differ_between_magnets():
     structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes((3, 8), seed=5)
     weak = Material(Js=1.4, Ku=3e6, A=8e-12)
@@ -183,7 +169,8 @@ def test_materials_that_differ_between_magnets():
         simulate(structure, easy_axes, material=[*rows[:2], [weak]])
 
 
-@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.contract
 def test_irregular_grains_with_particles_of_different_number():
     cells = [oracles.moved(body, scale=60e-9) for body in oracles.voronoi_cells(seed=3, count=5)]
     structure = Microstructure(cells, depth=1e-9)
@@ -195,6 +182,7 @@ def test_irregular_grains_with_particles_of_different_number():
     assert_same_loop(loop.magnetization, literal(structure, easy_axes, field), easy_axes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "field",
     [
@@ -203,7 +191,7 @@ def test_irregular_grains_with_particles_of_different_number():
             np.concatenate(
                 [np.linspace(1, -3.8, 60), np.linspace(-3.8, 2, 40), np.linspace(2, -6, 90)]
             ),
-            marks=pytest.mark.backend,
+            marks=pytest.mark.contract,
         ),
         np.concatenate([[8.0, *np.linspace(h0, 6, 30)] for h0 in (-3.3, -3.6, -3.9)]),
         [8.0, 8.0, -3.7, -3.7, -3.7, 0.0, -8.0],
@@ -218,6 +206,7 @@ def test_any_sequence_of_fields(field):
     assert_same_loop(loop.magnetization, literal(structure, easy_axes, field), easy_axes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "field",
     [
@@ -243,11 +232,13 @@ def test_strides_over_several_fields_change_nothing(monkeypatch, field):
     assert_same_loop(strided.magnetization, stepped.magnetization, easy_axes, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_the_paper_loop_takes_few_products():
     loop = simulate(cubic_grains(), random_easy_axes(64, seed=1))
     assert loop.iterations.sum() < 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("self_field", [False, True])
 def test_a_saturated_magnet_does_not_flip(self_field):
     structure, easy_axes = cubic_grains((3, 3, 3)), random_easy_axes(27, seed=9)
@@ -259,6 +250,7 @@ def test_a_saturated_magnet_does_not_flip(self_field):
 # Equal grains with one particle each, in the centre, have a symmetric B: then what relaxes is this
 # very energy. Several particles sample the field that a grain's energy averages, which shows in the
 # smooth rotation near a fold, three orders below what an avalanche releases.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheme", "rise"), [(("centroid",), 1e-8), (("vertices", "edges", "faces"), 3e-5)]
 )
@@ -291,6 +283,7 @@ def test_energy_never_rises_at_a_fixed_field(scheme, rise):
     assert released[flipped].min() > 1e-2
 
 
+@pytest.mark.slow
 def test_larger_grains_switch_earlier_in_their_own_field():
     # The particles sit at a fixed depth below ever sharper edges. Known for a cube with its
     # self-field: the effective demagnetising factor rises by about 1 from 55 nm to 8.3 µm.
@@ -359,6 +352,7 @@ def test_length_scale(small, scale):
     np.testing.assert_allclose(found.magnetization, loop, rtol=0, atol=CLOSE)
 
 
+@pytest.mark.slow
 def test_a_batch_is_its_magnets(small):
     structure, easy_axes, loop = small
     axes = np.stack([easy_axes, *random_easy_axes((4, 8), seed=12)])
@@ -369,6 +363,7 @@ def test_a_batch_is_its_magnets(small):
     np.testing.assert_allclose(batch.magnetization[3], alone.magnetization, rtol=0, atol=CLOSE)
 
 
+@pytest.mark.slow
 def test_a_loop_continued_from_a_state():
     structure, easy_axes = cubic_grains((3, 3, 3)), random_easy_axes(27, seed=2)
     loop = simulate(structure, easy_axes, field=REVERSAL).magnetization
@@ -393,6 +388,7 @@ def test_any_small_magnet_follows_algorithm_1(shape, cone, seed, field):
     assert_same_loop(loop.magnetization, literal(structure, easy_axes, field), easy_axes, 2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is compiled")
 def test_equal_shapes_are_compiled_once():
@@ -411,7 +407,8 @@ def test_equal_shapes_are_compiled_once():
     assert count == first
 
 
-@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.contract
 def test_a_step_that_does_not_converge_is_an_error_that_names_it():
     structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes((2, 8), seed=13)
     with pytest.raises(ConvergenceError, match=r"field step 0 \(8 T\) of magnet \d .* = 1"):
@@ -422,6 +419,7 @@ def test_a_step_that_does_not_converge_is_an_error_that_names_it():
     assert np.isfinite(loop.magnetization).all()
 
 
+@pytest.mark.slow
 def test_progress_is_shown_when_asked_for(capsys):
     arguments = cubic_grains((1, 1, 1)), [[0.0, 0.6, 0.8]]
     simulate(*arguments, field=REVERSAL)
@@ -469,6 +467,7 @@ def test_bad_input_gets_a_sentence(arguments, sentence):
         simulate(**{"structure": cubic_grains((1, 1, 1)), "easy_axes": UP, **arguments})
 
 
+@pytest.mark.slow
 def test_a_particle_on_an_edge_is_refused():
     structure = cubic_grains((1, 1, 1), depth=0.0)
     simulate(structure, UP, field=[1.0])
@@ -476,6 +475,7 @@ def test_a_particle_on_an_edge_is_refused():
         simulate(structure, UP, field=[1.0], self_field=True)
 
 
+@pytest.mark.slow
 def test_an_avalanche_that_never_ends_is_not_an_equilibrium():
     # So soft that the particles of a grain call for opposite branches: the literal one cycles too.
     soft = Material(Js=2.0, Ku=6e5, A=1e-11)
@@ -508,7 +508,8 @@ def corners():
     return structure, easy_axes, loops.magnetization
 
 
-@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.contract
 @pytest.mark.parametrize("operator", ["lattice", "hierarchical"])
 def test_a_lattice_by_each_operator(corners, operator):
     structure, easy_axes, expected = corners
@@ -517,6 +518,7 @@ def test_a_lattice_by_each_operator(corners, operator):
     assert_same_loop(loops.magnetization, expected, easy_axes)
 
 
+@pytest.mark.slow
 def test_a_lattice_in_float64(corners):
     structure, easy_axes, _ = corners
     options = {"field": REVERSAL, "self_field": True, "dtype": "float64"}
@@ -529,6 +531,7 @@ def test_a_lattice_in_float64(corners):
     assert_same_loop(found, expected, easy_axes, atol=1e-6)
 
 
+@pytest.mark.integration
 def test_irregular_grains_by_the_hierarchical_operator():
     structure = voronoi_grains(64, 212e-9, seed=2, scheme=("vertices",))
     assert (structure.weights == 0).any()
@@ -545,6 +548,7 @@ def test_irregular_grains_by_the_hierarchical_operator():
     assert same.mean() >= 0.99
 
 
+@pytest.mark.slow
 def test_an_operator_serves_any_number_of_loops(corners):
     structure, easy_axes, expected = corners
     made = demag_operator(structure, "lattice")
@@ -559,6 +563,7 @@ def test_an_operator_serves_any_number_of_loops(corners):
     assert_same_loop(turned.magnetization, matrix.magnetization, easy_axes)
 
 
+@pytest.mark.slow
 def test_a_single_grain_by_each_operator():
     structure, axes = cubic_grains((1, 1, 1), scheme=("vertices",)), [[0.0, 0.6, 0.8]]
     expected = simulate(structure, axes, field=REVERSAL, operator="dense").magnetization

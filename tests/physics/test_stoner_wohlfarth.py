@@ -37,6 +37,7 @@ def test_switching_field_is_steep_at_perfect_alignment():
     np.testing.assert_allclose(switching_field(np.radians([0.1, 1.0])), [0.98, 0.91], atol=0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [95.0, 120.0, 135.0, 160.0, 179.0])
 def test_switching_field_is_where_the_minimum_vanishes(degrees):
     angle = np.radians(degrees)
@@ -60,6 +61,7 @@ def _inside(count, seed):
     return size * np.cos(angle), size * np.sin(angle)
 
 
+@pytest.mark.slow
 def test_equilibrium_is_the_minimum_of_the_energy():
     along, across = _inside(60, seed=1)
     expected = [oracles.equilibrium_mp(a, c) for a, c in zip(along, across, strict=True)]
@@ -139,7 +141,7 @@ def test_bad_fields_get_a_sentence(arguments, sentence):
         equilibrium(*arguments)
 
 
-@pytest.mark.backend
+@pytest.mark.contract
 def test_in_a_graph_as_in_numpy():
     along, across = _inside(300, seed=3)
     # sqrt(eps) of float32 where the root is nearly double, eps elsewhere.
@@ -155,7 +157,8 @@ def test_in_a_graph_as_in_numpy():
     np.testing.assert_allclose(ops.convert_to_numpy(found), switching_field(angle), rtol=1e-5)
 
 
-@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.contract
 def test_one_grain_follows_the_textbook_loop(dtype):
     angles = np.radians([0.5, 5.0, 20.0, 45.0, 70.0, 89.0])
     reduced = np.concatenate([np.linspace(1.2, -1.2, 101), np.linspace(-1.19, 1.2, 101)])
@@ -171,6 +174,7 @@ def test_one_grain_follows_the_textbook_loop(dtype):
     np.testing.assert_allclose(found, expected, atol={"float32": 1e-4, "float64": 1e-6}[dtype])
 
 
+@pytest.mark.slow
 def test_kd_scales_the_switching_field():
     flat = type(ND2FE14B)(Js=1.61, Ku=4.9e6, A=8e-12, Kd=-1e6)
     body = Microstructure([cubic_grains((1, 1, 1)).grains[0]])

@@ -172,6 +172,7 @@ def test_bad_arguments(tmp_path):
     assert read_surfaces([]) == ()
 
 
+@pytest.mark.integration
 def test_without_trimesh(saved):
     path = saved(SHAPES["box"])
     code = "import sys; sys.modules['trimesh'] = None\n"

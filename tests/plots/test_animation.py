@@ -26,6 +26,7 @@ def frames_of(path):
         return frames, image.info["duration"]
 
 
+@pytest.mark.slow
 def test_a_gif_shows_the_magnet_reverse(reversing, tmp_path):
     plots.animate_loop(*reversing, tmp_path / "loop.gif", frames=6, fps=10)
     frames, duration = frames_of(tmp_path / "loop.gif")

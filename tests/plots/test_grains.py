@@ -57,7 +57,7 @@ def test_magnet_refuses_moments_of_another_shape():
         plots.plot_magnet(physics.cubic_grains((2, 2, 2)), np.ones((3, 8)))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_magnet_of_a_thousand_grains_is_drawn_in_seconds(tmp_path):
     structure = physics.cubic_grains((10, 10, 10))
     ax = plots.plot_magnet(structure, np.tile([0, 0, 1.0], (1000, 1)))

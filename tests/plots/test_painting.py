@@ -123,6 +123,7 @@ def _points(seed, n=800):
 CUT = (np.array([0.6, -0.64, 0.48]), 0.07)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize(
     "told",
@@ -172,7 +173,7 @@ def test_grains_that_cover_each_other_in_a_ring_are_all_painted_once():
     assert sorted(back_to_front(parts)) == [0, 1, 2]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_five_hundred_cells_are_painted_right_in_seconds():
     structure = polycrystal(500, seed=5, gap=0.005)
     start = time.perf_counter()

@@ -62,6 +62,7 @@ def test_reversal_refuses_what_is_not_in_the_loop(batch):
         plots.plot_reversal(*batch, fields=np.linspace(-8, 8, 30))
 
 
+@pytest.mark.slow
 def test_labels_of_the_reversal_do_not_overlap(batch):
     figure = plots.plot_reversal(*batch)
     figure.canvas.draw()

@@ -20,7 +20,7 @@ import tfds_esw
 from tests.tfds_esw.test_builder import assert_same, read
 from tfds_esw import simulations
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 PARAMETERS = {"shape": (2, 2, 2), "steps": 100, "splits": {"train": 180, "test": 40}}
 

@@ -48,8 +48,8 @@ def built(tmp_path_factory):
     return builder
 
 
+@pytest.mark.slow
 @pytest.mark.backend
-@pytest.mark.beside
 def test_it_holds_the_simulations_in_their_order(built):
     batch = simulations.batch(TINY, 0)
     for split in ("train", "validation", "test"):
@@ -59,7 +59,6 @@ def test_it_holds_the_simulations_in_their_order(built):
 
 
 @pytest.mark.backend
-@pytest.mark.beside
 def test_the_magnet_and_its_loops_come_back(built):
     reread = tfds_esw.Builder(config="tiny", data_dir=built.data_dir_root)
     body = tfds_esw.microstructure(reread.info)
@@ -76,6 +75,7 @@ def test_the_magnet_and_its_loops_come_back(built):
         tfds_esw.hysteresis([], reread.info)
 
 
+@pytest.mark.integration
 @pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="one without TensorFlow tells")
 def test_a_data_source_needs_no_tensorflow_to_be_built_and_read(tmp_path):
@@ -104,6 +104,7 @@ def test_the_format_is_that_which_can_be_read_here(built, tmp_path, monkeypatch)
     assert chosen(built.data_dir_root) == "tfrecord", "as it was built"
 
 
+@pytest.mark.slow
 def test_the_card_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = Path(tfds_esw.__file__).with_name("README.md").read_text(encoding="utf-8")
@@ -131,6 +132,7 @@ def test_a_first_look(built):
     assert "tesla" in str(built.info.features["coercivity"].doc)
 
 
+@pytest.mark.integration
 def test_more_files_hold_the_same(built, tmp_path):
     config = dataclasses.replace(TINY, splits={"train": 70, "test": 3})
     one = tfds_esw.Builder(config=config, data_dir=tmp_path / "one")
@@ -158,6 +160,7 @@ def test_shards_are_of_bounded_size_and_of_whole_batches(built):
     assert all(part[0] % simulations.BATCH == 0 for part in parts[0])
 
 
+@pytest.mark.slow
 def test_fewer_examples_for_a_trial(tmp_path):
     builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
     settings = tfds.download.DownloadConfig(max_examples_per_split=2)
@@ -216,6 +219,7 @@ def test_damaged_metadata_are_told(damage, built, tmp_path):
         tfds_esw.hysteresis(read(built), tfds.builder_from_directory(folder).info)
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_told_when_it_is_read(tmp_path):
     import tensorflow as tf
 
@@ -229,6 +233,7 @@ def test_a_flipped_bit_is_told_when_it_is_read(tmp_path):
         read(builder)
 
 
+@pytest.mark.slow
 def test_a_single_field_will_do(tmp_path):
     config = Config(shape=(2, 1, 1), steps=1, splits={"train": 2})
     builder = tfds_esw.Builder(config=config, data_dir=tmp_path)

@@ -11,6 +11,8 @@ import tensorflow_datasets as tfds
 import tfds_esw
 from tfds_esw.config import CONFIGS
 
+pytestmark = pytest.mark.integration
+
 
 class TestBuilder(tfds.testing.DatasetBuilderTestCase):
     """Registered, prepared, read, reloaded; valid tags; no local paths in keys."""

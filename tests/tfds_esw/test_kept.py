@@ -61,6 +61,7 @@ def test_other_features_are_told_and_not_taken(names, tmp_path):
         assert Kept(tmp_path, names).load("one") is None
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
     kept = Kept(tmp_path, ARRAYS)
     kept.save("one", ARRAYS)
@@ -88,6 +89,7 @@ def test_partial_files_of_dead_processes_are_removed(tmp_path):
     assert os.listdir(tmp_path) == ["one.kept"]
 
 
+@pytest.mark.slow
 def test_a_lock_is_held_by_one_and_lost_with_its_process(tmp_path):
     kept = Kept(tmp_path / ".kept" / "digest", ARRAYS)
     with kept.alone(), pytest.raises(OSError, match="must not be built into by two processes"):

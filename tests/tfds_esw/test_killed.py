@@ -16,7 +16,7 @@ from tests.tfds_esw.test_builder import assert_same, files, read
 from tfds_esw import simulations
 from tfds_esw.tfds_esw_dataset_builder import kept_name
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 PARAMETERS = {"shape": (2, 2, 2), "steps": 200, "splits": {"train": 100, "test": 30}}
 CONFIG = tfds_esw.Config(**PARAMETERS)

@@ -24,6 +24,7 @@ def test_build(folder, capsys):
     assert "train: 4 simulations in 1 files" in told
 
 
+@pytest.mark.slow
 def test_build_ones_own_again(tmp_path, capsys):
     own = '{"shape": [2, 1, 1], "steps": 20, "splits": {"train": 3}, "name": "own"}'
     options = ["--data_dir", str(tmp_path), "--num_shards", "2"]

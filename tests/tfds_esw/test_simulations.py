@@ -45,6 +45,7 @@ def test_a_batch_is_what_simulate_gives(batch):
     assert batch["converged"].all() and batch["magnetization"].dtype == np.float32
 
 
+@pytest.mark.slow
 def test_simulation_i_is_the_same_whatever_else_there_is(batch):
     again = simulations.batch(dataclasses.replace(TINY, splits={"other": 1}), 0)
     for name in batch:
@@ -55,6 +56,7 @@ def test_simulation_i_is_the_same_whatever_else_there_is(batch):
     assert np.abs(reseeded.easy_axes - batch["easy_axes"][0]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_textures_differ_in_cone_and_material():
     config = Config(
         shape=(2, 2, 1), steps=60, cone=(5, 55), Js=(1.2, 1.6), Ku=(3e6, 5e6), field=(11, -11)
@@ -75,6 +77,7 @@ def test_textures_differ_in_cone_and_material():
     np.testing.assert_allclose(batch["remanence"][i], alone.remanence(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_by_events_switching_fields_and_avalanches_are_exact():
     config = dataclasses.replace(TINY, method="events")
     batch = simulations.batch(config, 0)
@@ -142,15 +145,16 @@ def irregular():
     """A configuration of polycrystals, and its first batch."""
     # With one particle each, magnets of as many grains share a compiled loop.
     one = {"scheme": ("centroid",), "steps": 60, "method": "events"}
-    config = Config(grains=(4, 7), sigma=0.2, relaxation=1, Ku_spread=0.1, **one)
+    config = Config(grains=(4, 5), sigma=0.2, relaxation=1, Ku_spread=0.1, **one)
     return config, simulations.batch(config, 0)
 
 
+@pytest.mark.slow
 def test_polycrystals_differ_in_everything(irregular):
     config, batch = irregular
     there = batch["volumes"] > 0
     np.testing.assert_array_equal(there.sum(axis=1), batch["grains"])
-    assert set(batch["grains"]) == {4, 5, 6, 7}
+    assert set(batch["grains"]) == {4, 5}
     for name in ("easy_axes", "centroids", "contact_areas", "grain_Ku"):
         assert not batch[name][~there].any() and batch[name][there].any()
     assert np.isnan(batch["switching_fields"][~there]).all()
@@ -160,6 +164,7 @@ def test_polycrystals_differ_in_everything(irregular):
     assert spread == pytest.approx(0.1, rel=0.3) and (batch["grain_Js"][there] == config.Js).all()
 
 
+@pytest.mark.slow
 def test_a_polycrystal_is_drawn_and_simulated_by_itself(irregular):
     config, batch = irregular
     i = int(batch["grains"].argmin())

@@ -25,6 +25,8 @@ from tuning.hypermodels import EPOCHS, AutoencoderHyperModel
 from tuning.scores import WORST
 from tuning.search import OBJECTIVE, finished, search
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -209,7 +211,6 @@ def test_a_trial_that_was_killed_between_two_files_is_run(hypermodel, tmp_path):
     assert [each.number for each in found] == [0, 1, 2]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("of_others")
 def test_chief_and_two_workers_of_which_one_is_killed(data, tmp_path):
     def kill():

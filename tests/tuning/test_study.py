@@ -23,6 +23,7 @@ def done(tmp_path_factory, data):
         yield out, plan, study(plan, out, data_dir=data, progress=lambda line: None)
 
 
+@pytest.mark.integration
 def test_what_it_writes(done):
     out, plan, metrics = done
     assert json.loads((out / "metrics.json").read_text())["judged"] == metrics["judged"]
@@ -44,6 +45,7 @@ def test_what_it_writes(done):
     assert with_settings(plan.base, found).window == found["window"]
 
 
+@pytest.mark.integration
 def test_it_does_nothing_twice(done, data, monkeypatch):
     out, plan, metrics = done
 

@@ -417,6 +417,7 @@ def mutant_path(tmp_path_factory):
     return tmp_path_factory.mktemp("mutants") / "mutant.tess"
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=5000, derandomize=True, database=None)
 @given(text=mutated())
 def test_mutants(text, mutant_path):

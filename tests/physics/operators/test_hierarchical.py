@@ -75,6 +75,7 @@ def mesh_of(structure, precision, spacing=0.4):
     return Mesh(structure, spacing * np.median(structure.volumes) ** (1 / 3), precision)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["box", "corners", "mixed"])
 @precisions
 def test_charges_are_the_grains_dipoles(name, precision):
@@ -119,6 +120,7 @@ def test_the_mesh_has_room_for_all_stencils(precision):
 # ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["box", "corners", "mixed"])
 @precisions
 def test_near_pairs_are_all_within_reach(name, precision):
@@ -205,6 +207,7 @@ def test_the_probe_has_the_exact_fields(name, self_field):
     np.testing.assert_allclose(probe.field, wanted, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_probe_sees_what_is_wrong():
     probe = Probe(magnet("corners"), False)
     product, places = hierarchical.made(magnet("corners"), False, "float64", PRECISIONS[1])
@@ -216,6 +219,7 @@ def test_the_probe_sees_what_is_wrong():
     assert probe.error(double, places) > 100 * error
 
 
+@pytest.mark.slow
 def test_the_probe_allows_for_particles_that_it_does_not_see():
     structure = magnet("touching")
     particles = int((structure.weights > 0).sum())
@@ -234,6 +238,7 @@ def test_the_probe_allows_for_states_that_it_does_not_see():
     assert errors.max() <= probe.error(product, places) <= 2.0 * errors.max()
 
 
+@pytest.mark.slow
 def test_a_bar_tells_how_far_the_set_up_is(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     structure = magnet("corners")
@@ -244,6 +249,7 @@ def test_a_bar_tells_how_far_the_set_up_is(capsys, monkeypatch):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_precision_that_does_not_do_is_followed_by_the_next(monkeypatch):
     # Long grains look larger to each other than those for which the precisions are tried.
     made, tried = hierarchical.made, []
@@ -264,6 +270,7 @@ def test_a_precision_that_does_not_do_is_followed_by_the_next(monkeypatch):
     assert tried == [bad[1], PRECISIONS[2]]
 
 
+@pytest.mark.slow
 def test_where_none_does_the_least_that_will_is_told(monkeypatch):
     monkeypatch.setattr(hierarchical, "PRECISIONS", PRECISIONS[:1])
     structure = magnet("touching")
@@ -277,6 +284,7 @@ def test_where_none_does_the_least_that_will_is_told(monkeypatch):
     assert demag_operator(structure, "hierarchical", rtol=least).error <= least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart", [20.0, 1e6])
 def test_where_no_rtol_does_the_distance_is_told(apart):
     cube = cubic_grains((1, 1, 1)).grains[0]
@@ -339,6 +347,7 @@ WORST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WORST)
 def test_worst_cases(case):
     structure = WORST[case]()
@@ -381,6 +390,7 @@ def test_a_single_grain_has_no_field_but_its_own():
         )
 
 
+@pytest.mark.integration
 @settings(max_examples=20)
 @given(
     seed=st.integers(0, 10**6), rtol=st.sampled_from([1e-2, 1e-3, 1e-4, 2e-5]), own=st.booleans()
@@ -391,6 +401,7 @@ def test_any_grains(seed, rtol, own):
     check_field_and_adjoint(operator, rtol, seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [148, 1066, 1110, 1126])
 def test_any_state_of_few_grains(seed):
     # Of few grains the errors of states differ most; some have twice those of most others.

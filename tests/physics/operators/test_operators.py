@@ -69,6 +69,7 @@ own = pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"]
 # ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @own
 @every
@@ -87,6 +88,7 @@ def test_the_matrix(name, kind, self_field, dtype):
     assert operator.error <= (limit if kind == "hierarchical" else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rtol", [1e-3, 1e-4, 1e-5])
 @own
 @pytest.mark.parametrize("name", ["box", "touching", "row", *POLYCRYSTALS])
@@ -98,6 +100,7 @@ def test_the_error_is_within_rtol_and_known(name, self_field, rtol):
     assert measured <= operator.error <= 5 * measured
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["touching", "corners"])
 @own
 def test_the_matrix_at_the_smallest_errors(name, self_field):
@@ -122,6 +125,7 @@ def test_a_batch_is_its_magnets(kind):
     assert operator.adjoint(batch[:, :0]).shape == (2, 0, 60, 3)
 
 
+@pytest.mark.slow
 @own
 @every
 def test_adjoint(name, kind, self_field):
@@ -151,6 +155,7 @@ def test_padding_has_no_field_and_makes_none(kind):
     np.testing.assert_array_equal(operator.adjoint(other), operator.adjoint(fields))
 
 
+@pytest.mark.slow
 @every
 def test_every_particle_has_a_place_of_its_own(name, kind):
     operator, real = made(name, kind), magnet(name).weights > 0
@@ -188,6 +193,7 @@ def test_the_field_is_the_sum_of_all_grains_fields():
 
 
 # The hierarchical operator of any grains is in test_hierarchical.py.
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "any_of"), [("dense", any_magnet), ("lattice", any_lattice)])
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), own=st.booleans())
@@ -233,6 +239,7 @@ def fields(structure, kind, moments):
     return demag_operator(structure, kind, self_field=True, dtype="float64")(moments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e9])
 @served
 def test_length_scale(name, kind, scale):
@@ -277,6 +284,7 @@ def test_a_quarter_turn_about_z(name, kind):
 # ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_auto_takes_what_serves(monkeypatch):
     cubes, grains = magnet("touching"), magnet("corners")
     assert demag_operator(cubes).kind == "dense"
@@ -291,6 +299,7 @@ def test_auto_takes_what_serves(monkeypatch):
     assert check_operator(chosen, grains, True, "float64", 1e-6) is chosen
 
 
+@pytest.mark.slow
 def test_what_is_held():
     structure = cubic_grains((6, 6, 6), scheme=CORNERS)
     held = {kind: demag_operator(structure, kind).nbytes for kind in KINDS}
@@ -430,6 +439,7 @@ def test_particles_on_edges_are_named(kind):
     assert np.isfinite(demag_operator(apart, kind)(unit_moments(12))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", "hierarchical"])
 @pytest.mark.parametrize("corners", [[7], [4, 5]], ids=["corner", "edge"])
 def test_one_particle_of_many_on_an_edge_is_found_and_named(kind, corners):
@@ -483,6 +493,7 @@ def test_what_is_refused_is_what_it_takes(kind):
     assert held <= asked <= 6 * held
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lattice", "hierarchical"])
 def test_what_would_fit_does(monkeypatch, kind):
     many, few = cubic_grains((6, 4, 4)), cubic_grains((6, 4, 4), scheme=CORNERS)
@@ -495,6 +506,7 @@ def test_what_would_fit_does(monkeypatch, kind):
     assert demag_operator(few, kind, dtype="float64").nbytes <= free
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rtol", "remedy"), [(1e-5, "`dtype` 'float32'"), (1e-6, "a magnet of fewer grains")]
 )

@@ -49,6 +49,7 @@ def assert_close(found, wanted, dtype):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=ROUNDING[dtype] * abs(wanted).max())
 
 
+@pytest.mark.contract
 @kinds
 def test_the_graph_is_numpys(kind, dtype):
     product = product_of(kind, dtype)
@@ -62,6 +63,8 @@ def test_the_graph_is_numpys(kind, dtype):
     assert_close(adjoint(inside, ops.convert_to_tensor(other)), product.adjoint(other), dtype)
 
 
+@pytest.mark.slow
+@pytest.mark.contract
 @kinds
 def test_derivatives(kind, dtype):
     product = product_of(kind, dtype)

@@ -67,6 +67,7 @@ def test_all_of_it_comes_back(name, kind, dtype, self_field, tmp_path):
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_it_serves_loops(tmp_path):
     axes = random_easy_axes(len(magnet("few grains")), seed=1)
     operator = made("few grains", "hierarchical", False, "float32")

@@ -76,6 +76,7 @@ def rounds(request, monkeypatch):
     monkeypatch.setattr(waves, "_POINTS", points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.usefixtures("rounds")
 def test_it_is_the_sum_written_out(shape, dtype):

@@ -64,6 +64,7 @@ def filling(*args, **kwargs):
 # ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_cells_fill_the_box(shape):
     magnet = filling(200, BOX, 1, **SHAPES[shape])
@@ -99,6 +100,7 @@ def test_the_cells_are_scipys():
     np.testing.assert_allclose(magnet.volumes, [volume for volume, _ in theirs], rtol=1e-10)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("sigma", [0.1, 0.5])
 def test_sizes_are_those_drawn(sigma):
     magnet = filling(400, 1e-6, 5, sigma=sigma)
@@ -108,11 +110,13 @@ def test_sizes_are_those_drawn(sigma):
     np.testing.assert_allclose(magnet.volumes / 1e-18, wanted / wanted.sum(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_relaxation_makes_grains_alike():
     spreads = [filling(300, 1e-6, 1, relaxation=n).volumes.std() for n in (0, 1, 4)]
     assert spreads[0] > 1.3 * spreads[1] > 1.3 * 1.3 * spreads[2]
 
 
+@pytest.mark.slow
 def test_relaxed_seeds_come_to_the_centroids():
     distance = []
     for rounds in (0, 20):
@@ -122,6 +126,7 @@ def test_relaxed_seeds_come_to_the_centroids():
     assert distance[1] < 0.1 * distance[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stretch", [(1, 1, 3), (2, 2, 1)])
 def test_stretched_grains_are_longer(stretch):
     magnet = filling(1000, 1e-6, 1, stretch=stretch)
@@ -130,6 +135,7 @@ def test_stretched_grains_are_longer(stretch):
     assert ratio == pytest.approx(np.divide(stretch, min(stretch)), rel=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sample", "share"), [("cylinder", np.pi / 4), ("sphere", np.pi / 6)], ids=str
 )
@@ -163,6 +169,7 @@ def test_every_face_moves_by_half_the_gap():
     assert parted.packing_fraction < touching.packing_fraction
 
 
+@pytest.mark.slow
 def test_what_vanishes_is_named_or_dropped():
     whole = filling(100, BOX, 1)
     with pytest.raises(ValueError, match=r"`gap` must leave something of every grain") as refused:
@@ -233,6 +240,7 @@ def cubes_thrice(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["voronoi_grains", "read_neper"])
 def test_cubes_are_cubes_whichever_way_they_come(way, cubes_thrice):
     cubes, made = cubes_thrice["cubic_grains"], cubes_thrice[way]
@@ -248,6 +256,7 @@ def test_cubes_are_cubes_whichever_way_they_come(way, cubes_thrice):
     np.testing.assert_allclose(loops[0].magnetization, loops[1].magnetization, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_turned_polycrystal_has_a_turned_loop():
     turn = Rotation.from_rotvec([0.3, -0.5, 0.7]).as_matrix()
     magnet = voronoi_grains(20, 150e-9, 3)
@@ -259,6 +268,7 @@ def test_a_turned_polycrystal_has_a_turned_loop():
     np.testing.assert_allclose(other.magnetization, loop.magnetization @ turn.T, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_lengths_only_scale(shape, scale):
@@ -269,6 +279,7 @@ def test_lengths_only_scale(shape, scale):
     assert other.weights.shape == one.weights.shape
 
 
+@pytest.mark.slow
 @property_test
 @given(
     n=st.integers(1, 30),

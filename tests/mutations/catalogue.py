@@ -1,0 +1,407 @@
+"""Faults that the tests must find: each one edit of one line or two of the source.
+
+They stand for slips that are easily made and hard to see: a sign, a factor, an index, an ignored
+option, a wrong axis, a dtype, a swapped default. `tests` are the modules in which each should be
+found; the backend is JAX unless the code is another's.
+"""
+
+from typing import NamedTuple
+
+
+class Mutation(NamedTuple):
+    """Replace `old`, which occurs once in `file`, by `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+    backend: str = "jax"
+
+
+PHYSICS = "keras_micromag/physics/"
+EVENTS, OPERATORS = PHYSICS + "events/", PHYSICS + "operators/"
+SOLVER_TESTS = "tests/physics/test_simulation.py tests/physics/test_events.py"
+
+MUTATIONS = [
+    # Demagnetising field
+    Mutation(
+        "field beside an edge without its stable form",
+        PHYSICS + "demag.py",
+        "beside = dot <= 0",
+        "beside = dot < -np.inf",
+        "tests/physics/test_demag.py",
+    ),
+    Mutation(
+        "blocks of equal offsets shared between unequal particles",
+        PHYSICS + "demag.py",
+        "_distinct(np.column_stack([classes, shifts / (_SAME * body.size)]))",
+        "_distinct(shifts / (_SAME * body.size))",
+        "tests/physics/test_demag.py",
+    ),
+    Mutation(
+        "padding left in the matrix",
+        PHYSICS + "demag.py",
+        "matrix[structure.weights == 0] = 0.0",
+        "pass",
+        "tests/physics/test_demag.py",
+    ),
+    # Particle
+    Mutation(
+        "a particle switches whatever its direction",
+        PHYSICS + "relaxation.py",
+        "unstable = (along < 0) & (cubed > 1.0)",
+        "unstable = cubed > 1.0",
+        SOLVER_TESTS,
+    ),
+    Mutation(
+        "padding can make a grain unstable",
+        PHYSICS + "relaxation.py",
+        "ops.where((along < 0) & real, cubed, zero)",
+        "ops.where(along < 0, cubed, zero)",
+        SOLVER_TESTS,
+    ),
+    Mutation(
+        "equilibrium below the fold where the branch has ended",
+        PHYSICS + "stoner_wohlfarth.py",
+        "return 2.0 * xp.arctan(xp.where(unstable, fold, tau))",
+        "return 2.0 * xp.arctan(tau)",
+        "tests/physics/test_stoner_wohlfarth.py",
+    ),
+    Mutation(
+        "slope of the torque with a wrong factor",
+        PHYSICS + "stoner_wohlfarth.py",
+        "slope = (4.0 * h_perpendicular * tau + 3.0 * twice - 6.0)",
+        "slope = (4.0 * h_perpendicular * tau + 2.0 * twice - 6.0)",
+        "tests/physics/test_stoner_wohlfarth.py " + SOLVER_TESTS,
+    ),
+    # Field steps
+    Mutation(
+        "flips are foreseen without a margin",
+        PHYSICS + "relaxation.py",
+        "_SAFETY = 4.0",
+        "_SAFETY = 0.02",
+        SOLVER_TESTS,
+    ),
+    Mutation(
+        "grains that flipped keep their slope",
+        PHYSICS + "strides.py",
+        "state.slope * (1.0 - state.flipped)[:, None],\n    )\n    bend",
+        "state.slope,\n    )\n    bend",
+        "tests/physics/test_strides.py",
+    ),
+    Mutation(
+        "strides end close to switching",
+        PHYSICS + "strides.py",
+        "STABLE = 0.89",
+        "STABLE = 1.2",
+        "tests/physics/test_strides.py",
+    ),
+    Mutation(
+        "strides cross turning points of the field",
+        PHYSICS + "strides.py",
+        "& ops.equal(magnet.turns, turns[:, None])\n",
+        "",
+        "tests/physics/test_strides.py",
+    ),
+    Mutation(
+        "weakest_first is ignored by steps",
+        PHYSICS + "solver.py",
+        'if avalanche == "weakest_first":',
+        "if False:",
+        SOLVER_TESTS,
+    ),
+    Mutation(
+        "every state counts as converged",
+        PHYSICS + "solver.py",
+        'converged = ops.cast(settled & ~any_unstable, "int32")',
+        "converged = ops.ones_like(target)",
+        SOLVER_TESTS,
+    ),
+    Mutation(
+        "compiled loop without the states strode over",
+        PHYSICS + "solver.py",
+        "origin = ops.maximum(ops.take_along_axis(parts[0], target, axis=1), 0)",
+        "origin = ops.take_along_axis(parts[0], target, axis=1) * 0",
+        "tests/layers/test_layers.py",
+    ),
+    # Arguments of simulate
+    Mutation(
+        "a tolerance hundred times as large",
+        PHYSICS + "simulation.py",
+        'DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}',
+        'DEFAULT_TOL = {"float32": 1e-3, "float64": 1e-5}',
+        SOLVER_TESTS,
+    ),
+    Mutation(
+        "avalanches of steps and events swapped",
+        PHYSICS + "simulation.py",
+        'DEFAULT_AVALANCHE = {"steps": "simultaneous", "events": "weakest_first"}',
+        'DEFAULT_AVALANCHE = {"steps": "weakest_first", "events": "simultaneous"}',
+        SOLVER_TESTS,
+    ),
+    Mutation(
+        "the initial state is ignored",
+        PHYSICS + "simulation.py",
+        "if initial_state is None:",
+        "if True:",
+        SOLVER_TESTS,
+    ),
+    Mutation(
+        "one polarisation for all magnets",
+        PHYSICS + "simulation.py",
+        "if len(materials) < len(axes) or len(axes) == 1:",
+        "if True:",
+        SOLVER_TESTS,
+    ),
+    # Figures of merit
+    Mutation(
+        "demagnetising factor with the wrong sign",
+        PHYSICS + "hysteresis.py",
+        "field = self.field - factor * polarization",
+        "field = self.field + factor * polarization",
+        "tests/physics/test_hysteresis.py",
+    ),
+    Mutation(
+        "remanence without the packing fraction",
+        PHYSICS + "hysteresis.py",
+        "return np.asarray(mean * self.packing_fraction)",
+        "return np.asarray(mean)",
+        "tests/physics/test_hysteresis.py",
+    ),
+    # Events
+    Mutation(
+        "roots beyond the end of a leg",
+        EVENTS + "foretelling.py",
+        "root = root & ops.equal(trial.worst, state.aim) & ~beyond",
+        "root = root & ops.equal(trial.worst, state.aim)",
+        "tests/physics/test_events.py",
+    ),
+    Mutation(
+        "states interpolated in the field, not in its root",
+        EVENTS + "course.py",
+        "return np.where(np.isnan(away), field, away)",
+        "return field",
+        "tests/physics/test_events.py",
+    ),
+    Mutation(
+        "the search for the coercivity ends after one step",
+        EVENTS + "following.py",
+        "_ROUNDS = 20",
+        "_ROUNDS = 1",
+        "tests/physics/test_events.py",
+    ),
+    # Operators
+    Mutation(
+        "a lattice always has its own field",
+        OPERATORS + "lattice.py",
+        "acts = np.ones(len(steps), bool) if self_field else steps.any(axis=1)",
+        "acts = np.ones(len(steps), bool)",
+        "tests/physics/operators/test_lattice.py tests/physics/operators/test_operators.py",
+    ),
+    Mutation(
+        "the lattice's adjoint is its transpose",
+        OPERATORS + "products.py",
+        "kernel = xp.conj(self.kernel[planes, None])",
+        "kernel = self.kernel[planes, None]",
+        "tests/physics/operators/test_products.py tests/layers/test_operators.py",
+    ),
+    Mutation(
+        "what the mesh carries is added to near blocks",
+        OPERATORS + "near.py",
+        "field += meshed(",
+        "field -= meshed(",
+        "tests/physics/operators/test_operators.py tests/physics/operators/test_hierarchical.py",
+    ),
+    Mutation(
+        "half the reach of near blocks",
+        OPERATORS + "near.py",
+        "kept = _any_within(mesh, centres, target, piece, reach)",
+        "kept = _any_within(mesh, centres, target, piece, reach / 2)",
+        "tests/physics/operators/test_operators.py tests/physics/operators/test_hierarchical.py",
+    ),
+    # Geometry, materials, textures
+    Mutation(
+        "easy axes uniform in their angle",
+        PHYSICS + "easy_axes.py",
+        "cos = 1.0 - rng.random(shape) * (1.0 - np.cos(np.radians(cone)))",
+        "cos = np.cos(rng.random(shape) * np.radians(cone))",
+        "tests/physics/test_easy_axes.py",
+    ),
+    Mutation(
+        "contact on one side only",
+        PHYSICS + "contacts.py",
+        "areas[j, i] = areas[i, j]",
+        "pass",
+        "tests/physics/test_contacts.py",
+    ),
+    Mutation(
+        "the whole gap on each side of a boundary",
+        PHYSICS + "polycrystal/grains.py",
+        "offsets - gap / 2",
+        "offsets - gap",
+        "tests/physics/polycrystal",
+    ),
+    Mutation(
+        "active and passive orientations swapped",
+        PHYSICS + "neper/orientations.py",
+        'convention == ("active" if version == "3.5" else "passive")',
+        'convention == ("passive" if version == "3.5" else "active")',
+        "tests/physics/neper",
+    ),
+    Mutation(
+        "a checkpoint of another material goes on",
+        PHYSICS + "simulation.py",
+        '"material": np.array([[(m.Js, m.anisotropy_field) for m in row] for row in materials]),',
+        '"material": None,',
+        "tests/physics/test_checkpoint.py",
+    ),
+    # Layers, losses, metrics
+    Mutation(
+        "field at padding",
+        "keras_micromag/layers/demag.py",
+        "(0, 2, 3, 1)) * real",
+        "(0, 2, 3, 1))",
+        "tests/layers",
+    ),
+    Mutation(
+        "the layer takes axes as they come",
+        "keras_micromag/layers/hysteresis.py",
+        "axes = axes / ops.sqrt(ops.sum(axes * axes, axis=1, keepdims=True))",
+        "axes = axes * 1.0",
+        "tests/layers",
+    ),
+    Mutation(
+        "neighbours summed over the wrong axis",
+        "keras_micromag/layers/grain_convolution.py",
+        "total = ops.sum(neighbors, axis=-1, keepdims=True)",
+        "total = ops.sum(neighbors, axis=-2, keepdims=True)",
+        "tests/layers tests/models/test_grains.py",
+    ),
+    Mutation(
+        "weights of Eq. 9 swapped",
+        "keras_micromag/losses.py",
+        "return mse_weight * squared_error(y_true, y_pred) + norm_weight * norm_error(y_pred)",
+        "return norm_weight * squared_error(y_true, y_pred) + mse_weight * norm_error(y_pred)",
+        "tests/test_losses.py",
+    ),
+    Mutation(
+        "NaN in the gradient of a length at 0",
+        "keras_micromag/losses.py",
+        "length = ops.sqrt(ops.where(some, square, ops.ones_like(square)))",
+        "length = ops.sqrt(square)",
+        "tests/test_losses.py",
+    ),
+    Mutation(
+        "a rollout's loss is a mean over its steps",
+        "keras_micromag/losses.py",
+        "return loss * float(y_pred.shape[1])",
+        "return loss",
+        "tests/test_losses.py",
+    ),
+    Mutation(
+        "a coercivity error that keeps its sign",
+        "keras_micromag/metrics.py",
+        "return ops.abs(true - predicted)",
+        "return true - predicted",
+        "tests/test_metrics.py",
+    ),
+    # Models and recipes
+    Mutation(
+        "a rollout that sees the field a step late",
+        "keras_micromag/models/rollout.py",
+        "last = step(last, field[:, i : i + 1])",
+        "last = step(last, field[:, max(i - 1, 0) : max(i - 1, 0) + 1])",
+        "tests/models/test_rollout.py",
+    ),
+    Mutation(
+        "a decoder with a layer less",
+        "keras_micromag/models/autoencoder.py",
+        "for n in (latent_size, latent_size, *reversed(units[1:]), flat):",
+        "for n in (latent_size, *reversed(units), flat):",
+        "tests/models/test_autoencoder.py",
+    ),
+    Mutation(
+        "the first principal components are the smallest",
+        "keras_micromag/baselines.py",
+        "np.linalg.eigh(covariance)[1][:, ::-1][:, :size]",
+        "np.linalg.eigh(covariance)[1][:, :size]",
+        "tests/test_baselines.py",
+    ),
+    Mutation(
+        "trained on the validation's loops",
+        "keras_micromag/data/loops.py",
+        "return np.sort(order[:-held_out]), np.sort(order[-held_out:])",
+        "return np.sort(order), np.sort(order[-held_out:])",
+        "tests/data",
+    ),
+    # Data
+    Mutation(
+        "fields of a window one step early",
+        "keras_micromag/data/windows.py",
+        "coming = begin + np.arange(self.window, self.window + self.horizon)",
+        "coming = begin + np.arange(self.window, self.window + self.horizon) - 1",
+        "tests/data/test_windows.py",
+    ),
+    Mutation(
+        "a mirror image without time reversal",
+        "keras_micromag/data/loops.py",
+        "np.array([-1, -1, 1], states.dtype)  # z -> -z",
+        "np.array([1, 1, -1], states.dtype)  # z -> -z",
+        "tests/data/test_loops.py",
+    ),
+    Mutation(
+        "splits that share a magnet",
+        "tfds_esw/config.py",
+        "return range(first, first + self.splits[split])",
+        "return range(first, first + self.splits[split] + 1)",
+        "tests/tfds_esw",
+    ),
+    Mutation(
+        "grains that never switch have a switching field of 0",
+        "tfds_esw/simulations.py",
+        '"switching_fields": _filled(loops.switching_fields, most, 1, np.nan),',
+        '"switching_fields": _filled(loops.switching_fields, most, 1, 0.0),',
+        "tests/tfds_esw/test_simulations.py",
+    ),
+    Mutation(
+        "a builder's config ignores its tolerance",
+        "tfds_esw/simulations.py",
+        'names = ("field_direction", "method", "avalanche", "dtype", "tol", "max_iterations")',
+        'names = ("field_direction", "method", "avalanche", "dtype", "max_iterations")',
+        "tests/tfds_esw/test_simulations.py",
+    ),
+    # Command line
+    Mutation(
+        "--self-field is ignored",
+        "keras_micromag/cli/simulate.py",
+        "self_field=options.self_field,",
+        "self_field=False,",
+        "tests/test_cli.py",
+    ),
+    Mutation(
+        "--size in tenths of a nanometre",
+        "keras_micromag/cli/structures.py",
+        'lengths = {"size": options.size * 1e-9, "gap": options.gap * 1e-9}',
+        'lengths = {"size": options.size * 1e-10, "gap": options.gap * 1e-9}',
+        "tests/test_cli.py tests/test_cli_structures.py",
+    ),
+    # What backends do in their own way
+    Mutation(
+        "float64 products in float32 on PyTorch",
+        PHYSICS + "graph.py",
+        "return ops.einsum(subscripts, *arrays, **options)",
+        'return ops.cast(ops.einsum(subscripts, *(ops.cast(a, "float32") for a in arrays)), '
+        "ops.dtype(arrays[0]))",
+        "tests/physics tests/layers",
+        backend="torch",
+    ),
+    Mutation(
+        "TensorFlow's adjoint is the product itself",
+        PHYSICS + "graph.py",
+        "return tf.custom_gradient(lambda x: (function(x), linear(adjoint, function)))",
+        "return tf.custom_gradient(lambda x: (function(x), lambda dy: 0.5 * adjoint(dy)))",
+        "tests/physics tests/layers",
+        backend="tensorflow",
+    ),
+]
