@@ -27,7 +27,7 @@ from keras_micromag.physics import (
     demag_matrix,
     demag_tensor,
 )
-from keras_micromag.physics.indices import grid
+from keras_micromag.utils.indices import grid
 
 TRIANGLES = 44
 GOALS = {"ratio": 8.0, "seconds": 0.1}

@@ -35,8 +35,8 @@ from keras_micromag.physics import (
     random_easy_axes,
     simulate,
 )
-from keras_micromag.physics.events.following import Follower
-from keras_micromag.physics.events.settling import Settler
+from keras_micromag.physics.solver.events.equilibrate import Settler
+from keras_micromag.physics.solver.events.trace import Follower
 
 GOALS = {"events": 120, "coercivity": 150, "steps": ""}
 PER_FIELD = 0.5

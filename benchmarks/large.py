@@ -33,10 +33,10 @@ from keras_micromag.physics import (
     demag_operator,
     random_easy_axes,
     simulate,
-    solver,
 )
-from keras_micromag.physics.graph import compiled, tensors
-from keras_micromag.physics.operators.hierarchical import Probe
+from keras_micromag.physics.field.precorrected.hierarchical import Probe
+from keras_micromag.physics.solver import field_steps
+from keras_micromag.utils.backend import compiled, tensors
 
 SIZES = {
     "hierarchical": (300, 1_000, 3_000, 10_000, 30_000, 100_000),
@@ -280,13 +280,13 @@ def loop(kind: str, grains: int, fields, seconds: float | None) -> None:
             raise _Stopped
         state, records = real(*arguments)
         done = min(int(ops.convert_to_numpy(state.target)[0]), len(field) - 1)
-        products = (len(pace) + 1) * solver.ITERATIONS
+        products = (len(pace) + 1) * field_steps.ITERATIONS
         pace.append((products, done, time.perf_counter() - start))
         return state, records
 
-    real, start = solver.advance, time.perf_counter()
+    real, start = field_steps.advance, time.perf_counter()
     try:
-        with mock.patch.object(solver, "advance", advance):
+        with mock.patch.object(field_steps, "advance", advance):
             result = simulate(
                 structure,
                 random_easy_axes(len(structure), seed=1),

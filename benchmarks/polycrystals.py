@@ -27,7 +27,7 @@ from keras_micromag.physics import (
     simulate,
     voronoi_grains,
 )
-from keras_micromag.physics.operators import dense
+from keras_micromag.physics.field import dense
 
 SIZE = 50e-9
 KINDS = {"Voronoi": {}, "sigma = 0.3": {"sigma": 0.3}, "relaxation = 2": {"relaxation": 2}}

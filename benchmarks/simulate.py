@@ -42,9 +42,9 @@ from keras_micromag.physics import (
     demag_matrix,
     random_easy_axes,
     simulate,
-    solver,
 )
-from keras_micromag.physics.graph import compiled, require_dtype
+from keras_micromag.physics.solver import field_steps
+from keras_micromag.utils.backend import compiled, require_dtype
 from tests.oracles import simulate_literal
 
 GOALS = {(1, "float32"): 15, (10, "float32"): 30, (64, "float32"): 45, (10, "float64"): 6}
@@ -98,7 +98,7 @@ class Ours:
     def __call__(self) -> None:
         """Run the batch."""
         first = len(self.traces) % self.compared if self.magnets == 1 else 0
-        with mock.patch.object(solver, "_advance", wraps=solver._advance) as traced:
+        with mock.patch.object(field_steps, "_advance", wraps=field_steps._advance) as traced:
             result = simulate(
                 self.structure,
                 self.easy_axes[first : first + self.magnets],

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 
 def mean_loop(training):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_micromag.physics import checks
 from keras_micromag.physics.hysteresis import coercivity
+from keras_micromag.utils import checks
 
 SWITCHING = 0.8
 """|M|/Ms along the field below which a state counts as one of the switching region."""

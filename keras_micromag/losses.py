@@ -4,7 +4,7 @@ import keras
 from keras import ops
 from keras.src.backend import get_keras_mask  # which has no public name
 
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 _WEIGHTS = ("mse_weight", "norm_weight", "moment_weight")
 

@@ -8,8 +8,8 @@ import keras
 from keras import ops
 
 from keras_micromag import losses
-from keras_micromag.physics import checks
 from keras_micromag.physics.hysteresis import coercivity
+from keras_micromag.utils import checks
 
 
 class _Mean(checks.Configured, keras.metrics.MeanMetricWrapper):

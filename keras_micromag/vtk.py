@@ -23,8 +23,8 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from None
 
-from keras_micromag.physics import checks
-from keras_micromag.physics.steps import one_magnet, telling_steps
+from keras_micromag.physics.frames import one_magnet, telling_steps
+from keras_micromag.utils import checks
 
 __all__ = ["plotter", "show", "unstructured_grid", "write_vtk"]
 
@@ -92,7 +92,7 @@ def write_vtk(path, structure, hysteresis=None, *, magnet: int = 0, steps=None, 
         magnet: which magnet of the batch.
         steps: indices of the loop's field steps: one for a `.vtu`, any number for a `.pvd`. By
             default at most 100, close together where the magnet reverses
-            (`keras_micromag.physics.steps.telling_steps`).
+            (`keras_micromag.physics.frames.telling_steps`).
         **cell_data: more values of the grains, see `unstructured_grid`.
 
     Raises:

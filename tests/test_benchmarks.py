@@ -21,8 +21,8 @@ from benchmarks import (
     tuning,
 )
 from keras_micromag.physics import cubic_grains, random_easy_axes
-from tests.experiments.quick import QUICK
 from tests.keras_parts import precision
+from tests.paper.quick import QUICK
 
 pytestmark = pytest.mark.integration
 

@@ -27,26 +27,44 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 
 # Each may import itself and those named beside it: imports run one way.
 LAYERS = {
-    "physics": "",
-    "layers": "physics",
-    "losses": "physics",
-    "metrics": "physics losses",
-    "data": "physics",
-    "baselines": "physics",
-    "judge": "physics",
-    "models": "physics layers losses metrics data",
-    "recipes": "physics data losses metrics models",
-    "plots": "physics",
-    "vtk": "physics",
-    "experiments": "physics data models baselines judge recipes plots",
-    "cli": "physics plots vtk experiments",
+    "utils": "",
+    "physics": "utils",
+    "layers": "utils physics",
+    "losses": "utils physics",
+    "metrics": "utils physics losses",
+    "data": "utils physics",
+    "baselines": "utils physics",
+    "judge": "utils physics",
+    "models": "utils physics layers losses metrics data",
+    "recipes": "utils physics data losses metrics models",
+    "plots": "utils physics",
+    "summary": "utils plots",
+    "vtk": "utils physics",
+    "paper": "utils physics data models baselines judge recipes plots",
+    "cli": "utils physics plots summary vtk paper",
     "__main__": "cli",
     "__init__": "physics layers losses metrics data models",
 }
 
+# The same inside physics.
+ROOMS = {
+    "geometry": "",
+    "microstructure": "geometry",
+    "io": "geometry microstructure",
+    "field": "geometry microstructure",
+    "hysteresis": "",
+    "frames": "hysteresis",
+    "solver": "microstructure field hysteresis",
+    "simulation": "microstructure field hysteresis solver",
+    "__init__": "geometry microstructure io field hysteresis solver simulation",
+}
+
+# What needs neither Keras nor a backend: the command line's parser and readers of data use it.
+WITHOUT_KERAS = {"checks", "command_line", "files", "fingerprint", "indices", "memory", "progress"}
+
 
 def imported(file):
-    """Return what parts of the package `file` imports: `physics` for keras_micromag.physics.x."""
+    """Return the modules that `file` imports, as dotted names; of `from a import b`, a.b."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -54,20 +72,40 @@ def imported(file):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: imports are absolute here"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    own = {name.split(".")[1] for name in names if name.startswith("keras_micromag.")}
-    return own - {"__version__"}
+    return names
+
+
+def parts(file, package):
+    """Return what parts of `package` a file imports: `physics` for keras_micromag.physics.x."""
+    prefix = f"{package}."
+    own = {name.removeprefix(prefix) for name in imported(file) if name.startswith(prefix)}
+    return {name.partition(".")[0] for name in own} - {"__version__"}
+
+
+def assert_one_way(package, table):
+    folder = ROOT / package.replace(".", "/")
+    for file in folder.rglob("*.py"):
+        part = file.relative_to(folder).with_suffix("").parts[0]
+        assert part in table, f"give {part} its place in the table"
+        upwards = parts(file, package) - {part, *table[part].split()}
+        assert not upwards, f"{file.relative_to(ROOT)} imports {upwards}"
 
 
 def test_imports_run_one_way():
-    package = ROOT / "keras_micromag"
-    for file in package.rglob("*.py"):
-        layer = file.relative_to(package).with_suffix("").parts[0]
-        assert layer in LAYERS, f"give {layer} its place in LAYERS"
-        upwards = imported(file) - {layer, *LAYERS[layer].split()}
-        assert not upwards, f"{file.relative_to(ROOT)} imports {upwards}"
+    assert_one_way("keras_micromag", LAYERS)
+    assert_one_way("keras_micromag.physics", ROOMS)
     for file in ROOT.glob("tfds_esw/**/*.py"):
-        allowed = {"cli"} if file.stem == "__main__" else {"physics", "data"}
-        assert imported(file) <= allowed, f"{file.relative_to(ROOT)} imports more than {allowed}"
+        allowed = {"utils", "summary"} if file.stem == "__main__" else {"utils", "physics", "data"}
+        found = parts(file, "keras_micromag")
+        assert found <= allowed, f"{file.relative_to(ROOT)} imports more than {allowed}"
+
+
+def test_utilities_import_no_keras():
+    for name in WITHOUT_KERAS:
+        module = ast.parse((ROOT / f"keras_micromag/utils/{name}.py").read_text(encoding="utf-8"))
+        for node in module.body:
+            names = ast.unparse(node) if isinstance(node, ast.Import | ast.ImportFrom) else ""
+            assert "keras" not in names.replace("keras_micromag", ""), f"utils/{name}.py: {names}"
 
 
 # ---------------------------------------------------------------------------------------------

@@ -5,19 +5,22 @@ import logging
 import sys
 from pathlib import Path
 
-from keras_micromag.cli import output, parsing
+from keras_micromag import summary
+from keras_micromag.utils import command_line
 
 
 def main(argv=None) -> int:
-    """Run the command line and return its exit status; see `keras_micromag.cli.parsing.run`."""
-    parser = parsing.Parser(prog="python -m tfds_esw", description="The TFDS dataset tfds_esw.")
+    """Run the command line and return its exit status; see `command_line.run`."""
+    parser = command_line.Parser(
+        prog="python -m tfds_esw", description="The TFDS dataset tfds_esw."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     build = commands.add_parser("build", help="simulate a configuration and write it, or resume")
     build.set_defaults(run=_build)
     formats = "tfrecord (needs TensorFlow; the default where it is) or array_record"
     build.add_argument("--file_format", metavar="FORMAT", help=formats)
-    build.add_argument("--num_shards", metavar="N", type=parsing.count, help="files per split")
+    build.add_argument("--num_shards", metavar="N", type=command_line.count, help="files per split")
     build.add_argument("--overwrite", action="store_true", help="build it even if it is there")
 
     show = commands.add_parser("show", help="print figures of merit and draw loops of a built one")
@@ -32,7 +35,7 @@ def main(argv=None) -> int:
             help="paper, tiny, large, textures, polycrystal, or as JSON: '{\"cone\": 20}'",
         )
         command.add_argument("--data_dir", metavar="DIR", help="TFDS's own if not given")
-    return parsing.run(parser, argv)
+    return command_line.run(parser, argv)
 
 
 def _builder(options, **kwargs):
@@ -68,14 +71,14 @@ def _show(options) -> None:
     from tfds_esw import examples, hysteresis
 
     if options.out:
-        output.check_matplotlib()
+        summary.check_matplotlib()
     builder = _builder(options)
     if not builder.is_prepared():
         raise ValueError(f"`CONFIG` must have been built; {builder.data_path} is not there.")
     loops = hysteresis(examples(builder, options.split), builder.info)
-    output.print_merits(loops)
+    summary.print_merits(loops)
     if options.out:
-        output.draw_loops(loops, options.out)
+        summary.draw_loops(loops, options.out)
 
 
 if __name__ == "__main__":

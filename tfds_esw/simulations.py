@@ -17,7 +17,6 @@ from keras_micromag.physics import (
     Hysteresis,
     Material,
     Microstructure,
-    checks,
     contact_areas,
     cubic_grains,
     random_easy_axes,
@@ -26,6 +25,7 @@ from keras_micromag.physics import (
     voronoi_grains,
 )
 from keras_micromag.physics.simulation import check_method, per_grain
+from keras_micromag.utils import checks
 from tfds_esw.config import DRAWN, Config, metadata
 
 BATCH = 32

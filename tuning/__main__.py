@@ -6,8 +6,9 @@ import ast
 import sys
 from pathlib import Path
 
-from keras_micromag.cli.output import check_matplotlib, check_output
-from keras_micromag.cli.parsing import (
+from keras_micromag.cli.output import check_output
+from keras_micromag.summary import check_matplotlib
+from keras_micromag.utils.command_line import (
     Parser,
     add_backend,
     choose_backend,
@@ -25,7 +26,7 @@ WHAT = {
 
 
 def main(argv=None) -> int:
-    """Run the command line and return its exit status; see `keras_micromag.cli.parsing.run`."""
+    """Run the command line and return its exit status; see `command_line.run`."""
     parser = Parser(prog="python -m tuning", description="Search for the recipe of the method.")
     commands = parser.add_subparsers(required=True, metavar="SEARCH")
     for kind, what in WHAT.items():
@@ -91,8 +92,8 @@ def _run(options) -> None:
             f"the search needs {error.name}: pip install 'keras-micromag[tuning]'."
         ) from error
     from keras_micromag import recipes
-    from keras_micromag.experiments import folder
-    from keras_micromag.physics import checks
+    from keras_micromag.paper import folder
+    from keras_micromag.utils import checks
     from tuning.plan import Plan
     from tuning.study import study, with_settings
 

@@ -14,9 +14,9 @@ import keras_tuner
 import numpy as np
 
 from keras_micromag import recipes
-from keras_micromag.experiments.prediction import predict
 from keras_micromag.models.base import DivergenceError
-from keras_micromag.physics import checks
+from keras_micromag.paper.prediction import predict
+from keras_micromag.utils import checks
 from tuning import spaces
 from tuning.scores import Score
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 
 from keras_micromag import recipes
-from keras_micromag.experiments import folder, loops
-from keras_micromag.physics import checks
+from keras_micromag.paper import datasets, folder
+from keras_micromag.utils import checks
 from tuning import spaces
 from tuning.hypermodels import WATCHED, AutoencoderHyperModel, RolloutHyperModel
 from tuning.search import TUNERS, budget
@@ -61,10 +61,10 @@ class Plan:
         spaces.part(SPACES[self.kind], self.only)
         for name in ("batches", "batch_size", "magnets", "trained_on", "validated_on", "seeds"):
             checks.count(getattr(self, name), name)
-        if loops.name_of(self.config) == loops.name_of(self.test):
+        if datasets.name_of(self.config) == datasets.name_of(self.test):
             raise ValueError(
                 "`test` must be another configuration than `config`, whose magnets are searched "
-                f"with; received {loops.name_of(self.test)!r} for both."
+                f"with; received {datasets.name_of(self.test)!r} for both."
             )
         if self.trained_on + self.validated_on > self.magnets:
             raise ValueError(
@@ -87,7 +87,7 @@ class Plan:
 
     def settings(self) -> dict:
         """What must stay as it was for a search to go on; the budget may grow."""
-        names = {name: loops.name_of(getattr(self, name)) for name in ("config", "test")}
+        names = {name: datasets.name_of(getattr(self, name)) for name in ("config", "test")}
         told = dataclasses.asdict(dataclasses.replace(self, **names))
         base = {f"base.{name}": value for name, value in told.pop("base").items()}
         return {k: v for k, v in told.items() if k not in ("trials", "minutes")} | base
@@ -95,9 +95,9 @@ class Plan:
     def require_data(self, data_dir=None) -> None:
         """Raise unless the data sets are there, with as many magnets as the search takes."""
         for name in ("config", "test"):
-            loops.require_built(getattr(self, name), name, data_dir)
-        loops.require_alike(self.test, self.config, data_dir)
-        loops.require(self.config, self.magnets, data_dir)
+            datasets.require_built(getattr(self, name), name, data_dir)
+        datasets.require_alike(self.test, self.config, data_dir)
+        datasets.require(self.config, self.magnets, data_dir)
 
     def hypermodel(self, out: Path, data_dir=None):
         """The HyperModel; that of a rollout has its autoencoder from `out`, which is trained first.
@@ -105,9 +105,9 @@ class Plan:
         It is trained by the base, on the magnets that trials are trained on.
         """
         used = self.trained_on + self.validated_on
-        moments = loops.first_moments(self.config, used, data_dir)
+        moments = datasets.first_moments(self.config, used, data_dir)
         training, validation = moments[: self.trained_on], moments[self.trained_on :]
-        field = loops.field_of(self.config, data_dir)
+        field = datasets.field_of(self.config, data_dir)
         told = {"only": self.only, "seed": self.seed}
         if self.kind == "autoencoder":
             return AutoencoderHyperModel(training, validation, field, self.short, **told)
@@ -120,7 +120,7 @@ class Plan:
     def suggested(self, hp, data_dir=None) -> dict:
         """The settings of a recipe that `hp` chooses."""
         space = spaces.part(SPACES[self.kind], self.only)
-        return spaces.suggest(space, hp, self.short, loops.lattice_of(self.config, data_dir))
+        return spaces.suggest(space, hp, self.short, datasets.lattice_of(self.config, data_dir))
 
     def _autoencoder(self, training, validation):
         keras.utils.set_random_seed(self.seed)

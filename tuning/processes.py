@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import keras
 
-from keras_micromag.experiments import workers
+from keras_micromag.paper import workers
 
 KILLED_AT_MOST = 5
 

@@ -1,7 +1,7 @@
 """The report of a search, in Markdown."""
 
-from keras_micromag.experiments import loops, tables
 from keras_micromag.judge import MEASURES
+from keras_micromag.paper import datasets, tables
 from tuning.hypermodels import EPOCHS
 from tuning.search import drawn_values, names_drawn, short
 
@@ -28,7 +28,7 @@ def of_search(plan, trials, metrics: dict, drawn: list[str]) -> str:
         "",
         f"{len(trials)} trials by the tuner `{plan.tuner}`, seed {plan.seed}: {hours:.1f} hours of "
         f"one process; {bad['diverged']} diverged, {bad['stopped']} were stopped as hopeless. Each "
-        f"was trained on {plan.trained_on} magnets of `tfds_esw/{loops.name_of(plan.config)}` "
+        f"was trained on {plan.trained_on} magnets of `tfds_esw/{datasets.name_of(plan.config)}` "
         f"({plan.batches} batches of {plan.batch_size}) and scored by the whole loops of "
         f"{plan.validated_on} others, predicted from their first states. The score is the mean of "
         "two errors, the RMSE of M/Ms and that of the coercivity, in units of those of the mean "
@@ -53,8 +53,8 @@ def of_search(plan, trials, metrics: dict, drawn: list[str]) -> str:
         "recipe; mean ± standard deviation over magnets that no search and no training has seen.",
     ]
     kinds = {
-        "test": f"All magnets of `tfds_esw/{loops.name_of(plan.test)}`",
-        "more": f"The magnets of `tfds_esw/{loops.name_of(plan.config)}` that are left",
+        "test": f"All magnets of `tfds_esw/{datasets.name_of(plan.test)}`",
+        "more": f"The magnets of `tfds_esw/{datasets.name_of(plan.config)}` that are left",
     }
     for kind, title in kinds.items():
         if kind in metrics["judged"]["best"]:

@@ -17,9 +17,9 @@ from keras_tuner.oracles import (
     RandomSearchOracle,
 )
 
-from keras_micromag.experiments import folder
-from keras_micromag.experiments.logs import hparams
-from keras_micromag.physics import checks
+from keras_micromag.paper import folder
+from keras_micromag.paper.logs import hparams
+from keras_micromag.utils import checks
 from tuning.hypermodels import EPOCHS
 
 PROJECT = "trials"

@@ -6,7 +6,7 @@ defaults, and of the lattice; it returns settings of the recipe, often the one o
 
 import math
 
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 ACTIVATIONS = ("elu", "gelu", "silu", "tanh")
 

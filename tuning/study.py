@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from keras_micromag import recipes
-from keras_micromag.experiments import folder, loops, measures, training, workers
-from keras_micromag.experiments.prediction import predict
-from keras_micromag.physics import checks
+from keras_micromag.paper import datasets, folder, measures, training, workers
+from keras_micromag.paper.prediction import predict
+from keras_micromag.utils import checks
 from tuning import figures, processes, reports
 from tuning.hypermodels import EPOCHS
 from tuning.plan import Plan
@@ -149,14 +149,14 @@ def _judge(plan, out, data_dir, asked):
 
     def make():
         keras.backend.clear_session()
-        moments = loops.first_moments(plan.config, plan.magnets, data_dir)
-        unseen, _ = loops.all_loops(plan.test, data_dir)
-        loops.require_unseen(unseen, moments)
+        moments = datasets.first_moments(plan.config, plan.magnets, data_dir)
+        unseen, _ = datasets.all_loops(plan.test, data_dir)
+        datasets.require_unseen(unseen, moments)
         where = out / "models" / name
         where.mkdir(exist_ok=True)
         model, _ = training.trained(where, recipe, moments, unseen.field, plan.seed, 0)
         baselines = measures.Baselines(moments, unseen.field, recipe.latent_size, recipe.window)
-        more, _ = loops.all_loops(plan.config, data_dir, after=plan.magnets)
+        more, _ = datasets.all_loops(plan.config, data_dir, after=plan.magnets)
         found = {}
         for kind, magnets in (("test", unseen), ("more", more)):
             if magnets is not None:

@@ -6,7 +6,7 @@ quick, a mistyped option costs nothing, and `--backend` still takes effect.
 
 from keras_micromag import __version__
 from keras_micromag.cli import predict, reproduce, simulate, train
-from keras_micromag.cli.parsing import PROGRAM, Parser, run
+from keras_micromag.utils.command_line import PROGRAM, Parser, run
 
 
 def main(argv=None) -> int:

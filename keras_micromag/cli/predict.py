@@ -5,15 +5,9 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from keras_micromag.cli.output import (
-    check_matplotlib,
-    check_output,
-    draw_loops,
-    print_merits,
-    write_complete,
-    write_csv,
-)
-from keras_micromag.cli.parsing import add_backend, choose_backend, option
+from keras_micromag.cli.output import check_output, write_complete, write_csv
+from keras_micromag.summary import check_matplotlib, draw_loops, print_merits
+from keras_micromag.utils.command_line import add_backend, choose_backend, option
 
 
 def add(commands) -> None:
@@ -42,7 +36,7 @@ def _run(options) -> None:
     check_output(options.out, ("loops.npz", "loops.csv", "loops.png"))
     choose_backend(options)
     from keras_micromag import physics
-    from keras_micromag.experiments.prediction import predicted_loops
+    from keras_micromag.paper.prediction import predicted_loops
 
     if options.loops:
         first = physics.Hysteresis.load(options.loops)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keras_micromag.cli.output import check_matplotlib, check_output
-from keras_micromag.cli.parsing import add_backend, choose_backend, count, option
+from keras_micromag.cli.output import check_output
+from keras_micromag.summary import check_matplotlib
+from keras_micromag.utils.command_line import add_backend, choose_backend, count, option
 
 
 def add(commands) -> None:
@@ -30,7 +31,7 @@ def _run(options) -> None:
     """Carry out the command."""
     check_matplotlib()
     choose_backend(options)
-    from keras_micromag.experiments import folder, reproduction
+    from keras_micromag.paper import folder, reproduction
 
     check_output(options.out, (folder.REPORT,))
     chosen = {"experiments": options.experiments} if options.experiments else {}

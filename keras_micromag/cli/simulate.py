@@ -12,16 +12,9 @@ from pathlib import Path
 
 from keras_micromag import __version__
 from keras_micromag.cli import structures
-from keras_micromag.cli.output import (
-    check_matplotlib,
-    check_output,
-    draw_loops,
-    print_merits,
-    write_complete,
-    write_csv,
-    write_events,
-)
-from keras_micromag.cli.parsing import (
+from keras_micromag.cli.output import check_output, write_complete, write_csv, write_events
+from keras_micromag.summary import check_matplotlib, draw_loops, print_merits
+from keras_micromag.utils.command_line import (
     PROGRAM,
     add_backend,
     choose_backend,
@@ -223,7 +216,8 @@ def _material(options, known: dict):
 
 def _materials(options, material, grains: int):
     """One for all grains, or one for each; drawn from [seed, 2], since axes are from the seed."""
-    from keras_micromag.physics import checks, spread_materials
+    from keras_micromag.physics import spread_materials
+    from keras_micromag.utils import checks
 
     spreads = {
         "Js": checks.number(options.js_spread, "js-spread", least=0),

@@ -6,7 +6,7 @@ import functools
 import hashlib
 from pathlib import Path
 
-from keras_micromag.cli.parsing import count, number, option, seed
+from keras_micromag.utils.command_line import count, number, option, seed
 
 CONE, MAGNETS = 35.0, 10
 DEFAULTS = {
@@ -139,7 +139,8 @@ def build(options, kind: str, material):
 
 
 def _polycrystal(options, embedding):
-    from keras_micromag.physics import checks, voronoi_grains
+    from keras_micromag.physics import voronoi_grains
+    from keras_micromag.utils import checks
 
     size = checks.number(options.size, "size", above=0)
     return voronoi_grains(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keras_micromag.cli.output import check_matplotlib, check_output
-from keras_micromag.cli.parsing import add_backend, choose_backend, count, option, seed
+from keras_micromag.cli.output import check_output
+from keras_micromag.summary import check_matplotlib
+from keras_micromag.utils.command_line import add_backend, choose_backend, count, option, seed
 
 
 def add(commands) -> None:
@@ -38,7 +39,7 @@ def _run(options) -> None:
     """Carry out the command."""
     check_matplotlib()
     choose_backend(options)
-    from keras_micromag.experiments import folder, polycrystals, training
+    from keras_micromag.paper import folder, polycrystals, training
 
     check_output(options.out, (*training.FILES, *training.FIGURES))
     job = training.train if options.grains == "cubes" else polycrystals.train

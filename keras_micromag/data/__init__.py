@@ -1,7 +1,7 @@
 """From simulated loops to training data: weights (Eq. 8), splits, and windows for a rollout."""
 
-from keras_micromag.data.grains import GrainStates, Polycrystals, grain_features
-from keras_micromag.data.loops import sample_weights, split_by_simulation, symmetric_images
+from keras_micromag.data.polycrystals import GrainStates, Polycrystals, grain_features
+from keras_micromag.data.samples import sample_weights, split_by_simulation, symmetric_images
 from keras_micromag.data.windows import Windows
 
 __all__ = [

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import backend
 
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 
 class Windows(keras.utils.PyDataset):

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from keras_micromag.physics import checks
-from keras_micromag.physics.graph import require_dtype
-from keras_micromag.physics.material import Material
-from keras_micromag.physics.structure import Microstructure
+from keras_micromag.physics.microstructure.material import Material
+from keras_micromag.physics.microstructure.structure import Microstructure
+from keras_micromag.utils import checks
+from keras_micromag.utils.backend import require_dtype
 
 
 class PhysicsLayer(checks.Configured, keras.layers.Layer):

@@ -8,14 +8,14 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.layers.base import PhysicsLayer, material_config
-from keras_micromag.physics import checks, memory
-from keras_micromag.physics.demag import demag_matrix
-from keras_micromag.physics.graph import Constants, einsum, linear
-from keras_micromag.physics.material import ND2FE14B, Material
-from keras_micromag.physics.operators import check_operator
-from keras_micromag.physics.operators.dense import require_room
+from keras_micromag.physics.field import check_operator
+from keras_micromag.physics.field.demag import demag_matrix
+from keras_micromag.physics.field.dense import require_room
+from keras_micromag.physics.microstructure.material import ND2FE14B, Material
+from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.simulation import per_grain
-from keras_micromag.physics.structure import Microstructure
+from keras_micromag.utils import checks, memory
+from keras_micromag.utils.backend import Constants, einsum, linear
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")

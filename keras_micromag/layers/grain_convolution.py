@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_micromag.layers.base import require_inputs, require_one_batch, require_shape, shapes_of
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")

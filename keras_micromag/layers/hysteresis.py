@@ -14,12 +14,13 @@ from keras_micromag.layers.base import (
     require_shape,
     shapes_of,
 )
-from keras_micromag.physics import checks, solver
-from keras_micromag.physics.graph import Constants, compiled, tensors
-from keras_micromag.physics.material import ND2FE14B, Material
-from keras_micromag.physics.operators import check_operator
+from keras_micromag.physics.field import check_operator
+from keras_micromag.physics.microstructure.material import ND2FE14B, Material
+from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.simulation import DEFAULT_TOL, embed, per_grain
-from keras_micromag.physics.structure import Microstructure
+from keras_micromag.physics.solver import field_steps
+from keras_micromag.utils import checks
+from keras_micromag.utils.backend import Constants, compiled, tensors
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
@@ -124,9 +125,11 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         along = ops.sum(axes * ops.convert_to_tensor(direction)[:, None], axis=1)
         towards = ops.where(field[:, :1] >= 0, one, -one)
         branch = ops.where(towards * along >= 0, one, -one)
-        magnet = solver.magnet(self._body.tensors(), axes, field, self.tol, self.max_iterations)
+        magnet = field_steps.magnet(
+            self._body.tensors(), axes, field, self.tol, self.max_iterations
+        )
         magnet = tensors(magnet, self.variable_dtype)
-        moments = solver.whole_loop(magnet, branch, self.avalanche)
+        moments = field_steps.whole_loop(magnet, branch, self.avalanche)
         return ops.transpose(moments, (0, 1, 3, 2))
 
     def compute_output_shape(self, input_shape):

@@ -11,9 +11,9 @@ from keras_micromag.layers.base import (
     require_shape,
     shapes_of,
 )
-from keras_micromag.physics import checks
-from keras_micromag.physics.material import ND2FE14B, Material
-from keras_micromag.physics.stoner_wohlfarth import relaxed_moment
+from keras_micromag.physics.microstructure.material import ND2FE14B, Material
+from keras_micromag.physics.solver.stoner_wohlfarth import relaxed_moment
+from keras_micromag.utils import checks
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")

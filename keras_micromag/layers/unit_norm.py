@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_micromag.models.base import ComposedModel, FiniteFit
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")

@@ -9,7 +9,7 @@ import numpy as np
 from keras import backend, ops, tree
 
 from keras_micromag.layers.base import shapes_of
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 
 class ComposedModel(keras.Model):

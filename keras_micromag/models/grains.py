@@ -12,7 +12,7 @@ from keras import ops
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
 from keras_micromag.layers.grain_convolution import GrainConvolution
 from keras_micromag.models.base import ComposedModel, FiniteFit, require_more_fields
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")

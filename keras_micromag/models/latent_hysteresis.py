@@ -11,8 +11,8 @@ from keras_micromag.models.base import (
     predict_along,
     require_more_fields,
 )
-from keras_micromag.physics import checks
 from keras_micromag.physics.hysteresis import coercivity
+from keras_micromag.utils import checks
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 
 def microstructure_encoder(

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 
 def predictor(

@@ -9,8 +9,8 @@ from keras import ops
 from keras_micromag import data, losses
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
 from keras_micromag.models.base import ComposedModel, FiniteFit, predict_along
-from keras_micromag.physics import checks
-from keras_micromag.physics.graph import of_shape
+from keras_micromag.utils import checks
+from keras_micromag.utils.backend import of_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")

@@ -6,13 +6,20 @@ shapes: b magnets, g grains, p particles per grain, t field steps.
 
 import keras  # noqa: F401  (what is registered then needs the modules below whole)
 
-from keras_micromag.physics.contacts import contact_areas
-from keras_micromag.physics.demag import demag_matrix, demag_tensor
-from keras_micromag.physics.easy_axes import random_easy_axes
-from keras_micromag.physics.events import Events
-from keras_micromag.physics.hysteresis import Hysteresis
-from keras_micromag.physics.loops import ConvergenceError
-from keras_micromag.physics.material import (
+from keras_micromag.physics.field import (
+    DemagOperator,
+    demag_operator,
+    read_operator,
+    write_operator,
+)
+from keras_micromag.physics.field.demag import demag_matrix, demag_tensor
+from keras_micromag.physics.geometry.polyhedron import Polyhedron
+from keras_micromag.physics.hysteresis import Events, Hysteresis
+from keras_micromag.physics.io.neper import Tessellation, neper_grains, read_neper, write_neper
+from keras_micromag.physics.io.surfaces import read_surfaces
+from keras_micromag.physics.microstructure.contacts import contact_areas
+from keras_micromag.physics.microstructure.easy_axes import random_easy_axes
+from keras_micromag.physics.microstructure.material import (
     BAFE12O19,
     MATERIALS,
     ND2FE14B,
@@ -20,20 +27,12 @@ from keras_micromag.physics.material import (
     SMCO5,
     Material,
 )
-from keras_micromag.physics.neper import Tessellation, neper_grains, read_neper, write_neper
-from keras_micromag.physics.operators import (
-    DemagOperator,
-    demag_operator,
-    read_operator,
-    write_operator,
-)
-from keras_micromag.physics.phases import core_shell, mixed_phases, spread_materials
-from keras_micromag.physics.polycrystal import voronoi_grains
-from keras_micromag.physics.polyhedron import Polyhedron
+from keras_micromag.physics.microstructure.phases import core_shell, mixed_phases, spread_materials
+from keras_micromag.physics.microstructure.structure import Microstructure, cubic_grains
+from keras_micromag.physics.microstructure.voronoi import voronoi_grains
 from keras_micromag.physics.simulation import simulate
-from keras_micromag.physics.stoner_wohlfarth import equilibrium, switching_field
-from keras_micromag.physics.structure import Microstructure, cubic_grains
-from keras_micromag.physics.surfaces import read_surfaces
+from keras_micromag.physics.solver.equilibria import ConvergenceError
+from keras_micromag.physics.solver.stoner_wohlfarth import equilibrium, switching_field
 
 __all__ = [
     "BAFE12O19",

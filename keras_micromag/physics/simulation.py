@@ -5,23 +5,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from keras_micromag.physics import checks, solver, strides
-from keras_micromag.physics.checkpoint import kept_in
-from keras_micromag.physics.columns import Sizes, in_columns
-from keras_micromag.physics.events import Follower
-from keras_micromag.physics.graph import require_dtype, tensors
-from keras_micromag.physics.hysteresis import Hysteresis
-from keras_micromag.physics.loops import Loops
-from keras_micromag.physics.material import ND2FE14B, Material
-from keras_micromag.physics.operators import (
+from keras_micromag.physics.field import (
     DemagOperator,
     check_operator,
     choose_operator,
     operator_told,
 )
-from keras_micromag.physics.operators.dense import dense
-from keras_micromag.physics.progress import Progress
-from keras_micromag.physics.structure import Microstructure
+from keras_micromag.physics.field.dense import dense
+from keras_micromag.physics.hysteresis import Hysteresis
+from keras_micromag.physics.microstructure.material import ND2FE14B, Material
+from keras_micromag.physics.microstructure.structure import Microstructure
+from keras_micromag.physics.solver import field_steps, step_control
+from keras_micromag.physics.solver.checkpoint import kept_in
+from keras_micromag.physics.solver.equilibria import Loops
+from keras_micromag.physics.solver.events import Follower
+from keras_micromag.physics.solver.layout import Sizes, in_columns
+from keras_micromag.utils import checks
+from keras_micromag.utils.backend import require_dtype, tensors
+from keras_micromag.utils.progress import Progress
 
 DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}
 """Largest change of a moment's component at which an iteration has settled."""
@@ -177,7 +178,7 @@ def simulate(
         # Compiled code for so many fields serves all that are fewer, down to half of them.
         room = np.pad(field, (0, _room(len(field)) - len(field)), mode="edge")
         fields = np.broadcast_to(room, (len(axes), len(room)))
-        magnet = solver.magnet(body, padded, fields, tol, max_iterations, end=len(field))
+        magnet = field_steps.magnet(body, padded, fields, tol, max_iterations, end=len(field))
         return magnet, np.pad(branch, missing, constant_values=1.0)
 
     if method == "events":
@@ -252,11 +253,11 @@ def _walk(loops, kept, prepared, avalanche, dtype, progress, refused):
         loops.refuse_unconverged(refused)
     if not loops.complete:
         magnet, branch = prepared(loops.field)
-        state = solver.start(magnet, branch) if state is None else state
+        state = field_steps.start(magnet, branch) if state is None else state
         magnet, state = tensors((magnet, state), dtype)
     with Progress(progress, loops) as bar:
         while not loops.complete:
-            state, records = solver.advance(magnet, state, avalanche)
+            state, records = field_steps.advance(magnet, state, avalanche)
             loops.collect(records)
             if refused:
                 loops.refuse_unconverged(refused)
@@ -327,7 +328,7 @@ def embed(
     direction,
     dtype: str,
     sizes: Sizes | None = None,
-) -> solver.Body:
+) -> field_steps.Body:
     """The grains as the solver sees them, in units of their anisotropy fields.
 
     Args:
@@ -354,14 +355,14 @@ def embed(
     softness = of_grains(1 / anisotropy_field)
     if len(columns.grain):
         softness = softness[:, columns.grain]
-    return solver.Body(
+    return field_steps.Body(
         product=product,
         columns=columns,
         direction=np.reshape(np.asarray(direction, float), (3, 1, 1)),
         strength=of_grains(polarization)[:, None],
         softness=softness[:, None, None],
-        longest=strides.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
-        turn=strides.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
+        longest=step_control.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
+        turn=step_control.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
     )
 
 

@@ -6,8 +6,8 @@ matplotlib comes with the extra `plot`.
 
 from keras_micromag.plots.animation import animate_loop
 from keras_micromag.plots.avalanches import avalanche_sizes, plot_avalanches
-from keras_micromag.plots.grains import plot_magnet
 from keras_micromag.plots.loops import plot_history, plot_loops, plot_prediction
+from keras_micromag.plots.magnet import plot_magnet
 from keras_micromag.plots.reversal import plot_reversal
 from keras_micromag.plots.style import (
     ACCENT,

@@ -8,9 +8,9 @@ from pathlib import Path
 from matplotlib.animation import FFMpegWriter, PillowWriter
 from matplotlib.figure import Figure
 
-from keras_micromag.physics import checks
-from keras_micromag.physics.steps import one_magnet, telling_steps
-from keras_micromag.plots.grains import (
+from keras_micromag.physics.frames import one_magnet, telling_steps
+from keras_micromag.plots.loops import loop_frame
+from keras_micromag.plots.magnet import (
     VIEW,
     draw_scene,
     draw_triad,
@@ -19,8 +19,8 @@ from keras_micromag.plots.grains import (
     paint,
     scene,
 )
-from keras_micromag.plots.loops import loop_frame
 from keras_micromag.plots.style import COLUMN, INK, MARK, styled, tesla
+from keras_micromag.utils import checks
 
 WRITERS = {".gif": PillowWriter, ".mp4": FFMpegWriter}
 DPI = 150
@@ -47,7 +47,7 @@ def animate_loop(
         path: of the file: whole, or not at all. `.gif`, or `.mp4`, which needs ffmpeg.
         magnet: which magnet of the batch.
         frames: how many steps of the loop at most; they are close together where the magnet
-            reverses, see `keras_micromag.physics.steps.telling_steps`.
+            reverses, see `keras_micromag.physics.frames.telling_steps`.
         fps: frames per second.
         view, cut, explode: see `plot_magnet`.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_micromag.physics.polygons import convex_parts
+from keras_micromag.physics.geometry.polygons import convex_parts
 
 _FLAT = 1e-9
 """Corners nearer to the cutting plane than this part of a body's size lie on it."""

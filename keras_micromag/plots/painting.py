@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_micromag.physics.polygons import cross
+from keras_micromag.physics.geometry.polygons import cross
 from keras_micromag.plots.bodies import Body
 
 _EDGE_ON = 1e-9

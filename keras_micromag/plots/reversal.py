@@ -8,8 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_micromag.physics.steps import one_magnet
-from keras_micromag.plots.grains import (
+from keras_micromag.physics.frames import one_magnet
+from keras_micromag.plots.loops import loop_frame
+from keras_micromag.plots.magnet import (
     VIEW,
     draw_scene,
     draw_triad,
@@ -17,7 +18,6 @@ from keras_micromag.plots.grains import (
     moment_scale,
     scene,
 )
-from keras_micromag.plots.loops import loop_frame
 from keras_micromag.plots.style import COLUMN, INK, MARK, styled, tesla
 
 LOWER_RIGHT = {"va": "top", "xytext": (4, -3)}

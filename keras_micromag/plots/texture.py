@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 
-from keras_micromag.physics import checks
 from keras_micromag.plots.style import COLUMN, INK, styled
+from keras_micromag.utils import checks
 
 DENSITY_COLORS = "Blues"
 PIXELS = 201

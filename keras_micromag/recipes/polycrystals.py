@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_micromag.data import GrainStates, Polycrystals, sample_weights, split_by_simulation
-from keras_micromag.data.grains import states_and_targets
+from keras_micromag.data.polycrystals import states_and_targets
 from keras_micromag.losses import GrainLoss
 from keras_micromag.models import (
     GrainAutoencoder,

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_micromag.physics import checks
+from keras_micromag.utils import checks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

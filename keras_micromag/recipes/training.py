@@ -6,10 +6,10 @@ import keras
 
 from keras_micromag.data import split_by_simulation, symmetric_images
 from keras_micromag.models import Autoencoder, LatentHysteresis, RecursiveRolloutModel
-from keras_micromag.physics import checks
 from keras_micromag.recipes.autoencoders import build_autoencoder, fit_autoencoder
 from keras_micromag.recipes.predictors import Encoded, build_predictor, fit_predictor
 from keras_micromag.recipes.settings import Recipe
+from keras_micromag.utils import checks
 
 LOOPS = 1600  # what a training of some ten thousand batches can take in
 

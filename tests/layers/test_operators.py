@@ -169,7 +169,7 @@ def test_bad_operators_get_a_sentence(magnets, kind, monkeypatch):
     # One that is made fits in no config.
     with pytest.raises(ValueError, match=r"`operator` must be a str; received <.*DemagOperator"):
         kind(cubes, operator=demag_operator(cubes))
-    monkeypatch.setattr("keras_micromag.physics.memory.available", lambda: 9_000)
+    monkeypatch.setattr("keras_micromag.utils.memory.available", lambda: 9_000)
     for operator in ("auto", "dense"):
         with pytest.raises(MemoryError, match=r"the matrix of 8 grains with 64 particles needs"):
             kind(cubes, operator=operator)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_micromag.data import GrainStates, Polycrystals, grain_features
-from keras_micromag.data.grains import states_and_targets
+from keras_micromag.data.polycrystals import states_and_targets
 from keras_micromag.losses import GrainLoss
 from keras_micromag.models import (
     GrainHysteresis,

@@ -20,107 +20,108 @@ class Mutation(NamedTuple):
 
 
 PHYSICS = "keras_micromag/physics/"
-EVENTS, OPERATORS = PHYSICS + "events/", PHYSICS + "operators/"
-SOLVER_TESTS = "tests/physics/test_simulation.py tests/physics/test_events.py"
+SOLVER, EVENTS = PHYSICS + "solver/", PHYSICS + "solver/events/"
+FIELD, MICROSTRUCTURE = PHYSICS + "field/", PHYSICS + "microstructure/"
+SOLVER_TESTS = "tests/physics/test_simulation.py tests/physics/solver/test_events.py"
 
 MUTATIONS = [
     # Demagnetising field
     Mutation(
         "field beside an edge without its stable form",
-        PHYSICS + "demag.py",
+        FIELD + "demag.py",
         "beside = dot <= 0",
         "beside = dot < -np.inf",
-        "tests/physics/test_demag.py",
+        "tests/physics/field/test_demag.py",
     ),
     Mutation(
         "blocks of equal offsets shared between unequal particles",
-        PHYSICS + "demag.py",
+        FIELD + "demag.py",
         "_distinct(np.column_stack([classes, shifts / (_SAME * body.size)]))",
         "_distinct(shifts / (_SAME * body.size))",
-        "tests/physics/test_demag.py",
+        "tests/physics/field/test_demag.py",
     ),
     Mutation(
         "padding left in the matrix",
-        PHYSICS + "demag.py",
+        FIELD + "demag.py",
         "matrix[structure.weights == 0] = 0.0",
         "pass",
-        "tests/physics/test_demag.py",
+        "tests/physics/field/test_demag.py",
     ),
     # Particle
     Mutation(
         "a particle switches whatever its direction",
-        PHYSICS + "relaxation.py",
+        SOLVER + "relaxation.py",
         "unstable = (along < 0) & (cubed > 1.0)",
         "unstable = cubed > 1.0",
         SOLVER_TESTS,
     ),
     Mutation(
         "padding can make a grain unstable",
-        PHYSICS + "relaxation.py",
+        SOLVER + "relaxation.py",
         "ops.where((along < 0) & real, cubed, zero)",
         "ops.where(along < 0, cubed, zero)",
         SOLVER_TESTS,
     ),
     Mutation(
         "equilibrium below the fold where the branch has ended",
-        PHYSICS + "stoner_wohlfarth.py",
+        SOLVER + "stoner_wohlfarth.py",
         "return 2.0 * xp.arctan(xp.where(unstable, fold, tau))",
         "return 2.0 * xp.arctan(tau)",
-        "tests/physics/test_stoner_wohlfarth.py",
+        "tests/physics/solver/test_stoner_wohlfarth.py",
     ),
     Mutation(
         "slope of the torque with a wrong factor",
-        PHYSICS + "stoner_wohlfarth.py",
+        SOLVER + "stoner_wohlfarth.py",
         "slope = (4.0 * h_perpendicular * tau + 3.0 * twice - 6.0)",
         "slope = (4.0 * h_perpendicular * tau + 2.0 * twice - 6.0)",
-        "tests/physics/test_stoner_wohlfarth.py " + SOLVER_TESTS,
+        "tests/physics/solver/test_stoner_wohlfarth.py " + SOLVER_TESTS,
     ),
     # Field steps
     Mutation(
         "flips are foreseen without a margin",
-        PHYSICS + "relaxation.py",
+        SOLVER + "relaxation.py",
         "_SAFETY = 4.0",
         "_SAFETY = 0.02",
         SOLVER_TESTS,
     ),
     Mutation(
         "grains that flipped keep their slope",
-        PHYSICS + "strides.py",
+        SOLVER + "step_control.py",
         "state.slope * (1.0 - state.flipped)[:, None],\n    )\n    bend",
         "state.slope,\n    )\n    bend",
-        "tests/physics/test_strides.py",
+        "tests/physics/solver/test_step_control.py",
     ),
     Mutation(
         "strides end close to switching",
-        PHYSICS + "strides.py",
+        SOLVER + "step_control.py",
         "STABLE = 0.89",
         "STABLE = 1.2",
-        "tests/physics/test_strides.py",
+        "tests/physics/solver/test_step_control.py",
     ),
     Mutation(
         "strides cross turning points of the field",
-        PHYSICS + "strides.py",
+        SOLVER + "step_control.py",
         "& ops.equal(magnet.turns, turns[:, None])\n",
         "",
-        "tests/physics/test_strides.py",
+        "tests/physics/solver/test_step_control.py",
     ),
     Mutation(
         "weakest_first is ignored by steps",
-        PHYSICS + "solver.py",
+        SOLVER + "field_steps.py",
         'if avalanche == "weakest_first":',
         "if False:",
         SOLVER_TESTS,
     ),
     Mutation(
         "every state counts as converged",
-        PHYSICS + "solver.py",
+        SOLVER + "field_steps.py",
         'converged = ops.cast(settled & ~any_unstable, "int32")',
         "converged = ops.ones_like(target)",
         SOLVER_TESTS,
     ),
     Mutation(
         "compiled loop without the states strode over",
-        PHYSICS + "solver.py",
+        SOLVER + "field_steps.py",
         "origin = ops.maximum(ops.take_along_axis(parts[0], target, axis=1), 0)",
         "origin = ops.take_along_axis(parts[0], target, axis=1) * 0",
         "tests/layers/test_layers.py",
@@ -172,89 +173,89 @@ MUTATIONS = [
     # Events
     Mutation(
         "roots beyond the end of a leg",
-        EVENTS + "foretelling.py",
+        EVENTS + "prediction.py",
         "root = root & ops.equal(trial.worst, state.aim) & ~beyond",
         "root = root & ops.equal(trial.worst, state.aim)",
-        "tests/physics/test_events.py",
+        "tests/physics/solver/test_events.py",
     ),
     Mutation(
         "states interpolated in the field, not in its root",
-        EVENTS + "course.py",
+        EVENTS + "dense_output.py",
         "return np.where(np.isnan(away), field, away)",
         "return field",
-        "tests/physics/test_events.py",
+        "tests/physics/solver/test_events.py",
     ),
     Mutation(
         "the search for the coercivity ends after one step",
-        EVENTS + "following.py",
+        EVENTS + "trace.py",
         "_ROUNDS = 20",
         "_ROUNDS = 1",
-        "tests/physics/test_events.py",
+        "tests/physics/solver/test_events.py",
     ),
     # Operators
     Mutation(
         "a lattice always has its own field",
-        OPERATORS + "lattice.py",
+        FIELD + "lattice.py",
         "acts = np.ones(len(steps), bool) if self_field else steps.any(axis=1)",
         "acts = np.ones(len(steps), bool)",
-        "tests/physics/operators/test_lattice.py tests/physics/operators/test_operators.py",
+        "tests/physics/field/test_lattice.py tests/physics/field/test_operators.py",
     ),
     Mutation(
         "the lattice's adjoint is its transpose",
-        OPERATORS + "products.py",
+        FIELD + "products.py",
         "kernel = xp.conj(self.kernel[planes, None])",
         "kernel = self.kernel[planes, None]",
-        "tests/physics/operators/test_products.py tests/layers/test_operators.py",
+        "tests/physics/field/test_products.py tests/layers/test_operators.py",
     ),
     Mutation(
         "what the mesh carries is added to near blocks",
-        OPERATORS + "near.py",
+        FIELD + "precorrected/near.py",
         "field += meshed(",
         "field -= meshed(",
-        "tests/physics/operators/test_operators.py tests/physics/operators/test_hierarchical.py",
+        "tests/physics/field",
     ),
     Mutation(
         "half the reach of near blocks",
-        OPERATORS + "near.py",
+        FIELD + "precorrected/near.py",
         "kept = _any_within(mesh, centres, target, piece, reach)",
         "kept = _any_within(mesh, centres, target, piece, reach / 2)",
-        "tests/physics/operators/test_operators.py tests/physics/operators/test_hierarchical.py",
+        "tests/physics/field",
     ),
     # Geometry, materials, textures
     Mutation(
         "easy axes uniform in their angle",
-        PHYSICS + "easy_axes.py",
+        MICROSTRUCTURE + "easy_axes.py",
         "cos = 1.0 - rng.random(shape) * (1.0 - np.cos(np.radians(cone)))",
         "cos = np.cos(rng.random(shape) * np.radians(cone))",
-        "tests/physics/test_easy_axes.py",
+        "tests/physics/microstructure/test_easy_axes.py",
     ),
     Mutation(
         "contact on one side only",
-        PHYSICS + "contacts.py",
+        MICROSTRUCTURE + "contacts.py",
         "areas[j, i] = areas[i, j]",
         "pass",
-        "tests/physics/test_contacts.py",
+        "tests/physics/microstructure/test_contacts.py",
     ),
     Mutation(
         "the whole gap on each side of a boundary",
-        PHYSICS + "polycrystal/grains.py",
+        MICROSTRUCTURE + "voronoi/polycrystal.py",
         "offsets - gap / 2",
         "offsets - gap",
-        "tests/physics/polycrystal",
+        "tests/physics/microstructure",
     ),
     Mutation(
         "active and passive orientations swapped",
-        PHYSICS + "neper/orientations.py",
+        PHYSICS + "io/neper/orientations.py",
         'convention == ("active" if version == "3.5" else "passive")',
         'convention == ("passive" if version == "3.5" else "active")',
-        "tests/physics/neper",
+        "tests/physics/io/neper",
     ),
     Mutation(
         "a checkpoint of another material goes on",
         PHYSICS + "simulation.py",
         '"material": np.array([[(m.Js, m.anisotropy_field) for m in row] for row in materials]),',
         '"material": None,',
-        "tests/physics/test_checkpoint.py",
+        "tests/physics/solver/test_checkpoint.py",
     ),
     # Layers, losses, metrics
     Mutation(
@@ -330,7 +331,7 @@ MUTATIONS = [
     ),
     Mutation(
         "trained on the validation's loops",
-        "keras_micromag/data/loops.py",
+        "keras_micromag/data/samples.py",
         "return np.sort(order[:-held_out]), np.sort(order[-held_out:])",
         "return np.sort(order), np.sort(order[-held_out:])",
         "tests/data",
@@ -345,10 +346,10 @@ MUTATIONS = [
     ),
     Mutation(
         "a mirror image without time reversal",
-        "keras_micromag/data/loops.py",
+        "keras_micromag/data/samples.py",
         "np.array([-1, -1, 1], states.dtype)  # z -> -z",
         "np.array([1, 1, -1], states.dtype)  # z -> -z",
-        "tests/data/test_loops.py",
+        "tests/data/test_samples.py",
     ),
     Mutation(
         "splits that share a magnet",
@@ -389,7 +390,7 @@ MUTATIONS = [
     # What backends do in their own way
     Mutation(
         "float64 products in float32 on PyTorch",
-        PHYSICS + "graph.py",
+        "keras_micromag/utils/backend.py",
         "return ops.einsum(subscripts, *arrays, **options)",
         'return ops.cast(ops.einsum(subscripts, *(ops.cast(a, "float32") for a in arrays)), '
         "ops.dtype(arrays[0]))",
@@ -398,7 +399,7 @@ MUTATIONS = [
     ),
     Mutation(
         "TensorFlow's adjoint is the product itself",
-        PHYSICS + "graph.py",
+        "keras_micromag/utils/backend.py",
         "return tf.custom_gradient(lambda x: (function(x), linear(adjoint, function)))",
         "return tf.custom_gradient(lambda x: (function(x), lambda dy: 0.5 * adjoint(dy)))",
         "tests/physics tests/layers",

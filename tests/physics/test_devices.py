@@ -15,11 +15,12 @@ import pytest
 from keras import ops
 
 from keras_micromag.layers import GuptasarmaDemag
-from keras_micromag.physics import random_easy_axes, simulate, solver
-from keras_micromag.physics.events import continuation
-from keras_micromag.physics.graph import tensors
+from keras_micromag.physics import random_easy_axes, simulate
+from keras_micromag.physics.solver import field_steps
+from keras_micromag.physics.solver.events import continuation
+from keras_micromag.utils.backend import tensors
 from tests.keras_parts import numpy
-from tests.physics.operators.magnets import made, magnet
+from tests.physics.field.magnets import made, magnet
 
 BACKEND = keras.backend.backend()
 
@@ -100,7 +101,7 @@ def test_loops(method, monkeypatch):
     def called(*arguments):
         raise Called(*arguments)
 
-    module = {"steps": solver, "events": continuation}[method]
+    module = {"steps": field_steps, "events": continuation}[method]
     # PyTorch runs the loop itself on the host, which reads there when it ends.
     once = {"jax": module.advance, "torch": module._iterate}[BACKEND]
     monkeypatch.setattr(module, "advance", called)

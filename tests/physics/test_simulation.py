@@ -37,11 +37,10 @@ from keras_micromag.physics import (
     demag_operator,
     random_easy_axes,
     simulate,
-    solver,
-    strides,
     voronoi_grains,
 )
 from keras_micromag.physics.hysteresis import coercivity
+from keras_micromag.physics.solver import field_steps, step_control
 from tests import oracle_loops, oracles
 from tests.keras_parts import precision
 
@@ -226,7 +225,7 @@ def test_strides_over_several_fields_change_nothing(monkeypatch, field):
     structure, easy_axes = cubic_grains((3, 3, 3)), random_easy_axes((4, 27), seed=8)
     strided = simulate(structure, easy_axes, field=field)
     assert (strided.iterations == 0).mean() > 0.2
-    monkeypatch.setattr(strides, "LONGEST_STRIDE", -1.0)  # not even to the same field again
+    monkeypatch.setattr(step_control, "LONGEST_STRIDE", -1.0)  # not even to the same field again
     stepped = simulate(structure, easy_axes, field=field)
     assert (stepped.iterations > 0).all()
     assert_same_loop(strided.magnetization, stepped.magnetization, easy_axes, atol=2e-5)
@@ -397,7 +396,7 @@ def test_equal_shapes_are_compiled_once():
         axes = random_easy_axes((3, 6), seed=fields)
         loops = simulate(structure, axes, field=REVERSAL[:fields])
         assert loops.magnetization.shape == (3, fields, 6, 3)
-        function = solver.compiled_advance("simultaneous")
+        function = field_steps.compiled_advance("simultaneous")
         if keras.backend.backend() == "jax":
             count = function._cache_size()
         else:
@@ -495,7 +494,7 @@ def test_a_hard_axis_does_not_stick_at_the_maximum_of_its_energy():
     np.testing.assert_allclose(loop.magnetization[:, 0, 2], expected, atol=1e-3)
 
 
-# Operators. The loops by each are those by the matrix; what they are is in tests/physics/operators.
+# Operators. The loops by each are those by the matrix; what they are is in tests/physics/field.
 
 
 @pytest.fixture(scope="module")
@@ -596,7 +595,7 @@ def test_bad_operators_get_a_sentence(monkeypatch):
     for operator in ("auto", "dense", "lattice", "hierarchical"):
         with pytest.raises(ValueError, match=r"particle \d+ of grain \d lies on an edge of grain"):
             simulate(**{**arguments, "structure": touching, "operator": operator})
-    monkeypatch.setattr("keras_micromag.physics.memory.available", lambda: 25_000)
+    monkeypatch.setattr("keras_micromag.utils.memory.available", lambda: 25_000)
     for operator, what in (
         ("auto", "the matrix of 4 grains with 108 particles needs .* 'hierarchical' takes less"),
         ("lattice", "the lattice of 4 grains with 27 particles each needs"),

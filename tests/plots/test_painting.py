@@ -12,7 +12,7 @@ from matplotlib.path import Path
 
 from keras_micromag import physics
 from keras_micromag.plots.bodies import body_of
-from keras_micromag.plots.grains import camera, scene
+from keras_micromag.plots.magnet import camera, scene
 from keras_micromag.plots.painting import back_to_front, pieces
 from tests.plots.magnets import HORSESHOE, box, polycrystal, prism, ragged
 

@@ -1,7 +1,7 @@
 import pytest
 
 import tfds_esw
-from tests.experiments.quick import OTHERS
+from tests.paper.quick import OTHERS
 from tests.tuning import quick
 
 

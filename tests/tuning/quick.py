@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.experiments.quick import OTHERS, QUICK
+from tests.paper.quick import OTHERS, QUICK
 from tuning.hypermodels import RolloutHyperModel
 from tuning.plan import Plan
 from tuning.search import search

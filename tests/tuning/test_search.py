@@ -17,7 +17,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from keras_micromag.experiments import folder
+from keras_micromag.paper import folder
 from tests.tuning import quick
 from tests.waiting import when
 from tuning import processes

@@ -1,0 +1,197 @@
+"""Figures of a training and of the study, drawn with the styles of `plots`."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from keras_micromag import plots
+from keras_micromag.data import sample_weights
+from keras_micromag.paper import study
+from keras_micromag.physics import cubic_grains
+
+COLORS = ("#2b5c8a", "#3d8a4f", "#b2401f", "#8a6d2b", "#6a4c93")
+
+
+def draw_prediction(path: Path, simulated, loops, mean) -> None:
+    """The last magnet's predicted loop over the simulated one."""
+    predicted = dataclasses.replace(simulated, magnetization=loops, events=None)
+    figure = _figure(1, 0.75)
+    plots.plot_prediction(simulated, predicted, magnet=-1, mean=mean, ax=figure.add_subplot())
+    plots.save_figure(figure, path)
+
+
+def draw_history(path: Path, history: dict) -> None:
+    """The losses of both trainings."""
+    figure = _figure(2, 0.75)
+    for ax, (name, told) in zip(figure.subplots(1, 2), history.items(), strict=True):
+        plots.plot_history(told, title=name, ax=ax)
+    plots.save_figure(figure, path)
+
+
+def draw_study(out: Path, plan, unseen, lattice, found: dict) -> list[str]:
+    """Draw what there is of the experiments' figures; their files' names."""
+    drawers = {
+        "weights.png": _weights,
+        "losses.png": _losses,
+        "grid.png": _grid,
+        "folds.png": _folds,
+        "learning.png": _learning,
+    }
+    magnet = functools.partial(_magnet, lattice)
+    drawers = {"magnet.png": magnet, **drawers}
+    drawn = []
+    with mpl.rc_context(plots.STYLE):
+        for name, draw in drawers.items():
+            figure = draw(plan, unseen, found)
+            if figure is not None:
+                plots.save_figure(figure, out / name)
+                drawn.append(name)
+    return drawn
+
+
+def _figure(columns, height):
+    return Figure(figsize=(columns * plots.COLUMN, height * plots.COLUMN), layout="constrained")
+
+
+def _magnet(lattice, plan, unseen, found):
+    """Fig. 3 and 4: the first magnet's loop, and states along it."""
+    return plots.plot_reversal(cubic_grains(lattice), unseen, figure=_figure(1, 1))
+
+
+def _weights(plan, unseen, found):
+    """The weights of Eq. 8 along the first magnet's loop."""
+    figure = _figure(1, 0.6)
+    ax = figure.add_subplot()
+    ax.plot(unseen.field, sample_weights(unseen.magnetization[0]), color=plots.INK, lw=0.7)
+    ax.set(xlabel=plots.FIELD_LABEL, ylabel="Weight of the state (Eq. 8)")
+    ax.set_xlim(unseen.field.min(), unseen.field.max())
+    return figure
+
+
+def _losses(plan, unseen, found):
+    """Fig. 5: errors against epochs; Fig. 6: reconstructed loops of a magnet never seen."""
+    runs = {loss: study.repeated(found, "autoencoder", *loss) for loss in plan.losses}
+    common = [r for r in study.common(runs) if r < plan.loss_folds]
+    if not common:
+        return None
+    figure = _figure(2, 1.5)
+    axes = figure.subplots(2, 2)
+    for (a1, a2), color in zip(plan.losses, COLORS, strict=False):
+        each = [runs[a1, a2][r] for r in common]
+        for row, key in zip(axes, ("squared_error", "norm_error"), strict=True):
+            for style, prefix in (("-", ""), (":", "val_")):
+                _band(row[0], [run["history"][prefix + key] for run in each], color, style)
+        for ax in axes[:, 1]:
+            label = f"$a_1$ = {a1}, $a_2$ = {a2}"
+            ax.plot(unseen.field, each[0]["curve"][0], color=color, lw=0.8, label=label)
+    for ax, label in zip(axes[:, 0], ("Squared error", "Norm error"), strict=True):
+        ax.set(yscale="log", xlabel="Epoch", ylabel=f"{label} per state")
+    axes[0, 0].plot([], [], "-", color=plots.INK, label="training")
+    axes[0, 0].plot([], [], ":", color=plots.INK, label="validation")
+    axes[0, 0].legend(frameon=False)
+    true = unseen.magnetization_along_field[common[0]]
+    for ax in axes[:, 1]:
+        ax.plot(unseen.field, true, color=plots.INK, lw=0.8, ls="--", label="simulated")
+        ax.set(xlabel=plots.FIELD_LABEL, ylabel=plots.MAGNETIZATION_LABEL)
+    axes[0, 1].legend(frameon=False)
+    near = unseen.field[np.abs(true) < 0.9]
+    axes[1, 1].set(xlim=(near.min() - 0.3, near.max() + 0.3), title="where it reverses")
+    return figure
+
+
+def _band(ax, series, color, style):
+    """Mean, and the range from the least to the most, over the epochs that all have."""
+    epochs = min(map(len, series))
+    values = np.array([each[:epochs] for each in series])
+    steps = np.arange(1, epochs + 1)
+    ax.plot(steps, values.mean(axis=0), style, color=color, lw=0.9)
+    ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=color, alpha=0.12, lw=0)
+
+
+def _grid(plan, unseen, found):
+    """Fig. 8: the predicted loops, a window a column and a horizon a row."""
+    runs = {
+        (window, horizon): study.repeated(found, "predictor", window, horizon, study.PAPERS_DEPTH)
+        for window in plan.windows
+        for horizon in plan.horizons
+    }
+    common = [r for r in study.common(runs) if r < plan.grid_folds]
+    if not common:
+        return None
+    rows, columns = len(plan.horizons), len(plan.windows)
+    figure = _figure(2, 0.42 * rows + 0.1)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for i, horizon in enumerate(plan.horizons):
+        for j, window in enumerate(plan.windows):
+            ax = axes[i, j]
+            for fold, color in zip(common, COLORS, strict=False):
+                run = runs[window, horizon][fold]
+                true = unseen.magnetization_along_field[fold]
+                ax.plot(unseen.field, true, color=color, lw=0.6, ls="--", alpha=0.7)
+                curve = np.array(run["curve"][0], dtype=float)  # None becomes nan
+                ax.plot(unseen.field, np.clip(curve, -3, 3), color=color, lw=0.8)
+            ax.set_title(f"t = {window}, l = {horizon}", fontsize=7, pad=2)
+            ax.set(ylim=(-1.4, 1.4), xlim=(unseen.field.min(), unseen.field.max()))
+    figure.supxlabel(plots.FIELD_LABEL, fontsize=8)
+    figure.supylabel(plots.MAGNETIZATION_LABEL, fontsize=8)
+    return figure
+
+
+def _folds(plan, unseen, found):
+    """Ten folds: each magnet predicted by those that never saw it, over the simulated loop."""
+    setting = study.PAPERS_WINDOW, study.PAPERS_HORIZON, study.PAPERS_DEPTH
+    paper, nine = study.repeated(found, "predictor", *setting), study.repeated(found, "nine")
+    common = study.common({"paper": paper, "nine": nine})
+    if not common:
+        return None
+    columns = min(5, len(common))
+    rows = -(-len(common) // columns)
+    figure = _figure(2, 0.55 * rows + 0.1)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for ax, fold in zip(axes, common, strict=False):
+        true = unseen.magnetization_along_field[fold]
+        ax.plot(unseen.field, true, color=plots.INK, lw=0.8, label="simulated")
+        for runs, color, label in (
+            (paper, COLORS[0], "paper"),
+            (nine, COLORS[2], "default, nine magnets"),
+        ):
+            curve = np.array(runs[fold]["curve"][0], dtype=float)
+            ax.plot(unseen.field, np.clip(curve, -3, 3), color=color, lw=0.7, label=label)
+        ax.set_title(f"magnet {fold}", fontsize=7, pad=2)
+        ax.set(ylim=(-1.4, 1.4), xlim=(unseen.field.min(), 0))
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    figure.supxlabel(plots.FIELD_LABEL, fontsize=8)
+    figure.supylabel(plots.MAGNETIZATION_LABEL, fontsize=8)
+    return figure
+
+
+def _learning(plan, unseen, found):
+    """Errors against the number of magnets trained on: the mean, and its standard error."""
+    runs = {p.arguments[0]: v for p, v in sorted(found.items()) if p.arguments[1:] == (0,)}
+    runs = {n: v for n, v in runs.items() if "baselines" in v}
+    if len(runs) < 2:
+        return None
+    figure = _figure(2, 0.75)
+    labels = {"curve_rmse": "RMSE of $M/M_s$", "coercivity_error": "Coercivity error (T)"}
+    for ax, (measure, label) in zip(figure.subplots(1, 2), labels.items(), strict=True):
+        series = {
+            "default recipe": [run["measures"][measure] for run in runs.values()],
+            "mean training loop": [
+                run["baselines"]["mean training loop"][measure] for run in runs.values()
+            ],
+        }
+        for (name, values), color in zip(series.items(), (COLORS[2], plots.INK), strict=True):
+            values = np.array(values, dtype=float)
+            error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+            style = {"color": color, "lw": 0.9, "ms": 3, "marker": "o", "capsize": 2}
+            ax.errorbar(list(runs), values.mean(axis=1), yerr=error, label=name, **style)
+        ax.set(xscale="log", xlabel="Magnets trained on", ylabel=label)
+        ax.set_xticks(list(runs), list(map(str, runs)))
+        ax.minorticks_off()
+        ax.legend(frameon=False)
+    return figure

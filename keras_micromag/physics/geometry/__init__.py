@@ -1,0 +1,1 @@
+"""Polyhedra: volumes, insets, overlap, intersections of half-spaces."""

@@ -1,0 +1,1 @@
+"""Microstructures from and to files: surface meshes, Neper."""

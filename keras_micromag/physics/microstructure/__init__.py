@@ -1,0 +1,1 @@
+"""Grains with their particles, materials and easy axes."""

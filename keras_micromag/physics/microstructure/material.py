@@ -1,0 +1,79 @@
+"""Intrinsic magnetic properties of a grain (Eq. 1)."""
+
+from dataclasses import asdict, dataclass
+from math import pi, sqrt
+
+from keras_micromag.utils import checks
+
+MU0 = 4e-7 * pi
+"""Magnetic constant in T·m/A. The 2019 SI value differs by 1e-10, below any material constant."""
+
+
+@dataclass(frozen=True)
+class Material(checks.Configured):
+    """A uniaxial hard magnetic material.
+
+    Args:
+        Js: saturation polarisation µ0·Ms in tesla.
+        Ku: uniaxial anisotropy constant in J/m³.
+        A: exchange stiffness in J/m.
+        Kd: shape anisotropy constant of the grain in J/m³ (Eq. 1), ½ µ0 Ms² (N⊥ − N∥); negative
+            for a flat grain. 0 for a cube.
+        name: for tables and figures.
+
+    Raises:
+        ValueError: when `Js`, `Ku` or `A` is not positive, or `Ku + Kd` is not.
+
+    Example:
+        >>> from keras_micromag.physics import Material
+        >>> magnet = Material(Js=1.61, Ku=4.9e6, A=8e-12)
+        >>> round(magnet.anisotropy_field, 2), round(magnet.exchange_length * 1e9, 2)
+        (7.65, 1.97)
+    """
+
+    Js: float
+    Ku: float
+    A: float
+    Kd: float = 0.0
+    name: str = ""
+
+    def __post_init__(self):
+        for field in ("Js", "Ku", "A"):
+            object.__setattr__(self, field, checks.number(getattr(self, field), field, above=0))
+        object.__setattr__(self, "Kd", checks.number(self.Kd, "Kd"))
+        if self.Ku + self.Kd <= 0:
+            raise ValueError(
+                "`Kd` must be greater than -Ku, or the grain has no easy axis; "
+                f"received Ku = {self.Ku:g} and Kd = {self.Kd:g} J/m³."
+            )
+
+    def get_config(self) -> dict:
+        """The arguments, as JSON can hold them."""
+        return asdict(self)
+
+    @property
+    def Ms(self) -> float:
+        """Saturation magnetisation in A/m."""
+        return self.Js / MU0
+
+    @property
+    def anisotropy_field(self) -> float:
+        """µ0·H_n⁰ = 2 (Ku + Kd) / Ms in tesla, the switching field at perfect alignment (Eq. 1)."""
+        return 2.0 * (self.Ku + self.Kd) / self.Ms
+
+    @property
+    def exchange_length(self) -> float:
+        """sqrt(µ0·A) / Js in metres."""
+        return sqrt(MU0 * self.A) / self.Js
+
+
+# Rounded room-temperature values after J. M. D. Coey, "Magnetism and Magnetic Materials" (Cambridge
+# University Press, 2010); for Ku and Js see also R. Skomski and J. M. D. Coey, Scripta Materialia
+# 112 (2016) 3-8. The exchange stiffness is the least certain. Real alloys differ with
+# composition: give your own `Material`.
+ND2FE14B = Material(Js=1.61, Ku=4.9e6, A=8e-12, name="Nd2Fe14B")
+SMCO5 = Material(Js=1.08, Ku=17.2e6, A=12e-12, name="SmCo5")
+SM2CO17 = Material(Js=1.25, Ku=4.2e6, A=16e-12, name="Sm2Co17")
+BAFE12O19 = Material(Js=0.48, Ku=0.33e6, A=6e-12, name="BaFe12O19")
+
+MATERIALS = {m.name: m for m in (ND2FE14B, SMCO5, SM2CO17, BAFE12O19)}

@@ -1,5 +1,0 @@
-"""Polycrystals of our own making: Voronoi and Laguerre tessellations of a box."""
-
-from keras_micromag.physics.polycrystal.grains import voronoi_grains
-
-__all__ = ["voronoi_grains"]

@@ -1,0 +1,107 @@
+"""Particles in columns, each of one grain: so the solver keeps them.
+
+Where all grains have as many particles, each has one column. Else columns are short, and a grain
+has as many as it needs: in one column for the grain with the most particles, more than half would
+be padding.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_micromag.physics.microstructure.structure import Microstructure
+
+_ROWS = 8
+"""Particles in a column, where grains have different numbers of them."""
+
+
+class Sizes(NamedTuple):
+    """How much there is room for."""
+
+    grains: int
+    rows: int  # particles in a column
+    columns: int
+    most: int  # columns of a grain
+    particles: int  # in all
+
+    @classmethod
+    def of(cls, structure: Microstructure) -> "Sizes":
+        """What a structure takes."""
+        counts = _counts(structure)
+        g, n = len(counts), int(counts.sum())
+        if (counts == counts[0]).all():
+            return cls(g, int(counts[0]), g, 1, n)
+        each = _columns(counts, _ROWS)
+        # And an empty one, for those that grains have less than the most.
+        return cls(g, _ROWS, int(each.sum()) + 1, int(each.max()), n)
+
+    @property
+    def shared(self) -> "Sizes":
+        """Rounded up by a fourth at most, so that irregular magnets share a compiled loop.
+
+        Compiling takes as long as a loop of a hundred grains.
+        """
+        if self.columns == self.grains:
+            return self
+        grains, most, particles = map(_rounded_up, (self.grains, self.most, self.particles))
+        # Each grain that is not there has a column, too.
+        columns = _rounded_up(self.columns + grains - self.grains)
+        return Sizes(grains, self.rows, columns, most, particles)
+
+
+class Columns(NamedTuple):
+    """Which particles are where, in c columns of p rows, for g grains; NumPy arrays."""
+
+    weights: np.ndarray  # (p, c) share of a particle in its grain's moment, 0 on padding
+    places: np.ndarray  # (p·c,) of the particles; empty where that is their own number
+    grain: np.ndarray  # (c,) whose column it is
+    of_grains: np.ndarray  # (k, g) columns of each grain; both empty where each has one, in order
+
+
+def in_columns(structure: Microstructure, places, sizes: Sizes) -> Columns:
+    """Lay particles out in columns.
+
+    Args:
+        places: (g, p) of the particles in what the operator gives.
+        sizes: room to make, at least `Sizes.of` the structure. Grains that are not there come last,
+            with one particle each.
+    """
+    counts = _counts(structure)
+    each = np.ones(sizes.grains, int)
+    each[: len(counts)] = _columns(counts, sizes.rows)
+    first = np.cumsum(each) - each
+    real = structure.weights > 0
+    owner, which = np.nonzero(real)
+    number = np.cumsum(real, axis=1)[real] - 1
+    row, column = number % sizes.rows, first[owner] + number // sizes.rows
+
+    weights = np.zeros((sizes.rows, sizes.columns))
+    weights[row, column] = structure.weights[owner, which]
+    weights[0, first[len(counts) :]] = 1
+    place = np.zeros((sizes.rows, sizes.columns), int)
+    place[row, column] = places[owner, which]
+    place = place.ravel()
+    if np.array_equal(place, np.arange(place.size)):
+        place = place[:0]
+    if sizes.columns == sizes.grains:
+        return Columns(weights, place, np.zeros(0, int), np.zeros((0, 0), int))
+    grain = np.zeros(sizes.columns, int)
+    grain[: each.sum()] = np.repeat(np.arange(sizes.grains), each)
+    of_grains = np.full((sizes.most, sizes.grains), sizes.columns - 1)
+    for k, own in enumerate(of_grains):
+        own[each > k] = first[each > k] + k
+    return Columns(weights, place, grain, of_grains)
+
+
+def _counts(structure):
+    return (structure.weights > 0).sum(axis=1)
+
+
+def _columns(counts, rows):
+    return -(-counts // rows)
+
+
+def _rounded_up(n: int) -> int:
+    """To three binary digits."""
+    step = 2 ** max(n.bit_length() - 3, 0)
+    return -(-n // step) * step

@@ -1,0 +1,65 @@
+"""Loops shown to a person: a table of figures of merit, a picture."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from keras_micromag.utils.command_line import PROGRAM
+
+
+def check_matplotlib(otherwise: str = "") -> None:
+    """Raise a sentence that says what to install, where figures cannot be drawn; or what else."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            f"the figures need matplotlib: pip install '{PROGRAM}[plot]'{otherwise}."
+        ) from None
+
+
+def draw_loops(hysteresis, path: Path) -> None:
+    """Write a picture of the loops."""
+    # A Figure of its own, not pyplot's: no window, no choice of matplotlib backend.
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    from keras_micromag import plots
+
+    with rc_context(plots.STYLE):
+        figure = Figure(figsize=(plots.COLUMN, 0.75 * plots.COLUMN), layout="constrained")
+        plots.plot_loops(hysteresis, ax=figure.add_subplot())
+    plots.save_figure(figure, path)
+
+
+def print_merits(hysteresis) -> None:
+    """Print a table of the loops' coercivity, remanence and energy product."""
+    import numpy as np
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE)
+    for name in ("magnet", "coercivity µ0Hc (T)", "remanence Br (T)", "(BH)max (kJ/m³)"):
+        table.add_column(name, justify="right")
+    energy = hysteresis.energy_product() / 1000.0
+    merits = np.stack([hysteresis.coercivity(), hysteresis.remanence(), energy])
+    digits = (3, 3, 1)
+    for b, row in enumerate(merits.T):
+        table.add_row(str(b), *map(_rounded, row, digits))
+    if merits.shape[1] > 1:
+        table.add_section()
+        table.add_row("mean ± spread", *map(_mean_and_spread, merits, digits))
+    Console().print(table)
+
+
+def _rounded(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "none"
+
+
+def _mean_and_spread(values, digits: int) -> str:
+    """Mean and standard deviation over the magnets that have the figure of merit."""
+    values = values[[math.isfinite(value) for value in values]]
+    if len(values) < 2:
+        return "none"
+    return f"{_rounded(values.mean(), digits)} ± {_rounded(values.std(ddof=1), digits)}"

@@ -1,0 +1,1 @@
+"""What every room of the package uses: argument checks, files, memory, progress, backends."""

@@ -1,0 +1,99 @@
+"""The main job for polycrystals, on a few small ones: what it writes, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from keras_micromag import recipes
+from keras_micromag.judge import MEASURES
+from keras_micromag.paper import datasets, polycrystals
+from keras_micromag.paper.training import FIGURES
+from tests.paper.quick import IRREGULAR, QUICK
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run: its folder, its settings as arguments, and its metrics."""
+    out = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(recipes.RECIPES, "polycrystals", QUICK)
+        arguments = {"data_dir": out / "data", "config": IRREGULAR}
+        yield out, arguments, polycrystals.train(out, **arguments, verbose=0)
+
+
+def test_what_a_model_sees_is_what_was_simulated(run):
+    simulated, seen = datasets.polycrystals(IRREGULAR, "train", run[1]["data_dir"])
+    np.testing.assert_array_equal(seen.moments, simulated.magnetization)
+    curve = np.einsum("stg,sg->st", seen.moments[..., 2], seen.shares)
+    np.testing.assert_allclose(curve, simulated.magnetization_along_field, atol=1e-5)
+    counts = (seen.shares > 0).sum(axis=1)
+    assert len(set(counts.tolist())) > 1, "magnets of unlike numbers of grains"
+    assert not seen.grains[seen.shares == 0].any()
+
+
+def test_what_it_writes(run):
+    out, _, metrics = run
+    assert json.loads((out / "metrics.json").read_text()) == metrics
+    found = metrics["measures"]["prediction from the first states"]
+    names = "predictor", "mean training loop", "persistence", "linear latent predictor"
+    assert set(found) == {*names, "mean by tilt"}
+    assert set(metrics["measures"]["reconstruction"]) == {"autoencoder", "PCA(3)"}
+    for values in found.values():
+        assert set(values) == set(MEASURES)
+        assert all(len(magnets) == 2 for magnets in values.values())
+    report = (out / "report.md").read_text()
+    assert all(label in report for label in MEASURES.values())
+    assert all((out / name).stat().st_size > 1000 for name in FIGURES)
+
+
+def test_persistence_is_right_as_long_as_nothing_moves(run):
+    # So that grains come back to their places, and shares to their magnets.
+    _, arguments, metrics = run
+    _, seen = datasets.polycrystals(IRREGULAR, "test", arguments["data_dir"])
+    still = np.broadcast_to(seen.moments[:, 3:4], seen.moments.shape).copy()
+    still[:, :4] = seen.moments[:, :4]
+    wanted = np.square(seen.moments - still).sum(axis=(2, 3)).mean(axis=1)
+    found = metrics["measures"]["prediction from the first states"]["persistence"]
+    np.testing.assert_allclose(found["squared_error"], wanted, rtol=1e-5)
+
+
+def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
+    out, arguments, metrics = run
+
+    def never(*_, **__):
+        raise AssertionError("trained again")
+
+    for name in ("train_grain_autoencoder", "train_grain_predictor"):
+        monkeypatch.setattr(recipes, name, never)
+    again = polycrystals.train(out, **arguments, verbose=0)["measures"]
+    for kind, each in metrics["measures"].items():
+        for name, values in each.items():
+            same = again[kind][name]["curve_rmse"]
+            np.testing.assert_allclose(same, values["curve_rmse"], rtol=1e-4)
+
+
+def test_one_call_trains_all(run):
+    _, arguments, _ = run
+    simulated, seen = datasets.polycrystals(IRREGULAR, "train", arguments["data_dir"])
+    model = recipes.train_on_polycrystals(QUICK, seen, simulated.field, verbose=0).model
+    assert model.trained_along == simulated.field.tolist()
+    assert polycrystals.predict(model, seen[:2], simulated.field).shape == (2, 50, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"config": "tiny"}, "`config` must be one of irregular grains .*; tiny is not"),
+        ({"magnets": 5}, "`magnets` must be from 2 to 4; received 5"),
+        ({"recipe": "none"}, "`recipe` must be one of 'paper'"),
+        ({"seed": 1}, "`--out` must be a new folder, or one of a run with the same settings"),
+    ],
+    ids=str,
+)
+def test_bad_input(change, sentence, run):
+    out, arguments, _ = run
+    with pytest.raises(ValueError, match=sentence):
+        polycrystals.train(out, **{**arguments, **change}, verbose=0)

@@ -1,0 +1,41 @@
+"""What is named where an operator does not fit: all that would, and nothing else."""
+
+import numpy as np
+import pytest
+
+from keras_micromag.physics import cubic_grains
+from keras_micromag.physics.field.remedy import remedy
+from keras_micromag.utils import memory
+from tests.physics.field.magnets import CORNERS
+
+MANY, FEW = cubic_grains((4, 1, 1)), cubic_grains((4, 1, 1), scheme=CORNERS)  # 108 and 32
+SHORT, CORNER = "`dtype` 'float32'", "`scheme` ('vertices',)"
+
+
+def need(particles, dtype):
+    return particles * np.dtype(dtype).itemsize
+
+
+@pytest.mark.parametrize(
+    ("structure", "dtype", "room", "wanted"),
+    [
+        (MANY, "float64", 432, f"{SHORT} or {CORNER}"),
+        (MANY, "float64", 431, CORNER),
+        (MANY, "float64", 256, CORNER),
+        (MANY, "float64", 255, f"{SHORT} with {CORNER}"),
+        (MANY, "float64", 127, "a magnet of fewer grains"),
+        (MANY, "float32", 431, CORNER),
+        (MANY, "float32", 127, "a magnet of fewer grains"),
+        (FEW, "float64", 255, SHORT),
+        (FEW, "float64", 127, "a magnet of fewer grains"),
+        (FEW, "float32", 127, "a magnet of fewer grains"),
+    ],
+)
+def test_what_would_fit_is_named(monkeypatch, structure, dtype, room, wanted):
+    monkeypatch.setattr(memory, "fits", lambda size: size <= room)
+    assert remedy(structure, dtype, need) == f"{wanted} would fit"
+
+
+def test_a_dtype_that_may_not_be_asked_for_is_not_named(monkeypatch):
+    monkeypatch.setattr(memory, "fits", lambda size: size <= 432)
+    assert remedy(MANY, "float64", need, "float64") == f"{CORNER} would fit"

@@ -1,0 +1,143 @@
+"""Operators in files: what comes back, and what is refused."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+
+from keras_micromag.physics import (
+    Microstructure,
+    cubic_grains,
+    demag_operator,
+    random_easy_axes,
+    read_operator,
+    simulate,
+    write_operator,
+)
+from keras_micromag.utils import memory
+from tests.physics.field.magnets import FEW, made, magnet
+
+CASES = [
+    ("few cubes", "dense", "float64"),
+    ("few cubes", "lattice", "float32"),
+    ("few cubes", "lattice", "float64"),
+    ("few grains", "hierarchical", "float32"),
+]
+
+
+def arrays(product):
+    """All arrays of a product by name, and in tuples."""
+    return {
+        name: part if isinstance(part, tuple) else (part,)
+        for name, part in product._asdict().items()
+    }
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """The file of an operator for some cubes."""
+    path = tmp_path / "operator"
+    write_operator(made("few cubes", "lattice"), path)
+    return path
+
+
+@pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
+@pytest.mark.parametrize(("name", "kind", "dtype"), CASES)
+def test_all_of_it_comes_back(name, kind, dtype, self_field, tmp_path):
+    operator = made(name, kind, self_field, dtype)
+    # As another process makes it.
+    structure = FEW[name]()
+    write_operator(operator, tmp_path / "operator")
+    back = read_operator(tmp_path / "operator", structure)
+    assert os.listdir(tmp_path) == ["operator"]
+    assert back.structure is structure
+    for told in ("kind", "self_field", "dtype", "rtol", "error", "nbytes"):
+        assert getattr(back, told) == getattr(operator, told)
+        assert type(getattr(back, told)) is type(getattr(operator, told))
+    np.testing.assert_array_equal(back.places, operator.places)
+    assert type(back.product) is type(operator.product)
+    parts, found = arrays(operator.product), arrays(back.product)
+    assert parts.keys() == found.keys()
+    for label, part in parts.items():
+        assert len(part) == len(found[label])
+        for one, other in zip(part, found[label], strict=True):
+            assert one.dtype == other.dtype
+            assert other.ctypes.data % memory.ALIGNED == 0
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_it_serves_loops(tmp_path):
+    axes = random_easy_axes(len(magnet("few grains")), seed=1)
+    operator = made("few grains", "hierarchical", False, "float32")
+    write_operator(operator, tmp_path / "operator")
+    structure = FEW["few grains"]()
+    back = read_operator(tmp_path / "operator", structure)
+    field = np.linspace(8.0, -8.0, 9)
+    loop = simulate(magnet("few grains"), axes, field=field, operator=operator)
+    again = simulate(structure, axes, field=field, operator=back)
+    np.testing.assert_array_equal(loop.magnetization, again.magnetization)
+
+
+def test_that_of_another_structure_is_refused(kept):
+    for other in (cubic_grains((4, 2, 1)), cubic_grains((2, 4, 1), gap=0.0)):
+        told = rf"`structure` must be that for which .*{re.escape(str(kept))} was made; received"
+        with pytest.raises(ValueError, match=told):
+            read_operator(kept, other)
+    with pytest.raises(ValueError, match="`structure` must be a Microstructure"):
+        read_operator(kept, "cubes")
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "other arrays", "no archive", "older"])
+def test_what_is_no_whole_file_of_an_operator_is_refused(damage, kept, monkeypatch):
+    content = kept.read_bytes()
+    if damage == "cut":
+        kept.write_bytes(content[: len(content) // 2])
+    elif damage == "changed":
+        middle = content.index(b"kernel") + 400
+        kept.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    elif damage == "other arrays":
+        with open(kept, "wb") as file:
+            np.savez(file, fields=np.zeros(3))
+    elif damage == "no archive":
+        kept.write_text("fields")
+    else:
+        monkeypatch.setattr("keras_micromag.physics.field.stored._FORMAT", 2)
+    with pytest.raises(ValueError, match="`path` must be a file that `write_operator` wrote, of"):
+        read_operator(kept, magnet("few cubes"))
+
+
+def test_where_there_is_no_file_or_no_folder_the_system_tells(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        read_operator(tmp_path / "nothing", magnet("few cubes"))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        write_operator(made("few cubes", "dense"), tmp_path / "nowhere" / "operator")
+    with pytest.raises(ValueError, match="`operator` must be a DemagOperator"):
+        write_operator(magnet("few cubes"), tmp_path / "operator")
+    assert os.listdir(tmp_path) == []
+
+
+def test_one_that_cannot_be_written_leaves_the_older_one(kept, monkeypatch):
+    def fails(file, **arrays):
+        file.write(b"PK")
+        raise OSError("no space left")
+
+    before = kept.read_bytes()
+    monkeypatch.setattr(np, "savez", fails)
+    with pytest.raises(OSError, match="no space left"):
+        write_operator(made("few cubes", "dense"), kept)
+    assert kept.read_bytes() == before
+    assert os.listdir(kept.parent) == ["operator"]
+
+
+def test_memory_is_looked_at_first(kept, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 1000)
+    with pytest.raises(MemoryError, match=rf"the operator in {re.escape(str(kept))} needs .* GB"):
+        read_operator(kept, magnet("few cubes"))
+
+
+def test_a_structure_that_was_saved_itself_has_the_same(tmp_path):
+    structure = Microstructure.from_config(magnet("few grains").get_config())
+    write_operator(demag_operator(structure, "dense"), tmp_path / "operator")
+    assert read_operator(tmp_path / "operator", magnet("few grains")).kind == "dense"

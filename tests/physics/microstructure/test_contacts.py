@@ -1,0 +1,69 @@
+"""Who must agree with whom: areas between grains, and what is known of them otherwise."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from keras_micromag.physics import (
+    Microstructure,
+    contact_areas,
+    cubic_grains,
+    voronoi_grains,
+)
+from keras_micromag.physics.microstructure.voronoi.diagram import measure
+from tests import oracles
+
+
+def bricks(shift):
+    """Two prisms of 1 x 1 x 1, the upper one moved by `shift` along x."""
+    return [oracles.cube(), oracles.moved(oracles.cube(), shift=np.array([shift, 0, 1.0]))]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.25, 0.999, 1.0, 1.5])
+def test_bricks_share_what_they_share(shift):
+    areas = contact_areas(Microstructure(bricks(shift), depth=0.01), gap=0.0)
+    assert areas[0, 1] == areas[1, 0] == pytest.approx(max(0, 1 - shift), abs=1e-12)
+    assert areas[0, 0] == areas[1, 1] == 0
+
+
+def test_a_lattice_has_six_neighbours_at_most():
+    cubes = cubic_grains((3, 4, 5), size=1.0, gap=0.1)
+    areas = contact_areas(cubes, gap=0.1)
+    distance = np.linalg.norm(cubes.centroids[:, None] - cubes.centroids, axis=-1)
+    np.testing.assert_allclose(areas, 1.0 * (np.abs(distance - 1.1) < 1e-9), atol=1e-9)
+    assert not contact_areas(cubes, gap=0.09).any()
+
+
+def test_faces_of_a_polycrystal_are_those_of_its_diagram():
+    seeds = np.random.default_rng(1).random((40, 3))
+    touching = voronoi_grains(seeds - 0.5, 1.0, gap=0.0, depth=0.0, scheme="centroid")
+    wanted = measure(seeds, np.zeros(40), np.ones(3)).areas.toarray()
+    found = contact_areas(touching, gap=0.0)
+    np.testing.assert_allclose(found, wanted, atol=1e-9)
+    # What is left of a grain's surface lies on the box.
+    surface = [
+        sum(np.linalg.norm(_area(grain.vertices[list(face)])) for face in grain.faces)
+        for grain in touching.grains
+    ]
+    assert sum(surface) - found.sum() == pytest.approx(6, abs=1e-9)
+    parted = voronoi_grains(seeds - 0.5, 1.0, gap=1e-3, depth=0.0, scheme="centroid")
+    np.testing.assert_allclose(contact_areas(parted, gap=1e-3), wanted, atol=0.01)
+
+
+def test_a_turned_magnet_has_the_same_neighbours():
+    magnet = voronoi_grains(20, 1.0, 2, 0.01, depth=0.0, scheme="centroid")
+    turn = Rotation.from_rotvec([0.3, -0.5, 0.7]).as_matrix()
+    turned = Microstructure([(g.vertices @ turn.T, g.faces) for g in magnet.grains], depth=0.0)
+    found = [contact_areas(each, gap=0.01) for each in (magnet, turned)]
+    np.testing.assert_allclose(found[1], found[0], atol=1e-9)
+
+
+def test_a_grain_that_is_not_convex_is_refused():
+    magnet = Microstructure([oracles.l_prism()], depth=0.05)
+    with pytest.raises(ValueError, match="`structure` must have convex grains; grain 0 is not"):
+        contact_areas(magnet, gap=0.0)
+
+
+def _area(ring):
+    spokes = ring[1:] - ring[0]
+    return 0.5 * np.cross(spokes[:-1], spokes[1:]).sum(axis=0)

@@ -1,0 +1,442 @@
+"""Loops by events.
+
+| who                                   | must agree with whom                | to            |
+| ------------------------------------- | ----------------------------------- | ------------- |
+| fields and grains of all avalanches   | Algorithm 1 literally, 1 µT (100 µT | every state   |
+|                                       | in float32) before and after each   |               |
+| states at the fields asked for,       | the same, along these fields too    | 1e-6, 5e-5    |
+| also where the field turns or repeats |                                     |               |
+| states at 400 fields, interpolated    | the same                            | 1e-6, 5e-5    |
+| coercivity                            | the sign of M 2 µT before and after | every magnet  |
+|                                       | (50 µT in float32)                  |               |
+| loops that turn or end a few µT       | steps                               | 1e-6, 5e-5    |
+| before and behind an avalanche        |                                     |               |
+| a batch, padded or not                | its magnets alone                   | flips; 1e-5 T |
+| lattice and hierarchical operators    | dense                               | flips; 1e-3 T |
+"""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from keras_micromag.physics import (
+    ND2FE14B,
+    ConvergenceError,
+    Hysteresis,
+    cubic_grains,
+    demag_matrix,
+    demag_operator,
+    random_easy_axes,
+    simulate,
+    simulation,
+    voronoi_grains,
+)
+from keras_micromag.physics.solver.events import continuation
+from keras_micromag.physics.solver.events.dense_output import Legs
+from keras_micromag.utils import memory
+from tests import oracles
+
+MINOR = np.array([8.0, 2.0, -3.0, -3.3, -3.3, -3.3, -2.0, 3.0, 0.0, -3.5, -3.9, 6.0, 8.0])
+LOOP = np.array([8.0, 1.0, -2.5, -3.2, -3.4, -3.6, -3.8, -4.5, -8.0])
+MAGNETS = {
+    "cubes": cubic_grains((3, 2, 2)),
+    "polycrystal": voronoi_grains(7, (150e-9, 100e-9, 100e-9), seed=1, gap=3e-9),
+}
+CLOSE = {"float32": 5e-5, "float64": 1e-6}
+"""How right a component of a moment is."""
+
+
+def expected(structure, axes, loop, resolution):
+    """(k,) fields, those asked for and before and after each avalanche; (k, g) sides there.
+
+    And (k,) which of the fields asked for each is, or -1.
+    """
+    legs, events = Legs.along(loop.field), loop.events
+    began = np.unique(events.avalanche, return_index=True)[1]
+    rows, way = [], legs.of
+    for first in began:
+        root, step = events.field[first], events.step[first]
+        # The leg that leads to the field which is not before it.
+        leg = max(int(np.searchsorted(legs.way, way[step], side="left")) - 1, 0)
+        at, towards = legs.travelled(leg, root), legs.direction[leg]
+        if at < 2 * resolution:
+            continue  # at the first field: nothing is before
+        rows += [(at - resolution, root - towards * resolution, -1)]
+        rows += [(at + resolution, root + towards * resolution, -1)]
+    rows += [(at, value, i) for i, (at, value) in enumerate(zip(way, loop.field, strict=True))]
+    rows.sort(key=lambda row: (row[0], row[2]))
+    way_, field, asked = (np.array(part) for part in zip(*rows, strict=True))
+    side = np.where(axes[:, 2] >= 0, 1, -1)
+    of_event = np.array(
+        [
+            legs.travelled(max(int(np.searchsorted(legs.way, way[s], side="left")) - 1, 0), root)
+            for s, root in zip(events.step, events.field, strict=True)
+        ]
+    )
+    sides = []
+    for at in way_:
+        flips = np.bincount(events.grain[of_event <= at + 1e-9], minlength=len(axes))
+        sides.append(side * (1 - 2 * (flips % 2)))
+    return field, np.array(sides), asked
+
+
+def literal(structure, axes, field):
+    """(t, g, 3) moments of Algorithm 1, the weakest grain first."""
+    states, _ = oracles.simulate_literal(
+        demag_matrix(structure),
+        structure.weights,
+        axes,
+        field,
+        polarization=ND2FE14B.Js,
+        anisotropy_field=ND2FE14B.anisotropy_field,
+        avalanche="weakest_first",
+        tol=1e-8,
+    )
+    return states
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("cubes", LOOP),
+        ("cubes", MINOR),
+        ("polycrystal", LOOP),
+        pytest.param("polycrystal", MINOR, marks=pytest.mark.contract),
+    ],
+    ids=["cubes", "minor loops of cubes", "polycrystal", "minor loops of a polycrystal"],
+)
+def test_avalanches_begin_where_the_literal_algorithm_has_them(dtype, kind, field):
+    structure = MAGNETS[kind]
+    axes = random_easy_axes(len(structure), seed=3)
+    loop = simulate(structure, axes, field=field, method="events", dtype=dtype, progress=False)
+    assert loop.converged.all() and len(loop.events) >= 6
+    resolution = {"float32": 1e-4, "float64": 1e-6}[dtype]
+    along, sides, asked = expected(structure, axes, loop, resolution)
+    states = literal(structure, axes, along)
+    np.testing.assert_array_equal(np.where((states * axes).sum(axis=2) >= 0, 1, -1), sides)
+    np.testing.assert_allclose(loop.magnetization, states[asked >= 0], atol=CLOSE[dtype])
+
+
+@pytest.mark.slow
+def test_states_between_avalanches_are_interpolated(dtype):
+    structure, field = MAGNETS["cubes"], np.linspace(8.0, -8.0, 400)
+    axes = random_easy_axes(len(structure), seed=3)
+    loop = simulate(structure, axes, field=field, method="events", dtype=dtype, progress=False)
+    assert (loop.iterations == 0).mean() > 0.5
+    np.testing.assert_allclose(
+        loop.magnetization, literal(structure, axes, field), atol=CLOSE[dtype]
+    )
+
+
+@pytest.mark.slow
+def test_coercivity_is_where_the_moment_changes_sign(dtype):
+    structure, off = MAGNETS["cubes"], {"float32": 5e-5, "float64": 2e-6}[dtype]
+    told = {"method": "events", "dtype": dtype, "progress": False}
+    axes = random_easy_axes((4, len(structure)), seed=5)
+    few = simulate(structure, axes, field=[8.0, -8.0], **told)
+    many = simulate(structure, axes, field=np.linspace(8, -8, 100), **told)
+    np.testing.assert_allclose(few.coercivity(), many.coercivity(), atol=off)
+    for axis, value in zip(axes, few.coercivity(), strict=True):
+        about = np.array([8.0, -value + off, -value - off])
+        # Steps, which know nothing of what is between.
+        given = {"dtype": dtype, "avalanche": "weakest_first", "progress": False}
+        loop = simulate(structure, axis, field=about, **given)
+        before, after = loop.magnetization_along_field[1:]
+        assert before > 0 > after
+
+
+@pytest.mark.parametrize("angle", [50.0, 60.0, 80.0])
+def test_coercivity_without_an_avalanche(dtype, angle):
+    # A grain tilted by more than 45° turns through the plane across the field: Hc = ½ sin 2ψ · H_K.
+    tilt = np.radians(angle)
+    loop = simulate(
+        cubic_grains((1, 1, 1)),
+        [[np.sin(tilt), 0.0, np.cos(tilt)]],
+        field=[9.0, -9.0],
+        method="events",
+        dtype=dtype,
+        progress=False,
+    )
+    expected = 0.5 * np.sin(2 * tilt) * ND2FE14B.anisotropy_field
+    off = {"float32": 1e-5, "float64": 1e-6}[dtype]
+    assert loop.coercivity() == pytest.approx(expected, abs=off)
+
+
+@pytest.mark.slow
+def test_a_loop_that_turns_beside_an_avalanche(dtype):
+    structure = cubic_grains((2, 1, 1))
+    told = {"dtype": dtype, "progress": False}
+    # As far as roots are known, and then as far as the search for them looks around.
+    near = {"float32": (5e-6, 5e-5, 2e-4), "float64": (5e-7, 4e-6, 2e-5)}[dtype]
+    # In float32 the fields at which the last two of these turn are rounded to beyond them.
+    for seed in (1, 4, 5):
+        axes = random_easy_axes(2, seed=seed)
+        events = simulate(structure, axes, field=[8.0, -8.0], method="events", **told).events
+        for off in (sign * value for value in near for sign in (1, -1)):
+            turn = events.field[0] + off
+            field = [8.0, *(turn + np.geomspace(0.3, 1e-3, 12)), turn, 0.0, 1.0]
+            loop = simulate(structure, axes, field=field, method="events", **told)
+            steps = simulate(structure, axes, field=field, avalanche="weakest_first", **told)
+            np.testing.assert_allclose(loop.magnetization, steps.magnetization, atol=CLOSE[dtype])
+            np.testing.assert_array_equal(loop.events.grain, events.grain[: int(off < 0)])
+            assert (loop.events.step == field.index(turn)).all()
+            ends_there = simulate(structure, axes, field=field[:-2], method="events", **told)
+            assert len(ends_there.events) == int(off < 0)
+            assert np.isnan(ends_there.coercivity()) == (off > 0)
+
+
+@pytest.mark.slow
+@pytest.mark.backend
+def test_a_batch_is_its_magnets():
+    structure = MAGNETS["polycrystal"]
+    axes = random_easy_axes((3, len(structure)), seed=4)
+    batch = simulate(structure, axes, field=LOOP, method="events", progress=False)
+    assert (np.diff(batch.events.magnet) >= 0).all()
+    for i, own in enumerate(axes):
+        alone = simulate(structure, own, field=LOOP, method="events", progress=False)
+        part = batch[i]
+        np.testing.assert_array_equal(part.events.grain, alone.events.grain)
+        np.testing.assert_array_equal(part.events.sizes, alone.events.sizes)
+        np.testing.assert_allclose(part.events.field, alone.events.field, atol=1e-5)
+        np.testing.assert_allclose(part.coercivity(), alone.coercivity(), atol=1e-5)
+        np.testing.assert_allclose(part.switching_fields, alone.switching_fields, atol=1e-5)
+        np.testing.assert_allclose(part.magnetization, alone.magnetization, atol=5e-5)
+    assert batch.switching_fields.shape == (3, 7) and batch.coercivity().shape == (3,)
+    # Magnets that are picked are numbered anew, in the order in which they are picked.
+    picked = batch[[2, 0]].events
+    np.testing.assert_array_equal(picked.grain[picked.magnet == 1], batch[0].events.grain)
+    np.testing.assert_array_equal(picked.crossing, batch.events.crossing[[2, 0]])
+
+
+@pytest.mark.slow
+def test_events_tell_what_the_states_tell():
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=6)
+    field = np.linspace(8, -8, 400)
+    loop = simulate(structure, axes, field=field, method="events", progress=False)
+    events = loop.events
+    assert events.sizes.sum() == len(events) and (events.sizes >= 1).all()
+    # On a falling field they come one after another, each just before its step.
+    assert (np.diff(events.field) <= 0).all()
+    assert (loop.field[events.step] <= events.field).all()
+    assert (loop.field[events.step - 1] > events.field).all()
+    assert (events.moment[:, 1] < events.moment[:, 0]).all()
+    step = simulate(structure, axes, field=field, avalanche="weakest_first", progress=False)
+    assert np.abs(step.switching_fields - loop.switching_fields).max() <= 16 / 399
+    assert np.isfinite(loop.iterations).all() and loop.iterations.sum() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind",
+    ["lattice", pytest.param("hierarchical", marks=[pytest.mark.backend, pytest.mark.integration])],
+)
+def test_other_operators_have_the_same_events(kind):
+    structure = cubic_grains((4, 3, 2))
+    axes = random_easy_axes(24, seed=2)
+    exact, other = (
+        simulate(
+            structure,
+            axes,
+            field=[8.0, -3.7, -8.0],
+            method="events",
+            operator=demag_operator(structure, operator, rtol=1e-5),
+            progress=False,
+        )
+        for operator in ("dense", kind)
+    )
+    np.testing.assert_array_equal(exact.events.grain, other.events.grain)
+    np.testing.assert_allclose(exact.events.field, other.events.field, atol=1e-3)
+    np.testing.assert_allclose(exact.magnetization, other.magnetization, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_magnet_without_an_event():
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=1)
+    for field in ([8.0, 5.0, 6.0], [8.0], [8.0, 8.0]):
+        loop = simulate(structure, axes, field=field, method="events", progress=False)
+        steps = simulate(structure, axes, field=field, progress=False)
+        assert len(loop.events) == 0 and loop.events.sizes.shape == (0,)
+        assert np.isnan(loop.coercivity()) and np.isnan(loop.switching_fields).all()
+        np.testing.assert_allclose(loop.magnetization, steps.magnetization, atol=5e-5)
+
+
+def test_grains_that_give_way_at_the_first_field():
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=1)
+    field = [-8.0, -7.0]
+    loop = simulate(
+        structure, axes, field=field, initial_state=axes, method="events", progress=False
+    )
+    assert set(loop.events.grain) == set(range(12))
+    assert (loop.events.field == -8.0).all() and (loop.events.step == 0).all()
+    assert ((loop.magnetization * axes).sum(axis=2) < 0).all()
+
+
+def test_equal_grains_in_equal_places_flip_one_after_the_other():
+    structure = cubic_grains((2, 1, 1), gap=500e-9)
+    axes = np.tile(random_easy_axes(1, seed=1), (2, 1))
+    loop = simulate(structure, axes, field=[8.0, -8.0], method="events", progress=False)
+    assert sorted(loop.events.grain) == [0, 1]
+    first, second = loop.events.field
+    assert 0 <= first - second < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.contract
+def test_flips_all_unstable_grains_of_a_pass_if_asked_to():
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=3)
+    loop = simulate(
+        structure, axes, field=LOOP, method="events", avalanche="simultaneous", progress=False
+    )
+    assert set(loop.events.grain) == set(range(12))
+
+
+@pytest.mark.slow
+def test_events_are_kept_in_a_file(tmp_path):
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes((2, len(structure)), seed=3)
+    loop = simulate(structure, axes, field=LOOP, method="events", progress=False)
+    loop.save(tmp_path / "loop.npz")
+    back = Hysteresis.load(tmp_path / "loop.npz")
+    for field in fields(loop.events):
+        np.testing.assert_array_equal(
+            getattr(back.events, field.name), getattr(loop.events, field.name)
+        )
+    np.testing.assert_array_equal(back.coercivity(), loop.coercivity())
+
+
+def test_fields_asked_for_at_an_avalanche(dtype):
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=3)
+    told = {"method": "events", "dtype": dtype, "progress": False}
+    events = simulate(structure, axes, field=[8.0, -8.0], **told).events
+    first = np.flatnonzero(events.avalanche == 1)[0]
+    off = {"float32": 1e-4, "float64": 1e-6}[dtype] * np.array([3, 1, 0.3, 0, -0.3, -1, -3])
+    loop = simulate(structure, axes, field=[8.0, *(events.field[first] + off), -8.0], **told)
+    flipped = ((loop.magnetization * axes).sum(axis=2) < 0).sum(axis=1) - first
+    size = events.sizes[1]
+    assert (flipped[1:3] == 0).all() and (flipped[6:8] == size).all()
+    assert set(flipped[3:6]) <= {0, size} and (np.diff(flipped) >= 0).all()
+    np.testing.assert_array_equal(loop.events.grain, events.grain)
+
+
+def test_fields_far_above_the_anisotropy_field():
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=1)
+    near, far = (
+        simulate(structure, axes, field=[top, -top], method="events", progress=False)
+        for top in (8.0, 1e8)
+    )
+    np.testing.assert_array_equal(near.events.grain, far.events.grain)
+    np.testing.assert_allclose(near.events.field, far.events.field, atol=5e-5)
+    # On the way down and up again they take as long as field doubles: 23 times each.
+    assert far.iterations.sum() < near.iterations.sum() + 200
+
+
+def test_a_batch_of_none():
+    structure, none = MAGNETS["cubes"], np.zeros((0, 12, 3))
+    loops = simulate(structure, none, field=LOOP, method="events", progress=False)
+    steps = simulate(structure, none, field=LOOP, progress=False)
+    assert loops.magnetization.shape == steps.magnetization.shape == (0, 9, 12, 3)
+    assert loops.converged.shape == loops.iterations.shape == (0, 9)
+    assert len(loops.events) == 0 and loops.coercivity().shape == (0,)
+    assert loops.switching_fields.shape == (0, 12)
+
+
+def test_a_bar_tells_of_products(monkeypatch):
+    told = []
+
+    class Bar:
+        def __init__(self, wanted, loops):
+            self.loops = loops
+
+        def __enter__(self):
+            return self
+
+        def __call__(self, state):
+            told.append((self.loops.done, self.loops.products, self.loops.field_behind))
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(simulation, "Progress", Bar)
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes((2, len(structure)), seed=3)
+    loop = simulate(structure, axes, field=np.linspace(8, -8, 50), method="events")
+    done, products, field = zip(*told, strict=True)
+    assert len(told) >= 2 and (np.diff(done) >= 0).all() and (np.diff(products) > 0).all()
+    assert done[-1] == 100 and field[-1] == -8.0
+    assert 0.5 * loop.iterations.sum() < products[-1] <= loop.iterations.sum()
+
+
+def test_memory_is_looked_at_on_the_way(monkeypatch):
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes((2, len(structure)), seed=3)
+    given = {"field": LOOP, "method": "events", "progress": False}
+    simulate(structure, axes, **given)
+    advance, calls = continuation.advance, []
+
+    def advanced(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            monkeypatch.setattr(memory, "available", lambda: 1000)
+        return advance(*arguments)
+
+    monkeypatch.setattr(continuation, "advance", advanced)
+    sentence = r"what 2 magnets leave behind on the way to .* T needs .* 1e-06 GB are free; fewer"
+    with pytest.raises(MemoryError, match=sentence):
+        simulate(structure, axes, **given)
+    assert len(calls) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.contract
+def test_too_few_products_are_told(monkeypatch):
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=3)
+    given = {"field": LOOP, "method": "events", "max_iterations": 2, "progress": False}
+    with pytest.raises(ConvergenceError, match=r"field step 0 .*within `max_iterations` = 2"):
+        simulate(structure, axes, **given)
+    loop = simulate(structure, axes, allow_unconverged=True, **given)
+    assert not loop.converged.any() and np.isnan(loop.magnetization).all()
+    # Where it raises, it does so at once.
+    monkeypatch.setattr(continuation, "advance", _then_none(continuation.advance))
+    with pytest.raises(ConvergenceError, match=r"field step 0 .*within `max_iterations` = 2"):
+        simulate(structure, axes, **given)
+
+
+def _then_none(advance):
+    calls = []
+
+    def advanced(*arguments):
+        assert not calls, "one call is enough"
+        calls.append(1)
+        return advance(*arguments)
+
+    return advanced
+
+
+def test_refuses_what_it_cannot_do(tmp_path):
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=3)
+    with pytest.raises(ValueError, match="`method` must be one of 'steps', 'events'"):
+        simulate(structure, axes, method="exact")
+    with pytest.raises(ValueError, match="`checkpoint` must be None for `method` 'events'"):
+        simulate(structure, axes, method="events", checkpoint=tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+    with pytest.raises(ValueError, match=r"`checkpoint` must be None for .*; received '3'"):
+        simulate(structure, axes, method="events", checkpoint=3)
+
+
+def test_legs():
+    legs = Legs.along(np.array([8.0, 8.0, 2.0, -3.0, -3.0, 5.0, 6.0, 6.0, 1.0]))
+    np.testing.assert_array_equal(legs.ends, [-3, 6, 1])
+    np.testing.assert_array_equal(legs.direction, [-1, 1, -1])
+    np.testing.assert_array_equal(legs.way, [0, 11, 20])
+    np.testing.assert_array_equal(legs.of, [0, 0, 6, 11, 11, 19, 20, 20, 25])
+    np.testing.assert_array_equal(legs.travelled(np.array([0, 1]), np.array([2, 2])), [6, 16])

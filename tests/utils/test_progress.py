@@ -1,0 +1,71 @@
+"""The progress bars: what they tell, and from whose pace."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from keras_micromag.physics.solver.equilibria import Loops
+from keras_micromag.utils.progress import Progress, tracked
+
+
+@pytest.fixture
+def loops():
+    """Two magnets, of which another process did 40 and 20 of 100 fields with 90 products."""
+    loops = Loops(2, np.linspace(8.0, -1.9, 100), 1, "float32")
+    loops.reached[:] = 40, 20
+    loops.iterations[0, :40], loops.iterations[1, 10:20] = 2, 1
+    return loops
+
+
+def state(products):
+    return SimpleNamespace(products=np.array(products))
+
+
+def test_it_tells_the_field_furthest_behind_and_all_products(loops, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with Progress(True, loops) as bar:
+        loops.reached[:] = 70, 65
+        loops.iterations[0, 69] = 30
+        bar(state([5, 7]))
+    told = capsys.readouterr().err
+    assert "field steps" in told and "135/200" in told
+    assert "1.500 T, 132 products, 0:00:0" in told
+
+
+def test_the_time_left_is_from_the_pace_of_this_process(loops, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("rich.console.monotonic", lambda: now)
+    with Progress(True, loops) as bar:
+        for _ in range(4):
+            # So slowly do steps of a large magnet come.
+            now += 200.0
+            loops.reached[1] += 2
+            bar(state([0, 0]))
+        [task] = bar._bar.tasks
+        assert task.completed == 68 and task.elapsed == 800.0
+        assert task.time_remaining == (200 - 68) * 100.0
+
+
+def test_a_loop_that_is_done_needs_no_time(loops, capsys):
+    loops.reached[:] = 100
+    with Progress(True, loops):
+        pass
+    assert "200/200" in capsys.readouterr().err
+
+
+def test_unasked_it_is_for_terminals(loops, capsys):
+    for wanted in (None, False):
+        with Progress(wanted, loops) as bar:
+            bar(state([0, 0]))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_over_what_is_made(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    assert list(tracked(iter("abc"), "fields of grains", 3, True)) == ["a", "b", "c"]
+    told = capsys.readouterr().err
+    assert "fields of grains" in told and "3/3" in told
+    for wanted in (None, False):
+        assert list(tracked("abc", "fields of grains", 3, wanted)) == ["a", "b", "c"]
+    assert capsys.readouterr() == ("", "")
