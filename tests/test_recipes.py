@@ -1,4 +1,4 @@
-"""Recipes: what they refuse, and what they hold. Trainings by them: tests/experiments."""
+"""Recipes: what they refuse, and what they hold. Trainings by them: tests/paper."""
 
 import dataclasses
 

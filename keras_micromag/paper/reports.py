@@ -62,7 +62,8 @@ def of_study(plan, found: dict, drawn: list[str]) -> str:
         "",
         f"The magnets are those of `tfds_esw/{datasets.name_of(plan.test)}`; in repetition r "
         "magnet r is not trained on and everything has the seed r. Mean ± standard deviation over "
-        "the repetitions, where nothing else is said. Each section has the command that does it alone.",
+        "the repetitions, where nothing else is said. Each section has the command that does it "
+        "alone.",
     ]
     sections = (
         ("The magnet (Fig. 3, 4)", None, _magnet),
