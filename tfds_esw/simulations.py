@@ -24,7 +24,7 @@ from keras_micromag.physics import (
     spread_materials,
     voronoi_grains,
 )
-from keras_micromag.physics.simulation import check_method, per_grain
+from keras_micromag.physics.solver.problem import SolverOptions, per_grain
 from keras_micromag.utils import checks
 from tfds_esw.config import DRAWN, Config, metadata
 
@@ -100,7 +100,9 @@ def check(config: Config) -> None:
         random_easy_axes(1, cone=values.pop("cone"), seed=0)
         per_grain(Material(**values), 1, config.self_field)
         spread_materials(Material(**values), 1, Js=config.Js_spread, Ku=config.Ku_spread, seed=0)
-    check_method(**_method(config))
+    options = _method(config)
+    checks.unit_vectors(options.pop("field_direction"), "field_direction", (3,))
+    SolverOptions.checked(**options)
     draw(config, 0)
 
 

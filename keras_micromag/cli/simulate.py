@@ -116,7 +116,7 @@ def _run(options) -> None:
     from keras_micromag import physics
 
     if options.avalanche is None:  # in settings.json it is told
-        options.avalanche = physics.simulation.DEFAULT_AVALANCHE[options.method]
+        options.avalanche = physics.solver.problem.DEFAULT_AVALANCHE[options.method]
     if options.vtk:
         from keras_micromag import vtk
     material = _material(options, physics.MATERIALS)

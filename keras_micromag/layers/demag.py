@@ -13,7 +13,7 @@ from keras_micromag.physics.field.demag import demag_matrix
 from keras_micromag.physics.field.dense import require_room
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
-from keras_micromag.physics.simulation import per_grain
+from keras_micromag.physics.solver.problem import per_grain
 from keras_micromag.utils import checks, memory
 from keras_micromag.utils.backend import Constants, einsum, linear
 

@@ -2,56 +2,41 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from keras_micromag.physics.field import (
-    DemagOperator,
-    check_operator,
-    choose_operator,
-    operator_told,
-)
-from keras_micromag.physics.field.dense import dense
+from keras_micromag.physics.field import DemagOperator
 from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
-from keras_micromag.physics.solver import field_steps, step_control
-from keras_micromag.physics.solver.checkpoint import kept_in
-from keras_micromag.physics.solver.equilibria import Loops
-from keras_micromag.physics.solver.events import Follower
-from keras_micromag.physics.solver.layout import Sizes, in_columns
-from keras_micromag.utils import checks
-from keras_micromag.utils.backend import require_dtype, tensors
-from keras_micromag.utils.progress import Progress
-
-DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}
-"""Largest change of a moment's component at which an iteration has settled."""
-
-DEFAULT_AVALANCHE = {"steps": "simultaneous", "events": "weakest_first"}
-"""Which grains flip at once, by method."""
+from keras_micromag.physics.solver import by_events, by_steps
+from keras_micromag.physics.solver.problem import Problem, SolverOptions
 
 
 def simulate(
     structure: Microstructure,
-    easy_axes,
+    easy_axes: ArrayLike,
     *,
     material: Material | Sequence = ND2FE14B,
-    field=None,
-    field_direction=(0.0, 0.0, 1.0),
+    field: ArrayLike | None = None,
+    field_direction: ArrayLike = (0.0, 0.0, 1.0),
     self_field: bool = False,
-    initial_state=None,
-    method: str = "steps",
-    avalanche: str | None = None,
-    dtype: str = "float32",
+    initial_state: ArrayLike | None = None,
+    method: Literal["steps", "events"] = "steps",
+    avalanche: Literal["simultaneous", "weakest_first"] | None = None,
+    dtype: Literal["float32", "float64"] = "float32",
     tol: float | None = None,
     max_iterations: int = 1000,
     allow_unconverged: bool = False,
     operator: str | DemagOperator = "auto",
     rtol: float = 1e-4,
     progress: bool | None = None,
-    checkpoint=None,
+    checkpoint: str | PathLike | None = None,
 ) -> Hysteresis:
-    """Hysteresis loops by the embedded Stoner-Wohlfarth method (Algorithm 1).
+    """Compute hysteresis loops by the embedded Stoner-Wohlfarth method (Algorithm 1).
 
     At each field all moments relax together with their branches held; then every grain with a
     particle outside the astroid flips; this repeats until none flips.
@@ -77,12 +62,12 @@ def simulate(
             second by events.
         dtype: "float32" or "float64" for the iteration; the demagnetising matrix is always
             computed in float64.
-        tol: largest change of a moment's component at which an iteration has settled; by default
+        tol: largest change of a moment's component at which an iteration has converged; by default
             1e-5 in float32 and 1e-7 in float64.
         max_iterations: products with the demagnetising matrix allowed per field; by events between
             two flips.
-        allow_unconverged: return a state that did not settle, marked in `converged`, instead of
-            raising. By events the magnet is given up there, and what would come is nan.
+        allow_unconverged: return a state that did not converge, marked in `converged`, instead of
+            raising. By events the magnet is given up there, and later states are nan.
         operator: how demagnetising fields are computed, a kind of `demag_operator`, or one that it
             made for this structure, `self_field` and `dtype`: it serves any number of loops.
         rtol: error of the "hierarchical" operator, see there; one given ready-made keeps its own.
@@ -128,244 +113,46 @@ def simulate(
         >>> loop.magnetization.shape
         (3, 8, 3)
     """
-    g = len(checks.instance(structure, "structure", Microstructure))
-    axes = checks.finite_array(easy_axes, "easy_axes")
-    single = axes.ndim == 2
-    shape = (g, 3) if single else (None, g, 3)
-    axes = checks.unit_vectors(axes, "easy_axes", shape, f"with g = {g}")
-    axes = axes[None] if single else axes
-    self_field = checks.flag(self_field, "self_field")
-    materials = _per_magnet(material, len(axes), g, self_field)
-    field = np.linspace(8.0, -8.0, 1000) if field is None else field
-    field = checks.finite_array(field, "field", (None,))
-    if len(field) == 0:
-        raise ValueError("`field` must hold at least one value; received none.")
-    direction, avalanche, tol = check_method(
-        field_direction, method, avalanche, dtype, tol, max_iterations
+    options = SolverOptions.checked(
+        method, avalanche, dtype, tol, max_iterations, allow_unconverged
     )
-    if method == "events" and checkpoint is not None:
+    problem, single = Problem.checked(
+        structure,
+        easy_axes,
+        material=material,
+        field=field,
+        field_direction=field_direction,
+        self_field=self_field,
+        initial_state=initial_state,
+        operator=operator,
+        rtol=rtol,
+        progress=progress,
+        options=options,
+    )
+    if options.method == "steps":
+        solution = by_steps.solve(problem, checkpoint)
+    elif checkpoint is None:
+        solution = by_events.solve(problem)
+    else:
         raise ValueError(
             "`checkpoint` must be None for `method` 'events', which keeps none; "
             f"received {str(checkpoint)!r}."
         )
-    branch = _branches(axes, direction, field[0], initial_state, single)
-
-    operator = choose_operator(operator, structure, self_field, dtype, rtol)
-    polarization = np.array([[m.Js for m in row] for row in materials])
-    if len(materials) < len(axes) or len(axes) == 1:
-        polarization = polarization[0]
-    volumes = np.array(structure.volumes)
-
-    def prepared(field):
-        """The magnets as the solver takes them along a field, and their branches; with padding.
-
-        All in NumPy.
-        """
-        made = check_operator(operator, structure, self_field, dtype, rtol, progress)
-        sizes = Sizes.of(structure)
-        sizes = sizes.shared if made == "dense" else sizes
-        body = embed(
-            structure,
-            materials,
-            made,
-            self_field=self_field,
-            direction=direction,
-            dtype=dtype,
-            sizes=sizes,
-        )
-        missing = [(0, 0), (0, sizes.grains - g)]
-        padded = np.pad(np.swapaxes(axes, 1, 2), [(0, 0), *missing], constant_values=3**-0.5)
-        # Compiled code for so many fields serves all that are fewer, down to half of them.
-        room = np.pad(field, (0, _room(len(field)) - len(field)), mode="edge")
-        fields = np.broadcast_to(room, (len(axes), len(room)))
-        magnet = field_steps.magnet(body, padded, fields, tol, max_iterations, end=len(field))
-        return magnet, np.pad(branch, missing, constant_values=1.0)
-
-    if method == "events":
-        Loops.require_room(len(axes), len(field), g, dtype)
-        # Compiled code shall not depend on how many fields are asked for.
-        magnet, padded = prepared(field[:1])
-        share = np.atleast_2d(polarization * volumes)
-        share = share / share.sum(axis=1, keepdims=True)
-        follower = Follower(
-            magnet,
-            padded,
-            field,
-            share,
-            direction,
-            avalanche=avalanche,
-            dtype=dtype,
-            refuse=not allow_unconverged,
-        )
-        with Progress(progress, follower) as bar:
-            follower.follow(bar)
-        found = follower.result()
-    else:
-        loops = Loops(len(axes), field, g, dtype)
-        follows_from = {
-            "structure": structure,
-            "easy_axes": axes,
-            "material": np.array([[(m.Js, m.anisotropy_field) for m in row] for row in materials]),
-            "field": field,
-            "field_direction": direction,
-            "self_field": self_field,
-            "initial_state": branch,
-            "avalanche": avalanche,
-            "dtype": dtype,
-            "tol": tol,
-            "max_iterations": max_iterations,
-            "operator": operator_told(operator, rtol),
-        }
-        with kept_in(checkpoint, loops, follows_from) as kept:
-            _walk(
-                loops,
-                kept,
-                prepared,
-                avalanche,
-                dtype,
-                progress,
-                None if allow_unconverged else max_iterations,
-            )
-        found = loops
-    result = Hysteresis(
-        field=field,
-        magnetization=found.moments,
-        easy_axes=axes,
-        converged=found.converged,
-        iterations=found.iterations,
-        polarization=polarization,
-        volumes=volumes,
+    loops = Hysteresis(
+        field=problem.field,
+        magnetization=solution.moments,
+        easy_axes=problem.easy_axes,
+        converged=solution.converged,
+        iterations=solution.iterations,
+        polarization=problem.polarization,
+        volumes=np.array(structure.volumes),
         packing_fraction=structure.packing_fraction,
-        field_direction=direction,
-        events=found.events if method == "events" else None,
+        field_direction=problem.direction,
+        events=solution.events,
     )
-    return _first_magnet(result) if single else result
+    return _first_magnet(loops) if single else loops
 
 
-def _walk(loops, kept, prepared, avalanche, dtype, progress, refused):
-    """Go from field to field, from where `kept` has left off, until the loops are complete.
-
-    Args:
-        refused: the products after which a field that is not settled raises; None for never.
-    """
-    state = kept.resume()
-    if refused:
-        loops.refuse_unconverged(refused)
-    if not loops.complete:
-        magnet, branch = prepared(loops.field)
-        state = field_steps.start(magnet, branch) if state is None else state
-        magnet, state = tensors((magnet, state), dtype)
-    with Progress(progress, loops) as bar:
-        while not loops.complete:
-            state, records = field_steps.advance(magnet, state, avalanche)
-            loops.collect(records)
-            if refused:
-                loops.refuse_unconverged(refused)
-            kept.save(state)
-            bar(state)
-
-
-def check_method(field_direction, method, avalanche, dtype, tol, max_iterations):
-    """Direction as an array, avalanche and tolerance, if `simulate` can take all of these."""
-    direction = checks.unit_vectors(field_direction, "field_direction", (3,))
-    checks.one_of(method, "method", tuple(DEFAULT_AVALANCHE))
-    avalanche = DEFAULT_AVALANCHE[method] if avalanche is None else avalanche
-    checks.one_of(avalanche, "avalanche", ("simultaneous", "weakest_first"))
-    checks.one_of(dtype, "dtype", ("float32", "float64"))
-    require_dtype(dtype)
-    tol = checks.number(DEFAULT_TOL[dtype] if tol is None else tol, "tol", above=0)
-    checks.count(max_iterations, "max_iterations")
-    return direction, avalanche, tol
-
-
-def per_grain(material, g: int, self_field: bool) -> list[Material]:
-    """One material for each of g grains; refuses a shape that would count twice."""
-    materials = [material] * g if isinstance(material, Material) else list(material)
-    if len(materials) != g or not all(isinstance(m, Material) for m in materials):
-        raise ValueError(
-            f"`material` must be a Material or a sequence of g = {g} of them; "
-            f"received {material!r:.200}."
-        )
-    if self_field and any(m.Kd != 0 for m in materials):
-        raise ValueError(
-            "`self_field` must be False where `Kd` is not 0, or the grain's shape counts twice; "
-            "received True."
-        )
-    return materials
-
-
-def _room(fields: int) -> int:
-    return max(16, 2 ** (fields - 1).bit_length())
-
-
-def _per_magnet(material, b: int, g: int, self_field: bool) -> list[list[Material]]:
-    """The materials of all b magnets, or a single row for all of them."""
-    if isinstance(material, Material) or not any(isinstance(m, list | tuple) for m in material):
-        return [per_grain(material, g, self_field)]
-    if len(material) != b:
-        raise ValueError(
-            f"`material` must be one for all magnets, or hold one sequence for each of b = {b}; "
-            f"received {len(material)}."
-        )
-    return [per_grain(row, g, self_field) for row in material]
-
-
-def _branches(axes, direction, first_field, initial_state, single):
-    if initial_state is None:
-        towards = np.where(first_field >= 0, 1.0, -1.0)
-        return np.where(towards * (axes @ direction) >= 0, 1.0, -1.0)
-    shape = axes.shape[1:] if single else axes.shape
-    moments = checks.unit_vectors(initial_state, "initial_state", shape, "like `easy_axes`")
-    return np.where(np.einsum("bgi,bgi->bg", moments.reshape(axes.shape), axes) >= 0, 1.0, -1.0)
-
-
-def embed(
-    structure: Microstructure,
-    materials,
-    operator: str | DemagOperator,
-    *,
-    self_field: bool,
-    direction,
-    dtype: str,
-    sizes: Sizes | None = None,
-) -> field_steps.Body:
-    """The grains as the solver sees them, in units of their anisotropy fields.
-
-    Args:
-        materials: b rows of one for each of the g grains; a single row stands for any b.
-        operator: "dense", to be made here with that room, or one that is made.
-        direction: (3,) unit vector of the applied field.
-        dtype: to round to; all is computed in float64.
-        sizes: room to make, by default for the structure's own; grains that are not there come
-            last, feel no field and make none.
-    """
-    sizes = sizes or Sizes.of(structure)
-    if operator == "dense":
-        room = sizes.grains, sizes.particles
-        product, places = dense(structure, self_field, dtype, room)
-    else:
-        product, places = operator.product, operator.places
-    polarization = np.array([[m.Js for m in row] for row in materials])
-    anisotropy_field = np.array([[m.anisotropy_field for m in row] for row in materials])
-    columns = in_columns(structure, places, sizes)
-
-    def of_grains(values):
-        return np.pad(values, [(0, 0), (0, sizes.grains - len(structure))])
-
-    softness = of_grains(1 / anisotropy_field)
-    if len(columns.grain):
-        softness = softness[:, columns.grain]
-    return field_steps.Body(
-        product=product,
-        columns=columns,
-        direction=np.reshape(np.asarray(direction, float), (3, 1, 1)),
-        strength=of_grains(polarization)[:, None],
-        softness=softness[:, None, None],
-        longest=step_control.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
-        turn=step_control.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
-    )
-
-
-def _first_magnet(result):
+def _first_magnet(loops):
     batched = ("magnetization", "easy_axes", "converged", "iterations")
-    return replace(result, **{name: getattr(result, name)[0] for name in batched})
+    return replace(loops, **{name: getattr(loops, name)[0] for name in batched})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tfds_esw
-from keras_micromag.physics.simulation import DEFAULT_AVALANCHE
+from keras_micromag.physics.solver.problem import DEFAULT_AVALANCHE
 from tfds_esw.config import AVALANCHE, CONFIGS, Config
 
 KNOWN = {config.name: config for config in CONFIGS}

@@ -22,9 +22,8 @@ from keras_micromag.physics import (
     demag_operator,
     random_easy_axes,
     simulate,
-    simulation,
 )
-from keras_micromag.physics.solver import checkpoint, field_steps
+from keras_micromag.physics.solver import checkpoint, field_steps, problem
 from tests import oracles, waiting
 from tests.keras_parts import precision
 
@@ -225,7 +224,7 @@ def test_a_finished_loop_is_read_back(undisturbed, tmp_path, monkeypatch):
     assert names(tmp_path) == ["lock", "part-0001.npz", "settings.json", "state.npz"]
     before = contents(tmp_path)
     monkeypatch.setattr(field_steps, "advance", None)
-    monkeypatch.setattr(simulation, "embed", None)
+    monkeypatch.setattr(problem, "embed", None)
     assert_equal(loop(checkpoint=str(tmp_path)), undisturbed)
     assert contents(tmp_path) == before
 

@@ -29,9 +29,9 @@ from keras_micromag.physics import (
     demag_operator,
     random_easy_axes,
     simulate,
-    simulation,
     voronoi_grains,
 )
+from keras_micromag.physics.solver import by_events
 from keras_micromag.physics.solver.events import continuation
 from keras_micromag.physics.solver.events.dense_output import Legs
 from keras_micromag.utils import memory
@@ -364,7 +364,7 @@ def test_a_bar_tells_of_products(monkeypatch):
         def __exit__(self, *error):
             pass
 
-    monkeypatch.setattr(simulation, "Progress", Bar)
+    monkeypatch.setattr(by_events, "Progress", Bar)
     structure = MAGNETS["cubes"]
     axes = random_easy_axes((2, len(structure)), seed=3)
     loop = simulate(structure, axes, field=np.linspace(8, -8, 50), method="events")

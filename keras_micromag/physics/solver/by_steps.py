@@ -1,0 +1,64 @@
+"""Loops from one field to the next, collected on the host and kept in a checkpoint."""
+
+import numpy as np
+
+from keras_micromag.physics.field.operator import operator_told
+from keras_micromag.physics.solver import field_steps
+from keras_micromag.physics.solver.checkpoint import kept_in
+from keras_micromag.physics.solver.equilibria import Loops
+from keras_micromag.physics.solver.problem import Problem, Solution
+from keras_micromag.utils.backend import tensors
+from keras_micromag.utils.progress import Progress
+
+
+def solve(problem: Problem, checkpoint=None) -> Solution:
+    """Return the states at all fields.
+
+    Args:
+        checkpoint: a folder to keep what is done in, or None.
+
+    Raises:
+        ConvergenceError: naming the field step that found no equilibrium, unless that is allowed.
+    """
+    options = problem.options
+    loops = Loops(len(problem.easy_axes), problem.field, len(problem.structure), options.dtype)
+    with kept_in(checkpoint, loops, _settings(problem)) as kept:
+        state = kept.resume()
+        _refuse_unconverged(loops, options)
+        if not loops.complete:
+            magnet, branch = problem.laid_out(loops.field)
+            state = field_steps.start(magnet, branch) if state is None else state
+            magnet, state = tensors((magnet, state), options.dtype)
+        with Progress(problem.progress, loops) as bar:
+            while not loops.complete:
+                state, records = field_steps.advance(magnet, state, options.avalanche)
+                loops.collect(records)
+                _refuse_unconverged(loops, options)
+                kept.save(state)
+                bar(state)
+    return Solution(loops.moments, loops.converged, loops.iterations)
+
+
+def _refuse_unconverged(loops, options):
+    if not options.allow_unconverged:
+        loops.refuse_unconverged(options.max_iterations)
+
+
+def _settings(problem) -> dict:
+    """Return all that decides what the loop is, by the names of `simulate`'s arguments."""
+    materials = [[(m.Js, m.anisotropy_field) for m in row] for row in problem.materials]
+    options = problem.options
+    return {
+        "structure": problem.structure,
+        "easy_axes": problem.easy_axes,
+        "material": np.array(materials),
+        "field": problem.field,
+        "field_direction": problem.direction,
+        "self_field": problem.self_field,
+        "initial_state": problem.branch,
+        "avalanche": options.avalanche,
+        "dtype": options.dtype,
+        "tol": options.tol,
+        "max_iterations": options.max_iterations,
+        "operator": operator_told(problem.operator, problem.rtol),
+    }

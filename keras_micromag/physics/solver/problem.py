@@ -1,0 +1,272 @@
+"""What is to be simulated: checked, and laid out as the solvers take it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_micromag.physics.field.dense import dense
+from keras_micromag.physics.field.operator import DemagOperator, check_operator, choose_operator
+from keras_micromag.physics.hysteresis import Events
+from keras_micromag.physics.microstructure.material import Material
+from keras_micromag.physics.microstructure.structure import Microstructure
+from keras_micromag.physics.solver import field_steps, step_control
+from keras_micromag.physics.solver.layout import Sizes, in_columns
+from keras_micromag.utils import checks
+from keras_micromag.utils.backend import require_dtype
+
+DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}
+"""Largest change of a moment's component at which an iteration has converged."""
+
+DEFAULT_AVALANCHE = {"steps": "simultaneous", "events": "weakest_first"}
+"""Which grains flip at once, by method."""
+
+
+class Solution(NamedTuple):
+    """The states of b magnets at t fields, as every solver returns them."""
+
+    moments: np.ndarray  # (b, t, g, 3) unit vectors
+    converged: np.ndarray  # (b, t) bool
+    iterations: np.ndarray  # (b, t) products with the demagnetising operator
+    events: Events | None = None
+
+
+@dataclass(frozen=True)
+class SolverOptions:
+    """How a loop is solved; `simulate` documents each."""
+
+    method: str
+    avalanche: str
+    dtype: str
+    tol: float
+    max_iterations: int
+    allow_unconverged: bool = False
+
+    @classmethod
+    def checked(
+        cls, method, avalanche, dtype, tol, max_iterations, allow_unconverged=False
+    ) -> "SolverOptions":
+        """Check the arguments of `simulate` of these names, and fill in the defaults."""
+        checks.one_of(method, "method", tuple(DEFAULT_AVALANCHE))
+        avalanche = DEFAULT_AVALANCHE[method] if avalanche is None else avalanche
+        checks.one_of(avalanche, "avalanche", ("simultaneous", "weakest_first"))
+        checks.one_of(dtype, "dtype", tuple(DEFAULT_TOL))
+        require_dtype(dtype)
+        tol = checks.number(DEFAULT_TOL[dtype] if tol is None else tol, "tol", above=0)
+        checks.count(max_iterations, "max_iterations")
+        return cls(method, avalanche, dtype, tol, max_iterations, allow_unconverged)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """b magnets of g grains along t fields.
+
+    Attributes:
+        structure: g grains with their particles.
+        easy_axes: (b, g, 3) unit vectors.
+        materials: b rows of g materials, or a single row for all magnets.
+        field: (t,) µ0·H in tesla.
+        direction: (3,) unit vector of the field.
+        branch: (b, g) ±1, the branch on which each grain starts.
+        self_field: whether a grain's own demagnetising field acts on its particles.
+        operator: a `DemagOperator`, or the kind of one that is not made yet.
+        rtol: error of the "hierarchical" operator.
+        options: how it is solved.
+        progress: whether to show a bar; on a terminal if None.
+    """
+
+    structure: Microstructure
+    easy_axes: np.ndarray
+    materials: list[list[Material]]
+    field: np.ndarray
+    direction: np.ndarray
+    branch: np.ndarray
+    self_field: bool
+    operator: str | DemagOperator
+    rtol: float
+    options: SolverOptions
+    progress: bool | None
+
+    @classmethod
+    def checked(
+        cls,
+        structure,
+        easy_axes,
+        *,
+        material,
+        field,
+        field_direction,
+        self_field,
+        initial_state,
+        operator,
+        rtol,
+        progress,
+        options: SolverOptions,
+    ) -> tuple["Problem", bool]:
+        """Check the arguments of `simulate` of these names.
+
+        Returns:
+            The problem, and whether it is of a single magnet, whose axes came as (g, 3).
+        """
+        g = len(checks.instance(structure, "structure", Microstructure))
+        axes = checks.finite_array(easy_axes, "easy_axes")
+        single = axes.ndim == 2
+        shape = (g, 3) if single else (None, g, 3)
+        axes = checks.unit_vectors(axes, "easy_axes", shape, f"with g = {g}")
+        axes = axes[None] if single else axes
+        self_field = checks.flag(self_field, "self_field")
+        materials = _per_magnet(material, len(axes), g, self_field)
+        field = np.linspace(8.0, -8.0, 1000) if field is None else field
+        field = checks.finite_array(field, "field", (None,))
+        if len(field) == 0:
+            raise ValueError("`field` must hold at least one value; received none.")
+        direction = checks.unit_vectors(field_direction, "field_direction", (3,))
+        problem = cls(
+            structure=structure,
+            easy_axes=axes,
+            materials=materials,
+            field=field,
+            direction=direction,
+            branch=_branches(axes, direction, field[0], initial_state, single),
+            self_field=self_field,
+            operator=choose_operator(operator, structure, self_field, options.dtype, rtol),
+            rtol=rtol,
+            options=options,
+            progress=progress,
+        )
+        return problem, single
+
+    @property
+    def polarization(self) -> np.ndarray:
+        """Js of the grains in tesla: (g,), or (b, g) where it differs between magnets."""
+        polarization = np.array([[m.Js for m in row] for row in self.materials])
+        if len(self.materials) < len(self.easy_axes) or len(self.easy_axes) == 1:
+            return polarization[0]
+        return polarization
+
+    def laid_out(self, field) -> tuple[field_steps.Magnet, np.ndarray]:
+        """Return the magnets along `field` (n,) as the solvers take them, and their branches.
+
+        All in NumPy; grains, particles and fields are padded, so that magnets of similar sizes
+        share a compiled loop.
+        """
+        structure, options = self.structure, self.options
+        operator = check_operator(
+            self.operator, structure, self.self_field, options.dtype, self.rtol, self.progress
+        )
+        sizes = Sizes.of(structure)
+        sizes = sizes.shared if operator == "dense" else sizes
+        body = embed(
+            structure,
+            self.materials,
+            operator,
+            self_field=self.self_field,
+            direction=self.direction,
+            dtype=options.dtype,
+            sizes=sizes,
+        )
+        missing = [(0, 0), (0, sizes.grains - len(structure))]
+        axes = np.swapaxes(self.easy_axes, 1, 2)
+        axes = np.pad(axes, [(0, 0), *missing], constant_values=3**-0.5)
+        # Compiled code for so many fields serves all that are fewer, down to half of them.
+        padded = np.pad(field, (0, _capacity(len(field)) - len(field)), mode="edge")
+        fields = np.broadcast_to(padded, (len(axes), len(padded)))
+        magnet = field_steps.magnet(
+            body, axes, fields, options.tol, options.max_iterations, end=len(field)
+        )
+        return magnet, np.pad(self.branch, missing, constant_values=1.0)
+
+
+def per_grain(material: Material | Sequence[Material], g: int, self_field: bool) -> list[Material]:
+    """Return one material for each of g grains.
+
+    Raises:
+        ValueError: for another number of materials, and for `self_field` together with a `Kd` that
+            is not 0, since the grain's shape would count twice.
+    """
+    materials = [material] * g if isinstance(material, Material) else list(material)
+    if len(materials) != g or not all(isinstance(m, Material) for m in materials):
+        raise ValueError(
+            f"`material` must be a Material or a sequence of g = {g} of them; "
+            f"received {material!r:.200}."
+        )
+    if self_field and any(m.Kd != 0 for m in materials):
+        raise ValueError(
+            "`self_field` must be False where `Kd` is not 0, or the grain's shape counts twice; "
+            "received True."
+        )
+    return materials
+
+
+def embed(
+    structure: Microstructure,
+    materials: list[list[Material]],
+    operator: str | DemagOperator,
+    *,
+    self_field: bool,
+    direction: Any,
+    dtype: str,
+    sizes: Sizes | None = None,
+) -> field_steps.Body:
+    """Lay grains and materials out as the solvers take them, in units of the anisotropy fields.
+
+    Args:
+        materials: b rows of one for each of the g grains; a single row stands for any b.
+        operator: "dense", to be made here in the padded shape, or one that is made.
+        direction: (3,) unit vector of the applied field.
+        dtype: to round to; all is computed in float64.
+        sizes: of the padded arrays, by default the structure's own; grains that are padding come
+            last, feel no field and make none.
+    """
+    sizes = sizes or Sizes.of(structure)
+    if operator == "dense":
+        shape = sizes.grains, sizes.particles
+        product, places = dense(structure, self_field, dtype, shape)
+    else:
+        product, places = operator.product, operator.places
+    polarization = np.array([[m.Js for m in row] for row in materials])
+    anisotropy_field = np.array([[m.anisotropy_field for m in row] for row in materials])
+    columns = in_columns(structure, places, sizes)
+
+    def padded(values):
+        return np.pad(values, [(0, 0), (0, sizes.grains - len(structure))])
+
+    softness = padded(1 / anisotropy_field)
+    if len(columns.grain):
+        softness = softness[:, columns.grain]
+    return field_steps.Body(
+        product=product,
+        columns=columns,
+        direction=np.reshape(np.asarray(direction, float), (3, 1, 1)),
+        strength=padded(polarization)[:, None],
+        softness=softness[:, None, None],
+        longest=step_control.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
+        turn=step_control.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
+    )
+
+
+def _capacity(fields: int) -> int:
+    return max(16, 2 ** (fields - 1).bit_length())
+
+
+def _per_magnet(material, b: int, g: int, self_field: bool) -> list[list[Material]]:
+    """Return the materials of all b magnets, or a single row for all of them."""
+    if isinstance(material, Material) or not any(isinstance(m, list | tuple) for m in material):
+        return [per_grain(material, g, self_field)]
+    if len(material) != b:
+        raise ValueError(
+            f"`material` must be one for all magnets, or hold one sequence for each of b = {b}; "
+            f"received {len(material)}."
+        )
+    return [per_grain(row, g, self_field) for row in material]
+
+
+def _branches(axes, direction, first_field, initial_state, single):
+    """Return (b, g) ±1: the branches of the initial state, or those towards the first field."""
+    if initial_state is None:
+        towards = np.where(first_field >= 0, 1.0, -1.0)
+        return np.where(towards * (axes @ direction) >= 0, 1.0, -1.0)
+    shape = axes.shape[1:] if single else axes.shape
+    moments = checks.unit_vectors(initial_state, "initial_state", shape, "like `easy_axes`")
+    return np.where(np.einsum("bgi,bgi->bg", moments.reshape(axes.shape), axes) >= 0, 1.0, -1.0)
