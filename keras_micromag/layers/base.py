@@ -33,7 +33,7 @@ class PhysicsLayer(checks.Configured, keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """The layer that `get_config` told; its structure and material are made anew."""
+        """Make a layer from its config; its structure and material are made anew."""
         parts = {"structure": Microstructure.from_config, "material": _material_of}
         made = {name: make(config[name]) for name, make in parts.items() if name in config}
         return super().from_config({**config, **made})

@@ -38,7 +38,7 @@ class GuptasarmaDemag(PhysicsLayer):
 
     Raises:
         ValueError: when the input's grains are not those of the structure.
-        MemoryError: when there is no room for the operator.
+        MemoryError: when the operator does not fit into memory.
 
     Notes:
         The operator is computed in float64 when the layer is made, rounded to float32 (or float64,

@@ -17,8 +17,8 @@ from keras_micromag.layers.base import (
 from keras_micromag.physics.field import check_operator
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
-from keras_micromag.physics.solver.problem import DEFAULT_TOL, embed, per_grain
 from keras_micromag.physics.solver import field_steps
+from keras_micromag.physics.solver.problem import DEFAULT_TOL, embed, per_grain
 from keras_micromag.utils import checks
 from keras_micromag.utils.backend import Constants, compiled, tensors
 

@@ -1,4 +1,4 @@
-"""A magnet's states along a sequence of fields, and what is read off them."""
+"""The states of magnets along a sequence of fields, and their figures of merit."""
 
 import os
 from dataclasses import dataclass, fields, replace
@@ -11,7 +11,7 @@ from keras_micromag.utils.backend import namespace
 from keras_micromag.utils.files import UNREADABLE, whole
 
 _EVENTS = "events."
-"""What the names of its parts begin with in a file."""
+"""Prefix of the names of its arrays in a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Events:
 
     @classmethod
     def none(cls) -> "Events":
-        """Those of no magnet at all."""
+        """Return the events of no magnet."""
         count, value = np.zeros(0, int), np.zeros(0)
         return cls(count, count, value, count, count, np.zeros((0, 2)), value)
 
@@ -50,7 +50,7 @@ class Events:
 
     @property
     def sizes(self) -> np.ndarray:
-        """(m,) flips in each avalanche, magnet by magnet in their order.
+        """Number of flips in each of m avalanches, (m,), magnet by magnet in their order.
 
         A grain that flips and flips back in one counts twice.
         """
@@ -58,8 +58,8 @@ class Events:
         first[1:] = (np.diff(self.magnet) != 0) | (np.diff(self.avalanche) != 0)
         return np.diff(np.flatnonzero(first), append=len(self))
 
-    def of(self, magnets) -> "Events":
-        """Those of some magnets, by an index, a slice or an array of indices; numbered anew."""
+    def of(self, magnets: int | slice | np.ndarray) -> "Events":
+        """Return the events of some magnets, which are numbered anew."""
         chosen = np.arange(len(self.crossing))[magnets]
         rows = [np.flatnonzero(self.magnet == magnet) for magnet in np.atleast_1d(chosen)]
         which = np.concatenate([*rows, np.zeros(0, int)]).astype(int)
@@ -69,17 +69,17 @@ class Events:
         return replace(self, **(own | {"magnet": magnet, "crossing": crossing}))
 
     def first_fields(self, grains: int) -> np.ndarray:
-        """(b, grains) field of each grain's first flip; nan if it never flips."""
+        """Return (b, grains) the field of each grain's first flip; nan if it never flips."""
         return self._first(self.field, np.full((len(self.crossing), grains), np.nan))
 
     def first_avalanches(self, grains: int) -> np.ndarray:
-        """(b, grains) avalanche of each grain's first flip; -1 if it never flips."""
+        """Return (b, grains) the avalanche of each grain's first flip; -1 if it never flips."""
         return self._first(self.avalanche, np.full((len(self.crossing), grains), -1))
 
-    def _first(self, values, found):
-        # Backwards, so that the first is what stays.
-        found[self.magnet[::-1], self.grain[::-1]] = values[::-1]
-        return found
+    def _first(self, values, result):
+        # Backwards, so that the first flip is written last.
+        result[self.magnet[::-1], self.grain[::-1]] = values[::-1]
+        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +112,8 @@ class Hysteresis:
     field_direction: np.ndarray
     events: Events | None = None
 
-    def __getitem__(self, magnets) -> "Hysteresis":
-        """Some magnets of a batch, by a slice or an array of indices; the field is theirs too."""
+    def __getitem__(self, magnets: int | slice | np.ndarray) -> "Hysteresis":
+        """Return the loops of some magnets of a batch."""
         chosen = {
             name: getattr(self, name)[magnets]
             for name in ("magnetization", "easy_axes", "converged", "iterations")
@@ -127,50 +127,50 @@ class Hysteresis:
 
     @property
     def mean_magnetization(self) -> np.ndarray:
-        """(..., t, 3) moment of the magnet over its saturation value."""
+        """Moment of the magnet over its saturation value, (..., t, 3)."""
         share = self.polarization * self.volumes
         share = share / share.sum(axis=-1, keepdims=True)
         return np.einsum("...tgi,...g->...ti", self.magnetization.astype(float), share)
 
     @property
     def magnetization_along_field(self) -> np.ndarray:
-        """(..., t) component of `mean_magnetization` along the field direction."""
+        """Component of `mean_magnetization` along the field direction, (..., t)."""
         return self.mean_magnetization @ self.field_direction
 
     @property
     def switching_fields(self) -> np.ndarray:
-        """(..., g) field at which each grain first left its branch; nan if never.
+        """Field at which each grain first left its branch, (..., g); nan if never.
 
-        That at which its avalanche began, where `events` tell it, else that of the step.
+        The field at which its avalanche began, where there are `events`, else that of the step.
         """
         if self.events is not None:
-            found = self.events.first_fields(self.magnetization.shape[-2])
-            return found.reshape(self.easy_axes.shape[:-1])
+            fields_ = self.events.first_fields(self.magnetization.shape[-2])
+            return fields_.reshape(self.easy_axes.shape[:-1])
         side = np.einsum("...tgi,...gi->...tg", self.magnetization, self.easy_axes) >= 0
         changed = np.diff(side, axis=-2, prepend=side[..., :1, :])
         first = self.field[changed.argmax(axis=-2)]
         return np.where(changed.any(axis=-2), first, np.nan)
 
-    def coercivity(self):
-        """(...) field in tesla that cancels the mean moment along the field; see `coercivity`.
+    def coercivity(self) -> float | np.ndarray:
+        """Return the field in tesla that cancels the mean moment along the field, (...).
 
-        Exact where `events` tell it, else between field steps by linear interpolation.
+        Exact for loops by events, else between field steps by linear interpolation.
         """
         moment = self.magnetization_along_field
         if self.events is not None:
             return -self.events.crossing.reshape(moment.shape[:-1])[()] * np.sign(moment[..., 0])
         return coercivity(self.field, moment)
 
-    def remanence(self):
-        """Polarisation of the body along the field at zero field in tesla.
+    def remanence(self) -> float | np.ndarray:
+        """Return the polarisation of the body along the field at zero field in tesla, (...).
 
         Read by linear interpolation where the field first passes zero; nan where it never does.
         """
         moment = self.magnetization_along_field
         return self._saturation * _first_crossing(np.broadcast_to(self.field, moment.shape), moment)
 
-    def energy_product(self, demagnetizing_factor: float = 0.0):
-        """Maximum energy product (BH)max of the body in J/m³.
+    def energy_product(self, demagnetizing_factor: float = 0.0) -> float | np.ndarray:
+        """Return the maximum energy product (BH)max of the body in J/m³, (...).
 
         The largest -B·H in the second quadrant, with B = µ0·H + J, J including the packing
         fraction. Between field steps B and H are linear, and the maximum of their product is taken
@@ -197,8 +197,8 @@ class Hysteresis:
         mean = (self.polarization * self.volumes).sum(axis=-1) / self.volumes.sum(axis=-1)
         return np.asarray(mean * self.packing_fraction)
 
-    def save(self, path) -> None:
-        """Write everything to a `.npz` file: whole, or not at all; no pickle."""
+    def save(self, path: str | os.PathLike) -> None:
+        """Write everything to a `.npz` file without pickle; a failure leaves no file behind."""
         with whole(path, "wb") as file:
             own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "events"}
             if self.events is not None:
@@ -206,8 +206,8 @@ class Hysteresis:
             np.savez_compressed(file, **own)
 
     @classmethod
-    def load(cls, path) -> "Hysteresis":
-        """Read what `save` wrote.
+    def load(cls, path: str | os.PathLike) -> "Hysteresis":
+        """Read a file that `save` wrote.
 
         Raises:
             ValueError: when the file is not such a file.
@@ -281,7 +281,7 @@ class Hysteresis:
 
 
 def coercivity(field, moment):
-    """Field that opposes and cancels a moment.
+    """Return the field that opposes and cancels a moment.
 
     Args:
         field: (..., t) in tesla. NumPy or a backend's tensor, like `moment`.
@@ -297,7 +297,7 @@ def coercivity(field, moment):
 
 
 def _first_crossing(signal, values):
-    """(...) `values` where `signal` first reaches 0 along the last axis, linearly; nan if never."""
+    """Return (...) the `values` where `signal` first is 0 along the last axis; nan if never."""
     xp = namespace(signal)[0]
     start, end = signal[..., :-1], signal[..., 1:]
     crossing = start * end <= 0
@@ -312,7 +312,7 @@ def _first_crossing(signal, values):
 
 
 def _largest_product(a, b):
-    """(..., t - 1) maxima of a·b over straight segments, where both are positive; else 0."""
+    """Return (..., t - 1) maxima of a·b over straight segments, where both are positive; else 0."""
     a0, b0 = a[..., :-1], b[..., :-1]
     da, db = a[..., 1:] - a0, b[..., 1:] - b0
     curvature = np.where(da * db == 0, 1.0, da * db)

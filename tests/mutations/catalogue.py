@@ -115,15 +115,15 @@ MUTATIONS = [
     Mutation(
         "every state counts as converged",
         SOLVER + "field_steps.py",
-        'converged = ops.cast(settled & ~any_unstable, "int32")',
-        "converged = ops.ones_like(target)",
+        'converged=ops.cast(decision.converged & ~trial.any_unstable, "int32"),',
+        "converged=ops.ones_like(target),",
         SOLVER_TESTS,
     ),
     Mutation(
         "compiled loop without the states strode over",
         SOLVER + "field_steps.py",
-        "origin = ops.maximum(ops.take_along_axis(parts[0], target, axis=1), 0)",
-        "origin = ops.take_along_axis(parts[0], target, axis=1) * 0",
+        "origin = ops.maximum(ops.take_along_axis(origin, target, axis=1), 0)",
+        "origin = ops.take_along_axis(origin, target, axis=1) * 0",
         "tests/layers/test_layers.py",
     ),
     # Arguments of simulate

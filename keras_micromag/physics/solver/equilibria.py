@@ -1,4 +1,4 @@
-"""The equilibria of magnets, each of which walks through the field at its own pace."""
+"""The equilibria of magnets, collected as each magnet reaches them."""
 
 import numpy as np
 from keras import ops
@@ -8,7 +8,7 @@ from keras_micromag.utils import memory
 from keras_micromag.utils.indices import ranges
 
 _PART = 2**22
-"""Components of moments that are written down at once."""
+"""Components of moments that are written at once."""
 
 
 class ConvergenceError(RuntimeError):
@@ -16,7 +16,7 @@ class ConvergenceError(RuntimeError):
 
 
 class Loops:
-    """Collects the equilibria that b magnets reach.
+    """The equilibria that b magnets have reached.
 
     Attributes:
         field: (t,) in tesla.
@@ -25,7 +25,7 @@ class Loops:
         reached: (b,) how many fields each magnet has behind it.
 
     Raises:
-        MemoryError: when there is no room for them.
+        MemoryError: where they do not fit into memory.
     """
 
     def __init__(self, magnets: int, field, grains: int, dtype: str):
@@ -43,7 +43,7 @@ class Loops:
         Raises:
             MemoryError: naming the size and what would fit.
         """
-        # The result, and what the solver tells at a time: three vectors, there and here.
+        # The result, and the records of one call: three vectors, on the device and here.
         numbers = 3 * magnets * grains * (fields + 6 * field_steps.ITERATIONS)
         memory.require(
             numbers * np.dtype(dtype).itemsize,
@@ -53,26 +53,26 @@ class Loops:
 
     @property
     def done(self) -> int:
-        """Field steps of all magnets."""
+        """Number of field steps behind all magnets."""
         return int(self.reached.sum())
 
     @property
     def complete(self) -> bool:
-        """Whether all magnets have all fields behind them."""
+        """Whether all magnets are at their last field."""
         return self.done == self.converged.size
 
     @property
     def products(self) -> int:
-        """Products that these steps took, over all magnets."""
+        """Number of products that these steps took, over all magnets."""
         return int(self.iterations.sum())
 
     @property
     def field_behind(self) -> float:
-        """The field, in tesla, at which the magnet is that is furthest behind."""
+        """Field in tesla of the magnet that is furthest behind."""
         return float(self.field[self.reached.min(initial=len(self.field) - 1)])
 
     def collect(self, records):
-        """Write the equilibria of one call of the solver down, and the states between them."""
+        """Add the equilibria of one call of the solver, and the states between them."""
         records = field_steps.Record(*(ops.convert_to_numpy(part) for part in records))
         there = slice(self.moments.shape[2])
         for name in ("moments", "slope", "bend"):
@@ -93,7 +93,7 @@ class Loops:
         np.maximum.at(self.reached, magnet, target + 1)
 
     def since(self, reached) -> dict:
-        """What was collected since the magnets had `reached` (b,) fields, for `restore`."""
+        """Return what was collected since the magnets had `reached` (b,) fields, for `restore`."""
         steps = ranges(reached, self.reached)
         return {
             "reached": self.reached,
@@ -103,10 +103,10 @@ class Loops:
         }
 
     def restore(self, reached, moments, converged, iterations):
-        """Write down what `since` told.
+        """Add what `since` returned.
 
         Raises:
-            ValueError: where that is not what comes after what is there.
+            ValueError: where that does not continue what is there.
         """
         steps = ranges(self.reached, reached)
         self.moments[steps] = moments
@@ -115,7 +115,7 @@ class Loops:
         self.reached = reached
 
     def _between(self, records, which, step, target, origin):
-        """(n, g, 3) moments at the fields `step`: equilibria, or the quadratic that ends in one."""
+        """Return (n, g, 3) moments at the fields `step`: of equilibria, or interpolated to one."""
         back = (self.field[step] - self.field[target])[:, None, None]
         before = (self.field[step] - self.field[np.maximum(origin, 0)])[:, None, None]
         equilibrium = (records.moments[which], records.slope[which], records.bend[which])

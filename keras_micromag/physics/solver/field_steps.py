@@ -1,4 +1,4 @@
-"""Algorithm 1 as a compiled loop: every magnet of a batch walks through the field at its own pace.
+"""Algorithm 1 as a compiled loop: every magnet of a batch goes along the field at its own pace.
 
 An iteration is one product with the demagnetising operator for all magnets, one Euler step of every
 particle and the decision, per magnet, what to do next: go on relaxing, flip the unstable grains, or
@@ -6,10 +6,10 @@ write the equilibrium down and move on. A magnet that moves on starts from momen
 the field (not over a flip, which would switch grains that are stable), so most fields need a single
 product.
 
-Far from any switching even that is more than it takes: a magnet may then stride over several
-fields at once, and those between get the quadratic through three equilibria. See `strides`.
+Far from any switching a magnet may stride over several fields at once; those between get the
+quadratic through three equilibria. See `step_control`.
 
-Axes: b magnets, g grains, and their particles in c columns of p rows, see `columns`. Columns come
+Axes: b magnets, g grains, and their particles in c columns of p rows, see `layout`. Columns come
 last, since all work but the product is element-wise over (b, p, c), with axes that vary along c.
 """
 
@@ -29,22 +29,22 @@ ITERATIONS = 64
 
 
 class Body(NamedTuple):
-    """What grains and materials make of magnets, whatever their easy axes; NumPy arrays.
+    """Grains and materials of magnets, whatever their easy axes; NumPy arrays.
 
     A leading 1 stands for any number of magnets; else there are b.
     """
 
-    product: Any  # with the demagnetising operator, see operators.products: fields at n places
-    columns: Columns  # in which the particles of those places stand
+    product: Any  # with the demagnetising operator, see field.products: fields at n places
+    columns: Columns  # the layout of the particles at those places
     direction: Any  # (3, 1, 1) of the applied field
     strength: Any  # (b, 1, g) polarisation of the grains in tesla
-    softness: Any  # (b, 1, 1, c) reciprocal of the columns' anisotropy fields in tesla; 0 for none
+    softness: Any  # (b, 1, 1, c) reciprocal anisotropy fields of the columns, 1/T; 0 on padding
     longest: Any  # (b, 1) how far a stride may go, in tesla
     turn: Any  # (b,) how much a moment's component may change over a stride
 
 
 class Magnet(NamedTuple):
-    """What does not change along a loop."""
+    """The constants of a loop."""
 
     product: Any  # these seven as in Body
     columns: Columns
@@ -56,13 +56,13 @@ class Magnet(NamedTuple):
     easy_axes: Any  # (b, 3, g)
     field: Any  # (b, t) in tesla
     turns: Any  # (b, t) int, the field's turning points before this one
-    end: Any  # () int, how many of these fields count: the others make room
+    end: Any  # () int, how many of these fields count: the others are padding
     tol: Any  # () largest change of a moment's component
     max_iterations: Any  # () products per field
 
 
 class State(NamedTuple):
-    """What a magnet carries from one iteration to the next."""
+    """The state that a magnet carries from one iteration to the next."""
 
     target: Any  # (b,) index of the field being solved; `Magnet.end` when all are done
     origin: Any  # (b,) index of the field solved before; -1 at first
@@ -83,7 +83,7 @@ class State(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What an iteration leaves behind: an equilibrium and the way that led to it."""
+    """The output of an iteration: an equilibrium, and its divided differences."""
 
     target: Any  # (b,) index of the field, -1 if nothing was reached
     origin: Any  # (b,) index of the equilibrium before
@@ -97,7 +97,7 @@ class Record(NamedTuple):
 def magnet(
     body: Body, easy_axes, field, tol: float, max_iterations: int, end: int | None = None
 ) -> Magnet:
-    """What `start`, and as tensors `advance` and `whole_loop`, need to know.
+    """Return the constants of a loop, for `start`, and as tensors for `advance` and `whole_loop`.
 
     Args:
         easy_axes: (b, 3, g). field: (b, t) in tesla. Both NumPy arrays or both tensors: on JAX each
@@ -122,7 +122,7 @@ def magnet(
 
 
 def start(magnet: Magnet, branch) -> State:
-    """The state before the first field: moments along their branches.
+    """Return the state before the first field: moments along their branches.
 
     Args:
         magnet, branch: (b, g) ±1; NumPy arrays or tensors.
@@ -156,7 +156,7 @@ def start(magnet: Magnet, branch) -> State:
 
 
 def advance(magnet: Magnet, state: State, avalanche: str) -> tuple[State, Record]:
-    """Go on by up to `ITERATIONS` iterations.
+    """Run up to `ITERATIONS` iterations.
 
     Returns:
         The new state, and the records of all iterations, stacked along a new first axis.
@@ -166,7 +166,7 @@ def advance(magnet: Magnet, state: State, avalanche: str) -> tuple[State, Record
 
 @cache
 def compiled_advance(avalanche: str):
-    """`advance` for one kind of avalanche."""
+    """Return `advance`, compiled for one kind of avalanche."""
     return compiled(lambda magnet, state: _advance(magnet, state, avalanche))
 
 
@@ -200,7 +200,7 @@ def _advance(magnet, state, avalanche):
 
 
 def recorded(iterate, unfinished, state, records):
-    """Up to `ITERATIONS` iterations, and what they leave behind, written into `records`.
+    """Run up to `ITERATIONS` iterations, and write their outputs into `records`.
 
     Args:
         iterate: state -> (state, record). unfinished: state -> whether to go on.
@@ -211,8 +211,8 @@ def recorded(iterate, unfinished, state, records):
     def body(i, state, records):
         state, record = iterate(state)
         written = (
-            ops.slice_update(whole, (i, *[zero] * (len(whole.shape) - 1)), part[None])
-            for whole, part in zip(records, record, strict=True)
+            ops.slice_update(all_, (i, *[zero] * (len(all_.shape) - 1)), part[None])
+            for all_, part in zip(records, record, strict=True)
         )
         return i + 1, state, type(records)(*written)
 
@@ -225,7 +225,7 @@ def recorded(iterate, unfinished, state, records):
 
 
 def whole_loop(magnet: Magnet, branch, avalanche: str):
-    """All states of the loop, without the host: for graphs. Compile it, see `graph.compiled`.
+    """Compute all states of the loop without the host: for graphs. Compile it, see `compiled`.
 
     Returns:
         (b, t, 3, g); NaN where a field found no equilibrium within `max_iterations`.
@@ -246,33 +246,40 @@ def whole_loop(magnet: Magnet, branch, avalanche: str):
         state, records = _advance(magnet, state, avalanche)
         slot = ops.where(records.target >= 0, records.target, t) + lead
         slot = ops.reshape(slot, (-1, 1))
-        given = [ops.ones_like(records.target), records.converged]
-        given += [getattr(records, part) for part in parts]
+        new = [ops.ones_like(records.target), records.converged]
+        new += [getattr(records, part) for part in parts]
         return state, tuple(
-            ops.scatter_update(whole, slot, ops.reshape(part, (-1, *part.shape[2:])))
-            for whole, part in zip(written, given, strict=True)
+            ops.scatter_update(slots, slot, ops.reshape(part, (-1, *part.shape[2:])))
+            for slots, part in zip(written, new, strict=True)
         )
 
     _, written = ops.while_loop(
         lambda state, written: _unfinished(magnet, state), body, (state, reached + empty)
     )
     written = [ops.reshape(part, (-1, t + 1, *part.shape[1:]))[:, :t] for part in written]
-    reached, converged, *parts = written
+    return _fill_strides(magnet, *written)
+
+
+def _fill_strides(magnet, reached, converged, origin, moments, slope, bend):
+    """Return (b, t, 3, g): the equilibria, and the states that magnets strode over.
+
+    Args:
+        reached, converged: (b, t) 1 where an equilibrium was written, and where it is one.
+        origin: (b, t) index of the equilibrium before.
+        moments, slope, bend: (b, t, 3, g) of the equilibria, and their divided differences.
+    """
+    t = magnet.field.shape[1]
     # A field that was strode over belongs to the next equilibrium after it.
     index = ops.zeros_like(reached) + ops.arange(t, dtype="int32")
-    target = ops.where(reached > 0, index, t - 1)
-    # A minimum over all later fields, by doubling: ops.associative_scan fails on TensorFlow's XLA.
-    ahead = 1
-    while ahead < t:
-        later = ops.concatenate([target[:, ahead:], target[:, -1:] + index[:, :ahead] * 0], axis=1)
-        target = ops.minimum(target, later)
-        ahead *= 2
+    target = _next_equilibrium(reached, index)
     converged = ops.take_along_axis(converged * reached, target, axis=1) > 0
-    origin = ops.maximum(ops.take_along_axis(parts[0], target, axis=1), 0)
+    origin = ops.maximum(ops.take_along_axis(origin, target, axis=1), 0)
     back = magnet.field - ops.take_along_axis(magnet.field, target, axis=1)
     before = magnet.field - ops.take_along_axis(magnet.field, origin, axis=1)
     which = target[:, :, None, None]
-    moments, slope, bend = (ops.take_along_axis(part, which, axis=1) for part in parts[1:])
+    moments, slope, bend = (
+        ops.take_along_axis(part, which, axis=1) for part in (moments, slope, bend)
+    )
     between = step_control.interpolate(
         moments, slope, bend, back[:, :, None, None], before[:, :, None, None]
     )
@@ -282,57 +289,123 @@ def whole_loop(magnet: Magnet, branch, avalanche: str):
     return ops.where(converged[:, :, None, None], moments, nan)
 
 
+def _next_equilibrium(reached, index):
+    """Return (b, t) the index of the first equilibrium at or after each field; t - 1 if none is."""
+    t = reached.shape[1]
+    target = ops.where(reached > 0, index, t - 1)
+    # A minimum over all later fields, by doubling: ops.associative_scan fails on TensorFlow's XLA.
+    ahead = 1
+    while ahead < t:
+        later = ops.concatenate([target[:, ahead:], target[:, -1:] + index[:, :ahead] * 0], axis=1)
+        target = ops.minimum(target, later)
+        ahead *= 2
+    return target
+
+
 def _unfinished(magnet, state):
     return ops.any(state.target < magnet.end)
+
+
+class _Trial(NamedTuple):
+    """What one product with the operator tells of the trial state."""
+
+    field: Any  # (b,) in tesla, of the trial
+    moments: Any  # (b, 3, g)
+    tau: Any  # (b, p, c)
+    outside: Any  # (b, g) of the astroid, see `relaxation`
+    change: Any  # (b,) largest change of a moment's component in this iteration
+    converged: Any  # (b,) whether moments and particles are at rest
+    unstable: Any  # (b, g) 1 for the grains to flip
+    any_unstable: Any  # (b,)
+
+
+class _Decision(NamedTuple):
+    """What each magnet does next: at most one of these; none is to go on relaxing."""
+
+    reached: Any  # (b,) write the state down and move on
+    retreat: Any  # (b,) try half the stride
+    flipping: Any  # (b,) flip the unstable grains
+    converged: Any  # (b,) the state is an equilibrium of the stride
+    trusted: Any  # (b,) the next stride may be as long
+    longer: Any  # (b,) and even twice as long
 
 
 def _iterate(magnet, state, avalanche):
     dtype = state.tau.dtype
     active = state.target < magnet.end
     target = ops.minimum(state.target, magnet.end - 1)
-    field = step_control.at(magnet.field, target)
+    trial = _try(magnet, state, step_control.at(magnet.field, target), avalanche)
+    products = state.products + 1
+    decision = _decide(magnet, state, trial, target, active, products)
 
-    moments, tau, outside, unsettled = relax(magnet, state, field)
+    flips = trial.unstable * ops.cast(decision.flipping, dtype)[:, None]
+    state = flip(magnet, state, trial.moments, trial.tau, flips)
+    state = state._replace(
+        change=trial.change,
+        outside=trial.outside,
+        products=products,
+        relaxing=ops.where(decision.flipping, 0, state.relaxing + 1),
+    )
+    on, slope, bend = step_control.move_on(
+        magnet, state, trial.moments, trial.field, decision.trusted, decision.longer
+    )
+    back = step_control.retreat(magnet, state)
+    where = step_control.where
+    new = State(*(where(decision.retreat, r, s) for r, s in zip(back, state, strict=True)))
+    new = State(*(where(decision.reached, o, n) for o, n in zip(on, new, strict=True)))
+    # Not `full_like`: on PyTorch it reads its number back, and waits for a GPU.
+    nothing = ops.zeros_like(target) - 1
+    return new, Record(
+        target=ops.where(decision.reached, target, nothing),
+        origin=state.origin,
+        moments=trial.moments,
+        slope=slope,
+        bend=bend,
+        products=products,
+        converged=ops.cast(decision.converged & ~trial.any_unstable, "int32"),
+    )
+
+
+def _try(magnet, state, field, avalanche):
+    """Take one product with the operator, and tell what it says of the trial state."""
+    moments, tau, outside, moving = relax(magnet, state, field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
-    settled = (change <= magnet.tol) & ~unsettled
-
-    unstable = ops.cast(outside > 1.0, dtype)
+    unstable = ops.cast(outside > 1.0, state.tau.dtype)
     if avalanche == "weakest_first":
-        weakest = ops.one_hot(ops.argmax(outside, axis=1), outside.shape[1], dtype=dtype)
+        weakest = ops.one_hot(ops.argmax(outside, axis=1), outside.shape[1], dtype=unstable.dtype)
         unstable = unstable * weakest
-    any_unstable = ops.any(unstable > 0.5, axis=1)
+    return _Trial(
+        field,
+        moments,
+        tau,
+        outside,
+        change,
+        (change <= magnet.tol) & ~moving,
+        unstable,
+        ops.any(unstable > 0.5, axis=1),
+    )
 
+
+def _decide(magnet, state, trial, target, active, products):
+    """Decide what each magnet does next.
+
+    A stride is trusted where the equilibrium at its end is the extrapolated one to within the
+    tolerance of `step_control`, and where nothing in between can have switched. Else its magnet
+    retreats, as it does where the end of the stride takes more than four iterations.
+    """
     striding = (target > state.origin + 1) & active
-    surprise = ops.max(ops.abs(moments - step_control.extrapolate(state, field)), axis=(1, 2))
-    far_from_switching = ops.max(outside, axis=1) < step_control.STABLE
-    turn = ops.max(ops.abs(moments - state.last), axis=(1, 2))
+    extrapolated = step_control.extrapolate(state, trial.field)
+    surprise = ops.max(ops.abs(trial.moments - extrapolated), axis=(1, 2))
+    far_from_switching = ops.max(trial.outside, axis=1) < step_control.STABLE
+    turn = ops.max(ops.abs(trial.moments - state.last), axis=(1, 2))
     safe = far_from_switching & (turn <= magnet.turn)
     trusted = (surprise <= 6.0 * magnet.tol) & safe
     longer = (surprise <= magnet.tol) & safe
-    products = state.products + 1
     exhausted = (products >= magnet.max_iterations) & ~striding
 
-    # What each magnet does next: exactly one of these, or none, which is to go on relaxing.
-    retreat = striding & ((settled & ~trusted) | (state.relaxing >= 4))
-    settled = settled & ~retreat
-    reached = active & ((settled & ~any_unstable) | exhausted)
-    ready = settled | foreseen(state, change, outside, unstable)
-    flipping = ready & any_unstable & ~reached & ~striding
-    flips = unstable * ops.cast(flipping, dtype)[:, None]
-    state = flip(magnet, state, moments, tau, flips)
-    state = state._replace(
-        change=change,
-        outside=outside,
-        products=products,
-        relaxing=ops.where(flipping, 0, state.relaxing + 1),
-    )
-    on, slope, bend = step_control.move_on(magnet, state, moments, field, trusted, longer)
-    back = step_control.retreat(magnet, state)
-    new = State(*(step_control.where(retreat, r, s) for r, s in zip(back, state, strict=True)))
-    new = State(*(step_control.where(reached, o, n) for o, n in zip(on, new, strict=True)))
-    # Not `full_like`: on PyTorch it reads its number back, and waits for a GPU.
-    nothing = ops.zeros_like(target) - 1
-    converged = ops.cast(settled & ~any_unstable, "int32")
-    return new, Record(
-        ops.where(reached, target, nothing), state.origin, moments, slope, bend, products, converged
-    )
+    retreat = striding & ((trial.converged & ~trusted) | (state.relaxing >= 4))
+    converged = trial.converged & ~retreat
+    reached = active & ((converged & ~trial.any_unstable) | exhausted)
+    ready = converged | foreseen(state, trial.change, trial.outside, trial.unstable)
+    flipping = ready & trial.any_unstable & ~reached & ~striding
+    return _Decision(reached, retreat, flipping, converged, trusted, longer)

@@ -1,4 +1,4 @@
-"""Particles in columns, each of one grain: so the solver keeps them.
+"""The layout of particles in the solver: columns, each of one grain.
 
 Where all grains have as many particles, each has one column. Else columns are short, and a grain
 has as many as it needs: in one column for the grain with the most particles, more than half would
@@ -16,7 +16,7 @@ _ROWS = 8
 
 
 class Sizes(NamedTuple):
-    """How much there is room for."""
+    """The sizes of padded arrays."""
 
     grains: int
     rows: int  # particles in a column
@@ -26,7 +26,7 @@ class Sizes(NamedTuple):
 
     @classmethod
     def of(cls, structure: Microstructure) -> "Sizes":
-        """What a structure takes."""
+        """Return the sizes of a structure without padding."""
         counts = _counts(structure)
         g, n = len(counts), int(counts.sum())
         if (counts == counts[0]).all():
@@ -37,7 +37,7 @@ class Sizes(NamedTuple):
 
     @property
     def shared(self) -> "Sizes":
-        """Rounded up by a fourth at most, so that irregular magnets share a compiled loop.
+        """Sizes rounded up by a fourth at most, so that irregular magnets share a compiled loop.
 
         Compiling takes as long as a loop of a hundred grains.
         """
@@ -50,7 +50,7 @@ class Sizes(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Which particles are where, in c columns of p rows, for g grains; NumPy arrays."""
+    """The places of particles in c columns of p rows, for g grains; NumPy arrays."""
 
     weights: np.ndarray  # (p, c) share of a particle in its grain's moment, 0 on padding
     places: np.ndarray  # (p·c,) of the particles; empty where that is their own number
@@ -63,8 +63,8 @@ def in_columns(structure: Microstructure, places, sizes: Sizes) -> Columns:
 
     Args:
         places: (g, p) of the particles in what the operator gives.
-        sizes: room to make, at least `Sizes.of` the structure. Grains that are not there come last,
-            with one particle each.
+        sizes: of the padded arrays, at least `Sizes.of` the structure. Grains that are padding come
+            last, with one particle each.
     """
     counts = _counts(structure)
     each = np.ones(sizes.grains, int)
@@ -102,6 +102,6 @@ def _columns(counts, rows):
 
 
 def _rounded_up(n: int) -> int:
-    """To three binary digits."""
+    """Round up to three binary digits."""
     step = 2 ** max(n.bit_length() - 3, 0)
     return -(-n // step) * step

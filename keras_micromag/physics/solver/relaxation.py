@@ -1,6 +1,6 @@
-"""What an iteration is made of, by steps and by events: a product, what is certain then, and flips.
+"""The parts of an iteration that both solvers share: relaxation, the flips it predicts, flipping.
 
-Magnets are those of `solver`, with its axes; states are any tuples with the parts named.
+Magnets and axes are those of `field_steps`; states are any named tuples with the fields used.
 """
 
 import numpy as np
@@ -11,30 +11,30 @@ from keras_micromag.physics.solver.stoner_wohlfarth import astroid, at_least, eu
 from keras_micromag.utils.backend import max_over, sum_over, taken
 
 _SAFETY = 4.0
-"""How many times what seems left to change a grain must be away from a flip for it to be certain.
+"""A prediction counts when each grain is this many times its remaining change away from a flip.
 
-In trials half of it foresaw every flip."""
+In trials half of this predicted every flip correctly."""
 
 _PASSED_ON = 8.0
-"""By how many times the root mean square of all changes one grain's is passed on to others at most.
+"""Largest change of one grain that counts for the others, over the root mean square of all changes.
 
 No grain of up to 64 can change by more, so this is for large magnets, in which the largest change
 is that of a few grains, far from most others: to wait for it takes more products and foresees
 nothing more."""
 
 _DAMPED_AFTER = 30
-"""Iterations without a flip after which moments move only half-way: a cycle of two is broken so."""
+"""Iterations without a flip after which moments take half of each step, to break cycles of two."""
 
 
 def relax(magnet, state, field, steps: int = 1):
-    """One product with the operator, Euler steps of every particle, the mean over each grain.
+    """Take one product with the operator, Euler steps of each particle, and the mean of each grain.
 
     Args:
         field: (b,) applied, in tesla. steps: of Euler's method for this product.
 
     Returns:
         moments (b, 3, g); tau (b, p, c); outside (b, g), the largest (|h∥|^⅔ + h⊥^⅔)³ of the
-        grain's particles with h∥ < 0, above 1 where the grain is unstable; and unsettled (b,),
+        grain's particles with h∥ < 0, above 1 where the grain is unstable; and moving (b,),
         whether a particle is further than `tol` from the equilibrium in its present field.
     """
     weights, places = magnet.columns.weights, magnet.columns.places
@@ -62,7 +62,7 @@ def relax(magnet, state, field, steps: int = 1):
     zero = ops.zeros_like(tau)
     outside = max_over(ops.where((along < 0) & real, cubed, zero), axis=1)
     error = ops.where(real & ~unstable, error, zero)
-    unsettled = ops.max(max_over(error, axis=1), axis=1) > magnet.tol
+    moving = ops.max(max_over(error, axis=1), axis=1) > magnet.tol
 
     # cosφ along s·k and sinφ along the field's part across; where there is none, sinφ is 0.
     share = weights / (1.0 + tau * tau)
@@ -72,16 +72,15 @@ def relax(magnet, state, field, steps: int = 1):
     moments = _of_grains(magnet, sum_over, cos[:, None] * easy_axes + sin)
     outside = _of_grains(magnet, max_over, outside)
     moments = moments / ops.sqrt(sum_over(moments * moments, axis=1))[:, None]
-    return moments, tau, outside, unsettled
+    return moments, tau, outside, moving
 
 
 def foreseen(state, change, outside, unstable):
-    """Whether it is certain already which grains are `unstable` (b, g) once the moments settle.
+    """Return (b,) whether the `unstable` grains (b, g) are certain before the moments converge.
 
-    Changes fall like a geometric series, by about ten in each iteration, which tells how much is
-    left of them: of a grain's own, and of the largest or nearly so, which its neighbours pass on.
-    Flips need not wait for more than that. States that are written down do, since their differences
-    foretell the next.
+    Changes fall like a geometric series, by about ten in each iteration, so the last two tell how
+    much is left: of a grain's own change, and of what its neighbours pass on. Flips need not wait
+    for more. States that are recorded do, since their differences predict the next.
     """
     before = ops.where(state.change > 0, state.change, ops.ones_like(change))
     ratio = ops.where(change < before, change / before, ops.ones_like(change))
@@ -102,7 +101,7 @@ def foreseen(state, change, outside, unstable):
 
 
 def flip(magnet, state, moments, tau, flips):
-    """The state with the grains in `flips` (b, g) turned to their other branch."""
+    """Return the state with the grains in `flips` (b, g) turned to their other branch."""
     branch = state.branch * (1.0 - 2.0 * flips)
     turned = flips[:, None] > 0.5
     damped = state.relaxing >= _DAMPED_AFTER
@@ -116,7 +115,7 @@ def flip(magnet, state, moments, tau, flips):
 
 
 def of_particles(magnet, values):
-    """(b, p, c) from (b, g): each particle gets its grain's."""
+    """Return (b, p, c) from (b, g): each particle gets the value of its grain."""
     return _of_columns(magnet, values)[:, None] + ops.zeros_like(magnet.columns.weights)
 
 

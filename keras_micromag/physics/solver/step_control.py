@@ -1,25 +1,25 @@
-"""How a magnet moves on from one equilibrium to the next field: by one field, or by a stride.
+"""Step control: from one equilibrium a magnet moves on by one field, or strides over several.
 
-Equilibria in a row that no flip divides foretell the next, and what lies between them: they are
-interpolated by a quadratic, and moments start from its extrapolation. Tensors and axes as in
-`solver`.
+Equilibria in a row without a flip between them predict the next: a quadratic through three of them
+interpolates the states between, and its extrapolation is where the next iteration starts. Tensors
+and axes as in `field_steps`.
 """
 
 from keras import ops
 
 LONGEST_STRIDE = 0.03
-"""How far a stride may go, in units of the smallest anisotropy field."""
+"""Longest stride, in units of the smallest anisotropy field."""
 
 LARGEST_TURN = 0.01
-"""How much a stride may change the demagnetising field, in the same units; an estimate, since it
-takes a field for the largest moment's change times Js, and near an edge it is a few times that."""
+"""Largest change of the demagnetising field over a stride, in the same units. An estimate: it takes
+Js times the largest change of a moment for the field's; near an edge that is a few times more."""
 
 STABLE = 0.89
 """Strides need (|h∥|^⅔ + h⊥^⅔)³ below this at their end; see `_next_stride`."""
 
 
 def interpolate(moments, slope, bend, back, before):
-    """The quadratic through three equilibria, the last of which is `moments`; not normalised.
+    """Return the quadratic through three equilibria, the last being `moments`; not normalised.
 
     Args:
         back, before: the field, from that of the last equilibrium, and from that of the one before.
@@ -28,14 +28,14 @@ def interpolate(moments, slope, bend, back, before):
 
 
 def extrapolate(state, field):
-    """Moments at `field` (b,) from the equilibria before."""
+    """Return the moments at `field` (b,), extrapolated from the last three equilibria."""
     ahead = (field - state.last_field)[:, None, None]
     further = (field - state.field_before)[:, None, None]
     return state.last + ahead * (state.slope + further * state.bend)
 
 
 def move_on(magnet, state, moments, field, trusted, longer):
-    """The state after an equilibrium at `field`, and the divided differences that lead to it."""
+    """Return the state after an equilibrium at `field`, and its first two divided differences."""
     quiet = ~ops.any(state.flipped > 0.5, axis=1)
     ahead, span = field - state.last_field, field - state.field_before
     repeated = ops.equal(ahead, ops.zeros_like(ahead))
@@ -74,7 +74,7 @@ def move_on(magnet, state, moments, field, trusted, longer):
 
 
 def _next_stride(magnet, state, smooth, trusted, longer):
-    """Index of the field to solve next: up to twice as far as last time, where that is safe.
+    """Return the index of the field to solve next: up to twice as far as before, where safe.
 
     Two things could go wrong between two equilibria. The quadratic through the last three could
     miss the moments: its error is at most 4/27 of that of extrapolating the one before, which is
@@ -82,7 +82,7 @@ def _next_stride(magnet, state, smooth, trusted, longer):
     stable again: |h∥|^⅔ + h⊥^⅔ along a straight line exceeds its values at both ends by at most
     2·(4/27)·L^⅔ if h moves by L, which for L = LONGEST_STRIDE + LARGEST_TURN stays below
     1 - STABLE^⅓. Turning points of the field end a stride, and none longer than one field starts
-    there (`_reach`), since the quadratic needs two equilibria on the way.
+    there (`_reach`), since the quadratic needs two equilibria behind it.
     """
     stride = state.target - state.origin
     stride = ops.where(trusted, ops.where(longer, 2 * stride, stride), ops.ones_like(stride))
@@ -92,7 +92,7 @@ def _next_stride(magnet, state, smooth, trusted, longer):
 
 
 def _reach(magnet, index):
-    """(b,) the last field that a stride from `index` may end on."""
+    """Return (b,) the last field that a stride from `index` may end on."""
     turns = at(magnet.turns, ops.minimum(index + 1, magnet.end - 1))
     starts = (index == 0) | (turns > at(magnet.turns, index))
     away = ops.abs(magnet.field - at(magnet.field, index)[:, None])
@@ -110,7 +110,7 @@ def _reach(magnet, index):
 
 
 def retreat(magnet, state):
-    """The state that tries half the stride from the last equilibrium."""
+    """Return the state that tries half the stride from the last equilibrium."""
     target = state.origin + ops.maximum((state.target - state.origin) // 2, 1)
     back = state._replace(target=target, relaxing=ops.zeros_like(state.relaxing))
     return back._replace(moments=extrapolate(back, _field_at(magnet, target)))
@@ -121,10 +121,10 @@ def _field_at(magnet, index):
 
 
 def at(values, index):
-    """(b,) from values (b, t) and index (b,)."""
+    """Return (b,) the values (b, t) at index (b,)."""
     return ops.take_along_axis(values, index[:, None], axis=1)[:, 0]
 
 
 def where(condition, x, y):
-    """`ops.where` for a condition per magnet, (b,), and any further axes of y."""
+    """Select by a condition per magnet, (b,), for any further axes of y."""
     return ops.where(ops.reshape(condition, (-1,) + (1,) * (len(y.shape) - 1)), x, y)

@@ -21,11 +21,11 @@ _STEPS = 60
 
 
 _STEPS_IN_GRAPH = 20
-"""Those of `relaxed_moment`, unrolled: what is left is below float32's rounding but at the cusp."""
+"""Euler steps of `relaxed_moment`, unrolled: exact to float32 except at the cusp."""
 
 
 def switching_field(angle):
-    """Reduced switching field h_n = H_n / H_n⁰ of a Stoner-Wohlfarth particle (Eq. 2).
+    """Return the reduced switching field h_n = H_n / H_n⁰ of a Stoner-Wohlfarth particle (Eq. 2).
 
     Args:
         angle: between the field and the easy axis in radians; any shape.
@@ -48,7 +48,7 @@ def switching_field(angle):
 
 
 def equilibrium(h_parallel, h_perpendicular):
-    """Angle between the moment and its branch's easy direction in equilibrium.
+    """Return the angle between a moment and the easy direction of its branch in equilibrium.
 
     Args:
         h_parallel: reduced field along s·k; any shape.
@@ -90,7 +90,7 @@ def equilibrium(h_parallel, h_perpendicular):
 
 
 def relaxed_moment(field, direction):
-    """Equilibrium moment on a branch, as a graph that can be differentiated.
+    """Return the equilibrium moment on a branch, as a graph that can be differentiated.
 
     Args:
         field: (..., 3) reduced total field h. A backend's tensor, like all here.
@@ -134,7 +134,7 @@ def relaxed_moment(field, direction):
 
 
 def astroid(h_parallel, h_perpendicular):
-    """Where the branch ends, and how far the field is from there.
+    """Return where the branch ends, and how far the field is from there.
 
     Returns:
         (fold, cubed): τ of the fold, at tanφ = (h⊥/|h∥|)^⅓ where h∥ < 0 (else 1, which is
@@ -154,7 +154,7 @@ def astroid(h_parallel, h_perpendicular):
 
 
 def euler_step(tau, h_parallel, h_perpendicular, fold):
-    """One safeguarded Euler step of τ towards the equilibrium within [0, fold].
+    """Take one safeguarded Euler step of τ towards the equilibrium within [0, fold].
 
     Euler's method takes the rising root of the local parabola, so that its steps stay good where
     the two roots of the torque meet: at the fold, where Newton's overshoot without bound. It
@@ -189,7 +189,7 @@ def euler_step(tau, h_parallel, h_perpendicular, fold):
 
 
 def at_least(array, least):
-    """Element-wise maximum with a number, or a tensor of its dtype, in the array's own dtype."""
+    """Return the element-wise maximum with a number or a tensor, in the array's own dtype."""
     if isinstance(array, np.ndarray | np.floating):
         return np.maximum(array, least)
     # On PyTorch ops.maximum gives float32 for float64, and a bare number would become a float32.
@@ -203,5 +203,5 @@ def _dtype_name(array):
 
 
 def _cube_root(xp, x):
-    """Cube root of x >= 0. In a graph by exp and log, which compilers vectorise and cbrt is not."""
+    """Return the cube root of x >= 0; in a graph by exp and log, which compilers vectorise."""
     return np.cbrt(x) if xp is np else ops.exp(ops.log(x) * (1 / 3))
