@@ -1,11 +1,16 @@
-# Every target makes the environment that it needs: tools/environment.py leaves a whole one alone.
+# Every target makes the environment that it needs. A stamp in it, written last, says that it is
+# whole: one without, or of another Python or folder, is made anew; where setup.cfg has changed it is
+# brought up to date.
 
 PYTHON ?= python3
-ENVIRONMENT := $(PYTHON) tools/environment.py
+# Of the Python and the folder that an environment is of.
+KEY := $(shell $(PYTHON) -c "import sys, zlib; sys.version_info >= (3, 11) or sys.exit(1); \
+	print(*sys.version_info[:2], zlib.crc32(b'$(CURDIR)'), sep='.')")
+$(if $(KEY),,$(error $(PYTHON) must be Python 3.11 or newer: make PYTHON=python3.12))
 BIN := .venv/bin
 # TensorFlow's remarks on the processor and on missing GPUs drown everything else.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-# pip compiles nothing (tools/environment.py), so that Python must keep what it compiles itself.
+# pip compiles nothing, since most of what it installs is never imported: Python keeps what is.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -16,17 +21,14 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
 
-demo: ## the paper's method: its data, trained, and the loops of ten magnets never seen: runs/demo
-	@$(ENVIRONMENT) .venv tensorflow,plot,beam
+demo: .venv/demo-$(KEY) ## the paper's method: its data, trained, and the loops of ten magnets never seen: runs/demo
 	KERAS_BACKEND=tensorflow $(BIN)/tfds build tfds_esw/paper --imports tfds_esw --data_dir runs/data
 	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag train --data-dir runs/data --out runs/demo
 
-reproduce: ## every experiment of the paper, one report: runs/reproduce
-	@$(ENVIRONMENT) .venv tensorflow,plot,beam
+reproduce: .venv/demo-$(KEY) ## every experiment of the paper, one report: runs/reproduce
 	KERAS_BACKEND=tensorflow $(BIN)/keras-micromag reproduce --data-dir runs/data
 
-search: ## the searches for the recipe, of an autoencoder and then of a rollout: runs/tuning
-	@$(ENVIRONMENT) .venv tensorflow,beam,tuning
+search: .venv/search-$(KEY) ## the searches for the recipe, of an autoencoder and then of a rollout: runs/tuning
 	for config in paper large; do \
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tfds_esw build $$config --data_dir runs/data || exit; done
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tuning autoencoder --data-dir runs/data --trials 40 --jobs 2
@@ -61,14 +63,24 @@ test-all-jax: environment
 
 # Where neither TensorFlow nor PyTorch is installed, so that no import of theirs hides in the core.
 test-all-jax-alone: BIN := .venv-jax/bin
-test-all-jax-alone:
-	@$(ENVIRONMENT) .venv-jax jax,data,tuning,test
+test-all-jax-alone: .venv-jax/tests-$(KEY)
 	@$(BIN)/python -c 'from importlib.util import find_spec as has; \
 	assert has("jax") and not has("tensorflow") and not has("torch"), "remove .venv-jax"'
 	$(PYTEST) -m backend
 
-environment:
-	@$(ENVIRONMENT) .venv dev
+environment: .venv/dev-$(KEY)
+
+.venv/dev-$(KEY): EXTRAS := dev
+.venv/demo-$(KEY): EXTRAS := tensorflow,plot,beam
+.venv/search-$(KEY): EXTRAS := tensorflow,beam,tuning
+.venv-jax/tests-$(KEY): EXTRAS := jax,data,tuning,test
+.venv/dev-$(KEY) .venv/demo-$(KEY) .venv/search-$(KEY) .venv-jax/tests-$(KEY): \
+		setup.cfg pyproject.toml tests/constraints.txt
+	@ls $(@D)/*-$(KEY) > /dev/null 2>&1 || { rm -rf $(@D); $(PYTHON) -m venv $(@D); }
+	@rm -f $(@D)/*-$(KEY)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		-c tests/constraints.txt -e ".[$(EXTRAS)]"
+	@touch $(if $(filter dev,$(EXTRAS)),$(@D)/demo-$(KEY) $(@D)/search-$(KEY)) $@
 
 lint: environment ## check style and format
 	$(BIN)/ruff check .

@@ -30,12 +30,13 @@ LAYERS = {
     "utils": "",
     "physics": "utils",
     "layers": "utils physics",
-    "losses": "utils physics",
-    "metrics": "utils physics losses",
+    "_loss_inputs": "",
+    "losses": "utils physics _loss_inputs",
+    "metrics": "utils physics _loss_inputs losses",
     "data": "utils physics",
     "baselines": "utils physics",
     "judge": "utils physics",
-    "models": "utils physics layers losses metrics data",
+    "models": "utils physics layers _loss_inputs losses metrics data",
     "recipes": "utils physics data losses metrics models",
     "plots": "utils physics",
     "summary": "utils plots",
@@ -294,7 +295,6 @@ def test_the_sdist_holds_the_project(dist):
         "tests",
         "benchmarks",
         "examples",
-        "tools",
     ):
         wanted |= {str(file.relative_to(ROOT)) for file in ROOT.glob(f"{folder}/**/*.py")}
     assert not wanted - names
