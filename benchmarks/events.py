@@ -35,15 +35,15 @@ from keras_micromag.physics import (
     random_easy_axes,
     simulate,
 )
-from keras_micromag.physics.solver.events.equilibrate import Settler
-from keras_micromag.physics.solver.events.trace import Follower
+from keras_micromag.physics.solver.events.equilibrate import Equilibrator
+from keras_micromag.physics.solver.events.trace import EventTracer
 
 GOALS = {"events": 120, "coercivity": 150, "steps": ""}
 PER_FIELD = 0.5
 PARTS = {
-    "following": (Follower, "follow"),
-    "states": (Follower, "result"),
-    "settling": (Settler, "__call__"),  # within the one before
+    "following": (EventTracer, "trace"),
+    "states": (EventTracer, "result"),
+    "settling": (Equilibrator, "__call__"),  # within the one before
 }
 
 

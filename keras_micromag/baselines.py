@@ -1,14 +1,23 @@
-"""What a learnt model must beat: predictions of loops that learn next to nothing, in NumPy."""
+"""Baselines that a trained model must beat: simple predictions of loops, in NumPy."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_micromag.utils import checks
 
+__all__ = ["GrainsInOrder", "LinearLatent", "MeanByTilt", "mean_loop", "persistence"]
 
-def mean_loop(training):
-    """(t, g, 3) states averaged over the training magnets (s, t, g, 3): the same for every magnet.
 
-    Hard to beat: magnets of one make differ little.
+def mean_loop(training: ArrayLike) -> np.ndarray:
+    """Return the mean of the training loops, the same prediction for every magnet.
+
+    It is hard to beat where the magnets differ little.
+
+    Args:
+        training: (s, t, g, 3) loops.
+
+    Returns:
+        (t, g, 3).
 
     Raises:
         ValueError: for another shape, or no magnet.
@@ -16,8 +25,15 @@ def mean_loop(training):
     return _loops(training, "training").mean(axis=0)
 
 
-def persistence(states, steps: int):
-    """(b, steps, g, 3) loops from the first states (b, t, g, 3): the last of them never changes.
+def persistence(states: ArrayLike, steps: int) -> np.ndarray:
+    """Return loops in which the last of the first states (b, t, g, 3) does not change any more.
+
+    Args:
+        states: (b, t, g, 3) first states.
+        steps: number of states of the loops.
+
+    Returns:
+        (b, steps, g, 3).
 
     Raises:
         ValueError: for another shape, or fewer steps than states.
@@ -30,13 +46,13 @@ def persistence(states, steps: int):
 
 
 class LinearLatent:
-    """Principal components of states and a linear predictor in them: the paper's method, linear.
+    """The paper's method with linear parts: principal components and a linear predictor in them.
 
     Args:
         training: (s, t, g, 3) loops.
-        field: (t,) in tesla, of all of them.
-        size: d, how many components; at most 3 g.
-        window: how many states the predictor sees; fewer than t.
+        field: (t,) µ0·H in tesla of all loops.
+        size: d, the number of components; at most 3 g.
+        window: number of states that the predictor takes; less than t.
 
     Raises:
         ValueError: when a shape does not fit.
@@ -49,7 +65,7 @@ class LinearLatent:
         (1, 20, 8, 3)
     """
 
-    def __init__(self, training, field, size: int = 16, window: int = 4):
+    def __init__(self, training: ArrayLike, field: ArrayLike, size: int = 16, window: int = 4):
         training = _loops(training, "training")
         self.window = checks.count(window, "window")
         self.field = checks.finite_array(field, "field", (training.shape[1],), "one per state")
@@ -59,7 +75,7 @@ class LinearLatent:
         if self.window >= n:
             raise ValueError(f"`window` must be less than t = {n}; received {window}.")
         self.mean = training.mean(axis=(0, 1), dtype=float).ravel()
-        # From the covariance, a loop at a time: many loops need not be there in float64 at once.
+        # The covariance is summed loop by loop, so that not all loops are in float64 at once.
         covariance = np.zeros((variables, variables))
         for loop in training:
             centred = loop.reshape(n, variables) - self.mean
@@ -74,22 +90,26 @@ class LinearLatent:
         targets = latent[:, window:].reshape(len(rows), -1)
         self.matrix = np.linalg.lstsq(rows, targets, rcond=None)[0]
 
-    def encode(self, states):
-        """(..., d) components of states (..., g, 3)."""
+    def encode(self, states: ArrayLike) -> np.ndarray:
+        """Return the components (..., d) of states (..., g, 3)."""
         states = np.asarray(states)
         return (states.reshape(*states.shape[:-2], -1) - self.mean) @ self.components
 
-    def decode(self, latent):
-        """(..., g, 3) states of components (..., d)."""
+    def decode(self, latent: np.ndarray) -> np.ndarray:
+        """Return the states (..., g, 3) of components (..., d)."""
         states = latent @ self.components.T + self.mean
         return states.reshape(*states.shape[:-1], -1, 3)
 
-    def reconstruct(self, states):
-        """States (..., g, 3) as far as d components hold them."""
+    def reconstruct(self, states: ArrayLike) -> np.ndarray:
+        """Return the approximation of states (..., g, 3) by d components."""
         return self.decode(self.encode(states))
 
-    def predict(self, states):
-        """(b, t, g, 3) loops from the first `window` states (b, window, g, 3)."""
+    def predict(self, states: ArrayLike) -> np.ndarray:
+        """Return the loops (b, t, g, 3) predicted from the first states (b, window, g, 3).
+
+        Raises:
+            ValueError: for another shape, or no magnet.
+        """
         states = _loops(states, "states")
         if states.shape[1] != self.window:
             raise ValueError(
@@ -110,16 +130,17 @@ class LinearLatent:
 
 
 class GrainsInOrder:
-    """Grains of unlike magnets made comparable: in the order of their tilt, and turned alike.
+    """Sorts the grains of each magnet by tilt and rotates them to one azimuth.
 
-    What a grain knows of itself is, above all, how much its easy axis is tilted against the field.
-    So grain 3 of 50 in that order stands for grain 3 of 50 of any magnet, whatever its azimuth, and
-    all that lattices have for baselines serves polycrystals too.
+    A grain's switching depends above all on the tilt of its easy axis against the field. So grain
+    3 of 50 in the order of tilt is comparable between magnets, after a rotation about the field.
+    With this order the baselines for lattices can be used for polycrystals.
 
     Args:
-        easy_axes: (b, g, 3), of magnets in a field along z. shares: (b, g) of the grains in the
-            magnet's moment, 0 where there is no grain.
-        places: in the order, at least g; magnets of fewer grains have some of them several times.
+        easy_axes: (b, g, 3), of magnets in a field along z.
+        shares: (b, g) shares of the grains in the magnet's moment, 0 where there is no grain.
+        places: number of places in the order, at least g; in magnets with fewer grains, some grains
+            take several places.
 
     Raises:
         ValueError: for other shapes, or fewer places than grains.
@@ -135,45 +156,50 @@ class GrainsInOrder:
         True
     """
 
-    def __init__(self, easy_axes, shares, places: int = 64):
+    def __init__(self, easy_axes: ArrayLike, shares: ArrayLike, places: int = 64):
         easy_axes = checks.finite_array(easy_axes, "easy_axes", (None, None, 3))
         shares = checks.finite_array(shares, "shares", easy_axes.shape[:2])
-        there = shares > 0
-        counts = there.sum(axis=1, keepdims=True)
+        present = shares > 0
+        counts = present.sum(axis=1, keepdims=True)
         if not 1 <= counts.min() <= counts.max() <= checks.count(places, "places"):
             raise ValueError(
                 f"`places` must be at least the number of grains, 1 to {counts.max()}; received "
                 f"{places}."
             )
         tilt, self._azimuth = _polar(easy_axes)
-        order = np.where(there, tilt, np.inf).argsort(axis=1, kind="stable")
+        order = np.where(present, tilt, np.inf).argsort(axis=1, kind="stable")
         rank = order.argsort(axis=1)
         self._grain = np.take_along_axis(order, np.arange(places) * counts // places, axis=1)
-        self._place = np.where(there, -(-rank * places // counts), 0)
-        self._there = there[:, None, :, None]
+        self._place = np.where(present, -(-rank * places // counts), 0)
+        self._present = present[:, None, :, None]
 
-    def ordered(self, moments):
-        """(b, t, places, 3) from moments (b, t, g, 3)."""
-        turned = _turned(np.asarray(moments), -self._azimuth)
-        return np.take_along_axis(turned, self._grain[:, None, :, None], axis=2)
+    def ordered(self, moments: ArrayLike) -> np.ndarray:
+        """Return moments (b, t, g, 3) in the order of tilt, (b, t, places, 3)."""
+        rotated = _rotate(np.asarray(moments), -self._azimuth)
+        return np.take_along_axis(rotated, self._grain[:, None, :, None], axis=2)
 
-    def back(self, ordered):
-        """(b, t, g, 3) from (b, t, places, 3), or from (t, places, 3), the same for all magnets."""
+    def back(self, ordered: ArrayLike) -> np.ndarray:
+        """Return the moments (b, t, g, 3) of the grains in their own order and orientation.
+
+        Args:
+            ordered: (b, t, places, 3), or (t, places, 3) if all magnets have the same.
+        """
         ordered = np.broadcast_to(ordered, (len(self._place), *np.shape(ordered)[-3:]))
         moments = np.take_along_axis(ordered, self._place[:, None, :, None], axis=2)
-        return _turned(moments, self._azimuth) * self._there
+        return _rotate(moments, self._azimuth) * self._present
 
 
 class MeanByTilt:
-    """The mean loop of all grains trained on whose easy axes are tilted alike.
+    """Predicts the mean loop of all training grains with a similar tilt of the easy axis.
 
-    Unlike the mean in `GrainsInOrder` it goes by the tilt itself, not by the rank in the magnet: it
-    knows that a magnet of better aligned grains switches later.
+    Unlike the mean in `GrainsInOrder` it depends on the tilt itself, not on the rank within the
+    magnet. So it predicts that a magnet of better aligned grains switches later.
 
     Args:
         moments: (s, t, g, 3) loops in a field along z.
-        easy_axes: (s, g, 3). shares: (s, g) in the magnet's moment, 0 where there is no grain.
-        classes: of equally many grains each.
+        easy_axes: (s, g, 3).
+        shares: (s, g) shares in the magnet's moment, 0 where there is no grain.
+        classes: number of classes of tilt, with equally many grains in each.
 
     Raises:
         ValueError: for other shapes.
@@ -186,41 +212,44 @@ class MeanByTilt:
         (2, 5, 8, 3)
     """
 
-    def __init__(self, moments, easy_axes, shares, classes: int = 20):
+    def __init__(
+        self, moments: ArrayLike, easy_axes: ArrayLike, shares: ArrayLike, classes: int = 20
+    ):
         moments = _loops(moments, "moments")
         s, _, g, _ = moments.shape
         tilt, azimuth = _polar(checks.finite_array(easy_axes, "easy_axes", (s, g, 3)))
-        there = checks.finite_array(shares, "shares", (s, g)) > 0
+        present = checks.finite_array(shares, "shares", (s, g)) > 0
         levels = np.linspace(0, 1, checks.count(classes, "classes") + 1)[1:-1]
-        self._edges = np.quantile(tilt[there], levels)
-        turned = np.swapaxes(_turned(moments, -azimuth), 1, 2)[there]
-        found = np.searchsorted(self._edges, tilt[there])
-        # A class may be empty where many grains have the same tilt; nobody is then in it.
-        members = (turned[found == k] for k in range(classes))
+        self._edges = np.quantile(tilt[present], levels)
+        rotated = np.swapaxes(_rotate(moments, -azimuth), 1, 2)[present]
+        class_of = np.searchsorted(self._edges, tilt[present])
+        # A class may be empty where many grains have the same tilt; `predict` never selects it.
+        members = (rotated[class_of == k] for k in range(classes))
         self.loops = np.stack([each.sum(axis=0) / max(len(each), 1) for each in members])
 
-    def predict(self, easy_axes):
-        """(b, t, g, 3) loops of grains with easy axes (b, g, 3)."""
+    def predict(self, easy_axes: ArrayLike) -> np.ndarray:
+        """Return the predicted loops (b, t, g, 3) of grains with easy axes (b, g, 3)."""
         tilt, azimuth = _polar(checks.finite_array(easy_axes, "easy_axes", (None, None, 3)))
         loops = self.loops[np.searchsorted(self._edges, tilt)]  # (b, g, t, 3)
-        return _turned(np.swapaxes(loops, 1, 2), azimuth)
+        return _rotate(np.swapaxes(loops, 1, 2), azimuth)
 
 
 def _polar(axes):
-    """Tilt against z, an axis having no sign, and azimuth of its upper end."""
+    """Return the tilt of axes against z, and the azimuth of their upper ends."""
     axes = np.where(axes[..., 2:] < 0, -axes, axes)
     x, y, z = np.moveaxis(axes, -1, 0)
     return np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)
 
 
-def _turned(moments, angles):
-    """Moments (b, t, g, 3), each grain's turned about z by angles (b, g)."""
+def _rotate(moments, angles):
+    """Return moments (b, t, g, 3), those of each grain rotated about z by angles (b, g)."""
     cos, sin = (f(angles)[:, None] for f in (np.cos, np.sin))
     x, y, z = np.moveaxis(moments, -1, 0)
     return np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=-1)
 
 
 def _loops(loops, name):
+    """Return `loops` as an array, or raise unless it is a finite (s, t, g, 3)."""
     loops = np.asarray(loops)
     if loops.ndim != 4 or loops.shape[-1] != 3:
         raise ValueError(f"`{name}` must have shape (s, t, g, 3); received {loops.shape}.")

@@ -1,12 +1,15 @@
-"""How wrong predicted loops are, magnet by magnet, in the measures that every table has."""
+"""Error measures of predicted loops, magnet by magnet."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_micromag.physics.hysteresis import coercivity
 from keras_micromag.utils import checks
 
+__all__ = ["MEASURES", "SWITCHING", "judge"]
+
 SWITCHING = 0.8
-"""|M|/Ms along the field below which a state counts as one of the switching region."""
+"""|M|/Ms along the field below which a state is in the switching region."""
 
 MEASURES = {
     "squared_error": "squared error per state",
@@ -17,26 +20,31 @@ MEASURES = {
     "coercivity_steps": "… in field steps",
     "branch_accuracy": "grain states right",
 }
-"""Name of each measure, and what a table calls it."""
+"""Name of each measure, and its label in tables."""
 
 
 def judge(
-    true, predicted, field, field_direction=(0.0, 0.0, 1.0), *, shares=None
+    true: ArrayLike,
+    predicted: ArrayLike,
+    field: ArrayLike,
+    field_direction: ArrayLike = (0.0, 0.0, 1.0),
+    *,
+    shares: ArrayLike | None = None,
 ) -> dict[str, np.ndarray]:
-    """Measures of predicted loops.
+    """Return the error measures of predicted loops.
 
     Args:
         true: (b, t, g, 3) unit moments.
-        predicted: (b, t, g, 3), or (t, g, 3), the same for all.
+        predicted: (b, t, g, 3), or (t, g, 3) if all magnets have the same prediction.
         field: (t,) µ0·H in tesla.
         field_direction: (3,) unit vector.
-        shares: (b, g) of the grains in the moment of their magnet, 0 where a magnet has no such
-            grain; by default all grains count alike.
+        shares: (b, g) shares of the grains in the moment of their magnet, 0 where a magnet has no
+            such grain; by default all grains have equal shares.
 
     Returns:
-        Of each of `MEASURES` (b,) values. Squared and norm errors are those of Eq. 9, sums over
-        grains, averaged over states. The coercivity's error is unsigned, nan where a predicted
-        curve never crosses zero; a grain state is right when it is less than 90° from the true one.
+        For each of `MEASURES`, (b,) values. Squared and norm errors are those of Eq. 9: sums over
+        grains, averaged over states. The coercivity error is unsigned, and nan where a curve never
+        crosses zero. A grain state is right when it is less than 90° from the true one.
 
     Raises:
         ValueError: when the shapes do not fit.
@@ -65,14 +73,14 @@ def judge(
     shares = np.ones((b, g)) if shares is None else checks.finite_array(shares, "shares", (b, g))
     if (shares < 0).any() or not (shares > 0).any(axis=1).all():
         raise ValueError("`shares` must be at least 0, and positive somewhere in each magnet.")
-    there = (shares > 0)[:, None]
+    present = (shares > 0)[:, None]
     shares = shares / shares.sum(axis=1, keepdims=True)
     curves = [np.einsum("btgi,bg,i->bt", m, shares, direction) for m in (true, predicted)]
-    squared = (np.square(true - predicted).sum(axis=3, dtype=float) * there).sum(axis=2)
-    lengths = np.where(there, np.linalg.norm(predicted, axis=-1), 1)
-    right = ((true * predicted).sum(axis=-1) > 0) & there
+    squared = (np.square(true - predicted).sum(axis=3, dtype=float) * present).sum(axis=2)
+    lengths = np.where(present, np.linalg.norm(predicted, axis=-1), 1)
+    right = ((true * predicted).sum(axis=-1) > 0) & present
     switching = np.abs(curves[0]) < SWITCHING
-    with np.errstate(invalid="ignore"):  # nan for a loop that has no such state
+    with np.errstate(invalid="ignore"):  # nan for a loop without states in the switching region
         in_switching = np.where(switching, squared, 0).sum(axis=1) / switching.sum(axis=1)
     error = np.abs(coercivity(field, curves[1]) - coercivity(field, curves[0]))
     return {
@@ -82,5 +90,5 @@ def judge(
         "curve_rmse": np.sqrt(np.square(curves[1] - curves[0]).mean(axis=1)),
         "coercivity_error": error,
         "coercivity_steps": error / np.abs(np.diff(field)).mean(),
-        "branch_accuracy": (right.sum(axis=2) / there.sum(axis=2)).mean(axis=1),
+        "branch_accuracy": (right.sum(axis=2) / present.sum(axis=2)).mean(axis=1),
     }

@@ -1,32 +1,42 @@
 """Metrics of states and of demagnetisation curves.
 
 Moments have the shape (b, g, 3) or, over a whole loop, (b, t, g, 3); in both, the grains may lie on
-a lattice, (x, y, z) instead of g. All grains count the same, as cubes of one material do.
+a lattice, (x, y, z) instead of g. All grains have the same weight, as equal cubes of one material
+have.
 """
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
-from keras_micromag import losses
+from keras_micromag import _loss_inputs, losses
 from keras_micromag.physics.hysteresis import coercivity
 from keras_micromag.utils import checks
 
+__all__ = [
+    "BranchAccuracy",
+    "CoercivityError",
+    "MeanMomentError",
+    "NormError",
+    "SquaredError",
+]
+
 
 class _Mean(checks.Configured, keras.metrics.MeanMetricWrapper):
-    """The mean of a function over the batch, weighted by `sample_weight` if that is given."""
+    """Base class: the mean of a function over the batch, weighted by `sample_weight` if given."""
 
     def __init__(self, function, name, dtype):
         super().__init__(function, name=name, dtype=dtype)
         self._direction = "down"
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Add a batch."""
+        """Add a batch to the mean."""
         y_true, y_pred = (ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred))
-        losses.require_moments(y_true, y_pred)
+        _loss_inputs.require_moments(y_true, y_pred)
         super().update_state(y_true, y_pred, sample_weight=sample_weight)
 
-    def get_config(self):
-        """The arguments."""
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
         return {"name": self.name, "dtype": self.dtype}
 
 
@@ -35,10 +45,11 @@ class SquaredError(_Mean):
     """Squared error of the moments, summed over grains and components: L_MSE of Eq. 9, unweighted.
 
     Input:
-        `y_true`, `y_pred` (b, ..., 3), moments as in the module's docstring or single ones, (b, 3).
+        `y_true`, `y_pred` (b, ..., 3): moments as in the module's docstring, or one per sample,
+        (b, 3).
 
     Raises:
-        ValueError: for other shapes, or two.
+        ValueError: for other shapes, or two that differ.
 
     Example:
         >>> import numpy as np
@@ -48,7 +59,7 @@ class SquaredError(_Mean):
         256.0
     """
 
-    def __init__(self, name="squared_error", dtype=None):
+    def __init__(self, name: str = "squared_error", dtype=None):
         super().__init__(losses.squared_error, name, dtype)
 
 
@@ -60,7 +71,7 @@ class NormError(_Mean):
         `y_true`, `y_pred` (b, ..., 3), as `SquaredError`; only `y_pred` counts.
 
     Raises:
-        ValueError: for other shapes, or two.
+        ValueError: for other shapes, or two that differ.
 
     Example:
         >>> import numpy as np
@@ -70,12 +81,12 @@ class NormError(_Mean):
         16.0
     """
 
-    def __init__(self, name="norm_error", dtype=None):
+    def __init__(self, name: str = "norm_error", dtype=None):
         super().__init__(lambda y_true, y_pred: losses.norm_error(y_pred), name, dtype)
 
 
 class _AlongField(_Mean):
-    """A mean of something that needs to know the direction of the field."""
+    """Base class of metrics of the moment along the field."""
 
     def __init__(self, function, field_direction, name, dtype):
         super().__init__(function, name, dtype)
@@ -84,13 +95,13 @@ class _AlongField(_Mean):
         ).tolist()
 
     def along_field(self, moments):
-        """(b,) or (b, t) components along the field of the grains' mean moments."""
-        lattice = len(moments.shape) >= 5
-        mean = ops.mean(moments, axis=(-4, -3, -2) if lattice else -2)
+        """Return the grains' mean moment along the field, (b,) or (b, t)."""
+        on_lattice = len(moments.shape) >= 5
+        mean = ops.mean(moments, axis=(-4, -3, -2) if on_lattice else -2)
         return ops.sum(mean * ops.convert_to_tensor(self.field_direction, mean.dtype), axis=-1)
 
-    def get_config(self):
-        """The arguments."""
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
         return {**super().get_config(), "field_direction": self.field_direction}
 
 
@@ -98,17 +109,17 @@ class _AlongField(_Mean):
 class MeanMomentError(_AlongField):
     """Error of the demagnetisation curve: |ΔM| of the grains' mean moment along the field.
 
-    In units of the saturation value, so at most 2; of loops, averaged over their steps.
+    It is in units of the saturation value, so at most 2, and is averaged over the steps of loops.
 
     Args:
         field_direction: (3,) unit vector.
 
     Input:
-        `y_true`, `y_pred` (b, g, 3) or (b, x, y, z, 3); of loops (b, t, g, 3) or
+        `y_true`, `y_pred` (b, g, 3) or (b, x, y, z, 3); for loops (b, t, g, 3) or
         (b, t, x, y, z, 3).
 
     Raises:
-        ValueError: for other shapes, or two.
+        ValueError: for other shapes, or two that differ.
 
     Example:
         >>> import numpy as np
@@ -118,28 +129,35 @@ class MeanMomentError(_AlongField):
         0.5
     """
 
-    def __init__(self, field_direction=(0.0, 0.0, 1.0), name="mean_moment_error", dtype=None):
+    def __init__(
+        self,
+        field_direction: ArrayLike = (0.0, 0.0, 1.0),
+        name: str = "mean_moment_error",
+        dtype=None,
+    ):
         super().__init__(self._error, field_direction, name, dtype)
 
     def _error(self, y_true, y_pred):
-        losses.require_moments(y_true, y_pred, axes=3)
+        _loss_inputs.require_moments(y_true, y_pred, min_axes=3)
         error = ops.abs(self.along_field(y_true) - self.along_field(y_pred))
         return ops.mean(ops.reshape(error, (ops.shape(error)[0], -1)), axis=1)
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class CoercivityError(_AlongField):
-    """|ΔHc| in tesla, of whole loops (b, t, g, 3) or (b, t, x, y, z, 3).
+    """Error of the coercivity, |ΔHc| in tesla, of whole loops.
 
-    nan if a loop has no coercivity, true or predicted: a curve that never crosses zero is wrong by
-    no number.
+    It is nan where a true or predicted curve never crosses zero, and so has no coercivity.
 
     Args:
         field: (t,) µ0·H in tesla, the same for all loops.
         field_direction: (3,) unit vector.
 
+    Input:
+        `y_true`, `y_pred` (b, t, g, 3) or (b, t, x, y, z, 3).
+
     Raises:
-        ValueError: when `field` is not finite, or the loops have other than its t steps.
+        ValueError: when `field` is not finite, or the loops do not have its t steps.
 
     Example:
         >>> import numpy as np
@@ -151,7 +169,13 @@ class CoercivityError(_AlongField):
         1.0
     """
 
-    def __init__(self, field, field_direction=(0.0, 0.0, 1.0), name="coercivity_error", dtype=None):
+    def __init__(
+        self,
+        field: ArrayLike,
+        field_direction: ArrayLike = (0.0, 0.0, 1.0),
+        name: str = "coercivity_error",
+        dtype=None,
+    ):
         super().__init__(self._error, field_direction, name, dtype)
         self.field = checks.finite_array(field, "field", (None,)).tolist()
         if not self.field:
@@ -169,8 +193,8 @@ class CoercivityError(_AlongField):
         true, predicted = (coercivity(field, self.along_field(y)) for y in (y_true, y_pred))
         return ops.abs(true - predicted)
 
-    def get_config(self):
-        """The arguments."""
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
         return {**super().get_config(), "field": self.field}
 
 
@@ -178,14 +202,15 @@ class CoercivityError(_AlongField):
 class BranchAccuracy(_Mean):
     """Share of grains on the right branch.
 
-    Told without the easy axes: by moments less than 90° apart. A grain's two branches are further
-    apart than that while the field across its easy axis stays below 0.6 of the anisotropy field.
+    A grain counts as right where its predicted moment is less than 90° from the true one, so the
+    easy axes are not needed. The moments of a grain's two branches are more than 90° apart while
+    the field across its easy axis stays below 0.6 of the anisotropy field.
 
     Input:
-        `y_true`, `y_pred` (b, ..., 3), as `SquaredError`: the mean is over all axes between.
+        `y_true`, `y_pred` (b, ..., 3), as for `SquaredError`: the mean is over all axes between.
 
     Raises:
-        ValueError: for other shapes, or two.
+        ValueError: for other shapes, or two that differ.
 
     Example:
         >>> import numpy as np
@@ -195,10 +220,10 @@ class BranchAccuracy(_Mean):
         0.75
     """
 
-    def __init__(self, name="branch_accuracy", dtype=None):
-        super().__init__(self._right, name, dtype)
+    def __init__(self, name: str = "branch_accuracy", dtype=None):
+        super().__init__(self._same_branch, name, dtype)
         self._direction = "up"
 
-    def _right(self, y_true, y_pred):
-        right = ops.cast(ops.sum(y_true * y_pred, axis=-1) > 0, y_pred.dtype)
-        return ops.mean(ops.reshape(right, (ops.shape(right)[0], -1)), axis=1)
+    def _same_branch(self, y_true, y_pred):
+        same = ops.cast(ops.sum(y_true * y_pred, axis=-1) > 0, y_pred.dtype)
+        return ops.mean(ops.reshape(same, (ops.shape(same)[0], -1)), axis=1)

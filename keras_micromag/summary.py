@@ -1,4 +1,4 @@
-"""Loops shown to a person: a table of figures of merit, a picture."""
+"""Summaries of loops for the terminal and for a quick look: figures of merit, a picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from keras_micromag.utils.command_line import PROGRAM
 
 
 def check_matplotlib(otherwise: str = "") -> None:
-    """Raise a sentence that says what to install, where figures cannot be drawn; or what else."""
+    """Raise an error that says what to install where figures cannot be drawn.
+
+    Args:
+        otherwise: words that follow in the sentence: what can be done instead.
+    """
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -19,7 +23,7 @@ def check_matplotlib(otherwise: str = "") -> None:
 
 
 def draw_loops(hysteresis, path: Path) -> None:
-    """Write a picture of the loops."""
+    """Draw the loops to a file."""
     # A Figure of its own, not pyplot's: no window, no choice of matplotlib backend.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -58,7 +62,7 @@ def _rounded(value: float, digits: int) -> str:
 
 
 def _mean_and_spread(values, digits: int) -> str:
-    """Mean and standard deviation over the magnets that have the figure of merit."""
+    """Return mean ± standard deviation over the magnets that have the figure of merit."""
     values = values[[math.isfinite(value) for value in values]]
     if len(values) < 2:
         return "none"

@@ -1,6 +1,6 @@
-"""Magnets for ParaView and for a window that one can turn and cut in, through PyVista.
+"""Magnets as files for ParaView, and in an interactive window, through PyVista.
 
-Nothing in the package imports this but the command line. PyVista comes with the extra `vtk`.
+Only the command line imports this module. PyVista comes with the extra `vtk`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 try:
     import pyvista as pv
@@ -23,22 +24,25 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from None
 
-from keras_micromag.physics.frames import one_magnet, telling_steps
+from keras_micromag.physics.frames import representative_steps, select_magnet
+from keras_micromag.physics.hysteresis import Hysteresis
+from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks
+from keras_micromag.utils.files import atomic_path
 
 __all__ = ["plotter", "show", "unstructured_grid", "write_vtk"]
 
 STEPS = 100
-"""How many states a series has at most, when they are not chosen."""
+"""Largest number of states in a series whose steps are not given."""
 
 
-def unstructured_grid(structure, **cell_data) -> pv.UnstructuredGrid:
-    """The grains as polyhedral cells, convex or not.
+def unstructured_grid(structure: Microstructure, **cell_data: ArrayLike) -> pv.UnstructuredGrid:
+    """Return the grains as polyhedral cells, convex or not.
 
     Args:
         structure: a `Microstructure` of g grains.
-        **cell_data: (g,) or (g, 3) arrays, one value per grain, by name. The names should tell
-            the unit: ParaView shows nothing else.
+        **cell_data: (g,) or (g, 3) arrays, one value per grain, by name. The names should
+            contain the unit: ParaView shows nothing else.
 
     Returns:
         One cell per grain, with `grain`, its number, and `volume_m3`. Points are in metres, and no
@@ -70,6 +74,7 @@ def unstructured_grid(structure, **cell_data) -> pv.UnstructuredGrid:
 
 
 def _of_grains(values, name, g):
+    """Return `values` as an array, whose shape must be (g,) or (g, 3)."""
     values = np.asarray(values)
     if values.shape not in ((g,), (g, 3)):
         raise ValueError(
@@ -78,7 +83,15 @@ def _of_grains(values, name, g):
     return values
 
 
-def write_vtk(path, structure, hysteresis=None, *, magnet: int = 0, steps=None, **cell_data):
+def write_vtk(
+    path: str | os.PathLike,
+    structure: Microstructure,
+    hysteresis: Hysteresis | None = None,
+    *,
+    magnet: int = 0,
+    steps: ArrayLike | None = None,
+    **cell_data: ArrayLike,
+) -> None:
     """Write a magnet, or its states along a loop, for ParaView.
 
     Args:
@@ -92,13 +105,13 @@ def write_vtk(path, structure, hysteresis=None, *, magnet: int = 0, steps=None, 
         magnet: which magnet of the batch.
         steps: indices of the loop's field steps: one for a `.vtu`, any number for a `.pvd`. By
             default at most 100, close together where the magnet reverses
-            (`keras_micromag.physics.frames.telling_steps`).
+            (`keras_micromag.physics.frames.representative_steps`).
         **cell_data: more values of the grains, see `unstructured_grid`.
 
     Raises:
         ValueError: for another suffix, a series without a loop, a `.vtu` of more than one step,
             steps outside the loop, or no such magnet.
-        FileExistsError: when the folder of a series holds what no series wrote.
+        FileExistsError: when the folder of a series holds other files.
 
     Notes:
         The time of a state in the series is the number of its step, since ParaView wants times
@@ -112,32 +125,38 @@ def write_vtk(path, structure, hysteresis=None, *, magnet: int = 0, steps=None, 
             raise ValueError("`hysteresis` must be given for a series of states, or for `steps`.")
         states = [unstructured_grid(structure, **cell_data)]
     else:
-        loop = one_magnet(hysteresis, magnet)
-        steps = telling_steps(loop, STEPS) if series and steps is None else steps
+        loop = select_magnet(hysteresis, magnet)
+        steps = representative_steps(loop, STEPS) if series and steps is None else steps
         steps = _steps(steps, len(loop.field), series)
         states = (_state(structure, loop, step, cell_data) for step in steps)
-    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as parts:
-        partial = Path(parts, path.name)
-        if not series:
-            (state,) = states
-            state.save(partial)
-            os.replace(partial, path)
-            return
-        folder = path.with_suffix("")
-        _refuse_foreign(folder)
-        new = Path(parts, "new")
+    if series:
+        _write_series(path, states, steps)
+        return
+    (state,) = states
+    with atomic_path(path) as partial:
+        state.save(partial)
+
+
+def _write_series(path, states, steps):
+    """Write the states to a folder beside `path`, and their names and times to `path`."""
+    folder = path.with_suffix("")
+    _refuse_foreign(folder)
+    with (
+        tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as scratch,
+        atomic_path(path) as partial,
+    ):
+        new = Path(scratch, "new")
         new.mkdir()
         for number, state in enumerate(states):
             state.save(new / _name(number))
         _write_collection(partial, folder.name, steps)
         if folder.exists():
-            os.rename(folder, Path(parts, "old"))
+            os.rename(folder, Path(scratch, "old"))
         os.rename(new, folder)
-        os.replace(partial, path)
 
 
 def _steps(steps, count, series):
-    """Steps as indices from 0, in their order along the loop."""
+    """Return steps as indices from 0, in their order along the loop."""
     if steps is None and count == 1:
         steps = [0]
     steps = np.atleast_1d([] if steps is None else steps)
@@ -154,7 +173,7 @@ def _steps(steps, count, series):
 
 
 def _state(structure, loop, step, cell_data):
-    """The grid of one state of one magnet's loop."""
+    """Return the grid of one state of one magnet's loop."""
     grid = unstructured_grid(
         structure,
         moment=loop.magnetization[step],
@@ -172,6 +191,7 @@ def _name(number):
 
 
 def _refuse_foreign(folder):
+    """Raise where the folder holds files that no series wrote."""
     foreign = [] if not folder.exists() else sorted(folder.iterdir())
     foreign = [file.name for file in foreign if not file.match("step_*.vtu")]
     if foreign:
@@ -181,30 +201,35 @@ def _refuse_foreign(folder):
 
 
 def _write_collection(path, folder, steps):
-    """Name the files of a series, with their times."""
+    """Write the names and times of the files of a series."""
     root = ElementTree.Element("VTKFile", type="Collection", version="0.1")
     collection = ElementTree.SubElement(root, "Collection")
     for number, step in enumerate(steps):
-        told = {"timestep": str(step), "part": "0", "file": f"{folder}/{_name(number)}"}
-        ElementTree.SubElement(collection, "DataSet", told)
+        attributes = {"timestep": str(step), "part": "0", "file": f"{folder}/{_name(number)}"}
+        ElementTree.SubElement(collection, "DataSet", attributes)
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
 def plotter(
-    structure, moments=None, *, values=None, label: str = "", off_screen: bool = False
+    structure: Microstructure,
+    moments: ArrayLike | None = None,
+    *,
+    values: ArrayLike | None = None,
+    label: str = "",
+    off_screen: bool = False,
 ) -> pv.Plotter:
-    """A scene with the grains and a plane that cuts them open, to be moved with the mouse.
+    """Return a scene with the grains and a plane that cuts them open and follows the mouse.
 
     Args:
         structure: a `Microstructure` of g grains.
         moments: (g, 3) unit vectors, whose m_z is shown.
         values: (g,) shown in place of moments; grey where nan.
-        label: what the values are, with their unit.
+        label: name of the values, with their unit.
         off_screen: whether to render into memory, for `screenshot`, and not in a window.
 
     Returns:
-        PyVista's plotter, to which one may add.
+        PyVista's plotter, to which more can be added.
 
     Raises:
         ValueError: for arrays of another shape, and for both or neither.
@@ -238,7 +263,13 @@ def plotter(
     return scene
 
 
-def show(structure, moments=None, *, values=None, label: str = "") -> None:
+def show(
+    structure: Microstructure,
+    moments: ArrayLike | None = None,
+    *,
+    values: ArrayLike | None = None,
+    label: str = "",
+) -> None:
     """Open a window with the grains and a plane that cuts them open; see `plotter`.
 
     Raises:

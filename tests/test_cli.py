@@ -170,13 +170,13 @@ def test_every_option_reaches_the_simulation(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_same_command_reads_back_what_it_kept(capsys, tmp_path, monkeypatch):
-    kept = ["--checkpoint", str(tmp_path / "kept"), "--no-figures", "--quiet"]
-    assert cli.main([*TINY, *kept, "--out", str(tmp_path / "first")]) == 0
+    options = ["--checkpoint", str(tmp_path / "kept"), "--no-figures", "--quiet"]
+    assert cli.main([*TINY, *options, "--out", str(tmp_path / "first")]) == 0
     monkeypatch.setattr(physics.solver.field_steps, "advance", None)
-    assert cli.main([*TINY, *kept, "--out", str(tmp_path / "second")]) == 0
+    assert cli.main([*TINY, *options, "--out", str(tmp_path / "second")]) == 0
     for name in DATA:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
-    sentence = refusal(capsys, [*TINY, *kept, "--seed", "6", "--out", str(tmp_path / "third")])
+    sentence = refusal(capsys, [*TINY, *options, "--seed", "6", "--out", str(tmp_path / "third")])
     assert "`checkpoint` must be an empty folder or that of this loop" in sentence
     assert "kept, whose loop differs in `easy_axes`" in sentence
     assert not (tmp_path / "third").exists()
@@ -185,8 +185,8 @@ def test_the_same_command_reads_back_what_it_kept(capsys, tmp_path, monkeypatch)
 @pytest.mark.slow
 def test_simulate_by_events_writes_them(tmp_path, capsys):
     out = tmp_path / "out"
-    told = [*TINY, "--method", "events", "--no-figures", "--quiet", "--out", str(out)]
-    assert cli.main(told) == 0
+    command = [*TINY, "--method", "events", "--no-figures", "--quiet", "--out", str(out)]
+    assert cli.main(command) == 0
     assert names(out) == DATA | {"events.csv"}
     events = physics.Hysteresis.load(out / "loops.npz").events
     with (out / "events.csv").open(newline="", encoding="utf-8") as file:
@@ -197,7 +197,7 @@ def test_simulate_by_events_writes_them(tmp_path, capsys):
     np.testing.assert_allclose(table, columns, rtol=1e-9)
     settings = json.loads((out / "settings.json").read_text(encoding="utf-8"))
     assert settings["method"] == "events" and settings["avalanche"] == "weakest_first"
-    message = refusal(capsys, [*told, "--checkpoint", str(tmp_path / "kept")])
+    message = refusal(capsys, [*command, "--checkpoint", str(tmp_path / "kept")])
     assert "`--checkpoint` must be left out by events" in message
 
 

@@ -1,4 +1,4 @@
-"""The command line on what is not a grid of cubes: polycrystals, and grains from files."""
+"""The command line for structures other than cubes: polycrystals, and grains from files."""
 
 import hashlib
 import json
@@ -20,9 +20,9 @@ def ran(monkeypatch):
     """What `simulate` was called with, in place of a simulation."""
     called = {}
 
-    def simulate(structure, easy_axes, **told):
-        called.update(told, structure=structure, easy_axes=easy_axes)
-        return made_up(structure, easy_axes, **told)
+    def simulate(structure, easy_axes, **kwargs):
+        called.update(kwargs, structure=structure, easy_axes=easy_axes)
+        return made_up(structure, easy_axes, **kwargs)
 
     monkeypatch.setattr(physics, "simulate", simulate)
     return called
@@ -69,9 +69,13 @@ def test_a_polycrystal_is_simulated_written_and_read_back(tmp_path):
     loops = physics.Hysteresis.load(out / "loops.npz")
     np.testing.assert_array_equal(loops.magnetization, expected.magnetization)
     assert loops.packing_fraction == pytest.approx(structure.packing_fraction)
-    told = settings_of(out)
-    assert told["voronoi"] == told["grains"] == 20 and told["gap_nm"] == 3 and told["size_nm"] == 50
-    assert "grid" not in told and "unit_nm" not in told and told["sample"] == "box"
+    settings = settings_of(out)
+    assert (
+        settings["voronoi"] == settings["grains"] == 20
+        and settings["gap_nm"] == 3
+        and settings["size_nm"] == 50
+    )
+    assert "grid" not in settings and "unit_nm" not in settings and settings["sample"] == "box"
 
     file = out / "grains.tess"
     assert cli.main([*SHORT, "--structure", str(file), "--out", str(again)]) == 0
@@ -101,9 +105,9 @@ def test_every_option_reaches_the_polycrystal(ran, tmp_path):
         scheme="faces",
     )
     np.testing.assert_allclose(ran["structure"].particles, expected.particles, atol=1e-18)
-    told = settings_of(tmp_path)
-    assert told["grains"] == len(expected) and told["stretch"] == [1, 1, 2]
-    assert told["magnets"] == 10 and told["cone_degrees"] == 35
+    settings = settings_of(tmp_path)
+    assert settings["grains"] == len(expected) and settings["stretch"] == [1, 1, 2]
+    assert settings["magnets"] == 10 and settings["cone_degrees"] == 35
 
 
 def test_the_operator_and_its_error_reach_the_simulation(ran, tmp_path):
@@ -113,8 +117,8 @@ def test_the_operator_and_its_error_reach_the_simulation(ran, tmp_path):
         out = tmp_path / operator
         assert cli.main([*cubes, *arguments, "--out", str(out)]) == 0
         assert (ran["operator"], ran["rtol"]) == (operator, rtol)
-        told = settings_of(out)
-        assert (told["operator"], told["rtol"]) == (operator, rtol)
+        settings = settings_of(out)
+        assert (settings["operator"], settings["rtol"]) == (operator, rtol)
 
 
 @pytest.mark.parametrize("which", [["--grid", "2", "2", "2"], ["--voronoi", "8"]], ids=str)
@@ -135,10 +139,10 @@ def test_orientations_of_a_file_are_the_easy_axes(ran, tess, tmp_path):
     np.testing.assert_allclose(ran["easy_axes"], [[[0.0, 0.6, 0.8], [0.6, 0.0, 0.8]]], atol=1e-9)
     np.testing.assert_allclose(ran["structure"].volumes, 990e-9**3)
     assert ran["structure"].volume == pytest.approx(2e-18)
-    told = settings_of(out)
-    assert told["structure"] == [str(tess)] and told["magnets"] == 1
-    assert told["sha256"] == [hashlib.sha256(tess.read_bytes()).hexdigest()]
-    assert told["cone_degrees"] is None and told["unit_nm"] == 1000
+    settings = settings_of(out)
+    assert settings["structure"] == [str(tess)] and settings["magnets"] == 1
+    assert settings["sha256"] == [hashlib.sha256(tess.read_bytes()).hexdigest()]
+    assert settings["cone_degrees"] is None and settings["unit_nm"] == 1000
 
 
 def test_a_cone_draws_others(ran, tess, tmp_path):
@@ -165,8 +169,8 @@ def test_grains_come_from_surface_meshes(ran, tmp_path):
     arguments = ["--structure", *map(str, files), "--unit", "2"]
     assert cli.main([*SHORT, *arguments, "--out", str(tmp_path / "out")]) == 0
     np.testing.assert_allclose(ran["structure"].volumes, 100e-9**3)
-    told = settings_of(tmp_path / "out")
-    assert told["grains"] == 2 and len(told["sha256"]) == 2 and "gap_nm" not in told
+    settings = settings_of(tmp_path / "out")
+    assert settings["grains"] == 2 and len(settings["sha256"]) == 2 and "gap_nm" not in settings
     assert names(tmp_path / "out") == DATA | {"grains.tess"}
 
 
@@ -191,7 +195,7 @@ def test_all_kinds_of_pictures_are_written(ran, tmp_path):
 def test_many_grains_are_drawn_cut_open(ran, tmp_path, monkeypatch, grains, cut):
     plots = pytest.importorskip("keras_micromag.plots")
     drawn = []
-    monkeypatch.setattr(plots, "plot_reversal", lambda *_, **told: drawn.append(told["cut"]))
+    monkeypatch.setattr(plots, "plot_reversal", lambda *_, **kwargs: drawn.append(kwargs["cut"]))
     assert cli.main([*SHORT[:-1], "--voronoi", grains, "--out", str(tmp_path)]) == 0
     assert (drawn[0] is not None) == cut
 

@@ -259,15 +259,29 @@ def test_one_version():
     assert newest[1] == version
 
 
+PAGES = ["README.md", "tuning/README.md"]  # the card of tfds_esw: tests/tfds_esw
+PAGES += [
+    f"docs/{name}.md" for name in ("events", "large_magnets", "layers", "method", "polycrystals")
+]
+
+
 @pytest.mark.integration
-def test_the_readme_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", PAGES)
+def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    monkeypatch.setattr("keras_micromag.vtk.show", lambda *_: None)  # a window, and somebody's time
+    text = (ROOT / page).read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     assert blocks
-    namespace = {"__name__": "readme"}
+    namespace = {"__name__": "page"}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)
+        exec(compile(block, page, "exec"), namespace)
+
+
+def test_every_page_with_an_example_is_run():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tuning/*.md")]
+    found = {page for page in pages if "\n```python\n" in page.read_text(encoding="utf-8")}
+    assert {page.relative_to(ROOT).as_posix() for page in found} == set(PAGES)
 
 
 @pytest.fixture(scope="module")

@@ -29,12 +29,12 @@ def test_what_a_recipe_refuses(setting, sentence):
 
 def test_images_make_up_for_few_magnets():
     loops = np.random.default_rng(0).normal(size=(9, 2, 2, 2, 2, 3))
-    training, validation = recipes.split(RECIPES["default"], loops)
+    training, validation = recipes.training.split(RECIPES["default"], loops)
     assert (len(training), len(validation)) == (8 * 16, 1)
-    training, validation = recipes.split(RECIPES["paper"], loops)
+    training, validation = recipes.training.split(RECIPES["paper"], loops)
     assert (len(training), len(validation)) == (7, 2)
     two = dataclasses.replace(RECIPES["default"], images=2)
-    assert len(recipes.split(two, loops)[0]) == 8 * 2
+    assert len(recipes.training.split(two, loops)[0]) == 8 * 2
 
 
 @pytest.mark.integration

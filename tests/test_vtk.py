@@ -1,4 +1,4 @@
-"""Files for ParaView, read again; and the scene that one can cut in."""
+"""Files for ParaView, read again, and the interactive scene."""
 
 import doctest
 import os
@@ -145,7 +145,7 @@ def test_a_folder_of_somebody_elses_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "told", "message"),
+    ("name", "kwargs", "message"),
     [
         ("x.vtk", {}, "`path` must be one of '.vtu', '.pvd'; received '.vtk'"),
         ("x.pvd", {"hysteresis": None}, "`hysteresis` must be given for a series"),
@@ -157,10 +157,10 @@ def test_a_folder_of_somebody_elses_is_left_alone(tmp_path):
         ("x.pvd", {"magnet": 1}, "`magnet` must be below 1; received 1"),
     ],
 )
-def test_what_cannot_be_written_is_refused(tmp_path, name, told, message):
+def test_what_cannot_be_written_is_refused(tmp_path, name, kwargs, message):
     structure, hysteresis = loop(np.linspace(-3, -5, 8))
     with pytest.raises(ValueError, match=message):
-        vtk.write_vtk(tmp_path / name, structure, **{"hysteresis": hysteresis, **told})
+        vtk.write_vtk(tmp_path / name, structure, **{"hysteresis": hysteresis, **kwargs})
     assert not list(tmp_path.iterdir())
 
 
@@ -215,5 +215,5 @@ def test_without_pyvista_the_import_says_what_to_install():
 
 def test_its_examples_run():
     # pytest does not collect the module, which cannot be imported without PyVista.
-    found = doctest.testmod(vtk, optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert found.attempted and not found.failed
+    results = doctest.testmod(vtk, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert results.attempted and not results.failed

@@ -1,6 +1,6 @@
 """The TFDS dataset `tfds_esw`: hysteresis loops of multigrain magnets.
 
-Importing this registers it: `tfds.load("tfds_esw/paper")` and `tfds.data_source` know it then.
+Importing this registers it with TFDS: for `tfds.load("tfds_esw/paper")` and `tfds.data_source`.
 """
 
 from importlib import import_module as _import_module
@@ -22,7 +22,7 @@ __all__ = ["Builder", "Config", "examples", "hysteresis", "microstructure"]
 
 
 def __getattr__(name: str):
-    # These compute with Keras, which a reader of the data need not have.
+    # Imported late, since these need Keras, and reading the data does not.
     if name in __all__:
         return getattr(_import_module("tfds_esw.simulations"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""`python -m tfds_esw`: build and look at the data set, without all that TFDS's command needs."""
+"""`python -m tfds_esw`: build and show the data set, without the extra packages of `tfds build`."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ from keras_micromag import summary
 from keras_micromag.utils import command_line
 
 
-def main(argv=None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit status; see `command_line.run`."""
     parser = command_line.Parser(
         prog="python -m tfds_esw", description="The TFDS dataset tfds_esw."
@@ -25,7 +25,7 @@ def main(argv=None) -> int:
 
     show = commands.add_parser("show", help="print figures of merit and draw loops of a built one")
     show.set_defaults(run=_show)
-    show.add_argument("--split", default="train", help="as TFDS has it: train, test[:3] …")
+    show.add_argument("--split", default="train", help="split in TFDS's syntax: train, test[:3] …")
     show.add_argument("--out", type=Path, metavar="FILE", help="a picture of the loops")
 
     for command in (build, show):
@@ -39,7 +39,7 @@ def main(argv=None) -> int:
 
 
 def _builder(options, **kwargs):
-    logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of folders that it will fill
+    logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of folders that do not exist yet
     from tfds_esw import Builder, Config
 
     config = options.config

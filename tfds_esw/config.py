@@ -1,35 +1,34 @@
-"""What a configuration of the data set fixes: the magnets, the field, the method and the splits.
-
-And what is told of it beside the data.
-"""
+"""Configurations of the data set: the magnets, the field, the method and the splits."""
 
 import dataclasses
 import hashlib
 import json
-import math
 import re
-from numbers import Integral, Real
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from keras_micromag.utils import checks
+
 _DIGITS = 10
+"""Of the digest, those that are part of the name."""
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Config(tfds.core.BuilderConfig):
     """Every parameter of the simulations; the defaults are the paper's magnet, or ours for it.
 
-    Its name gets a digest of them all, so that data on disk is never taken for that of other
-    physics.
+    A digest of all parameters is appended to the name, so that data on disk are never read as those
+    of other physics.
 
     Args:
-        name: what to call it, of letters, digits and `_.+-`; `-` and the digest are added.
+        name: of letters, digits and `_.+-`; `-` and the digest are appended.
         shape: number of cubic grains along x, y and z.
-        grains: number of irregular grains instead, or a pair (low, high) that it is drawn from for
-            each magnet: the Voronoi or Laguerre cells of a cube, other ones in each magnet (see
-            `keras_micromag.physics.voronoi_grains`). Those too small for boundaries or particles
-            are left out.
+        grains: number of irregular grains instead, or a pair (low, high) from which each magnet's
+            number is drawn. The grains are the Voronoi or Laguerre cells of a cube, different in
+            each magnet (see `keras_micromag.physics.voronoi_grains`). Grains that are too small for
+            boundaries or particles are left out.
         sigma, relaxation: of irregular grains, see `voronoi_grains`.
         size: edge of a grain in metres; of irregular ones that of a cube of their mean volume.
             gap: non-magnetic gap between grains in metres.
@@ -49,8 +48,8 @@ class Config(tfds.core.BuilderConfig):
         splits: number of simulations in each; they take the indices i in this order.
 
     Raises:
-        ValueError: naming the parameter. What only the physics knows to be impossible is refused
-            when the data set is built, before anything is written.
+        ValueError: naming the parameter. Values that only the physics can refuse are refused when
+            the data set is built, before anything is written.
 
     Example:
         >>> from tfds_esw import Config
@@ -79,7 +78,8 @@ class Config(tfds.core.BuilderConfig):
     max_iterations: int = 1000
     seed: int = 0
     splits: dict[str, int] = dataclasses.field(default_factory=lambda: {"train": 9, "test": 1})
-    # Left out of the digest where they are these: the data are those of before there were any.
+    # With these values they are left out of the digest: data sets built before these parameters
+    # existed keep their names.
     method: str = "steps"
     grains: int | tuple[int, int] | None = None
     sigma: float = 0.0
@@ -88,34 +88,36 @@ class Config(tfds.core.BuilderConfig):
     Ku_spread: float = 0.0
 
     def __post_init__(self):
-        for name, kind in dict(name=str, dtype=str, self_field=bool).items():
-            _require(isinstance(getattr(self, name), kind), name, f"be a {kind.__name__}", self)
-        methods = " or ".join(map(repr, AVALANCHE))
-        _require(self.method in tuple(AVALANCHE), "method", f"be {methods}", self)
-        told = self.avalanche is None or isinstance(self.avalanche, str)
-        _require(told, "avalanche", "be a str or None", self)
+        checks.instance(self.name, "name", str)
+        checks.instance(self.dtype, "dtype", str)
+        self.self_field = checks.flag(self.self_field, "self_field")
+        checks.one_of(self.method, "method", tuple(AVALANCHE))
+        if self.avalanche is not None:
+            checks.instance(self.avalanche, "avalanche", str)
         _require(re.fullmatch(r"[\w.+-]+", self.name), "name", "be of letters, digits, _.+-", self)
         for name in ("size", "gap", "depth", "tol"):
             if getattr(self, name) is not None:
-                setattr(self, name, _number(getattr(self, name), name))
+                setattr(self, name, checks.number(getattr(self, name), name))
         for name in DRAWN:
-            setattr(self, name, _number_or_pair(getattr(self, name), name))
+            setattr(self, name, _one_or_pair(getattr(self, name), name, checks.number))
         for name in ("sigma", "Js_spread", "Ku_spread"):
-            setattr(self, name, _number(getattr(self, name), name))
-        self.relaxation = _count(self.relaxation, "relaxation", least=0)
+            setattr(self, name, checks.number(getattr(self, name), name))
+        self.relaxation = checks.count(self.relaxation, "relaxation", least=0)
         if self.grains is not None:
-            self.grains = _number_or_pair(self.grains, "grains", _count)
-        for name, length in (("field", 2), ("field_direction", 3)):
-            setattr(self, name, _numbers(getattr(self, name), name, length))
-        self.shape = _numbers(self.shape, "shape", 3, _count)
+            self.grains = _one_or_pair(self.grains, "grains", checks.count)
+        self.field = _each(self.field, "field", 2, checks.number)
+        self.field_direction = _each(self.field_direction, "field_direction", 3, checks.number)
+        self.shape = _each(self.shape, "shape", 3, checks.count)
         _require(isinstance(self.scheme, list | tuple), "scheme", "be a list of places", self)
         self.scheme = tuple(self.scheme)
-        self.steps = _count(self.steps, "steps")
-        self.max_iterations = _count(self.max_iterations, "max_iterations")
-        self.seed = _count(self.seed, "seed", least=0)
+        self.steps = checks.count(self.steps, "steps")
+        self.max_iterations = checks.count(self.max_iterations, "max_iterations")
+        self.seed = checks.count(self.seed, "seed", least=0)
         wanted = 'be a dict of names, of letters, digits, _- and not "all", and numbers'
         _require(_are_splits(self.splits), "splits", wanted, self)
-        self.splits = {name: _count(n, f"splits[{name!r}]") for name, n in self.splits.items()}
+        self.splits = {
+            name: checks.count(n, f"splits[{name!r}]") for name, n in self.splits.items()
+        }
         base, dash, tail = self.name.rpartition("-")
         if dash and len(tail) == _DIGITS and set(tail) <= set("0123456789abcdef"):
             self.name = base  # of a copy made by `dataclasses.replace`
@@ -124,7 +126,7 @@ class Config(tfds.core.BuilderConfig):
 
     @property
     def parameters(self) -> dict:
-        """All that decides what the data set holds, as JSON can hold it."""
+        """All parameters that determine the data, as JSON can hold them."""
         inherited = {f.name for f in dataclasses.fields(tfds.core.BuilderConfig)}
         own = [f for f in dataclasses.fields(self) if f.name not in inherited]
         values = {field.name: (getattr(self, field.name), field.default) for field in own}
@@ -138,7 +140,7 @@ class Config(tfds.core.BuilderConfig):
 
     @property
     def most_grains(self) -> int:
-        """How many grains a magnet has at most."""
+        """Largest number of grains in a magnet."""
         return int(np.max(self.grains) if self.grains else np.prod(self.shape))
 
     @property
@@ -148,7 +150,7 @@ class Config(tfds.core.BuilderConfig):
 
     @property
     def digest(self) -> str:
-        """Of the parameters, whatever the name."""
+        """SHA-256 digest of the parameters, which does not depend on the name."""
         return hashlib.sha256(json.dumps(self.parameters).encode()).hexdigest()
 
     def require_unchanged(self) -> None:
@@ -160,40 +162,42 @@ class Config(tfds.core.BuilderConfig):
             )
 
     def indices(self, split: str) -> range:
-        """Of the simulations in `split`."""
+        """Return the indices of the simulations in `split`."""
         names = list(self.splits)
         first = sum(self.splits[name] for name in names[: names.index(split)])
         return range(first, first + self.splits[split])
 
 
 AVALANCHE = {"steps": "simultaneous", "events": "weakest_first"}
-"""That of `keras_micromag.physics.simulate`, which readers of the data need not import."""
+"""Default of each method in `keras_micromag.physics.simulate`, which imports Keras and is
+therefore not imported here: readers of the data need no Keras."""
 
 _LATER = ("method", "grains", "sigma", "relaxation", "Js_spread", "Ku_spread")
+"""Parameters that are left out of the digest at their defaults."""
 
 DRAWN = ("cone", "Js", "Ku", "A", "Kd")
-"""The parameters that may be drawn for each magnet, in the order in which they are."""
+"""Parameters that may be drawn for each magnet, in the order of the draws."""
 
 
-def metadata(info) -> dict:
-    """What a build wrote beside its data: `structure`, `parameters`, `versions` and `files`.
+def metadata(info: tfds.core.DatasetInfo) -> dict:
+    """Return the metadata of a built data set: `structure`, `parameters`, `versions` and `files`.
 
     Args:
         info: `builder.info`.
 
     Raises:
-        ValueError: when it is not there, or not whole.
+        ValueError: when they are missing or damaged.
     """
     try:
-        found = info.metadata
+        content = info.metadata
     except ValueError:  # no JSON
-        found = None
-    if not found:
+        content = None
+    if not content:
         raise ValueError(
             f"{info.data_dir}/metadata.json must be as it was built; it is missing or damaged: "
             "remove its folder and build it again."
         )
-    return found
+    return content
 
 
 def _require(right, name: str, wanted: str, config: Config) -> None:
@@ -207,33 +211,21 @@ def _are_splits(value) -> bool:
     )
 
 
-def _number(value, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"`{name}` must be a finite number; received {value!r}.")
-    return float(value)
-
-
-def _numbers(value, name: str, length: int, each=_number) -> tuple:
+def _each(value, name: str, length: int, check: Callable) -> tuple:
+    """Return `value`, a list or tuple of that length, as a tuple of checked parts."""
     if not isinstance(value, list | tuple) or len(value) != length:
         raise ValueError(f"`{name}` must be {length} numbers; received {value!r}.")
-    return tuple(each(part, name) for part in value)
+    return tuple(check(part, name) for part in value)
 
 
-def _number_or_pair(value, name: str, each=_number):
+def _one_or_pair(value, name: str, check: Callable):
+    """Return `value`, checked: a number, or a pair (low, high)."""
     if not isinstance(value, list | tuple):
-        return each(value, name)
-    low, high = _numbers(value, name, 2, each)
+        return check(value, name)
+    low, high = _each(value, name, 2, check)
     if low > high:
         raise ValueError(f"`{name}` must be a number or a pair (low, high); received {value!r}.")
     return low, high
-
-
-def _count(value, name: str, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(
-            f"`{name}` must be a whole number of at least {least}; received {value!r}."
-        )
-    return int(value)
 
 
 def _known(name: str, description: str, **parameters) -> Config:

@@ -1,4 +1,4 @@
-"""Finished simulations, kept aside until the data set is whole, so that a killed build resumes."""
+"""Finished simulations, stored until the data set is complete, so that a killed build resumes."""
 
 import contextlib
 import hashlib
@@ -6,31 +6,36 @@ import json
 import math
 import os
 import warnings
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from etils import epath
 
+from keras_micromag.utils.files import PARTIAL, atomic_path, lock
+
 _DIGEST = 32
+"""Bytes of a SHA-256 digest."""
 
 
 class Kept:
-    """A folder of arrays, each file of which is whole or not there.
+    """A folder of files of arrays, each of which is complete or not there.
 
-    A file is its SHA-256 digest, a line of JSON that tells what file it is and the arrays' names,
-    dtypes and shapes, and their bytes. (NumPy's archives take twice as long, more than a tenth of
-    the simulation.)
+    A file is its SHA-256 digest, a line of JSON with the file's label and the arrays' names, dtypes
+    and shapes, and their bytes. (NumPy's archives take twice as long, more than a tenth of the
+    simulation.)
 
     Args:
-        folder: on any file system that the data set may lie on; made when something is kept.
+        folder: on any file system that the data set may lie on; made by the first `save`.
         names: of the arrays in each file.
     """
 
-    def __init__(self, folder, names):
+    def __init__(self, folder: str | os.PathLike, names: Iterable[str]):
         self.folder = epath.Path(folder)
         self.names = set(names)
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
-        """What was saved under `name`; None, with a warning, where that is not what is there."""
+        """Return the arrays saved under `name`, or None, with a warning if the file is damaged."""
         path = self._path(name)
         try:
             content = path.read_bytes()
@@ -44,15 +49,15 @@ class Kept:
             return _refuse(path, f"is a copy of {label}")
         if {key for key, _, _ in header} != self.names:
             return _refuse(path, "holds other features")
-        found = {}
+        arrays = {}
         for key, dtype, shape in header:
             array = np.frombuffer(content, dtype, math.prod(shape), end)
-            found[key] = array.reshape(shape)
+            arrays[key] = array.reshape(shape)
             end += array.nbytes
-        return found
+        return arrays
 
     def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
-        """Keep `arrays`; a process that dies meanwhile leaves nothing that `load` would take."""
+        """Write `arrays`; a process that dies meanwhile leaves nothing that `load` would accept."""
         header = [[key, array.dtype.str, array.shape] for key, array in arrays.items()]
         parts = [json.dumps([self._label(name), header]).encode() + b"\n"]
         parts += [np.ascontiguousarray(array).data for array in arrays.values()]
@@ -60,29 +65,23 @@ class Kept:
         for part in parts:
             digest.update(part)
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Unlike any other's, since another worker may do the same.
-        partial = self.folder / f"{name}.{np.random.default_rng().integers(2**62):x}.partial"
-        try:
-            with partial.open("wb") as file:
-                for part in (digest.digest(), *parts):
-                    file.write(part)
-            partial.replace(self._path(name))
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with atomic_path(self._path(name)) as partial, partial.open("wb") as file:
+            for part in (digest.digest(), *parts):
+                file.write(part)
 
     def remove_partial(self) -> None:
-        """Remove what dead processes left."""
-        for path in self.folder.glob("*.partial"):
-            path.unlink(missing_ok=True)
+        """Remove the temporary files of processes that were killed while they wrote."""
+        for pattern in (f"{PARTIAL}*", "*.partial"):  # the latter were those of older versions
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove everything."""
+        """Remove the folder with all files."""
         if self.folder.exists():
             self.folder.rmtree()
 
     def clear_if_free(self) -> None:
-        """Remove what is left of a process that died, if it can be: no one is in need of it."""
+        """Remove the files of a process that died, if no other process uses them and it may."""
         if self.folder.exists() or self._lock.exists():
             with contextlib.suppress(OSError), self.alone():
                 self.clear()
@@ -92,43 +91,34 @@ class Kept:
         """Hold a lock on the folder, which the system takes back from a process that dies.
 
         Raises:
-            OSError: when another process holds it, or the folder's own cannot be written to.
+            OSError: when another process holds it, or the folder's parent cannot be written to.
 
         Notes:
             File systems that are not this machine's have no such locks.
         """
-        path = os.fspath(self._lock)
+        parent = self.folder.parent
         try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            file = None if "://" in path else open(path, "w")
+            parent.mkdir(parents=True, exist_ok=True)
+            local = "://" not in os.fspath(parent)
+            held = lock(parent, self._lock.name) if local else contextlib.nullcontext()
+        except BlockingIOError:
+            raise OSError(
+                f"{parent.parent} must not be built into by two processes at once; another one is "
+                "at the same data set."
+            ) from None
         except OSError as error:
             raise OSError(
-                f"`data_dir` must be a folder that can be written; {self.folder.parent} cannot: "
+                f"`data_dir` must be a folder that can be written; {parent} cannot: "
                 f"{error.strerror}."
             ) from error
-        if file is None:
-            yield
-            return
-        import fcntl  # not on Windows
-
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Whoever held it before may have removed the file that was opened here.
-                held = os.path.samestat(os.stat(path), os.fstat(file.fileno()))
-            except (BlockingIOError, FileNotFoundError):
-                held = False
-            if not held:
-                raise OSError(
-                    f"{self.folder.parent.parent} must not be built into by two processes at "
-                    "once; another one is at the same data set."
-                )
+        with held:
             try:
                 yield
             finally:
-                os.remove(path)
-                with contextlib.suppress(OSError):  # others may be at other data sets there
-                    os.rmdir(self.folder.parent)
+                if local:
+                    Path(self._lock).unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # others may be at other data sets there
+                        os.rmdir(parent)
 
     @property
     def _lock(self):
@@ -138,7 +128,7 @@ class Kept:
         return self.folder / f"{name}.kept"
 
     def _label(self, name):
-        # With the folder's name, which tells the simulations' parameters.
+        # With the folder's name, which depends on the simulations' parameters.
         return f"{self.folder.name}/{name}"
 
 

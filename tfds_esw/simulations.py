@@ -1,16 +1,14 @@
-"""The simulations of a configuration: magnet i is drawn from (seed, i), and so is its loop."""
+"""Simulations of a configuration: magnet i is drawn from (seed, i), which fixes its loop too."""
 
 import functools
-import sys
 import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow_datasets as tfds
 
-import keras_micromag
 from keras_micromag.data import sample_weights
 from keras_micromag.physics import (
     Events,
@@ -29,33 +27,33 @@ from keras_micromag.utils import checks
 from tfds_esw.config import DRAWN, Config, metadata
 
 BATCH = 32
-"""Magnets that are simulated at once; always as many, since rounding depends on how many there are.
-More are hardly faster: see benchmarks/dataset.py."""
+"""Number of magnets simulated at once; always the same, since rounding depends on the batch size.
+Larger batches are hardly faster: see benchmarks/dataset.py."""
 
 
 class Magnet(NamedTuple):
-    """What is drawn for one simulation."""
+    """The random part of one simulation."""
 
     cone: float
     material: Material
     structure: Microstructure
     easy_axes: np.ndarray  # (g, 3)
-    grains: list[Material]  # that of each
+    grains: list[Material]  # the material of each grain
 
 
 @functools.lru_cache(maxsize=1)
 def structure(config: Config) -> Microstructure:
-    """The cubic grains, which all magnets of a configuration share."""
+    """Return the cubic grains, which all magnets of a configuration share."""
     return cubic_grains(config.shape, size=config.size, gap=config.gap, **_embedding(config))
 
 
 def shared_structure(config: Config) -> dict | None:
-    """What the metadata tell of the grains; None where each magnet has its own."""
+    """Return the config of the grains for the metadata; None where each magnet has its own."""
     return structure(config).get_config() if config.grains is None else None
 
 
 def _irregular(config: Config, rng) -> Microstructure:
-    """The grains of one magnet."""
+    """Draw the irregular grains of one magnet."""
     n = config.grains
     n = int(rng.integers(n[0], n[1] + 1)) if isinstance(n, tuple) else n
     edge = (config.size + config.gap) * n ** (1 / 3)
@@ -69,15 +67,15 @@ def _embedding(config):
 
 
 def field(config: Config) -> np.ndarray:
-    """(t,) µ0·H in tesla."""
+    """Return the field steps (t,), µ0·H in tesla."""
     return np.linspace(*config.field, config.steps)
 
 
 def draw(config: Config, index: int) -> Magnet:
-    """Magnet `index`, from `numpy.random.default_rng([seed, index])`.
+    """Draw magnet `index` from `numpy.random.default_rng([seed, index])`.
 
-    What has a range is drawn first, in the order of `DRAWN`; then irregular grains, their number
-    first; then the easy axes; then the materials of the grains.
+    Parameters with a range are drawn first, in the order of `DRAWN`; then irregular grains, their
+    number first; then the easy axes; then the materials of the grains.
     """
     rng = np.random.default_rng([config.seed, index])
     values = {name: getattr(config, name) for name in DRAWN}
@@ -94,7 +92,7 @@ def draw(config: Config, index: int) -> Magnet:
 
 
 def check(config: Config) -> None:
-    """Raise a ValueError that names what cannot be: at once, rather than after an hour."""
+    """Raise a ValueError that names an impossible parameter: at once, not after an hour."""
     for end in (0, -1):
         values = {name: float(np.atleast_1d(getattr(config, name))[end]) for name in DRAWN}
         random_easy_axes(1, cone=values.pop("cone"), seed=0)
@@ -107,7 +105,7 @@ def check(config: Config) -> None:
 
 
 def batch(config: Config, number: int) -> dict[str, np.ndarray]:
-    """Simulations `BATCH * number` and following, `BATCH` of them, of whatever split.
+    """Compute the `BATCH` simulations from `BATCH * number` on, whatever their split.
 
     Returns:
         The features of the data set, each with a leading axis.
@@ -116,7 +114,7 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
     magnets = [draw(config, index) for index in indices]
     if config.grains is None:
         loops = [_simulated(config, magnets)]
-    else:  # each has a matrix of its own
+    else:  # each magnet has a demagnetising matrix of its own
         loops = [_simulated(config, [magnet]) for magnet in magnets]
     converged = np.concatenate([each.converged for each in loops])
     if not converged.all():
@@ -125,7 +123,7 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
             f"{indices[0]} to {indices[-1]} found no equilibrium; `converged` tells which.",
             stacklevel=2,
         )
-    found = {
+    features = {
         "index": np.array(indices, np.int64),
         "seed": np.full(BATCH, config.seed, np.int64),
         "cone": np.array([magnet.cone for magnet in magnets]),
@@ -134,14 +132,14 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
     }
     most = config.most_grains
     parts = [_features(config, each, most) for each in loops]
-    found |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    features |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if config.material_varies:
         for name in ("Js", "Ku"):
             grains = [[getattr(grain, name) for grain in magnet.grains] for magnet in magnets]
-            found[f"grain_{name}"] = np.array([_filled(np.array(row), most) for row in grains])
+            features[f"grain_{name}"] = np.array([_filled(np.array(row), most) for row in grains])
     if config.grains is not None:
         bodies = [magnet.structure for magnet in magnets]
-        found |= {
+        features |= {
             "grains": np.array([len(body) for body in bodies], np.int64),
             "volumes": np.array([_filled(body.volumes, most) for body in bodies]),
             "centroids": np.array([_filled(body.centroids, most) for body in bodies]),
@@ -150,11 +148,11 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
             ),
             "packing_fraction": np.array([body.packing_fraction for body in bodies]),
         }
-    return found
+    return features
 
 
 def _simulated(config, magnets) -> Hysteresis:
-    """The loops of magnets of the same structure."""
+    """Simulate the loops of magnets of the same structure."""
     materials = [magnet.grains for magnet in magnets]
     one = materials[0][0]
     uniform = all(grain == one for row in materials for grain in row)
@@ -171,8 +169,8 @@ def _simulated(config, magnets) -> Hysteresis:
 
 
 def _features(config, loops, most) -> dict[str, np.ndarray]:
-    """What is read off loops, for `most` grains."""
-    found = {
+    """Return the features of loops, padded to `most` grains."""
+    features = {
         "easy_axes": _filled(loops.easy_axes, most, 1),
         "magnetization": _filled(loops.magnetization.astype(np.float32), most, 2),
         "converged": loops.converged,
@@ -185,44 +183,44 @@ def _features(config, loops, most) -> dict[str, np.ndarray]:
     }
     if loops.events is not None:
         avalanches = loops.events.first_avalanches(loops.easy_axes.shape[1])
-        found["avalanches"] = _filled(avalanches.astype(np.int32), most, 1, -1)
-    return found
+        features["avalanches"] = _filled(avalanches.astype(np.int32), most, 1, -1)
+    return features
 
 
 def _filled(array, most, axis=0, value=0):
-    """`array` with as many grains along `axis`, those that are not there of `value`."""
+    """Pad `array` with `value` to `most` grains along `axis`."""
     missing = [(0, 0)] * array.ndim
     missing[axis] = (0, most - array.shape[axis])
     return np.pad(array, missing, constant_values=value)
 
 
-def examples(builder, split: str):
-    """The examples of a split of a built data set, decoded one by one, in order.
+def examples(builder: tfds.core.DatasetBuilder, split: str) -> Iterable[dict]:
+    """Return the examples of a split of a built data set, decoded one by one, in order.
 
     Args:
-        builder: a `Builder` whose data set is there.
-        split: as TFDS has it, such as "train" or "test[:3]".
+        builder: a `Builder` whose data set is built.
+        split: in TFDS's syntax, such as "train" or "test[:3]".
     """
     if builder.info.file_format in tfds.core.FileFormat.with_random_access():
         return builder.as_data_source(split=split)
     return tfds.as_numpy(builder.as_dataset(split=split))
 
 
-def hysteresis(examples, info) -> Hysteresis:
-    """The loops of some examples of the data set, with what is read off their states.
+def hysteresis(examples: Iterable[Mapping], info: tfds.core.DatasetInfo) -> Hysteresis:
+    """Return the loops of some examples of the data set.
 
     Of loops by events, `events` hold the first flip of each grain, in no order within an avalanche,
-    and nan for the moments before and after, which the data set does not keep.
+    and nan for the moments before and after, which the data set does not contain.
 
     Args:
-        examples: dicts of arrays, as `tfds.data_source` or `tfds.as_numpy` give them.
+        examples: dicts of arrays, as returned by `tfds.data_source` or `tfds.as_numpy`.
         info: `builder.info`.
 
     Returns:
         The loops (b, t, g, 3), in the order of the examples.
 
     Raises:
-        ValueError: when there are none, or the metadata are not there.
+        ValueError: when there are none, or the metadata are missing.
     """
     examples = list(examples)
     if not examples:
@@ -245,7 +243,7 @@ def hysteresis(examples, info) -> Hysteresis:
 
 
 def _events(examples, loops) -> Events:
-    """What the examples of loops by events tell of these."""
+    """Return the events that are stored in the examples of loops by events."""
     avalanches, switching, coercivity = (
         np.stack([example[name] for example in examples])
         for name in ("avalanches", "switching_fields", "coercivity")
@@ -254,45 +252,39 @@ def _events(examples, loops) -> Events:
     order = np.lexsort((avalanches[magnet, grain], magnet))
     magnet, grain = magnet[order], grain[order]
     field = switching[magnet, grain]
-    way = np.sign(loops.field[-1] - loops.field[0])
+    sign = np.sign(loops.field[-1] - loops.field[0])  # `searchsorted` needs rising values
     return Events(
         magnet=magnet,
         grain=grain,
         field=field,
         avalanche=avalanches[magnet, grain],
-        step=np.searchsorted(way * loops.field, way * field),
+        step=np.searchsorted(sign * loops.field, sign * field),
         moment=np.full((len(grain), 2), np.nan),
         crossing=-coercivity * np.sign(loops.magnetization_along_field[:, 0]),
     )
 
 
-def microstructure(info, index: int | None = None) -> Microstructure:
-    """The grains of the magnets in a data set, from its metadata alone.
+def microstructure(info: tfds.core.DatasetInfo, index: int | None = None) -> Microstructure:
+    """Return the grains of the magnets in a data set, from its metadata alone.
 
     Args:
         info: `builder.info`.
-        index: of the simulation, where each has grains of its own; they are then made again.
+        index: of the simulation, where each has grains of its own; they are then drawn again.
 
     Raises:
-        ValueError: when the metadata are not there; when there is no index, and must be, or there
-            is one, and must not.
+        ValueError: when the metadata are missing; when the index is missing where each magnet has
+            grains of its own, or given where all share them.
     """
-    told = metadata(info)
-    shared = told["structure"] is not None
+    content = metadata(info)
+    shared = content["structure"] is not None
     if shared != (index is None):
         raise ValueError(
             "`index` must be left out where all magnets have the same grains, and given where they "
             f"do not; received {index!r}."
         )
     if shared:
-        return Microstructure.from_config(told["structure"])
-    return draw(Config(**told["parameters"]), checks.count(index, "index", least=0)).structure
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that the numbers depend on."""
-    packages = keras_micromag, keras, sys.modules[keras.backend.backend()], np
-    return {package.__name__: package.__version__ for package in packages}
+        return Microstructure.from_config(content["structure"])
+    return draw(Config(**content["parameters"]), checks.count(index, "index", least=0)).structure
 
 
 def _method(config):

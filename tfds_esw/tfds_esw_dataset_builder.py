@@ -1,4 +1,4 @@
-"""The TFDS builder: features, splits, and how they are made on one machine or on many."""
+"""The TFDS builder: features, splits, and their generation on one machine or on many."""
 
 import functools
 import math
@@ -15,19 +15,20 @@ from tensorflow_datasets.core.utils import shard_utils
 from tqdm import tqdm
 
 import keras_micromag
+from keras_micromag.utils.versions import versions
 from tfds_esw.config import CONFIGS, Config, metadata
 from tfds_esw.kept import Kept
 
 _SHARD_BYTES = 128 << 20
-"""Largest shard, unless told otherwise: as much is in memory while it is written."""
+"""Largest shard by default, since all of a shard is in memory while it is written."""
 
 
 class Builder(tfds.core.ShardBasedBuilder):
     """Hysteresis loops of multigrain magnets by the embedded Stoner-Wohlfarth method.
 
     Args:
-        file_format: as TFDS has it; by default that of the data that are there, else `tfrecord`,
-            or `array_record` where TensorFlow, which reads the former, is not installed.
+        file_format: a format of TFDS; by default that of existing data, else `tfrecord`, or
+            `array_record` where TensorFlow, which reads the former, is not installed.
         **kwargs: TFDS's.
     """
 
@@ -39,7 +40,7 @@ class Builder(tfds.core.ShardBasedBuilder):
     BUILDER_CONFIGS = CONFIGS
     builder_config_cls = Config
 
-    def __init__(self, *, file_format=None, **kwargs):
+    def __init__(self, *, file_format: str | None = None, **kwargs):
         super().__init__(file_format=file_format, **kwargs)
         if not (file_format or self.is_prepared() or find_spec("tensorflow")):
             self.info.set_file_format("array_record", override=True)
@@ -100,7 +101,10 @@ class Builder(tfds.core.ShardBasedBuilder):
     # ---------------------------------------------------------------------------------------------
 
     def download_and_prepare(self, *, download_config=None, **kwargs):
-        """TFDS's; what a killed build had finished is not made again, nor left once all is there.
+        """Build the data set, as TFDS does, but resume a build that was killed.
+
+        Batches that a killed build finished are stored beside the data set and used again; they are
+        removed once the data set is complete.
 
         Raises:
             ValueError: for a configuration that cannot be simulated, before anything is written.
@@ -114,7 +118,7 @@ class Builder(tfds.core.ShardBasedBuilder):
         if there or mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
             super().download_and_prepare(download_config=download_config, **kwargs)
             return
-        from tfds_esw import simulations  # only who simulates needs Keras
+        from tfds_esw import simulations  # here, since only a build needs Keras
 
         self.builder_config.require_unchanged()
         simulations.check(self.builder_config)
@@ -145,30 +149,30 @@ class Builder(tfds.core.ShardBasedBuilder):
         self.info.metadata.update(
             structure=simulations.shared_structure(self.builder_config),
             parameters=self.builder_config.parameters,
-            versions=simulations.versions(),
+            versions=versions(),
             files={file.name: file.stat().length for file in sorted(files)},
         )
 
     def _shard_iterators_per_split(self, dl_manager):
-        # Written as they are simulated. TFDS's way for generators would hold up to 1 GB of examples
-        # in memory, or all of them twice on disk, to sort what is in order already.
+        # Written as they are simulated. TFDS's writer for generators would hold up to 1 GB of
+        # examples in memory, or all of them twice on disk, to sort what is in order already.
         return {
             name: [functools.partial(self._generate_examples, part) for part in self._shards(all_)]
             for name, all_ in self._chosen().items()
         }
 
     def _generate_examples(self, indices: range):
-        """Keys and examples of the simulations `indices`, in order."""
+        """Yield keys and examples of the simulations `indices`, in order."""
         for key_example in _generate(self.builder_config, self._kept, indices):
             yield key_example
             self._bar.update()
 
     def _on_beam(self):
-        """The same shards, each written by a worker; nothing but their names goes through Beam."""
+        """Write the same shards by Beam's workers; only their names go through Beam."""
         import apache_beam as beam
         import keras
 
-        splits = {}  # of each the parts of its indices, and the files for them
+        splits = {}  # by name: the parts of its indices, the files for them, their template
         for name, indices in self._chosen().items():
             parts = self._shards(indices)
             template = self._get_filename_template(name)
@@ -190,7 +194,7 @@ class Builder(tfds.core.ShardBasedBuilder):
         )
         options = self._download_config.beam_options
         with beam.Pipeline(runner=self._download_config.beam_runner, options=options) as pipeline:
-            # Reshuffled: to whichever worker is free, not all to the one that makes the list.
+            # Reshuffled, so that tasks go to whichever worker is free.
             _ = pipeline | beam.Create(tasks) | beam.Reshuffle() | beam.Map(write)
         self.info.set_splits(
             tfds.core.splits.SplitDict(
@@ -207,12 +211,12 @@ class Builder(tfds.core.ShardBasedBuilder):
         )
 
     def _chosen(self) -> dict[str, range]:
-        """The indices of the simulations in each split."""
+        """Return the indices of the simulations in each split."""
         most = self._download_config.max_examples_per_split
         return {n: self.builder_config.indices(n)[:most] for n in self.builder_config.splits}
 
     def _shards(self, indices: range) -> list[range]:
-        """The parts of `indices` that go into a shard each: of whole batches, if possible."""
+        """Divide `indices` into the parts for each shard: of complete batches, if possible."""
         from tfds_esw.simulations import BATCH
 
         n = self._download_config.num_shards
@@ -233,30 +237,38 @@ class Builder(tfds.core.ShardBasedBuilder):
     # ---------------------------------------------------------------------------------------------
 
     def as_dataset(self, *args, **kwargs):
-        """TFDS's. Raises a ValueError where the metadata or a file's length are not as built."""
+        """Return a `tf.data.Dataset`, as TFDS does.
+
+        Raises:
+            ValueError: where the metadata or a file's length are not as they were built.
+        """
         self._require_files()
         return super().as_dataset(*args, **kwargs)
 
     def as_data_source(self, *args, **kwargs):
-        """TFDS's. Raises a ValueError where the metadata or a file's length are not as built."""
+        """Return a random-access data source, as TFDS does.
+
+        Raises:
+            ValueError: where the metadata or a file's length are not as they were built.
+        """
         self._require_files()
         return super().as_data_source(*args, **kwargs)
 
     def _require_files(self):
         if not self.is_prepared():
-            return  # as TFDS tells
+            return  # TFDS has an error of its own for this
         for name, length in metadata(self.info)["files"].items():
             path = self.data_path / name
-            found = path.stat().length if path.exists() else 0
-            if found != length:
+            actual = path.stat().length if path.exists() else 0
+            if actual != length:
                 raise ValueError(
-                    f"{path} must have {length} bytes, as it was built; it has {found}: remove "
+                    f"{path} must have {length} bytes, as it was built; it has {actual}: remove "
                     "its folder and build it again."
                 )
 
 
 def _generate(config: Config, kept: Kept, indices: range):
-    """Keys and examples of the simulations `indices`, from what is kept, or made and kept."""
+    """Yield keys and examples of the simulations `indices`, and store batches not stored yet."""
     from tfds_esw import simulations
 
     for number in range(indices[0] // simulations.BATCH, indices[-1] // simulations.BATCH + 1):
@@ -271,14 +283,14 @@ def _generate(config: Config, kept: Kept, indices: range):
 
 
 def kept_name(number: int) -> str:
-    """What batch `number` is kept aside as, apart from those of other backends or versions."""
+    """Return the name under which batch `number` is stored; others for other backends, versions."""
     import keras
 
     return f"{number:08d}-{keras_micromag.__version__}-{keras.backend.backend()}"
 
 
 def _write(writer, config, kept, backend, task) -> None:
-    """What a Beam worker does: a shard, which is there whole or not at all."""
+    """Write a shard in a Beam worker, atomically."""
     os.environ.setdefault("KERAS_BACKEND", backend)
     path, indices = task
     with tfds.core.utils.incomplete_file(epath.Path(path)) as partial:

@@ -1,6 +1,8 @@
-"""The searches: which recipe predicts the loops of magnets never seen best, found by KerasTuner.
+"""Searches with KerasTuner for the recipe that best predicts the loops of unseen magnets.
 
-`spaces`: what is searched. `scores`: what a recipe is judged by. `hypermodels`: both, as
-KerasTuner takes them, for your own loops too. `search`: a search within a budget, which goes on
-where it was killed. `study`: the whole of `python -m tuning`, from the data set to the report.
+- `spaces`: the hyperparameters and their values;
+- `scores`: the score of a trained model;
+- `hypermodels`: KerasTuner's HyperModels with both, also for your own loops;
+- `search`: a search within a budget, which continues after it was killed;
+- `study`: what `python -m tuning` runs, from the data set to the report.
 """

@@ -1,4 +1,4 @@
-"""Figures of a search: the score over the trials, what it depends on, and the map of t and l."""
+"""Figures of a search: the score over the trials, its dependence on settings, a map of t and l."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from keras_micromag import plots
-from tuning.search import drawn_values, names_drawn
+from tuning.search import Trial, drawn_names, drawn_values
 
 SCORE = "Score (mean training loop: 1)"
 COLORS = "viridis"  # the darker the better
@@ -27,8 +27,8 @@ LABELS = {
 }
 
 
-def draw(out: Path, kind: str, trials) -> list[str]:
-    """Draw all figures that the trials allow; their files' names."""
+def draw(out: Path, kind: str, trials: list[Trial]) -> list[str]:
+    """Draw all figures for which there are enough trials, and return their file names."""
     figures = {
         "trials.png": _trials(trials),
         "parallel.png": _parallel(trials),
@@ -48,7 +48,7 @@ def draw(out: Path, kind: str, trials) -> list[str]:
 
 
 def _trials(trials):
-    """Score of each trial in their order, and the best up to then."""
+    """Draw the score of each trial in their order, and the best so far."""
 
     def paint(figure):
         ax = figure.add_subplot()
@@ -65,9 +65,9 @@ def _trials(trials):
 
 
 def _parallel(trials):
-    """A line for each trial through the values that it had; those of the best drawn last."""
+    """Draw a line for each trial through its values; the best trials are drawn last."""
     drawn = [drawn_values(trial.values) for trial in trials]
-    names = names_drawn(trials)
+    names = drawn_names(trials)
     scales = {name: _scale([v[name] for v in drawn if name in v]) for name in names}
 
     def paint(figure):
@@ -95,7 +95,7 @@ def _parallel(trials):
 
 
 def _scale(values):
-    """Where a value lies between 0 and 1, and the marks on its axis."""
+    """Return a function from values to heights between 0 and 1, and the marks of the axis."""
     if all(isinstance(value, float) for value in values) and len(set(values)) > 6:
         low, high = min(values), max(values)
         change = np.log if low > 0 and high / low > 10 else float
@@ -104,17 +104,17 @@ def _scale(values):
             (0.0, f"{low:.2g}"),
             (1.0, f"{high:.2g}"),
         ]
-    there = sorted(set(values), key=lambda value: (str(type(value)), value))
-    step = 1 / max(len(there) - 1, 1)
+    levels = sorted(set(values), key=lambda value: (str(type(value)), value))
+    step = 1 / max(len(levels) - 1, 1)
     marks = [
         (i * step, f"{value:g}" if isinstance(value, float) else str(value))
-        for i, value in enumerate(there)
+        for i, value in enumerate(levels)
     ]
-    return (lambda value: there.index(value) * step), marks
+    return (lambda value: levels.index(value) * step), marks
 
 
 def _dependence(trials, names):
-    """Scores by the values of single hyperparameters, whatever the others were, and medians."""
+    """Draw the scores of all trials, and medians, against the values of single hyperparameters."""
     names = [name for name in names if len({t.values.get(name) for t in trials}) > 1]
     if not names:
         return 1, 1, None
@@ -123,8 +123,8 @@ def _dependence(trials, names):
         for ax, name in zip(
             figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True
         ):
-            there = sorted({t.values[name] for t in trials if name in t.values})
-            groups = [[t.score for t in trials if t.values.get(name) == v] for v in there]
+            levels = sorted({t.values[name] for t in trials if name in t.values})
+            groups = [[t.score for t in trials if t.values.get(name) == v] for v in levels]
             for x, scores in enumerate(groups):
                 ax.plot([x] * len(scores), scores, "o", ms=3, color=plots.THIN, alpha=0.7)
                 count = f"n = {len(scores)}"
@@ -139,30 +139,30 @@ def _dependence(trials, names):
             medians = [np.median(scores) for scores in groups]
             ax.plot(medians, "-", color=plots.ACCENT, marker="_", ms=12, lw=0.9)
             ax.axhline(1, color=plots.INK, lw=0.6, ls="--")
-            ax.set_xticks(range(len(there)), [str(v) for v in there])
+            ax.set_xticks(range(len(levels)), [str(v) for v in levels])
             ax.set(xlabel=LABELS.get(name, name), yscale="log")
             _plain(ax.yaxis)
-            ax.set_xlim(-0.5, len(there) - 0.5)
+            ax.set_xlim(-0.5, len(levels) - 0.5)
         figure.axes[0].set_ylabel("Score; line: median")
 
     return 2, 0.75, paint
 
 
 def _map(trials, across, up):
-    """Median score of the trials in each cell, how many they were, and the best."""
-    there = [t for t in trials if across in t.values and up in t.values]
-    columns, rows = (sorted({t.values[name] for t in there}) for name in (across, up))
+    """Draw a map of the median score in each cell, with the best score and the number of trials."""
+    trials = [t for t in trials if across in t.values and up in t.values]
+    columns, rows = (sorted({t.values[name] for t in trials}) for name in (across, up))
     if len(columns) < 2 or len(rows) < 2:
         return 1, 1, None
 
     def paint(figure):
         ax = figure.add_subplot()
         cells = np.full((len(rows), len(columns)), np.nan)
-        colors = _colors(there)
+        colors = _colors(trials)
         for i, row in enumerate(rows):
             for j, column in enumerate(columns):
-                here = (row, column)
-                scores = [t.score for t in there if (t.values[up], t.values[across]) == here]
+                cell = (row, column)
+                scores = [t.score for t in trials if (t.values[up], t.values[across]) == cell]
                 if scores:
                     cells[i, j] = np.median(scores)
                     text = f"{cells[i, j]:.2f}\n{min(scores):.2f} of {len(scores)}"
@@ -187,6 +187,6 @@ def _colors(trials):
 
 
 def _plain(axis):
-    """Numbers as one writes them: these are near 1."""
+    """Format the marks as plain numbers: they are near 1."""
     axis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
     axis.set_minor_formatter(mpl.ticker.FormatStrFormatter("%g"))

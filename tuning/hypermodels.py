@@ -1,34 +1,42 @@
-"""HyperModels: a recipe with settings to be found, and what each choice is worth.
+"""HyperModels: recipes with settings to search, and the score of each choice.
 
-Both go into any tuner of KerasTuner: `objective=keras_tuner.Objective("score", "min")`. `fit`
-returns what `scores.Score` makes of the whole loops of the validation's magnets, predicted from
-their first states by the trained model.
+Both can be used with any tuner of KerasTuner and `objective=keras_tuner.Objective("score", "min")`.
+`fit` returns the `scores.Score` of the loops of the validation magnets, which the trained model
+predicts from their first states.
 """
 
 import copy
 import dataclasses
 import zlib
+from collections.abc import Sequence
 
 import keras
 import keras_tuner
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_micromag import recipes
+from keras_micromag.models import Autoencoder, RecursiveRolloutModel
 from keras_micromag.models.base import DivergenceError
 from keras_micromag.paper.prediction import predict
+from keras_micromag.recipes import autoencoders, predictors
+from keras_micromag.recipes.predictors import Encoded
+from keras_micromag.recipes.training import assemble_model
 from keras_micromag.utils import checks
 from tuning import spaces
 from tuning.scores import Score
 
 EPOCHS = 27
-"""`max_epochs` of a Hyperband: a trial of n epochs trains on n/27 of the recipe's batches."""
+"""`max_epochs` of Hyperband: a trial of n epochs trains on n/27 of the recipe's batches."""
 
-FAR = 10.0  # times the error of the mean: hopeless
-WATCHED = 4  # magnets whose loss is looked at during a training: the score is of all
+# A training whose error is this many times that of the mean is stopped.
+HOPELESS_RATIO = 10.0
+# Validation magnets for the loss during a training; the score uses all of them.
+WATCHED = 4
 
 
-class _Recipe(keras_tuner.HyperModel):
-    """What both share: loops to train on and to score by, and the recipe of a choice."""
+class _RecipeHyperModel(keras_tuner.HyperModel):
+    """Base class: has the loops to train on and to score with, and the recipe of each choice."""
 
     space: dict
 
@@ -46,35 +54,35 @@ class _Recipe(keras_tuner.HyperModel):
         self.score = Score(self.training, self.validation, self.field)
 
     @property
-    def lattice(self):
-        """(x, y, z)."""
+    def lattice(self) -> tuple[int, int, int]:
+        """Lattice (x, y, z) of the grains."""
         return self.training.shape[2:5]
 
     def settings(self) -> dict:
-        """What a score depends on, as JSON holds it."""
-        drawn = keras_tuner.HyperParameters()
-        self.suggest(drawn)
+        """Return everything that a score depends on, as JSON values."""
+        hp = keras_tuner.HyperParameters()
+        self.suggest(hp)
         return {
             "hypermodel": type(self).__name__,
             **{f"base.{name}": value for name, value in dataclasses.asdict(self.base).items()},
-            **{f"space.{each.name}": each.get_config() for each in drawn.space},
+            **{f"space.{each.name}": each.get_config() for each in hp.space},
             "seed_of_trainings": self.seed,
-            **{f"sum_of_{name}": checksum(array) for name, array in self._given().items()},
+            **{f"sum_of_{name}": checksum(array) for name, array in self._data().items()},
         }
 
-    def _given(self) -> dict:
-        """The arrays that a score depends on."""
+    def _data(self) -> dict:
+        """Return the arrays that a score depends on."""
         return {"training": self.training, "validation": self.validation, "field": self.field}
 
-    def suggest(self, hp) -> dict:
-        """The settings of a recipe that `hp` chooses."""
+    def suggest(self, hp: keras_tuner.HyperParameters) -> dict:
+        """Return the settings of a recipe that `hp` chooses."""
         return spaces.suggest(self.searched, hp, self.base, self.lattice)
 
-    def recipe(self, hp) -> recipes.Recipe:
-        """The base with what `hp` chooses, and the share of its batches that a Hyperband gives."""
-        return dataclasses.replace(self._of_epochs(hp), **self.suggest(hp))
+    def recipe(self, hp: keras_tuner.HyperParameters) -> recipes.Recipe:
+        """Return the base with the settings that `hp` chooses, and with Hyperband's epochs."""
+        return dataclasses.replace(self._base_for_epochs(hp), **self.suggest(hp))
 
-    def _of_epochs(self, hp):
+    def _base_for_epochs(self, hp):
         share = hp.values.get("tuner/epochs", EPOCHS) / EPOCHS
         if share == 1:
             return self.base
@@ -82,74 +90,88 @@ class _Recipe(keras_tuner.HyperModel):
             name: max(round(getattr(self.base, name) * share), 1)
             for name in ("autoencoder_batches", "predictor_batches")
         }
-        # The average is over as large a part of the training.
+        # The weights are averaged over the same fraction of the training.
         averaging = max(1 - (1 - self.base.averaging) / share, 0.0)
         return dataclasses.replace(self.base, **batches, averaging=averaging)
 
-    def with_seed(self, seed: int) -> "_Recipe":
-        """The same, trained with another seed."""
-        twin = copy.copy(self)
-        # KerasTuner keeps `build` bound to the one that it was made for.
-        del twin.build, twin._build
-        keras_tuner.HyperModel.__init__(twin)
-        twin.seed = seed
-        return twin
+    def with_seed(self, seed: int) -> "_RecipeHyperModel":
+        """Return a copy that trains with another seed."""
+        copied = copy.copy(self)
+        # KerasTuner stores bound methods, which would belong to the original.
+        del copied.build, copied._build
+        keras_tuner.HyperModel.__init__(copied)
+        copied.seed = seed
+        return copied
 
-    def measure(self, hp, **kwargs) -> dict[str, float]:
-        """`fit` of what `build` builds."""
+    def measure(self, hp: keras_tuner.HyperParameters, **kwargs) -> dict[str, float]:
+        """Build a model, and return the result of `fit`."""
         keras.backend.clear_session()
         return self.fit(hp, self.build(hp), **kwargs)
 
-    def fit(self, hp, model, *, callbacks=(), verbose=0, epochs=None, initial_epoch=0):
-        """Train, predict whole loops, and score them.
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        *,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: str | int = 0,
+        epochs: int | None = None,
+        initial_epoch: int = 0,
+    ) -> dict[str, float]:
+        """Train a model, predict whole loops, and return their score.
 
         Args:
-            hp, model: those of `build`.
-            callbacks, verbose: of Keras's `fit`.
-            epochs, initial_epoch: what KerasTuner's own Hyperband passes; `build` has read it.
+            hp: the hyperparameters that `build` got.
+            model: the model that `build` returned.
+            callbacks, verbose: passed to `keras.Model.fit`.
+            epochs, initial_epoch: passed by KerasTuner's Hyperband, and not used: `build` has read
+                the number of epochs from `hp`.
 
         Returns:
             `score` (lower is better, 1 is the mean training loop), `curve_rmse` of M/Ms,
-            `coercivity_error` in tesla; and 1 or 0 for `diverged` and `stopped`, of a training
-            whose loss was not finite, and of one that was ended as hopeless, see `Hopeless`.
+            `coercivity_error` in tesla; `diverged`, 1 if the loss was not finite, else 0; and
+            `stopped`, 1 if the training was stopped by `StopHopeless`, else 0.
         """
-        told = {"seed": self.seed, "verbose": verbose}
+        options = {"seed": self.seed, "verbose": verbose}
         try:
-            loops, stopped = self._loops(self.recipe(hp), model, callbacks, told)
+            loops, stopped = self._loops(self.recipe(hp), model, callbacks, options)
         except DivergenceError:
             return {**self.score.worst(), "diverged": 1.0, "stopped": 0.0}
         return {**self.score.of(loops), "diverged": 0.0, "stopped": float(stopped)}
 
-    def _predicted(self, recipe, model, autoencoder, encoded, callbacks, told):
-        """Train a predictor; loops (b, t, x, y, z, 3) for the validation, and if it was stopped."""
+    def _predict(self, recipe, model, autoencoder, encoded, callbacks, options):
+        """Train a predictor, and return its loops for the validation, and whether it was stopped.
+
+        The loops are (b, t, x, y, z, 3).
+        """
         training, watched = encoded
         mean = training.latent.mean(axis=(0, 1))
-        errors = np.square(watched.latent - mean).sum(axis=-1)  # what `RolloutLoss` sums over
-        hopeless = Hopeless("val_loss", recipe.horizon * errors.mean())
-        told = {**told, "callbacks": [*callbacks, hopeless]}
-        recipes.fit_predictor(recipe, model, training, watched, self.field, **told)
-        whole = recipes.whole(autoencoder, model, self.field)
-        loops = predict(whole, self.validation[:, : recipe.window], self.field)
-        return loops, hopeless.stopped
+        errors = np.square(watched.latent - mean).sum(axis=-1)  # as `RolloutLoss`
+        stop = StopHopeless("val_loss", recipe.horizon * errors.mean())
+        options = {**options, "callbacks": [*callbacks, stop]}
+        predictors.fit_predictor(recipe, model, training, watched, self.field, **options)
+        loop_model = assemble_model(autoencoder, model, self.field)
+        loops = predict(loop_model, self.validation[:, : recipe.window], self.field)
+        return loops, stop.stopped
 
-    def _encoded(self, encoder):
+    def _encode(self, encoder):
         watched = self.validation[:WATCHED]
-        return [recipes.Encoded.by(encoder, loops) for loops in (self.training, watched)]
+        return [Encoded.from_moments(encoder, loops) for loops in (self.training, watched)]
 
 
-class AutoencoderHyperModel(_Recipe):
-    """An autoencoder whose settings are to be found, for what its latent space is good for.
+class AutoencoderHyperModel(_RecipeHyperModel):
+    """HyperModel of autoencoders, with the score of a predictor in their latent spaces.
 
-    Each is trained by the recipe, then a predictor by the base's settings in its latent space: a
-    code that decodes well can still be one in which no recursion holds.
+    Each autoencoder is trained by the recipe, and then a predictor with the base's settings in its
+    latent space. An accurate reconstruction alone is not enough: the recursion may still diverge.
 
     Args:
         training: (s, t, x, y, z, 3) unit moments of loops to train on.
-        validation: (b, t, x, y, z, 3) loops of other magnets, to score by.
+        validation: (b, t, x, y, z, 3) loops of other magnets, for the score.
         field: (t,) µ0·H in tesla.
-        base: a recipe; what is searched starts from its values, all else stays as it has it.
-        only: names of `spaces.AUTOENCODER`, all if None.
-        seed: of every training.
+        base: a recipe with the first values of the settings that are searched, and with all others.
+        only: names in `spaces.AUTOENCODER` to search, all if None.
+        seed: seed of every training.
 
     Raises:
         ValueError: when a shape does not fit, or a name is unknown.
@@ -157,74 +179,103 @@ class AutoencoderHyperModel(_Recipe):
 
     space = spaces.AUTOENCODER
 
-    def __init__(self, training, validation, field, base, *, only=None, seed=0):
+    def __init__(
+        self,
+        training: ArrayLike,
+        validation: ArrayLike,
+        field: ArrayLike,
+        base: recipes.Recipe,
+        *,
+        only: Sequence[str] | None = None,
+        seed: int = 0,
+    ):
         super().__init__(training, validation, field, base, only, seed)
 
-    def build(self, hp):
-        """The compiled autoencoder."""
+    def build(self, hp: keras_tuner.HyperParameters) -> Autoencoder:
+        """Return the compiled autoencoder."""
         keras.utils.set_random_seed(self.seed)
-        return recipes.build_autoencoder(self.recipe(hp), self.lattice)
+        return autoencoders.build_autoencoder(self.recipe(hp), self.lattice)
 
-    def _loops(self, recipe, model, callbacks, told):
+    def _loops(self, recipe, model, callbacks, options):
         watched = self.validation[:WATCHED]
         errors = np.square(watched - self.training.mean(axis=(0, 1)))
-        hopeless = Hopeless("val_squared_error", errors.sum(axis=(2, 3, 4, 5)).mean())
-        watching = {**told, "callbacks": [*callbacks, hopeless]}
-        model, _ = recipes.fit_autoencoder(recipe, model, self.training, watched, **watching)
-        encoded = self._encoded(model.encoder)
+        stop = StopHopeless("val_squared_error", errors.sum(axis=(2, 3, 4, 5)).mean())
+        model, _ = autoencoders.fit_autoencoder(
+            recipe, model, self.training, watched, callbacks=[*callbacks, stop], **options
+        )
+        encoded = self._encode(model.encoder)
         keras.utils.set_random_seed(self.seed)
-        predictor = recipes.build_predictor(recipe, encoded[0].start, self.field)
-        # The callbacks are for the model that was built: KerasTuner's keep its weights.
-        loops, stopped = self._predicted(recipe, predictor, model, encoded, (), told)
-        return loops, stopped or hopeless.stopped
+        predictor = predictors.build_predictor(recipe, encoded[0].start, self.field)
+        # No callbacks: KerasTuner's save the weights of the model that `build` returned.
+        loops, stopped = self._predict(recipe, predictor, model, encoded, (), options)
+        return loops, stopped or stop.stopped
 
 
-class RolloutHyperModel(_Recipe):
-    """A predictor whose settings are to be found, in the latent space of one autoencoder.
+class RolloutHyperModel(_RecipeHyperModel):
+    """HyperModel of predictors in the latent space of one autoencoder.
 
     Args:
-        autoencoder: trained; the loops are encoded once.
+        autoencoder: the trained autoencoder.
         training, validation, field, base, seed: see `AutoencoderHyperModel`.
-        only: names of `spaces.ROLLOUT`, all if None.
+        only: names in `spaces.ROLLOUT` to search, all if None.
     """
 
     space = spaces.ROLLOUT
 
-    def __init__(self, autoencoder, training, validation, field, base, *, only=None, seed=0):
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        training: ArrayLike,
+        validation: ArrayLike,
+        field: ArrayLike,
+        base: recipes.Recipe,
+        *,
+        only: Sequence[str] | None = None,
+        seed: int = 0,
+    ):
         super().__init__(training, validation, field, base, only, seed)
         self.autoencoder = autoencoder
         self.base = dataclasses.replace(base, latent_size=autoencoder.encoder.output_shape[-1])
-        self.encoded = self._encoded(autoencoder.encoder)
+        self.encoded = self._encode(autoencoder.encoder)
 
-    def _given(self):
+    def _data(self):
         weights = [weight.ravel() for weight in self.autoencoder.get_weights()]
-        return {**super()._given(), "autoencoder": np.concatenate(weights)}
+        return {**super()._data(), "autoencoder": np.concatenate(weights)}
 
-    def build(self, hp):
-        """The compiled `RecursiveRolloutModel`."""
+    def build(self, hp: keras_tuner.HyperParameters) -> RecursiveRolloutModel:
+        """Return the compiled predictor."""
         keras.utils.set_random_seed(self.seed)
-        return recipes.build_predictor(self.recipe(hp), self.encoded[0].start, self.field)
+        return predictors.build_predictor(self.recipe(hp), self.encoded[0].start, self.field)
 
-    def _loops(self, recipe, model, callbacks, told):
-        return self._predicted(recipe, model, self.autoencoder, self.encoded, callbacks, told)
+    def _loops(self, recipe, model, callbacks, options):
+        return self._predict(recipe, model, self.autoencoder, self.encoded, callbacks, options)
 
 
-def checksum(array) -> list[int]:
-    """What tells arrays apart: the shape, and a sum of all bytes."""
+def checksum(array: np.ndarray) -> list[int]:
+    """Return the shape of an array and the CRC-32 of its bytes."""
     return [*array.shape, zlib.crc32(np.ascontiguousarray(array))]
 
 
-class Hopeless(keras.callbacks.Callback):
-    """Stops a training that after a quarter of its epochs is far worse than to predict the mean.
+class StopHopeless(keras.callbacks.Callback):
+    """Stops a training whose error, after a quarter of its epochs, is far above a baseline's.
 
-    Not one that is just worse: a rate that is high at first makes up for that later.
+    An error slightly above the baseline's does not stop it: a training with a high learning rate
+    may still become the best.
+
+    Args:
+        monitor: name of the error in the logs.
+        baseline: error of the mean as the prediction.
+
+    Attributes:
+        stopped: whether the training was stopped.
     """
 
-    def __init__(self, monitor: str, worth: float):
+    def __init__(self, monitor: str, baseline: float):
         super().__init__()
-        self.monitor, self.worth, self.stopped = monitor, worth, False
+        self.monitor, self.baseline, self.stopped = monitor, baseline, False
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Look, once."""
-        if epoch + 1 == -(-self.params["epochs"] // 4) and logs[self.monitor] > FAR * self.worth:
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Check the error, once."""
+        is_quarter = epoch + 1 == -(-self.params["epochs"] // 4)
+        if is_quarter and logs[self.monitor] > HOPELESS_RATIO * self.baseline:
             self.stopped = self.model.stop_training = True

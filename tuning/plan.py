@@ -1,16 +1,24 @@
-"""What a search of `python -m tuning` is: every setting, and the HyperModel that they make."""
+"""Settings of a search by `python -m tuning`, and its HyperModel."""
+
+from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
+import keras_tuner
 
 from keras_micromag import recipes
 from keras_micromag.paper import datasets, folder
 from keras_micromag.utils import checks
 from tuning import spaces
 from tuning.hypermodels import WATCHED, AutoencoderHyperModel, RolloutHyperModel
-from tuning.search import TUNERS, budget
+from tuning.search import TUNERS, check_budget
+
+if TYPE_CHECKING:
+    from tfds_esw import Config
 
 SPACES = {"autoencoder": spaces.AUTOENCODER, "rollout": spaces.ROLLOUT}
 AUTOENCODER = "autoencoder.keras"
@@ -18,24 +26,25 @@ AUTOENCODER = "autoencoder.keras"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A search, from the data set to the model that it ends with.
+    """Settings of a search, from the data set to the final model.
 
     Args:
         kind: "autoencoder" or "rollout".
         tuner, trials, minutes, seed: see `search`.
-        only: the hyperparameters to search, all if None.
-        base: the recipe that the search starts from; and what is found is trained by it in the end.
-        batches: of the predictor in a trial, and of an autoencoder that is searched.
-        batch_size: in a trial.
-        magnets: of the configuration, the first ones: to search with, and in the end to train on.
-        trained_on: of them in a trial, the first ones.
-        validated_on: the magnets after these, to score by.
-        seeds: how often each of the best three is trained in all, the trial included.
-        config, test: configurations of `tfds_esw`, by name or as a `Config`. No trial sees a magnet
+        only: names of the hyperparameters to search, all if None.
+        base: the recipe that the search starts from. The final training uses its other settings.
+        batches: batches of the predictor in a trial, and of the autoencoder if that is searched.
+        batch_size: batch size in a trial.
+        magnets: number of magnets of `config`, the first ones, for the search and the final
+            training.
+        trained_on: number of these magnets, the first ones, that a trial is trained on.
+        validated_on: number of the magnets after those, for the score.
+        seeds: number of trainings of each of the best three choices, with the trial.
+        config, test: configurations of `tfds_esw`, by name or as a `Config`. No trial uses a magnet
             of `test`.
 
     Raises:
-        ValueError: naming the setting.
+        ValueError: for an invalid setting, which it names.
     """
 
     kind: str
@@ -51,13 +60,13 @@ class Plan:
     trained_on: int = 200
     validated_on: int = 50
     seeds: int = 3
-    config: object = "large"
-    test: object = "paper"
+    config: str | Config = "large"
+    test: str | Config = "paper"
 
     def __post_init__(self):
         checks.one_of(self.kind, "kind", tuple(SPACES))
         checks.one_of(self.tuner, "tuner", tuple(TUNERS))
-        budget(self.trials, self.minutes)
+        check_budget(self.trials, self.minutes)
         spaces.part(SPACES[self.kind], self.only)
         for name in ("batches", "batch_size", "magnets", "trained_on", "validated_on", "seeds"):
             checks.count(getattr(self, name), name)
@@ -74,7 +83,10 @@ class Plan:
 
     @property
     def short(self) -> recipes.Recipe:
-        """The base with a trial's budget. The average is over as large a part of the training."""
+        """The base with the budget of a trial.
+
+        The weights are averaged over the same fraction of the training.
+        """
         averaging = max(1 - 20 / self.batches, 0.0) if self.base.averaging else 0.0
         return dataclasses.replace(
             self.base,
@@ -86,46 +98,51 @@ class Plan:
         )
 
     def settings(self) -> dict:
-        """What must stay as it was for a search to go on; the budget may grow."""
+        """Return the settings that may not change when a search continues; the budget may."""
         names = {name: datasets.name_of(getattr(self, name)) for name in ("config", "test")}
-        told = dataclasses.asdict(dataclasses.replace(self, **names))
-        base = {f"base.{name}": value for name, value in told.pop("base").items()}
-        return {k: v for k, v in told.items() if k not in ("trials", "minutes")} | base
+        settings = dataclasses.asdict(dataclasses.replace(self, **names))
+        base = {f"base.{name}": value for name, value in settings.pop("base").items()}
+        return {k: v for k, v in settings.items() if k not in ("trials", "minutes")} | base
 
-    def require_data(self, data_dir=None) -> None:
-        """Raise unless the data sets are there, with as many magnets as the search takes."""
+    def require_data(self, data_dir: str | os.PathLike | None = None) -> None:
+        """Raise unless the data sets exist and have enough magnets."""
         for name in ("config", "test"):
             datasets.require_built(getattr(self, name), name, data_dir)
-        datasets.require_alike(self.test, self.config, data_dir)
-        datasets.require(self.config, self.magnets, data_dir)
+        datasets.require_same_setup(self.test, self.config, data_dir)
+        datasets.require_magnets(self.config, self.magnets, data_dir)
 
-    def hypermodel(self, out: Path, data_dir=None):
-        """The HyperModel; that of a rollout has its autoencoder from `out`, which is trained first.
+    def hypermodel(
+        self, out: Path, data_dir: str | os.PathLike | None = None
+    ) -> AutoencoderHyperModel | RolloutHyperModel:
+        """Return the HyperModel of the search.
 
-        It is trained by the base, on the magnets that trials are trained on.
+        That of rollouts needs an autoencoder, which is read from `out`, or first trained by the
+        base on the magnets that trials are trained on.
         """
         used = self.trained_on + self.validated_on
         moments = datasets.first_moments(self.config, used, data_dir)
         training, validation = moments[: self.trained_on], moments[self.trained_on :]
         field = datasets.field_of(self.config, data_dir)
-        told = {"only": self.only, "seed": self.seed}
+        options = {"only": self.only, "seed": self.seed}
         if self.kind == "autoencoder":
-            return AutoencoderHyperModel(training, validation, field, self.short, **told)
+            return AutoencoderHyperModel(training, validation, field, self.short, **options)
         with folder.locked(out):
-            autoencoder, _ = folder.kept_model(
+            autoencoder, _ = folder.cached_model(
                 out / AUTOENCODER, lambda: self._autoencoder(training, validation)
             )
-        return RolloutHyperModel(autoencoder, training, validation, field, self.short, **told)
+        return RolloutHyperModel(autoencoder, training, validation, field, self.short, **options)
 
-    def suggested(self, hp, data_dir=None) -> dict:
-        """The settings of a recipe that `hp` chooses."""
+    def suggested(
+        self, hp: keras_tuner.HyperParameters, data_dir: str | os.PathLike | None = None
+    ) -> dict:
+        """Return the settings of a recipe that `hp` chooses."""
         space = spaces.part(SPACES[self.kind], self.only)
         return spaces.suggest(space, hp, self.short, datasets.lattice_of(self.config, data_dir))
 
     def _autoencoder(self, training, validation):
         keras.utils.set_random_seed(self.seed)
-        model = recipes.build_autoencoder(self.base, training.shape[2:5])
-        images = recipes.with_images(self.base, training)
-        return recipes.fit_autoencoder(
+        model = recipes.autoencoders.build_autoencoder(self.base, training.shape[2:5])
+        images = recipes.training.with_images(self.base, training)
+        return recipes.autoencoders.fit_autoencoder(
             self.base, model, images, validation[:WATCHED], seed=self.seed, verbose=0
         )

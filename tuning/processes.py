@@ -1,4 +1,4 @@
-"""KerasTuner's chief and workers, as processes of this machine."""
+"""KerasTuner's chief and workers as processes on this machine."""
 
 import contextlib
 import multiprocessing
@@ -12,30 +12,31 @@ import keras
 
 from keras_micromag.paper import workers
 
-KILLED_AT_MOST = 5
+MAX_KILLED = 5
 
 
 def chief_and_workers(search: Callable[[], object], count: int) -> None:
-    """Run a search by one chief and so many workers, each on one core.
+    """Run a search with one chief and several workers, each on one core.
 
-    A worker that is killed is started again under its name, and gets its trial back.
+    A worker that is killed is started again under its name, and repeats its trial.
 
     Args:
-        search: picklable; runs the search as the process's environment has it.
-        count: of workers.
+        search: a picklable function that runs the search in the role that the process has by
+            KerasTuner's environment variables.
+        count: number of workers.
 
     Raises:
         ChildProcessError: when a process failed, or workers were killed more than five times.
     """
     context = multiprocessing.get_context("spawn")
-    ended, ending = context.Pipe(duplex=False)
+    reader, writer = context.Pipe(duplex=False)
     address = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(_free_port())}
     running = {}
 
     def start(name):
-        told = {"KERAS_BACKEND": keras.backend.backend(), "KERASTUNER_TUNER_ID": name}
-        with workers.environ({**workers.ONE_CORE, **address, **told}):
-            running[name] = context.Process(target=_run, args=(search, ended), daemon=True)
+        variables = {"KERAS_BACKEND": keras.backend.backend(), "KERASTUNER_TUNER_ID": name}
+        with workers.environment({**workers.ONE_CORE, **address, **variables}):
+            running[name] = context.Process(target=_run, args=(search, reader), daemon=True)
             running[name].start()
 
     try:
@@ -43,11 +44,12 @@ def chief_and_workers(search: Callable[[], object], count: int) -> None:
             start(name)
         killed = 0
         while running["chief"].exitcode != 0:
-            time.sleep(0.5)  # sentinels tell of an end before `exitcode` does, and would be missed
+            # Polled: a sentinel is ready before `exitcode` is set, so waiting on it may miss it.
+            time.sleep(0.5)
             for name in [name for name, process in running.items() if process.exitcode]:
                 status = running[name].exitcode
                 killed += status < 0  # by a signal
-                if name == "chief" or status > 0 or killed > KILLED_AT_MOST:
+                if name == "chief" or status > 0 or killed > MAX_KILLED:
                     raise ChildProcessError(
                         f"{name} ended with {status}, see above; the same command goes on after "
                         "the last finished trial."
@@ -58,19 +60,19 @@ def chief_and_workers(search: Callable[[], object], count: int) -> None:
             process.terminate()
         for process in running.values():
             process.join()
-        ending.close()
+        writer.close()
 
 
-def _run(search, ended):
-    workers.end_with_the_parent(ended)
+def _run(search, pipe):
+    workers.exit_with_parent(pipe)
     try:
         search()
     except (ValueError, OSError) as error:
-        # Not a traceback of the process: its parent says the rest.
+        # One line instead of a traceback; the parent raises an error of its own.
         sys.exit(f"{os.environ['KERASTUNER_TUNER_ID']}: {error}")
 
 
 def _free_port() -> int:
-    with contextlib.closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    with contextlib.closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        return unused.getsockname()[1]

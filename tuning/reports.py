@@ -1,9 +1,10 @@
-"""The report of a search, in Markdown."""
+"""Markdown report of a search."""
 
 from keras_micromag.judge import MEASURES
 from keras_micromag.paper import datasets, tables
 from tuning.hypermodels import EPOCHS
-from tuning.search import drawn_values, names_drawn, short
+from tuning.plan import Plan
+from tuning.search import Trial, drawn_names, drawn_values, short
 
 TITLES = {
     "trials.png": "Score over the trials",
@@ -11,7 +12,7 @@ TITLES = {
     "dependence.png": "Score by single hyperparameters",
     "map.png": "Score by t and l",
 }
-TOLD = {
+LABELS = {
     "best": "what the search found",
     "start": "what it started from",
     "paper": "the paper's setting",
@@ -19,8 +20,15 @@ TOLD = {
 ERRORS = ("curve_rmse", "coercivity_error", "branch_accuracy")
 
 
-def of_search(plan, trials, metrics: dict, drawn: list[str]) -> str:
-    """All there is to tell of a finished search."""
+def of_search(plan: Plan, trials: list[Trial], metrics: dict, drawn: list[str]) -> str:
+    """Return the report of a finished search.
+
+    Args:
+        plan: settings of the search.
+        trials: the finished trials.
+        metrics: the content of metrics.json.
+        drawn: file names of the figures.
+    """
     hours = sum(trial.seconds for trial in trials) / 3600
     bad = {"diverged": sum(t.diverged for t in trials), "stopped": sum(t.stopped for t in trials)}
     lines = [
@@ -58,9 +66,9 @@ def of_search(plan, trials, metrics: dict, drawn: list[str]) -> str:
     }
     for kind, title in kinds.items():
         if kind in metrics["judged"]["best"]:
-            lines += ["", f"{title}:", "", *_judged(metrics["judged"], kind)]
-    found = ", ".join(f"{name} {short(value)}" for name, value in metrics["settings"].items())
-    lines += ["", f"What was found (trial {metrics['best']}): {found}. The model is in "]
+            lines += ["", f"{title}:", "", *_measured(metrics["judged"], kind)]
+    settings = ", ".join(f"{name} {short(value)}" for name, value in metrics["settings"].items())
+    lines += ["", f"What was found (trial {metrics['best']}): {settings}. The model is in "]
     lines[-1] += f"models/trial-{metrics['best']}/model.keras."
     lines.append("")
     return "\n".join(lines)
@@ -77,7 +85,7 @@ def _hyperband(trials) -> list[str]:
 
 
 def _best_trials(trials, count=10) -> list[str]:
-    names = names_drawn(trials)
+    names = drawn_names(trials)
     table = [["trial", "score", "RMSE", "coercivity error, T", *names]]
     for trial in sorted(trials, key=lambda trial: trial.score)[:count]:
         drawn = drawn_values(trial.values)
@@ -103,24 +111,28 @@ def _seeds(trials, metrics) -> list[str]:
     return tables.rows(table)
 
 
-def _judged(judged, kind) -> list[str]:
-    columns = {TOLD[name]: found[kind]["model"] for name, found in judged.items()}
-    baselines = judged["best"][kind]
+def _measured(measured, kind) -> list[str]:
+    columns = {LABELS[name]: result[kind]["model"] for name, result in measured.items()}
+    baselines = measured["best"][kind]
     columns |= {name: each for name, each in baselines.items() if name != "model"}
     table = [["", *columns]]
     for measure in ERRORS:
         cells = [tables.cell(measure, [each[measure]]) for each in columns.values()]
         table.append([MEASURES[measure], *cells])
-    return [*tables.rows(table), "", *_paired(judged, kind)]
+    return [*tables.rows(table), "", *_paired(measured, kind)]
 
 
-def _paired(judged, kind) -> list[str]:
-    """How much less wrong the best is than the others, magnet by magnet."""
-    others = {TOLD[name]: found[kind]["model"] for name, found in judged.items() if name != "best"}
-    others["the mean training loop"] = judged["best"][kind]["mean training loop"]
-    best = judged["best"][kind]["model"]
-    told = [f"than {name}: {tables.less_wrong(best, other)}" for name, other in others.items()]
+def _paired(measured, kind) -> list[str]:
+    """Return a sentence that compares the best with the others, magnet by magnet."""
+    others = {
+        LABELS[name]: result[kind]["model"] for name, result in measured.items() if name != "best"
+    }
+    others["the mean training loop"] = measured["best"][kind]["mean training loop"]
+    best = measured["best"][kind]["model"]
+    differences = [
+        f"than {name}: {tables.paired_difference(best, other)}" for name, other in others.items()
+    ]
     return [
         "What the search found is less wrong, mean of the differences magnet by magnet ± standard "
-        f"error, {'; '.join(told)}."
+        f"error, {'; '.join(differences)}."
     ]

@@ -1,4 +1,4 @@
-"""What a recipe is judged by in a search: whole loops of magnets that it was not trained on."""
+"""Score of a trained model: errors of whole loops of magnets that it was not trained on."""
 
 import numpy as np
 
@@ -6,27 +6,30 @@ from keras_micromag.baselines import mean_loop
 from keras_micromag.judge import judge
 
 WORST = 10.0
-"""How often the mean training loop's error a magnet's error can be at most, in a score."""
+"""Largest error of a magnet in a score, in units of the error of the mean training loop."""
 
 MEASURES = ("curve_rmse", "coercivity_error")
 
 
 class Score:
-    """Errors of predicted loops, in units of those of the mean training loop.
+    """Computes errors of predicted loops in units of those of the mean training loop.
 
-    The score is the mean of two ratios: of the RMSE of M/Ms over the loop, and of the coercivity
-    error. 1 is as wrong as to predict the mean loop of the magnets trained on, whatever the magnet;
-    no setting of the model enters, neither t nor l. An error without bound, of a recursion that
-    grows or of a curve that never crosses zero, counts `WORST` times the baseline's.
+    The score is the mean of two ratios: that of the RMSE of M/Ms over the loop, and that of the
+    coercivity error. A score of 1 is that of the mean training loop as the prediction for every
+    magnet. The score does not depend on settings of the model such as t and l, so models can be
+    compared. An error that is not finite, of a recursion that diverges or of a curve that never
+    crosses zero, is replaced by `WORST` times the baseline's.
 
     Args:
-        training: (s, t, ..., 3) loops. validation: (b, t, ..., 3) loops. field: (t,) in tesla.
+        training: (s, t, ..., 3) loops.
+        validation: (b, t, ..., 3) loops.
+        field: (t,) µ0·H in tesla.
 
     Raises:
-        ValueError: where the mean loop is not wrong in a measure, so that it is no unit.
+        ValueError: when an error of the mean loop is 0, and cannot be a unit.
     """
 
-    def __init__(self, training, validation, field):
+    def __init__(self, training: np.ndarray, validation: np.ndarray, field: np.ndarray):
         self.true, self.field = _grains(validation), field
         baseline = self._errors(mean_loop(_grains(training)))
         self.units = {name: float(values.mean()) for name, values in baseline.items()}
@@ -37,22 +40,22 @@ class Score:
                     f"received loops for which its {name} is {unit}."
                 )
 
-    def of(self, loops) -> dict[str, float]:
-        """`score`, and the mean of each measure, of loops (b, t, ..., 3) for the validation's."""
+    def of(self, loops: np.ndarray) -> dict[str, float]:
+        """Return `score` and the mean of each measure, of predictions (b, t, ..., 3)."""
         errors = self._errors(_grains(loops))
-        found = {}
+        means = {}
         for name, unit in self.units.items():
             bounded = np.where(np.isfinite(errors[name]), errors[name], np.inf)
-            found[name] = float(np.minimum(bounded, WORST * unit).mean())
-        return {"score": self._mean_ratio(found), **found}
+            means[name] = float(np.minimum(bounded, WORST * unit).mean())
+        return {"score": self._mean_ratio(means), **means}
 
     def worst(self) -> dict[str, float]:
-        """What a training that diverged gets."""
-        found = {name: WORST * unit for name, unit in self.units.items()}
-        return {"score": self._mean_ratio(found), **found}
+        """Return the score of a training that diverged."""
+        means = {name: WORST * unit for name, unit in self.units.items()}
+        return {"score": self._mean_ratio(means), **means}
 
-    def _mean_ratio(self, found):
-        return float(np.mean([found[name] / unit for name, unit in self.units.items()]))
+    def _mean_ratio(self, means):
+        return float(np.mean([means[name] / unit for name, unit in self.units.items()]))
 
     def _errors(self, loops):
         with np.errstate(over="ignore", invalid="ignore"):

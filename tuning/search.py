@@ -1,4 +1,4 @@
-"""A search within a budget, which loses nothing when it is killed."""
+"""Search within a budget, which continues where it was killed."""
 
 import contextlib
 import dataclasses
@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -20,27 +21,28 @@ from keras_tuner.oracles import (
 from keras_micromag.paper import folder
 from keras_micromag.paper.logs import hparams
 from keras_micromag.utils import checks
+from keras_micromag.utils.files import atomic_path
 from tuning.hypermodels import EPOCHS
 
 PROJECT = "trials"
-KERAS_TUNERS = "tuner/"  # what Hyperband keeps among the values
+TUNER_PREFIX = "tuner/"  # of names that Hyperband adds to the hyperparameters
 OBJECTIVE = keras_tuner.Objective("score", "min")
 LOGGED = ("score", "curve_rmse", "coercivity_error")
 
 
-def printer():
-    """Prints lines at once to what is the output now, even when KerasTuner's is led elsewhere."""
+def printer() -> Callable[[str], None]:
+    """Return a function that prints lines to the present output, even if it is redirected later."""
     return functools.partial(print, file=sys.stdout, flush=True)
 
 
 class _Budgeted:
-    """What is ours in an oracle: the default first, an end by the clock, files that are whole.
+    """Mixin for oracles: the default values first, a time limit, and files written atomically.
 
-    The oracle is where all workers' trials meet, so that all this holds for any number of them.
+    All workers share one oracle, so this works with any number of them.
     """
 
     minutes: float | None = None
-    tell = staticmethod(print)
+    progress = staticmethod(print)
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -48,17 +50,17 @@ class _Budgeted:
 
     @property
     def seconds(self) -> float:
-        """How long the search has taken, but for trials that were killed."""
+        """Time that the search has taken, without trials that were killed."""
         return self._before + time.monotonic() - self._began
 
     def populate_space(self, trial_id):
-        """Values for a new trial, or the end."""
+        """Return the values of a new trial, or stop the search after the time limit."""
         if self.minutes is not None and self.seconds >= 60 * self.minutes:
             return {"status": "STOPPED"}
         return super().populate_space(trial_id)
 
     def _random_values(self):
-        # Every tuner begins with this: the recipe that the search is to improve on comes first.
+        # All tuners call this for their first trial, which gets the values of the base recipe.
         if self.trials:
             return super()._random_values()
         hps = keras_tuner.HyperParameters()
@@ -70,21 +72,21 @@ class _Budgeted:
 
     @keras_tuner.synchronized
     def end_trial(self, trial):
-        """Keep the trial, and tell of it."""
+        """Save the trial, and report it."""
         super().end_trial(trial)
-        self.tell(_line(self, self.trials[trial.trial_id]))
+        self.progress(_progress_line(self, self.trials[trial.trial_id]))
 
     def get_state(self):
-        """KerasTuner's, and the time."""
+        """Return KerasTuner's state and the time."""
         return {**super().get_state(), "seconds": self.seconds}
 
     def set_state(self, state):
-        """What `get_state` told."""
+        """Restore the state that `get_state` returned."""
         super().set_state(state)
         self._before, self._began = state["seconds"], time.monotonic()
 
     def reload(self):
-        """KerasTuner's; a trial that was killed between two files is run again too."""
+        """Reload the search; a trial that was killed between writing two files is repeated too."""
         super().reload()
         for name, trial in sorted(self.trials.items()):
             if trial.status == "RUNNING" and name not in self._retry_queue:
@@ -92,14 +94,15 @@ class _Budgeted:
             if name not in self.start_order:
                 self.start_order.append(name)
 
-    # KerasTuner writes over the old file, which a kill would cut short.
+    # KerasTuner would overwrite the old file, and leave a part of it if it were killed.
     def save(self):
-        """Write what the search knows."""
+        """Write the state of the search."""
         folder.write_json(Path(self._get_oracle_fname()), self.get_state())
 
     def _save_trial(self, trial):
         path = Path(self._get_trial_dir(trial.trial_id), "trial.json")
-        folder.write(path, lambda partial: trial.save(str(partial)))
+        with atomic_path(path) as partial:
+            trial.save(str(partial))
 
 
 class _Random(_Budgeted, RandomSearchOracle):
@@ -118,21 +121,21 @@ TUNERS = {"random": _Random, "hyperband": _Hyperband, "bayesian": _Bayesian}
 
 
 class _Tuner(keras_tuner.Tuner):
-    """Runs a trial by the HyperModel alone: KerasTuner's own would save weights in every epoch."""
+    """Tuner whose trials are run by the HyperModel; KerasTuner's would save weights each epoch."""
 
     def run_trial(self, trial):
-        """What the HyperModel measures, and the `seconds` that it took."""
+        """Return the measures by the HyperModel, and the `seconds` that they took."""
         try:
             began = time.perf_counter()
-            found = self.hypermodel.measure(trial.hyperparameters)
-            found["seconds"] = time.perf_counter() - began
-            measured = {name: found[name] for name in LOGGED}
+            measured = self.hypermodel.measure(trial.hyperparameters)
+            measured["seconds"] = time.perf_counter() - began
+            logged = {name: measured[name] for name in LOGGED}
             values = trial.hyperparameters.values
-            hparams(self.directory, f"trial_{trial.trial_id}", values, measured)
+            hparams(self.directory, f"trial_{trial.trial_id}", values, logged)
         except Exception as error:
-            # Else KerasTuner would note the trial as failed, and go on.
+            # After any other error KerasTuner would mark the trial as failed, and continue.
             raise FatalValueError(f"Trial {trial.trial_id} failed: {error}") from error
-        return found
+        return measured
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,10 +143,10 @@ class Trial:
     """A finished trial.
 
     Attributes:
-        number: in the order in which they began.
-        values: of the hyperparameters that were drawn.
-        score, curve_rmse, coercivity_error, diverged, stopped: see `HyperModel.fit`.
-        seconds: that it took.
+        number: number of the trial, in the order in which trials began.
+        values: values of the hyperparameters.
+        score, curve_rmse, coercivity_error, diverged, stopped: see `AutoencoderHyperModel.fit`.
+        seconds: time of the trial.
     """
 
     number: int
@@ -157,68 +160,70 @@ class Trial:
 
     @property
     def hyperparameters(self) -> keras_tuner.HyperParameters:
-        """The values, as a HyperModel takes them; for a whole training, whatever Hyperband gave."""
+        """The values as a HyperModel takes them, for a training of all epochs."""
         hp = keras_tuner.HyperParameters()
-        hp.values = {k: v for k, v in self.values.items() if not k.startswith(KERAS_TUNERS)}
+        hp.values = {k: v for k, v in self.values.items() if not k.startswith(TUNER_PREFIX)}
         return hp
 
     @property
     def epochs(self) -> int:
-        """Of the `EPOCHS` of a whole training."""
+        """Number of epochs; `EPOCHS` are a complete training."""
         return self.values.get("tuner/epochs", EPOCHS)
 
 
 def search(
-    hypermodel,
-    out,
+    hypermodel: keras_tuner.HyperModel,
+    out: str | os.PathLike,
     *,
     tuner: str = "bayesian",
     trials: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
-    progress=None,
+    progress: Callable[[str], object] | None = None,
 ) -> list[Trial]:
-    """Search for the best choice of a HyperModel, or go on with a search that was killed.
+    """Search for the best choice of a HyperModel, or continue a search that was killed.
 
-    The first trial has the values that the search starts from. Where KerasTuner's variables
+    The first trial has the values of the base recipe. If KerasTuner's environment variables
     KERASTUNER_TUNER_ID, KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT are set, this process is a
-    worker, which runs trials; or the chief, which only hands them out, and ends after all workers
-    have.
+    worker, which runs trials, or the chief, which only distributes them, and ends after all workers
+    have ended.
 
     Args:
         hypermodel: an `AutoencoderHyperModel`, a `RolloutHyperModel`, or one with the same methods.
         out: folder of the search.
         tuner: "random", "hyperband" or "bayesian".
-        trials: how many at most; a later call may name more than an earlier one.
-        minutes: after which no trial begins, those of earlier calls included. One of the two must
-            be given.
-        seed: of the choice of values.
-        progress: is told of each trial, in a line; printed if None.
+        trials: largest number of trials; a later call may give a larger one.
+        minutes: time after which no trial begins, with the time of earlier calls. `trials` or
+            `minutes` must be given.
+        seed: seed of the choice of values.
+        progress: is called with a line of text for each trial; None prints it.
 
     Returns:
-        All finished trials, in the order in which they began; of a worker those known here, none.
+        All finished trials, in the order in which they began; none in a worker.
 
     Raises:
-        ValueError: for an unknown tuner, no budget, a folder of another search, or one that another
-            process searches in; and where a trial failed by more than a loss that is not finite.
-        ConnectionError: where a worker's chief does not answer.
+        ValueError: for an unknown tuner, no budget, a folder of another search or one in use by
+            another process; and when a trial failed for another reason than a loss that is not
+            finite.
+        ConnectionError: when a worker's chief does not answer.
     """
     mine = role()
     checks.one_of(tuner, "tuner", tuple(TUNERS))
-    trials, minutes = budget(trials, minutes)
+    trials, minutes = check_budget(trials, minutes)
     out, progress = Path(out), progress or printer()
-    folder.settle(out, {"tuner": tuner, "seed": seed, **hypermodel.settings()})
+    folder.prepare(out, {"tuner": tuner, "seed": seed, **hypermodel.settings()})
+    # KerasTuner replaces a seed of 0 by a random one.
     oracle = TUNERS[tuner](objective=OBJECTIVE, seed=seed + 1, **_options(tuner, trials))
-    oracle.max_trials, oracle.minutes, oracle.tell = trials, minutes, progress
+    oracle.max_trials, oracle.minutes, oracle.progress = trials, minutes, progress
     oracle.verbose = 0
     with contextlib.nullcontext() if mine == "worker" else folder.locked(out, wait=False):
-        _know_the_search(out)
+        _mark_as_resumable(out)
         runner = _Tuner(oracle, hypermodel, directory=str(out), project_name=PROJECT)
         before = len(oracle.end_order)
         if before:
             progress(f"{before} trials were finished before; going on after them.")
         try:
-            # KerasTuner's chief and workers print values of hyperparameters, one to a line.
+            # KerasTuner's chief and workers print the values of hyperparameters.
             with contextlib.redirect_stdout(sys.stdout if mine == "alone" else sys.stderr):
                 runner.search()
         except grpc.RpcError as error:
@@ -233,21 +238,21 @@ def search(
             f"This search is finished: {before} trials. With a larger budget it goes on, where "
             "there is anything left to try."
         )
-    return finished(out)
+    return finished_trials(out)
 
 
 def _options(tuner, trials):
-    """What only one of the tuners takes. A seed of 0, which `search` avoids, would be any."""
+    """Return the options that only one of the tuners takes."""
     if tuner == "hyperband":
         return {"max_epochs": EPOCHS, "hyperband_iterations": 10**6}  # until the budget ends it
     if tuner == "bayesian":
-        # KerasTuner's own, three for each hyperparameter, would be all that one has time for.
+        # KerasTuner's default, three for each hyperparameter, could be more than the budget.
         return {"num_initial_points": max((trials or 45) // 3, 2)}
     return {}
 
 
-def budget(trials, minutes):
-    """Both, checked."""
+def check_budget(trials: int | None, minutes: float | None) -> tuple[int | None, float | None]:
+    """Return both, or raise if they are not valid or both are None."""
     if trials is None and minutes is None:
         raise ValueError("`trials` or `minutes` must be given as a budget; received neither.")
     if trials is not None:
@@ -257,29 +262,29 @@ def budget(trials, minutes):
     return trials, minutes
 
 
-def finished(out) -> list[Trial]:
-    """The finished trials of a search's folder, in the order in which they began."""
+def finished_trials(out: str | os.PathLike) -> list[Trial]:
+    """Return the finished trials in a search's folder, in the order in which they began."""
     path = Path(out, PROJECT, "oracle.json")
     if not path.exists():
         return []
-    found = []
+    trials = []
     for name in folder.read(path)["start_order"]:
         trial = keras_tuner.engine.trial.Trial.load(
             str(Path(out, PROJECT, f"trial_{name}", "trial.json"))
         )
         if trial.status != "COMPLETED":
             continue
-        told = {
+        measured = {
             key: float(trial.metrics.get_best_value(key))
             for key in (*LOGGED, "diverged", "stopped", "seconds")
         }
-        told |= {key: bool(told[key]) for key in ("diverged", "stopped")}
-        found.append(Trial(int(name), trial.hyperparameters.values, **told))
-    return found
+        measured |= {key: bool(measured[key]) for key in ("diverged", "stopped")}
+        trials.append(Trial(int(name), trial.hyperparameters.values, **measured))
+    return trials
 
 
 def role() -> str:
-    """Of this process: "alone", "chief" or "worker"."""
+    """Return the role of this process: "alone", "chief" or "worker"."""
     names = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID")
     if names[0] not in os.environ:
         return "alone"
@@ -289,19 +294,19 @@ def role() -> str:
     return "chief" if "chief" in os.environ[names[2]] else "worker"
 
 
-def _know_the_search(out):
-    """Let KerasTuner see the search that is here: it looks for a file of the same tuner's id.
+def _mark_as_resumable(out):
+    """Write the file by which KerasTuner recognises an earlier search of the same tuner id.
 
-    A search may have been begun alone and go on with workers, or have been killed in its first
-    trial.
+    There may be none yet: the search may have begun in another role, or have been killed in its
+    first trial.
     """
     if (out / PROJECT / "oracle.json").exists():
         name = os.environ.get("KERASTUNER_TUNER_ID", "tuner0")
         folder.write_json(out / PROJECT / f"{name}.json", {})
 
 
-def _line(oracle, trial):
-    """What there is to say of a trial that has ended."""
+def _progress_line(oracle, trial):
+    """Return a line on a trial that has ended."""
     done = len(oracle.end_order)
     total = f"/{oracle.max_trials}" if oracle.max_trials else ""
     head = f"[{done}{total}, {oracle.seconds / 60:.0f} min] trial {trial.trial_id}: "
@@ -313,27 +318,27 @@ def _line(oracle, trial):
     return f"{head}{text}; best {best.score:.3f}, trial {best.trial_id}: {described(best)}"
 
 
-def described(trial) -> str:
-    """The values of a trial, in short."""
+def described(trial: keras_tuner.engine.trial.Trial) -> str:
+    """Return the values of a trial as text."""
     values = drawn_values(trial.hyperparameters.values)
     return ", ".join(f"{name} {short(value)}" for name, value in values.items())
 
 
-def short(value) -> str:
-    """A value of a hyperparameter, to the digits that one reads."""
+def short(value: object) -> str:
+    """Return the value of a hyperparameter as text, with three digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def drawn_values(values: dict) -> dict:
-    """The hyperparameters, and of what Hyperband keeps beside them the epochs."""
+    """Return the values of hyperparameters, with Hyperband's epochs but not its other entries."""
     shown = {"tuner/epochs": "epochs"}
     return {
         shown.get(name, name): value
         for name, value in values.items()
-        if name in shown or not name.startswith(KERAS_TUNERS)
+        if name in shown or not name.startswith(TUNER_PREFIX)
     }
 
 
-def names_drawn(trials: list[Trial]) -> list[str]:
-    """Of the hyperparameters that any of the trials had."""
+def drawn_names(trials: list[Trial]) -> list[str]:
+    """Return the names of the hyperparameters that any of the trials has."""
     return list(dict.fromkeys(name for trial in trials for name in drawn_values(trial.values)))

@@ -1,11 +1,16 @@
-"""What is searched: how each setting of a recipe is drawn, and what it depends on.
+"""Search spaces: how each setting of a recipe is chosen.
 
 A space is a dict from a name to a function of KerasTuner's `hp`, of the recipe whose values are the
-defaults, and of the lattice; it returns settings of the recipe, often the one of that name.
+defaults, and of the lattice (x, y, z). The function returns settings of the recipe, often only the
+one of that name.
 """
 
 import math
+from collections.abc import Sequence
 
+from keras_tuner import HyperParameters
+
+from keras_micromag.recipes import Recipe
 from keras_micromag.utils import checks
 
 ACTIVATIONS = ("elu", "gelu", "silu", "tanh")
@@ -25,8 +30,8 @@ def _float(name, low, high, **kwargs):
     return suggest
 
 
-# What a search starts from is among what it may choose, whatever it is.
 def _chosen(hp, name, values, default):
+    """Return a choice among `values` and the default."""
     values = list(values)
     if default is not None and default not in values:
         values = [*values, default] if isinstance(default, str) else sorted([*values, default])
@@ -34,30 +39,32 @@ def _chosen(hp, name, values, default):
 
 
 def _number(hp, name, low, high, default, **kwargs):
+    """Return a number from a range, widened if necessary to contain the default."""
     return hp.Float(name, min(low, default), max(high, default), default=default, **kwargs)
 
 
-def _layers(hp, name, counted, sizes, most, base):
-    """Sizes of at least one layer; those of the second are drawn only where there is one."""
-    numbers = list(range(1, most + 1))
-    there = len(base)
-    n = _chosen(hp, counted, numbers, there)
-    drawn = []
-    for i in numbers:
-        default = base[i - 1] if i <= there else None
+def _layers(hp, name, count_name, sizes, max_layers, base):
+    """Return the sizes of one or more layers; a layer's size is drawn only if the layer exists."""
+    counts = list(range(1, max_layers + 1))
+    n = _chosen(hp, count_name, counts, len(base))
+    chosen = []
+    for i in counts:
+        default = base[i - 1] if i <= len(base) else None
         if i == 1:
             size = _chosen(hp, f"{name}_1", sizes, default)
         else:
-            with hp.conditional_scope(counted, numbers[i - 1 :]):
+            with hp.conditional_scope(count_name, counts[i - 1 :]):
                 size = _chosen(hp, f"{name}_{i}", sizes, default)
-        drawn.append(size)
-    return tuple(drawn[:n])
+        chosen.append(size)
+    return tuple(chosen[:n])
 
 
 def _filters(hp, base, lattice):
-    # Every convolution halves the lattice.
-    most = min(max(int(math.log2(math.gcd(*lattice) & -math.gcd(*lattice))), 1), 2)
-    return {"filters": _layers(hp, "filters", "convolutions", (4, 8, 16), most, base.filters)}
+    # Each convolution halves the lattice: as many as its sizes can be divided by 2, and at most 2.
+    common_size = math.gcd(*lattice)
+    halvings = int(math.log2(common_size & -common_size))
+    max_layers = min(max(halvings, 1), 2)
+    return {"filters": _layers(hp, "filters", "convolutions", (4, 8, 16), max_layers, base.filters)}
 
 
 def _units(hp, base, lattice):
@@ -96,7 +103,7 @@ AUTOENCODER = {
     "autoencoder_rate": _float("autoencoder_rate", 5e-4, 2e-2, sampling="log"),
     "schedule": _schedule,
 }
-"""Of an autoencoder; `norm_weight` is a2 of Eq. 9, and a1 = 1 - a2."""
+"""Space of autoencoders; `norm_weight` is a2 of Eq. 9, and a1 = 1 - a2."""
 
 ROLLOUT = {
     "window": _choice("window", 2, 3, 4, 6, 8),
@@ -110,22 +117,22 @@ ROLLOUT = {
     "predictor_eq8_share": _float("predictor_eq8_share", 0.0, 1.0, step=0.1),
     "microstructure_size": _choice("microstructure_size", 0, 8, 16, 32),
 }
-"""Of a predictor; `window` is t and `horizon` is l."""
+"""Space of predictors; `window` is t and `horizon` is l."""
 
 
-def suggest(space: dict, hp, base, lattice) -> dict:
-    """The settings of a recipe that `hp` chooses in a space."""
-    chosen = {}
-    for each in space.values():
-        chosen |= each(hp, base, lattice)
-    return chosen
+def suggest(space: dict, hp: HyperParameters, base: Recipe, lattice: tuple[int, int, int]) -> dict:
+    """Return the settings of a recipe that `hp` chooses in a space."""
+    settings = {}
+    for choose in space.values():
+        settings |= choose(hp, base, lattice)
+    return settings
 
 
-def part(space: dict, only=None) -> dict:
-    """The part of a space that is to be searched.
+def part(space: dict, only: Sequence[str] | None = None) -> dict:
+    """Return the part of a space with these names, or the space.
 
     Raises:
-        ValueError: for a name that is not in the space, or none.
+        ValueError: for a name that is not in the space, or for no names.
     """
     if only is None:
         return space

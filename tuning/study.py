@@ -1,10 +1,12 @@
-"""The whole of `python -m tuning`: search, repeat the best, train the best of them, judge, report.
+"""The run of `python -m tuning`: search, repeat the best trials, train the best recipe, report.
 
-Every piece is kept in a file as soon as it is done; the same command goes on after the last one.
+Every result is written to a file at once; the same command continues after the last file.
 """
 
 import dataclasses
 import functools
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -17,44 +19,51 @@ from keras_micromag.utils import checks
 from tuning import figures, processes, reports
 from tuning.hypermodels import EPOCHS
 from tuning.plan import Plan
-from tuning.search import Trial, finished, printer, role, search
+from tuning.search import Trial, finished_trials, printer, role, search
 
 SEARCH, BEST, TRIALS = "search", "best.json", "trials.json"
 BEST_OF = 3  # trials that are repeated with other seeds
 
 
-def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=None) -> dict:
-    """Do all of a search, or go on with one that was killed.
+def study(
+    plan: Plan,
+    out: str | os.PathLike,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    jobs: int = 1,
+    progress: Callable[[str], object] | None = None,
+) -> dict:
+    """Run a search with its final trainings, or continue one that was killed.
 
-    Where KerasTuner's variables make this process a worker of a search on several machines, it runs
-    trials only; the chief does the rest when all trials are done.
+    If KerasTuner's environment variables make this process a worker of a search on several
+    machines, it only runs trials; the chief does the rest after all trials.
 
     Args:
         plan: the search.
-        out: folder for everything that is made, shared by all processes.
-        data_dir: of the data sets, TFDS's own if None; they must have been built.
-        jobs: how many processes, each on one core: a chief and so many workers are started here.
-        progress: is told what was done, in lines; with several jobs trials are printed.
+        out: folder for all files, shared by all processes.
+        data_dir: folder of the data sets, that of TFDS if None; they must have been built.
+        jobs: number of workers, each a process on one core, that are started with a chief.
+        progress: is called with lines of text; with several jobs the lines on trials are printed.
 
     Returns:
-        What is written to metrics.json; of a worker, nothing.
+        The content of metrics.json; nothing in a worker.
 
     Raises:
         ValueError: for data sets that are not built, and a folder of another search.
-        ChildProcessError: when a process here has failed, or was killed again and again.
+        ChildProcessError: when a process failed, or workers were killed several times.
     """
     out = Path(out)
     jobs, progress = checks.count(jobs, "jobs"), progress or printer()
     plan.require_data(data_dir)
-    folder.settle(out, plan.settings())
-    mine = role()
-    if mine == "alone" and jobs > 1:
+    folder.prepare(out, plan.settings())
+    own_role = role()
+    if own_role == "alone" and jobs > 1:
         processes.chief_and_workers(functools.partial(_search, plan, out, data_dir), jobs)
     else:
         _search(plan, out, data_dir, progress)
-    if mine == "worker":
+    if own_role == "worker":
         return {}
-    trials = finished(out / SEARCH)
+    trials = finished_trials(out / SEARCH)
     if not trials:
         raise ValueError(
             f"`minutes` must be enough for a trial; received {plan.minutes}, and none was finished."
@@ -63,39 +72,45 @@ def study(plan: Plan, out, *, data_dir=None, jobs: int = 1, progress=None) -> di
     for name in ("pieces", "models"):
         (out / name).mkdir(exist_ok=True)
 
-    chosen = _candidates(trials)
-    asked = [(t, s) for s in range(plan.seeds) for t in chosen if s or t.epochs < EPOCHS]
+    candidates = _candidates(trials)
+    tasks = [(t, s) for s in range(plan.seeds) for t in candidates if s or t.epochs < EPOCHS]
     repeat = functools.partial(_repeat, plan, out, data_dir)
-    again = {}
-    for (trial, seed), each in workers.each(repeat, asked, jobs):
-        again[trial.number, seed] = each["score"]
-        progress(f"trial {trial.number}, seed {plan.seed + seed}: score {each['score']:.3f}")
+    repeated = {}
+    for (trial, seed), result in workers.map_in_processes(repeat, tasks, jobs):
+        repeated[trial.number, seed] = result["score"]
+        progress(f"trial {trial.number}, seed {plan.seed + seed}: score {result['score']:.3f}")
     scores = {
-        t.number: [again.get((t.number, s), t.score) for s in range(plan.seeds)] for t in chosen
+        t.number: [repeated.get((t.number, s), t.score) for s in range(plan.seeds)]
+        for t in candidates
     }
-    best = min(chosen, key=lambda trial: np.mean(scores[trial.number]))
-    found = plan.suggested(best.hyperparameters, data_dir)
-    folder.write_json(out / BEST, {"trial": best.number, "settings": found})
+    best = min(candidates, key=lambda trial: np.mean(scores[trial.number]))
+    settings = plan.suggested(best.hyperparameters, data_dir)
+    folder.write_json(out / BEST, {"trial": best.number, "settings": settings})
 
-    # What is kept has the trial's number: a larger budget may find another best.
+    # Files have the trial's number: with a larger budget another trial may be the best.
     best_recipe, start_recipe = (
         dataclasses.replace(plan.base, **plan.suggested(trial.hyperparameters, data_dir))
         for trial in (best, trials[0])
     )
-    asked = {
+    final = {
         "best": (f"trial-{best.number}", best_recipe),
         "start": (f"trial-{trials[0].number}", start_recipe),
         "paper": ("paper", recipes.RECIPES["paper"]),
     }
     if best == trials[0]:
-        del asked["start"]
-    judge = functools.partial(_judge, plan, out, data_dir)
+        del final["start"]
+    evaluate = functools.partial(_evaluate, plan, out, data_dir)
     measured = {}
-    for (name, _), each in workers.each(judge, list(asked.values()), jobs):
-        measured[name] = each
+    for (name, _), result in workers.map_in_processes(evaluate, list(final.values()), jobs):
+        measured[name] = result
         progress(f"{name}: trained on {plan.magnets} magnets, and judged")
-    judged = {told: measured[name] for told, (name, _) in asked.items()}
-    metrics = {"scores": scores, "best": best.number, "settings": found, "judged": judged}
+    evaluated = {key: measured[name] for key, (name, _) in final.items()}
+    metrics = {
+        "scores": scores,
+        "best": best.number,
+        "settings": settings,
+        "judged": evaluated,
+    }
     folder.write_json(out / folder.METRICS, metrics)
     drawn = figures.draw(out, plan.kind, trials)
     folder.write_text(out / folder.REPORT, reports.of_search(plan, trials, metrics, drawn))
@@ -115,16 +130,17 @@ def _search(plan, out, data_dir, progress=None):
 
 
 def _candidates(trials: list[Trial]) -> list[Trial]:
-    """The best trials, and the first, which is what the search started from.
+    """Return the best trials, and the first, which has the values of the base recipe.
 
-    A choice that Hyperband has promoted is one, with the trial that was longest.
+    Of the trials of a choice that Hyperband has promoted, only the longest is used.
     """
     longest = {}
     for trial in sorted(trials, key=lambda trial: trial.epochs):
         longest[str(trial.hyperparameters.values)] = trial
-    there = sorted(longest.values(), key=lambda trial: (-trial.epochs, trial.score))
+    ranked = sorted(longest.values(), key=lambda trial: (-trial.epochs, trial.score))
     start = longest[str(trials[0].hyperparameters.values)]
-    return there[:BEST_OF] + [start] * (start not in there[:BEST_OF])
+    best = ranked[:BEST_OF]
+    return best if start in best else [*best, start]
 
 
 @functools.lru_cache(maxsize=1)
@@ -132,51 +148,53 @@ def _hypermodel(plan, out, data_dir):
     return plan.hypermodel(out, data_dir)
 
 
-def _repeat(plan, out, data_dir, asked):
-    """The score of a trial with another seed, by a whole training."""
-    trial, seed = asked
+def _repeat(plan, out, data_dir, task):
+    """Return the score of a complete training with another seed, for a (trial, seed)."""
+    trial, seed = task
 
     def make():
         hypermodel = _hypermodel(plan, out, data_dir).with_seed(plan.seed + seed)
         return hypermodel.measure(trial.hyperparameters)
 
-    return folder.kept(out / "pieces" / f"trial-{trial.number}-seed-{plan.seed + seed}.json", make)
+    return folder.cached(
+        out / "pieces" / f"trial-{trial.number}-seed-{plan.seed + seed}.json", make
+    )
 
 
-def _judge(plan, out, data_dir, asked):
-    """A recipe trained on all the search's magnets, and judged on those that it never saw."""
-    name, recipe = asked
+def _evaluate(plan, out, data_dir, task):
+    """Train a (name, recipe) on all magnets of the search, and return errors on unseen magnets."""
+    name, recipe = task
 
     def make():
         keras.backend.clear_session()
         moments = datasets.first_moments(plan.config, plan.magnets, data_dir)
         unseen, _ = datasets.all_loops(plan.test, data_dir)
         datasets.require_unseen(unseen, moments)
-        where = out / "models" / name
-        where.mkdir(exist_ok=True)
-        model, _ = training.trained(where, recipe, moments, unseen.field, plan.seed, 0)
+        models = out / "models" / name
+        models.mkdir(exist_ok=True)
+        model, _ = training.train_model(models, recipe, moments, unseen.field, plan.seed, 0)
         baselines = measures.Baselines(moments, unseen.field, recipe.latent_size, recipe.window)
-        more, _ = datasets.all_loops(plan.config, data_dir, after=plan.magnets)
-        found = {}
-        for kind, magnets in (("test", unseen), ("more", more)):
-            if magnets is not None:
-                first = magnets.magnetization[:, : recipe.window]
-                named = {"model": predict(model, first, magnets.field)}
-                named |= baselines.predictions(magnets.magnetization)
-                found[kind] = {n: measures.of(magnets, each) for n, each in named.items()}
-        return found
+        held_out, _ = datasets.all_loops(plan.config, data_dir, after=plan.magnets)
+        results = {}
+        for kind, loops in (("test", unseen), ("more", held_out)):
+            if loops is not None:
+                first = loops.magnetization[:, : recipe.window]
+                predicted = {"model": predict(model, first, loops.field)}
+                predicted |= baselines.predictions(loops.magnetization)
+                results[kind] = {n: measures.of(loops, each) for n, each in predicted.items()}
+        return results
 
-    return folder.kept(out / "pieces" / f"judged-{name}.json", make)
+    return folder.cached(out / "pieces" / f"judged-{name}.json", make)
 
 
-def with_settings(recipe, settings: dict):
-    """A recipe with settings as JSON has them.
+def with_settings(recipe: recipes.Recipe, settings: dict) -> recipes.Recipe:
+    """Return a recipe with some settings replaced, given as JSON values.
 
     Raises:
-        ValueError: for a setting that no recipe has, or a value that it refuses.
+        ValueError: for an unknown setting, or an invalid value.
     """
     known = {each.name for each in dataclasses.fields(recipe)}
     for name in settings:
         checks.one_of(name, "setting", sorted(known))
-    lists = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    return dataclasses.replace(recipe, **lists)
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return dataclasses.replace(recipe, **values)

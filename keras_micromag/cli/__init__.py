@@ -9,7 +9,7 @@ from keras_micromag.cli import predict, reproduce, simulate, train
 from keras_micromag.utils.command_line import PROGRAM, Parser, run
 
 
-def main(argv=None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit status; see `run`."""
     parser = Parser(prog=PROGRAM, description="Magnetisation reversal of multigrain magnets.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")

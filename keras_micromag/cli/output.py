@@ -1,10 +1,13 @@
-"""Files that a command writes: all of them, or none."""
+"""Output files of the commands: all of them are written, or none."""
 
 from __future__ import annotations
 
-import os
 import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+
+from keras_micromag.utils.files import atomic_path
 
 
 def check_output(out: Path, names: tuple[str, ...]) -> None:
@@ -13,7 +16,7 @@ def check_output(out: Path, names: tuple[str, ...]) -> None:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:
-        # Permission bits do not tell of read-only file systems: only making a file does.
+        # Permission bits do not show that a file system is read-only: only making a file does.
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise _unwritable(out, error) from error
@@ -22,18 +25,20 @@ def check_output(out: Path, names: tuple[str, ...]) -> None:
             raise ValueError(f"`--out` cannot be written: {out / name} is a folder.")
 
 
-def write_complete(out: Path, writers: dict) -> None:
-    """Write all files in a folder beside their places, then put them there.
+def write_all(out: Path, writers: Mapping[str, Callable[[Path], object]]) -> None:
+    """Write all files to temporary paths in the folder `out`, then rename them all.
 
     A failure leaves no half-written file, and the files of an earlier run as they were.
+
+    Args:
+        out: a folder, made if it does not exist.
+        writers: by the file's name the function that writes to the path that it receives.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=out) as parts:
+        with ExitStack() as renames:
             for name, write in writers.items():
-                write(Path(parts, name))
-            for name in writers:
-                os.replace(Path(parts, name), out / name)
+                write(renames.enter_context(atomic_path(out / name)))
     except OSError as error:
         raise _unwritable(out, error) from error
 
@@ -43,7 +48,7 @@ def _unwritable(out: Path, error: OSError) -> OSError:
 
 
 def write_csv(path: Path, hysteresis) -> None:
-    """One row per field: the field, then each magnet's mean moment along it."""
+    """Write one row per field: the field, then each magnet's mean moment along it."""
     import numpy as np
 
     curves = hysteresis.magnetization_along_field
@@ -53,7 +58,7 @@ def write_csv(path: Path, hysteresis) -> None:
 
 
 def write_events(path: Path, events) -> None:
-    """One row per flip: magnet, avalanche, grain, and the field at which the avalanche began."""
+    """Write one row per flip: magnet, avalanche, grain, and the field where the avalanche began."""
     import numpy as np
 
     names = ("magnet", "avalanche", "grain", "mu0H (T)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from keras_micromag.cli.output import check_output, write_complete, write_csv
+from keras_micromag.cli.output import check_output, write_all, write_csv
 from keras_micromag.summary import check_matplotlib, draw_loops, print_merits
 from keras_micromag.utils.command_line import add_backend, choose_backend, option
 
@@ -20,18 +20,18 @@ def add(commands) -> None:
     )
     command.set_defaults(run=_run)
     command.add_argument("model", type=Path, metavar="MODEL", help="what train wrote")
-    given = command.add_mutually_exclusive_group(required=True)
+    source = command.add_mutually_exclusive_group(required=True)
     states = "loops.npz of simulate: their first states are taken"
-    given.add_argument("--loops", type=Path, metavar="FILE", help=states)
+    source.add_argument("--loops", type=Path, metavar="FILE", help=states)
     axes = ".npy file of (g, 3) or (b, g, 3) unit vectors: of cubes of Nd2Fe14B, whose first "
     axes += "states are computed"
-    given.add_argument("--easy-axes", type=Path, metavar="FILE", help=axes)
+    source.add_argument("--easy-axes", type=Path, metavar="FILE", help=axes)
     option(command, "--out", "folder to write to", Path("runs/predict"), Path, "DIR")
     add_backend(command)
 
 
 def _run(options) -> None:
-    """Carry out `predict`."""
+    """Run `predict`."""
     check_matplotlib()
     check_output(options.out, ("loops.npz", "loops.csv", "loops.png"))
     choose_backend(options)
@@ -48,12 +48,13 @@ def _run(options) -> None:
         "loops.csv": lambda path: write_csv(path, loops),
         "loops.png": functools.partial(draw_loops, loops),
     }
-    write_complete(options.out, writers)
+    write_all(options.out, writers)
     print_merits(loops)
     print(f"Written to {options.out}: {', '.join(writers)}")
 
 
 def _easy_axes(path):
+    """Return the easy axes (b, g, 3) in a `.npy` file."""
     import numpy as np
 
     try:

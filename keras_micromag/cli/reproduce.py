@@ -13,14 +13,14 @@ def add(commands) -> None:
     """Add the command."""
     command = commands.add_parser(
         "reproduce",
-        help="do the experiments of the paper, and write a report of them",
-        description="Build the data sets that are not there, do the experiments of the paper, and "
-        "write report.md, figures, and a file for each piece. A run that was killed goes on after "
-        "the last piece that it finished; the report tells of all that was done up to then.",
+        help="run the experiments of the paper, and write a report on them",
+        description="Build missing data sets, run the experiments of the paper, and write "
+        "report.md, figures, and a file for each piece of work. A run that was killed continues "
+        "after the last piece that it finished; the report covers all pieces finished so far.",
     )
     command.set_defaults(run=_run)
-    told = "losses (Fig. 5, 6), grid (Fig. 7, 8), depth, folds, learning; all if none is named"
-    command.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help=told)
+    text = "losses (Fig. 5, 6), grid (Fig. 7, 8), depth, folds, learning; all if none is named"
+    command.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help=text)
     option(command, "--jobs", "how many processes, each on one core", 2, count, "N")
     option(command, "--data-dir", "of the data sets; TFDS's own if not given", None, Path, "DIR")
     option(command, "--out", "folder to write to", Path("runs/reproduce"), Path, "DIR")
@@ -28,7 +28,7 @@ def add(commands) -> None:
 
 
 def _run(options) -> None:
-    """Carry out the command."""
+    """Run the command."""
     check_matplotlib()
     choose_backend(options)
     from keras_micromag.paper import folder, reproduction

@@ -1,4 +1,4 @@
-"""`keras-micromag simulate`: demagnetisation curves of magnets, given their grains."""
+"""`keras-micromag simulate`: demagnetisation curves of multigrain magnets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import dataclasses
 import functools
 import json
 import shutil
-import sys
 import time
 from pathlib import Path
 
-from keras_micromag import __version__
 from keras_micromag.cli import structures
-from keras_micromag.cli.output import check_output, write_complete, write_csv, write_events
+from keras_micromag.cli.output import check_output, write_all, write_csv, write_events
 from keras_micromag.summary import check_matplotlib, draw_loops, print_merits
 from keras_micromag.utils.command_line import (
     PROGRAM,
@@ -22,9 +20,10 @@ from keras_micromag.utils.command_line import (
     number,
     option,
 )
+from keras_micromag.utils.versions import versions
 
 MANY = 64
-"""More grains than these are drawn cut open, since most of them are inside."""
+"""Magnets of more grains are drawn cut open, since most grains are inside."""
 
 
 def add(commands) -> None:
@@ -64,12 +63,12 @@ def add(commands) -> None:
     option(method, "--scheme", scheme, "vertices,edges,faces,centroid", str, "PLACES")
     own = "add each grain's own demagnetising field (then KD must be 0)"
     method.add_argument("--self-field", action="store_true", help=own)
-    ways = ("steps", "events")
-    along = "from field to field, or from avalanche to avalanche, whose fields it finds"
-    option(method, "--method", along, ways[0], str, choices=ways)
-    order = ("simultaneous", "weakest_first")
-    which = "which unstable grains flip at once; if not given, simultaneous by steps, else weakest"
-    option(method, "--avalanche", which, None, str, choices=order)
+    methods = ("steps", "events")
+    text = "from field to field, or from avalanche to avalanche, whose fields it computes"
+    option(method, "--method", text, methods[0], str, choices=methods)
+    orders = ("simultaneous", "weakest_first")
+    text = "which unstable grains flip at once; if not given, simultaneous by steps, else weakest"
+    option(method, "--avalanche", text, None, str, choices=orders)
     kinds = ("auto", "dense", "lattice", "hierarchical")
     option(
         method, "--operator", "how demagnetising fields are computed", kinds[0], str, choices=kinds
@@ -78,25 +77,25 @@ def add(commands) -> None:
     precision = ("float32", "float64")
     option(method, "--dtype", "precision of the solver", precision[0], str, choices=precision)
     option(
-        method, "--tol", "largest change of a moment that counts as settled", None, number, "TOL"
+        method, "--tol", "largest change of a moment that counts as converged", None, number, "TOL"
     )
     option(method, "--max-iterations", "at one field", 1000, count, "N")
     add_backend(method)
 
     output = command.add_argument_group("output")
     option(output, "--out", "folder to write to", Path("runs/simulate"), Path, "DIR")
-    kept = "folder for a long loop to keep what it has done: killed, the same command goes on there"
-    option(output, "--checkpoint", kept, None, Path, "DIR")
+    text = "folder for the checkpoint of a long loop: the same command continues a killed one"
+    option(output, "--checkpoint", text, None, Path, "DIR")
     output.add_argument("--no-figures", action="store_true", help="write no pictures")
-    moving = "also write loop.gif or loop.mp4, the first magnet on its way along its loop"
-    option(output, "--animation", moving, None, choices=("gif", "mp4"))
-    series = "also write loops.pvd, the first magnet's states for ParaView, in a folder loops"
-    output.add_argument("--vtk", action="store_true", help=series)
+    text = "also write loop.gif or loop.mp4, the first magnet moving along its loop"
+    option(output, "--animation", text, None, choices=("gif", "mp4"))
+    text = "also write loops.pvd, the first magnet's states for ParaView, in a folder loops"
+    output.add_argument("--vtk", action="store_true", help=text)
     output.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
 def _run(options) -> None:
-    """The command `simulate`: everything that can be refused is refused before the long work."""
+    """Run `simulate`, which refuses bad input before the long work."""
     began = time.perf_counter()
     kind = structures.complete(options)
     check_output(options.out, _names(options, kind))
@@ -115,7 +114,7 @@ def _run(options) -> None:
 
     from keras_micromag import physics
 
-    if options.avalanche is None:  # in settings.json it is told
+    if options.avalanche is None:  # settings.json has the default by name
         options.avalanche = physics.solver.problem.DEFAULT_AVALANCHE[options.method]
     if options.vtk:
         from keras_micromag import vtk
@@ -159,10 +158,10 @@ def _run(options) -> None:
     if not options.no_figures:
         writers |= _figure_writers(options, structure, hysteresis)
     if options.vtk:
-        # First, for it is the longest; it is whole by itself.
+        # First, since it takes longest; it is atomic by itself.
         options.out.mkdir(parents=True, exist_ok=True)
         vtk.write_vtk(options.out / "loops.pvd", structure, hysteresis)
-    write_complete(options.out, writers)
+    write_all(options.out, writers)
     written = time.perf_counter()
 
     if not options.quiet:
@@ -175,7 +174,7 @@ def _run(options) -> None:
 
 
 def _names(options, kind: str) -> tuple[str, ...]:
-    """The files that there will be."""
+    """Return the names of the files that will be written."""
     names = ["loops.npz", "loops.csv", "settings.json"]
     names += ["events.csv"] * (options.method == "events")
     names += ["grains.tess"] * (kind != "grid") + ["loops.pvd"] * options.vtk
@@ -184,7 +183,7 @@ def _names(options, kind: str) -> tuple[str, ...]:
 
 
 def _check_figures(options) -> None:
-    """Raise where figures or files for ParaView are wanted that cannot be made."""
+    """Raise where requested figures or files for ParaView cannot be made."""
     if options.vtk:
         folder = options.out / "loops"
         others = [file for file in folder.glob("*") if not file.match("step_*.vtu")]
@@ -205,6 +204,7 @@ def _check_figures(options) -> None:
 
 
 def _material(options, known: dict):
+    """Return the named material with the constants that the options change."""
     if options.material not in known:
         raise ValueError(
             f"`--material` must be one of {', '.join(known)}; received {options.material}."
@@ -215,7 +215,7 @@ def _material(options, known: dict):
 
 
 def _materials(options, material, grains: int):
-    """One for all grains, or one for each; drawn from [seed, 2], since axes are from the seed."""
+    """Return one material for all grains, or one per grain if constants have a spread."""
     from keras_micromag.physics import spread_materials
     from keras_micromag.utils import checks
 
@@ -225,11 +225,12 @@ def _materials(options, material, grains: int):
     }
     if not any(spreads.values()):
         return material
+    # From [seed, 2], since the easy axes are drawn from the seed itself.
     return spread_materials(material, grains, **spreads, seed=[options.seed, 2])
 
 
 def _settings(options, material, grains: int) -> str:
-    """All that is needed to run the same again, as JSON with units in the names."""
+    """Return all that is needed to repeat the run, as JSON with units in the names."""
     import keras
 
     units = {"size": "size_nm", "gap": "gap_nm", "depth": "depth_nm"}
@@ -241,24 +242,21 @@ def _settings(options, material, grains: int) -> str:
     settings["grains"] = grains
     settings |= {"Js_T": material.Js, "Ku_J_per_m3": material.Ku}
     settings |= {"A_J_per_m": material.A, "Kd_J_per_m3": material.Kd}
-    settings["backend"] = backend = keras.backend.backend()
-    settings["versions"] = {
-        PROGRAM: __version__,
-        "keras": keras.__version__,
-        backend: sys.modules[backend].__version__,
-        "numpy": sys.modules["numpy"].__version__,
-    }
+    settings["backend"] = keras.backend.backend()
+    installed = versions()
+    settings["versions"] = {PROGRAM: installed.pop("keras_micromag"), **installed}
     return json.dumps(settings, indent=2, default=str) + "\n"
 
 
 def _figure_writers(options, structure, hysteresis) -> dict:
+    """Return the functions that write the figures, by the file's name."""
     import numpy as np
     from matplotlib.figure import Figure
 
     from keras_micromag import plots
 
     cut = None
-    # A plane may leave holes in grains that are not convex, which no figure is drawn of.
+    # A cut through a grain that is not convex may have holes, which the figures cannot draw.
     if len(structure) > MANY and all(grain.is_convex for grain in structure.grains):
         normal = np.array([0.0, -1.0, 0.0])
         cut = normal, normal @ structure.bounds.mean(axis=0)

@@ -1,4 +1,4 @@
-"""What `keras-micromag simulate` simulates: cubes, a polycrystal, or the grains that files hold."""
+"""Structures for `keras-micromag simulate`: cubes, a polycrystal, or grains read from files."""
 
 from __future__ import annotations
 
@@ -16,53 +16,54 @@ DEFAULTS = {
     "tessellation": {"gap": 0.0, "unit": 1000.0},
     "meshes": {"unit": 1.0},
 }
-"""Of each kind of structure the options that not all kinds have, and their defaults."""
+"""Options that not all kinds of structure have, with their defaults, by the kind."""
 
 
 def add(command) -> None:
-    """Add the options that tell grains and easy axes."""
+    """Add the options of the grains and the easy axes."""
     cubes, polycrystal, tessellation, meshes = DEFAULTS.values()
-    times = functools.partial(count, least=0)
+    count_from_zero = functools.partial(count, least=0)
     group = command.add_argument_group("structure")
     kind = group.add_mutually_exclusive_group()
-    told = "cubic grains along x, y and z"
-    option(kind, "--grid", told, [4, 4, 4], count, ("NX", "NY", "NZ"))
+    text = "cubic grains along x, y and z"
+    option(kind, "--grid", text, [4, 4, 4], count, ("NX", "NY", "NZ"))
     option(kind, "--voronoi", "a polycrystal of N irregular grains", None, count, "N")
-    told = "the grains of a .tess file of Neper, or of surface meshes: STL, PLY, OBJ or OFF"
-    kind.add_argument("--structure", help=told, nargs="+", type=Path, metavar="FILE")
-    told = "edge of a grain in nm, of a cube of the mean volume for --voronoi "
-    option(group, "--size", f"{told}(default: {cubes['size']})", None, number, "NM")
-    told = f"non-magnetic gap between grains in nm (default: {cubes['gap']}); a .tess file's cells "
-    told += f"are made smaller by it (default: {tessellation['gap']})"
-    option(group, "--gap", told, None, number, "NM")
-    told = f"nm per unit of length of a .tess file (default: {tessellation['unit']}) or of meshes "
-    option(group, "--unit", f"{told}(default: {meshes['unit']})", None, number, "NM")
-    told = "of --voronoi: standard deviation of the logarithm of the grains' diameters; "
-    told += f"{polycrystal['sigma']} leaves the cells as they are"
-    option(group, "--sigma", f"{told} (the default)", None, number, "SIGMA")
-    told = "of --voronoi: how often seeds move to their cells' centroids "
-    option(group, "--relaxation", f"{told}(default: {polycrystal['relaxation']})", None, times, "N")
-    told = "of --voronoi: how much longer grains are along x, y and z (default: 1.0 1.0 1.0)"
-    option(group, "--stretch", told, None, number, ("SX", "SY", "SZ"))
+    text = "the grains of a .tess file of Neper, or of surface meshes: STL, PLY, OBJ or OFF"
+    kind.add_argument("--structure", help=text, nargs="+", type=Path, metavar="FILE")
+    text = "edge of a grain in nm, of a cube of the mean volume for --voronoi "
+    option(group, "--size", f"{text}(default: {cubes['size']})", None, number, "NM")
+    text = f"non-magnetic gap between grains in nm (default: {cubes['gap']}); a .tess file's cells "
+    text += f"are made smaller by it (default: {tessellation['gap']})"
+    option(group, "--gap", text, None, number, "NM")
+    text = f"nm per unit of length of a .tess file (default: {tessellation['unit']}) or of meshes "
+    option(group, "--unit", f"{text}(default: {meshes['unit']})", None, number, "NM")
+    text = "of --voronoi: standard deviation of the logarithm of the grains' diameters; "
+    text += f"{polycrystal['sigma']} leaves the cells as they are"
+    option(group, "--sigma", f"{text} (the default)", None, number, "SIGMA")
+    text = "of --voronoi: how often seeds move to their cells' centroids "
+    text += f"(default: {polycrystal['relaxation']})"
+    option(group, "--relaxation", text, None, count_from_zero, "N")
+    text = "of --voronoi: how much longer grains are along x, y and z (default: 1.0 1.0 1.0)"
+    option(group, "--stretch", text, None, number, ("SX", "SY", "SZ"))
     shapes = ("box", "cylinder", "sphere")
-    told = f"of --voronoi: what is cut from the box (default: {polycrystal['sample']})"
-    option(group, "--sample", told, None, choices=shapes)
-    told = "of --voronoi: what to do about grains that have no room between their boundaries "
-    told += f"(default: {polycrystal['vanishing']})"
-    option(group, "--vanishing", told, None, choices=("refuse", "drop"))
+    text = f"of --voronoi: what is cut from the box (default: {polycrystal['sample']})"
+    option(group, "--sample", text, None, choices=shapes)
+    text = "of --voronoi: what to do about grains too small for the gap between boundaries "
+    text += f"(default: {polycrystal['vanishing']})"
+    option(group, "--vanishing", text, None, choices=("refuse", "drop"))
 
     group = command.add_argument_group("easy axes")
-    told = f"half angle of their cone about z in degrees (default: {CONE}, but the orientations of "
-    option(group, "--cone", f"{told}a .tess file that has some)", None, number, "DEG")
-    told = f"how many magnets, each with its own easy axes (default: {MAGNETS}, but one with the "
-    option(group, "--magnets", f"{told}orientations of a .tess file)", None, count, "N")
-    told = "of all that is random: N of the easy axes, [N, 1] of the polycrystal, [N, 2] of the "
-    told += "materials"
-    option(group, "--seed", told, 0, seed, "N")
+    text = f"half angle of their cone about z in degrees (default: {CONE}, but the orientations of "
+    option(group, "--cone", f"{text}a .tess file that has some)", None, number, "DEG")
+    text = f"how many magnets, each with its own easy axes (default: {MAGNETS}, but one with the "
+    option(group, "--magnets", f"{text}orientations of a .tess file)", None, count, "N")
+    text = "of all that is random: N of the easy axes, [N, 1] of the polycrystal, [N, 2] of the "
+    text += "materials"
+    option(group, "--seed", text, 0, seed, "N")
 
 
 def complete(options) -> str:
-    """Give the options of the structure their defaults, and take away those that it has not.
+    """Set the defaults of the structure's options, and delete the options of other kinds.
 
     Returns:
         The kind of structure, one of `DEFAULTS`.
@@ -72,19 +73,20 @@ def complete(options) -> str:
     """
     kind = _kind(options)
     source = kind if kind in ("grid", "voronoi") else "structure"
-    told = {"tessellation": "a .tess file", "meshes": "surface meshes"}.get(kind, f"--{kind}")
+    other = {"tessellation": "a .tess file", "meshes": "surface meshes"}.get(kind, f"--{kind}")
     for name in dict.fromkeys(name for each in DEFAULTS.values() for name in each):
         value = vars(options).pop(name)
         if name in DEFAULTS[kind]:
             setattr(options, name, DEFAULTS[kind][name] if value is None else value)
         elif value is not None:
-            raise ValueError(f"`--{name}` must not be given with {told}; received {value}.")
+            raise ValueError(f"`--{name}` must not be given with {other}; received {value}.")
     for name in {"grid", "voronoi", "structure"} - {source}:
         delattr(options, name)
     return kind
 
 
 def _kind(options) -> str:
+    """Return the kind of structure that the options describe, one of `DEFAULTS`."""
     if options.voronoi is not None:
         return "voronoi"
     if options.structure is None:
@@ -101,14 +103,14 @@ def _kind(options) -> str:
 
 
 def build(options, kind: str, material):
-    """Make what is to be simulated, and complete the options with what the files tell.
+    """Build the structure, and add what is read from its files to the options.
 
     Returns:
         The `Microstructure`, and its easy axes (b, g, 3).
 
     Notes:
         The easy axes are drawn from `options.seed`, and are the same for a grid of as many grains;
-        the polycrystal from [seed, 1], so that it does not depend on them.
+        the polycrystal is drawn from [seed, 1], so that it does not depend on them.
     """
     from keras_micromag import physics
 
@@ -158,7 +160,7 @@ def _polycrystal(options, embedding):
 
 
 def _easy_axes(options, structure, own):
-    """(b, g, 3), either the file's `own` (g, 3) or drawn."""
+    """Return the easy axes (b, g, 3): either the file's `own` (g, 3), or drawn."""
     from keras_micromag.physics import random_easy_axes
 
     if own is not None and options.cone is None:

@@ -1,4 +1,4 @@
-"""`keras-micromag train`: the paper's method, trained and judged on magnets never seen."""
+"""`keras-micromag train`: the paper's method, trained and evaluated on unseen magnets."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ def add(commands) -> None:
     """Add the command."""
     command = commands.add_parser(
         "train",
-        help="train the paper's method and judge it on magnets never seen",
-        description="Build the data sets that are not there, train an autoencoder and a predictor "
-        "in its latent space, predict the loops of magnets never seen, and write report.md, "
-        "metrics.json, settings.json, model.keras and figures. A run that was killed goes on after "
-        "the last piece that it finished.",
+        help="train the paper's method and evaluate it on unseen magnets",
+        description="Build missing data sets, train an autoencoder and a predictor in its latent "
+        "space, predict the loops of unseen magnets, and write report.md, metrics.json, "
+        "settings.json, model.keras and figures. A run that was killed continues after the last "
+        "step that it finished.",
     )
     command.set_defaults(run=_run)
-    told = (
-        "what to learn: cubes of tfds_esw/large, judged on tfds_esw/paper, or grains of all shapes "
-    )
-    told += "of tfds_esw/polycrystal, judged on its split test"
-    option(command, "--grains", told, "cubes", choices=("cubes", "polycrystals"))
-    told = "default, by_hand, or paper: as it tells; polycrystals for such grains"
-    option(command, "--recipe", f"{told} (default: by --grains)", None, str, "NAME")
-    told = "to train on (default: 800 of cubes, 400 polycrystals)"
-    option(command, "--magnets", told, None, count, "N")
+    text = "train on cubes of tfds_esw/large and test on tfds_esw/paper, or train on irregular "
+    text += "grains of tfds_esw/polycrystal and test on its split test"
+    option(command, "--grains", text, "cubes", choices=("cubes", "polycrystals"))
+    text = "default, by_hand, paper (the paper's own settings), or polycrystals for such grains"
+    option(command, "--recipe", f"{text} (default: by --grains)", None, str, "NAME")
+    text = "to train on (default: 800 of cubes, 400 polycrystals)"
+    option(command, "--magnets", text, None, count, "N")
     option(command, "--seed", "of the training", 0, seed, "N")
     option(command, "--data-dir", "of the data sets; TFDS's own if not given", None, Path, "DIR")
     option(command, "--out", "folder to write to", Path("runs/train"), Path, "DIR")
@@ -36,7 +34,7 @@ def add(commands) -> None:
 
 
 def _run(options) -> None:
-    """Carry out the command."""
+    """Run the command."""
     check_matplotlib()
     choose_backend(options)
     from keras_micromag.paper import folder, polycrystals, training

@@ -1,4 +1,4 @@
-"""From simulated loops to training data: weights (Eq. 8), splits, and windows for a rollout."""
+"""Training data from simulated loops: weights (Eq. 8), splits, images, windows, polycrystals."""
 
 from keras_micromag.data.polycrystals import GrainStates, Polycrystals, grain_features
 from keras_micromag.data.samples import sample_weights, split_by_simulation, symmetric_images

@@ -1,9 +1,10 @@
-"""Training data of polycrystals: what a model is told of the grains, and states to learn."""
+"""Training data of polycrystals: features of the grains, and states to learn."""
 
 from dataclasses import dataclass
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_micromag.utils import checks
 
@@ -16,27 +17,38 @@ FEATURES = {
     "Js": slice(11, 12),
     "Ku": slice(12, 13),
 }
-"""What `grain_features` tells, and in which columns."""
+"""Columns of each feature in `grain_features`."""
 
 
-def grain_features(easy_axes, centroids, volumes, *, Js=None, Ku=None) -> np.ndarray:
-    """What a model is told of the grains of polycrystals in a field along z.
+def grain_features(
+    easy_axes: ArrayLike,
+    centroids: ArrayLike,
+    volumes: ArrayLike,
+    *,
+    Js: ArrayLike | None = None,
+    Ku: ArrayLike | None = None,
+) -> np.ndarray:
+    """Return the features of the grains of polycrystals in a field along z.
 
     Args:
-        easy_axes: (b, g, 3) unit vectors. centroids: (b, g, 3) in metres.
+        easy_axes: (b, g, 3) unit vectors.
+        centroids: (b, g, 3) in metres.
         volumes: (b, g) in m³, 0 where a magnet has no such grain.
-        Js: (b, g) saturation polarisation. Ku: (b, g) anisotropy constants. Only their ratios
-            within a magnet count; left out, all grains are alike.
+        Js: (b, g) saturation polarisations. Only their ratios within a magnet matter; by default
+            all are equal.
+        Ku: (b, g) anisotropy constants, as `Js`.
 
     Returns:
-        (b, g, 13), in the columns of `FEATURES`: the grain's share in the saturated moment of the
-        magnet; its easy axis, turned towards +z; its place about the magnet's centre, over the
-        edge of a cube of the magnet's volume; the field at its centroid of the other grains, taken
-        for dipoles along their easy axes, in units of the mean Js; the logarithm of its diameter
-        over that of a grain of mean volume; those of Js and Ku over their means. 0 on padding.
+        (b, g, 13), 0 on padding, in the columns of `FEATURES`: the grain's share in the saturated
+        moment of the magnet; its easy axis, with the sign that points to +z; its centroid relative
+        to the magnet's centre, divided by the edge of a cube of the magnet's volume; the field at
+        its centroid of the other grains, approximated by dipoles along their easy axes, in units of
+        the mean Js; the logarithm of its diameter over that of a grain of mean volume; the
+        logarithms of Js and Ku over their means.
 
     Raises:
-        ValueError: when the shapes do not fit, or a magnet has no grain.
+        ValueError: when the shapes do not fit, a magnet has no grain, or a Js or Ku is not
+            positive.
 
     Example:
         >>> from keras_micromag.data import grain_features
@@ -50,130 +62,144 @@ def grain_features(easy_axes, centroids, volumes, *, Js=None, Ku=None) -> np.nda
     b, g = volumes.shape
     centroids = checks.finite_array(centroids, "centroids", (b, g, 3))
     easy_axes = checks.finite_array(easy_axes, "easy_axes", (b, g, 3))
-    there = volumes > 0
-    if not there.any(axis=1).all():
+    present = volumes > 0
+    if not present.any(axis=1).all():
         raise ValueError(
             "`volumes` must be positive somewhere in each magnet; magnet "
-            f"{int(np.argmin(there.any(axis=1)))} has no grain."
+            f"{int(np.argmin(present.any(axis=1)))} has no grain."
         )
 
     def ratio(values, name):
         values = np.ones((b, g)) if values is None else checks.finite_array(values, name, (b, g))
-        if not (values > 0)[there].all():
+        if not (values > 0)[present].all():
             raise ValueError(f"`{name}` must be positive.")
-        return values / _mean(values, there)[:, None]
+        return values / _mean(values, present)[:, None]
 
     Js, Ku = ratio(Js, "Js"), ratio(Ku, "Ku")
-    whole = volumes.sum(axis=1)
+    total = volumes.sum(axis=1)
     moments = Js * volumes
     axes = np.where(easy_axes[..., 2:] < 0, -easy_axes, easy_axes)
-    shares = volumes / whole[:, None]
+    shares = volumes / total[:, None]
     centre = np.einsum("bg,bgi->bi", shares, centroids)
-    place = (centroids - centre[:, None]) / np.cbrt(whole)[:, None, None]
+    position = (centroids - centre[:, None]) / np.cbrt(total)[:, None, None]
     features = np.zeros((b, g, 13))
     features[..., 0] = moments / moments.sum(axis=1, keepdims=True)
     features[..., FEATURES["easy_axis"]] = axes
-    features[..., FEATURES["place"]] = place
-    features[..., FEATURES["dipole_field"]] = _dipole_fields(shares * Js, place, axes)
+    features[..., FEATURES["place"]] = position
+    features[..., FEATURES["dipole_field"]] = _dipole_fields(shares * Js, position, axes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.stack([np.log(volumes / _mean(volumes, there)[:, None]) / 3, *np.log([Js, Ku])])
+        logs = np.stack([np.log(volumes / _mean(volumes, present)[:, None]) / 3, *np.log([Js, Ku])])
     features[..., 10:] = np.moveaxis(logs, 0, -1)
-    features[~there] = 0
+    features[~present] = 0
     return features
 
 
-def _mean(values, there):
-    return np.where(there, values, 0).sum(axis=1) / there.sum(axis=1)
+def _mean(values, present):
+    return np.where(present, values, 0).sum(axis=1) / present.sum(axis=1)
 
 
-def _dipole_fields(moments, place, axes):
-    """(b, g, 3) from moments (b, g) along axes (b, g, 3), lengths in units of the whole's edge."""
-    to = place[:, :, None] - place[:, None]
-    square = np.square(to).sum(axis=-1)
-    square = np.where(square > 0, square, np.inf)
-    along = np.einsum("bghi,bhi->bgh", to, axes)
+def _dipole_fields(moments, position, axes):
+    """Return the field (b, g, 3) at each grain of all others, taken as dipoles.
+
+    Args:
+        moments: (b, g) dipole moments.
+        position: (b, g, 3) in units of the edge of a cube of the magnet's volume.
+        axes: (b, g, 3) directions of the moments.
+    """
+    distance = position[:, :, None] - position[:, None]
+    square = np.square(distance).sum(axis=-1)
+    square = np.where(square > 0, square, np.inf)  # no field of a grain on itself
+    along = np.einsum("bghi,bhi->bgh", distance, axes)
     strength = moments[:, None] / (4 * np.pi * square**1.5)
-    return np.einsum("bgh,bghi->bgi", 3 * strength * along / square, to) - np.einsum(
+    return np.einsum("bgh,bghi->bgi", 3 * strength * along / square, distance) - np.einsum(
         "bgh,bhi->bgi", strength, axes
     )
 
 
 @dataclass(frozen=True, eq=False)
 class Polycrystals:
-    """Loops of polycrystals in a field along z, as a model sees them; arrays of float32.
+    """Loops of polycrystals in a field along z, as float32 inputs of a model.
 
     Attributes:
         moments: (s, t, g, 3) unit moments, 0 on padding.
         grains: (s, g, c) `grain_features`.
-        neighbors: (s, g, g) how much grains have to do with each other, such as `contact_areas`.
+        neighbors: (s, g, g) weights of the pairs of grains, such as `contact_areas`.
     """
 
     moments: np.ndarray
     grains: np.ndarray
     neighbors: np.ndarray
 
-    def __getitem__(self, magnets):
-        """Some of the magnets, by a slice or indices."""
+    def __getitem__(self, magnets: slice | np.ndarray) -> "Polycrystals":
+        """Return some of the magnets, by a slice or indices."""
         return Polycrystals(
             *(part[magnets] for part in (self.moments, self.grains, self.neighbors))
         )
 
     @property
     def shares(self) -> np.ndarray:
-        """(s, g) of the grains in the magnet's moment."""
+        """Shares (s, g) of the grains in the magnet's moment."""
         return self.grains[..., 0]
 
     @property
     def easy_axes(self) -> np.ndarray:
-        """(s, g, 3)."""
+        """Easy axes (s, g, 3)."""
         return self.grains[..., FEATURES["easy_axis"]]
 
-    def turned(self, angles, mirrored=None) -> "Polycrystals":
-        """The same physics elsewhere: magnets turned about z, the field's direction, and mirrored.
+    def turned(self, angles: np.ndarray, mirrored: np.ndarray | None = None) -> "Polycrystals":
+        """Return the magnets rotated about z, the direction of the field, and reflected.
+
+        The loops of the images are exact, see `symmetric_images`.
 
         Args:
             angles: (s,) in radians.
-            mirrored: (s, 2) whether to mirror z, and whether to mirror x and reverse time.
+            mirrored: (s, 2) whether to reflect z, and whether to reflect x and reverse time.
         """
         mirrored = np.zeros((len(self.moments), 2), bool) if mirrored is None else mirrored
         grains = self.grains.copy()
-        # Moments and fields are axial: a mirror through z turns what lies across z, and so does
-        # one through x with time reversed what lies along x.
+        # Moments and fields are axial vectors: a reflection of z reverses their x and y, and a
+        # reflection of x with time reversal reverses their x. Positions are polar vectors.
         axial = np.where(mirrored[:, :1], [-1, -1, 1], 1) * np.where(mirrored[:, 1:], [-1, 1, 1], 1)
         polar = np.where(mirrored[:, :1], [1, 1, -1], 1) * np.where(mirrored[:, 1:], [-1, 1, 1], 1)
         cos, sin = np.cos(angles), np.sin(angles)
-        turn = np.zeros((len(angles), 3, 3))
-        turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1] = cos, -sin, sin, cos
-        turn[:, 2, 2] = 1
-        turns = {
-            kind: (turn * signs[:, None]).astype("float32")
-            for kind, signs in (("axial", axial), ("polar", polar))
-        }
+        rotation = np.zeros((len(angles), 3, 3))
+        rotation[:, 0, 0], rotation[:, 0, 1] = cos, -sin
+        rotation[:, 1, 0], rotation[:, 1, 1] = sin, cos
+        rotation[:, 2, 2] = 1
+        of_axial = (rotation * axial[:, None]).astype("float32")
+        of_polar = (rotation * polar[:, None]).astype("float32")
         for name in ("easy_axis", "place", "dipole_field"):
             columns = FEATURES[name]
-            kind = turns["polar" if name == "place" else "axial"]
-            grains[..., columns] = np.einsum("sij,sgj->sgi", kind, grains[..., columns])
-        moments = np.einsum("sij,stgj->stgi", turns["axial"], self.moments)
+            matrix = of_polar if name == "place" else of_axial
+            grains[..., columns] = np.einsum("sij,sgj->sgi", matrix, grains[..., columns])
+        moments = np.einsum("sij,stgj->stgi", of_axial, self.moments)
         return Polycrystals(moments, grains, self.neighbors)
 
 
 class GrainStates(keras.utils.PyDataset):
-    """States of polycrystals to train a `GrainAutoencoder` on, turned at random about the field.
+    """States of polycrystals to train a `GrainAutoencoder` on, rotated at random about the field.
 
-    A batch is m magnets with n states of each: `({"states": (m, n, g, 3), "grains", "neighbors"},
-    (m, n, g, 4), (m, n))`, the targets as `GrainLoss` takes them, and the weights of the states. An
-    epoch is as many batches as it is told.
+    A batch has n states of each of m magnets: `({"states": (m, n, g, 3), "grains", "neighbors"},
+    (m, n, g, 4), (m, n))`, with the targets as `GrainLoss` takes them, and the weights of the
+    states. Magnets, states and rotations are drawn at random for each batch.
 
     Args:
         loops: `Polycrystals` of s magnets.
-        step_weights: (s, t).
-        magnets: m. states: n. batches: in an epoch. seed: of what is drawn.
+        step_weights: (s, t) weights of the states.
+        magnets: m.
+        states: n.
+        batches: number of batches in an epoch.
+        seed: seed of the random numbers.
+        **kwargs: passed to `keras.utils.PyDataset`, such as workers.
+
+    Raises:
+        ValueError: when `step_weights` has another shape, or a number is not a positive integer.
     """
 
     def __init__(
         self,
         loops: Polycrystals,
-        step_weights,
+        step_weights: ArrayLike,
         *,
         magnets: int = 16,
         states: int = 16,
@@ -188,7 +214,7 @@ class GrainStates(keras.utils.PyDataset):
         self.magnets, self.states = checks.count(magnets, "magnets"), checks.count(states, "states")
         self.batches, self._rng = checks.count(batches, "batches"), np.random.default_rng(seed)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.batches
 
     def __getitem__(self, index):
@@ -206,8 +232,8 @@ class GrainStates(keras.utils.PyDataset):
         return (*states_and_targets(part), self.step_weights[which[:, None], when])
 
 
-def states_and_targets(part: Polycrystals):
-    """Inputs of a `GrainAutoencoder`, and what `GrainLoss` holds its output against."""
-    inputs = {"states": part.moments, "grains": part.grains, "neighbors": part.neighbors}
-    shares = np.broadcast_to(part.shares[:, None, :, None], (*part.moments.shape[:3], 1))
-    return inputs, np.concatenate([part.moments, shares], axis=-1)
+def states_and_targets(loops: Polycrystals) -> tuple[dict, np.ndarray]:
+    """Return the inputs of a `GrainAutoencoder`, and the targets for `GrainLoss`."""
+    inputs = {"states": loops.moments, "grains": loops.grains, "neighbors": loops.neighbors}
+    shares = np.broadcast_to(loops.shares[:, None, :, None], (*loops.moments.shape[:3], 1))
+    return inputs, np.concatenate([loops.moments, shares], axis=-1)

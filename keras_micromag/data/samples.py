@@ -1,20 +1,23 @@
-"""Whole simulated loops: weights of their states (Eq. 8), splits, symmetric images."""
+"""Simulated loops as training data: weights of states (Eq. 8), splits, symmetric images."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_micromag.utils import checks
 
 
-def sample_weights(magnetization, field_direction=(0.0, 0.0, 1.0)):
-    """Weight of each state in training: how far the grains turned since the state before (Eq. 8).
+def sample_weights(
+    magnetization: ArrayLike, field_direction: ArrayLike = (0.0, 0.0, 1.0)
+) -> np.ndarray:
+    """Return the training weight of each state: how far the grains turned since the last (Eq. 8).
 
     Args:
         magnetization: (..., t, g, 3) unit moments of whole loops.
         field_direction: (3,) unit vector.
 
     Returns:
-        (..., t) Σ_g |Δm| along the field, 0 for the first state; not normalised. Nearly all of the
-        weight of a loop lies on the few steps at which grains reverse.
+        (..., t) Σ_g |Δm| along the field, 0 for the first state, not normalised. Nearly all of the
+        weight of a loop is on the few steps at which grains reverse.
 
     Raises:
         ValueError: for other shapes, or values that are not finite.
@@ -33,29 +36,34 @@ def sample_weights(magnetization, field_direction=(0.0, 0.0, 1.0)):
             f"`magnetization` must have shape (..., t, g, 3); received {moments.shape}."
         )
     checks.finite(moments, "magnetization")
-    # A float64 copy of the whole of large data would take longer than all else here.
+    # In the dtype of the moments: a float64 copy of large data would take longer than all the rest.
     along = (moments @ direction.astype(np.result_type(moments, np.float32))).astype(float)
     weights = np.zeros(along.shape[:-1])
     weights[..., 1:] = np.abs(np.diff(along, axis=-2)).sum(axis=-1)
     return weights
 
 
-def split_by_simulation(simulations: int, fraction: float = 0.2, *, seed: int | None = None):
-    """Indices of the simulations to train on and of those to validate on.
+def split_by_simulation(
+    simulations: int, fraction: float = 0.2, *, seed: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of the simulations to train on, and of those to validate on.
 
-    Whole simulations, since the windows of one loop overlap, and its states are nearly alike from
-    step to step: a split of those would validate on what was trained. The paper takes 20 % of the
-    samples, which Keras's `validation_split` cuts off the end: nearly the last two of its nine
-    simulations, but for the window across the cut. The default gives just these two.
+    Whole simulations are held out. The windows of one loop overlap and its states change little
+    from step to step, so a split within loops would validate on nearly the training data. The paper
+    takes 20 % of the samples, which Keras's `validation_split` cuts off the end: about the last two
+    of its nine simulations. The default gives exactly these two.
 
     Args:
-        simulations: how many there are, at least 2.
+        simulations: number of simulations, at least 2.
         fraction: share to validate on, between 0 and 1; rounded to whole simulations, and at least
             one on each side.
-        seed: draws them at random; without it they are the last ones.
+        seed: seed of a random split; without it the last simulations are held out.
 
     Returns:
         Two sorted integer arrays.
+
+    Raises:
+        ValueError: for fewer than two simulations, or another fraction.
 
     Example:
         >>> from keras_micromag.data import split_by_simulation
@@ -74,16 +82,17 @@ def split_by_simulation(simulations: int, fraction: float = 0.2, *, seed: int | 
     return np.sort(order[:-held_out]), np.sort(order[-held_out:])
 
 
-def symmetric_images(states, count: int | None = None):
-    """Each magnet and its images under the symmetries of a lattice of cubes in a field along z.
+def symmetric_images(states: ArrayLike, count: int | None = None) -> np.ndarray:
+    """Return each magnet and its images under the symmetries of a lattice in a field along z.
 
-    The images are magnets of their own, with easy axes that were not simulated, and their loops are
-    exact: the same physics, turned. Moments are axial vectors, so a mirror through z takes time
-    reversal with it, which leaves the field as it was.
+    The images are magnets with other easy axes, which need not be simulated: their loops are exact,
+    since the physics has the same symmetries. Moments and fields are axial vectors. A reflection of
+    z leaves the field as it is. A reflection of x reverses the field, and is therefore combined
+    with time reversal, which reverses it again.
 
     Args:
         states: (s, ..., x, y, z, 3) unit moments of s magnets, at fields along z.
-        count: how many images at most, None for all.
+        count: largest number of images, None for all.
 
     Returns:
         (s, k, ..., x, y, z, 3) with k = 16 for x = y, else 8, or the `count`; the first image is
@@ -107,7 +116,7 @@ def symmetric_images(states, count: int | None = None):
     k = k if count is None else min(k, checks.count(count, "count"))
     images = np.empty((len(states), k, *states.shape[1:]), states.dtype)
     for i in range(k):
-        image = _turned(states, (x, y), quarters[i // 4])
+        image = _rotated(states, (x, y), quarters[i // 4])
         if i % 4 > 1:
             image = np.flip(image, x) * np.array([-1, 1, 1], states.dtype)  # x -> -x, t -> -t
         if i % 2:
@@ -116,8 +125,8 @@ def symmetric_images(states, count: int | None = None):
     return images
 
 
-def _turned(states, plane, quarters):
-    """`states` after quarter turns about z: the lattice, and the moments with it."""
+def _rotated(states, plane, quarters):
+    """Return `states` after quarter turns of lattice and moments about z."""
     cos, sin = np.array([1, 0, -1, 0])[[quarters, quarters - 1]]
-    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], states.dtype)
-    return np.rot90(states, quarters, plane) @ turn.T
+    rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], states.dtype)
+    return np.rot90(states, quarters, plane) @ rotation.T

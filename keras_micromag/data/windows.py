@@ -1,40 +1,48 @@
-"""Windows of latent loops, to train a rollout on."""
+"""Windows of latent loops: the training data of a rollout."""
+
+from __future__ import annotations
 
 from operator import getitem
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 from keras import backend
+from numpy.typing import ArrayLike
 
 from keras_micromag.utils import checks
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Windows(keras.utils.PyDataset):
     """Windows of t states, the l states that follow, and the fields of these l.
 
     A batch is `({"states": (b, t, d), "field": (b, l)}, (b, l, d))`, and the weights, if there are
-    any. No window reaches from one simulation into another: s simulations of n steps give
-    s·(n - t - l + 1) of them. They are cut out of the states batch by batch.
+    any. No window crosses the end of a simulation: s simulations of n steps give
+    s·(n - t - l + 1) windows. They are gathered from the states batch by batch.
 
     Args:
         states: (s, n, d) latent states of s simulations; any further axes stay as they are.
         field: (n,) or (s, n) µ0·H in tesla.
-        window: t. horizon: l.
-        step_weights: (s, n), one per state, as `sample_weights` gives them: each error of a window
-            is weighted by the state it is made at, (b, l).
-        window_weights: the same, but a window as a whole is weighted by its first target, (b,): the
-            paper's sample b⁽ⁱ⁾ and its weight wᵢ. Not both.
-        start: (s, ...), something of each simulation that all its windows get as the input `start`:
+        window: t.
+        horizon: l.
+        step_weights: (s, n), one per state, as `sample_weights` gives them. Each error of a window
+            has the weight of the state that is predicted, so a batch has weights (b, l).
+        start: (s, ...) an array of each simulation that is the input `start` of all its windows:
             its first state in real space, for a rollout that takes the microstructure.
-        batch_size, shuffle, seed: the windows are shuffled anew for every epoch, by the seed.
-        **kwargs: of `keras.utils.PyDataset`: workers and so on.
+        batch_size: b.
+        shuffle: whether to shuffle the windows, differently in each epoch.
+        seed: seed of the shuffling.
+        **kwargs: passed to `keras.utils.PyDataset`, such as workers.
 
     Raises:
         ValueError: when a simulation is shorter than t + l, the shapes do not fit together, or a
             value is not finite.
 
     Notes:
-        `RecursiveRolloutModel.fit` takes it as it is, and on TensorFlow goes through `to_tf_data`.
+        `RecursiveRolloutModel.fit` takes `Windows`, and on TensorFlow calls `to_tf_data`.
 
     Example:
         >>> import numpy as np
@@ -50,14 +58,13 @@ class Windows(keras.utils.PyDataset):
 
     def __init__(
         self,
-        states,
-        field,
+        states: ArrayLike,
+        field: ArrayLike,
         window: int,
         horizon: int,
         *,
-        step_weights=None,
-        window_weights=None,
-        start=None,
+        step_weights: ArrayLike | None = None,
+        start: ArrayLike | None = None,
         batch_size: int = 64,
         shuffle: bool = True,
         seed: int = 0,
@@ -87,12 +94,11 @@ class Windows(keras.utils.PyDataset):
                 f"{field.shape}."
             )
         field = np.broadcast_to(field, (s, n))
-        if step_weights is not None and window_weights is not None:
-            raise ValueError("`window_weights` must not be given beside `step_weights`.")
-        weights = window_weights if step_weights is None else step_weights
-        if weights is not None:
-            name = "window_weights" if step_weights is None else "step_weights"
-            weights = checks.finite_array(weights, name, (s, n), "one per state").astype(floatx)
+        # Simulations end to end: a window is identified by the index of its first state.
+        self._parts = [part.reshape(s * n, *part.shape[2:]) for part in (states, field)]
+        if step_weights is not None:
+            weights = checks.finite_array(step_weights, "step_weights", (s, n), "one per state")
+            self._parts.append(weights.astype(floatx).reshape(s * n))
         self._start = None
         if start is not None:
             start = np.asarray(start, floatx)
@@ -103,47 +109,43 @@ class Windows(keras.utils.PyDataset):
             checks.finite(start, "start")
             self._start = start
         self._steps = n
-        self._by_step = step_weights is not None
-        # Simulations end to end: a window is known by the index of its first state.
-        parts = [states, field] if weights is None else [states, field, weights]
-        self._parts = [part.reshape(s * n, *part.shape[2:]) for part in parts]
-        starts = np.arange(n - window - horizon + 1) + n * np.arange(s)[:, None]
-        self._starts = starts.ravel()
-        self._seeds = np.random.default_rng(seed)
-        self._order = self._starts
+        first = np.arange(n - window - horizon + 1) + n * np.arange(s)[:, None]
+        self._first = first.ravel()
+        self._rng = np.random.default_rng(seed)
+        self._order = self._first
         self.on_epoch_end()
 
     @property
     def windows(self) -> int:
-        """How many there are."""
-        return len(self._starts)
+        """Number of windows."""
+        return len(self._first)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-self.windows // self.batch_size)
 
     def __getitem__(self, index):
         if not 0 <= index < len(self):
             raise IndexError(f"`index` must be at least 0 and below {len(self)}; received {index}.")
         chosen = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        return self._cut(self._order[chosen], getitem, self._parts, self._start)
+        return self._gather(self._order[chosen], getitem, self._parts, self._start)
 
-    def on_epoch_end(self):
-        """Shuffle the windows anew."""
+    def on_epoch_end(self) -> None:
+        """Shuffle the windows again."""
         if self.shuffle:
-            self._order = self._seeds.permutation(self._starts)
+            self._order = self._rng.permutation(self._first)
 
-    def arrays(self):
-        """All windows in order, as arrays for `fit`: x, y, and the weights if there are any."""
-        return self._cut(self._starts, getitem, self._parts, self._start)
+    def arrays(self) -> tuple:
+        """Return all windows in order, as arrays for `fit`: x, y, and the weights, if any."""
+        return self._gather(self._first, getitem, self._parts, self._start)
 
-    def to_tf_data(self, *, cache: bool = True):
-        """The same as a `tf.data.Dataset` of batches, shuffled anew whenever it is iterated.
+    def to_tf_data(self, *, cache: bool = True) -> tf.data.Dataset:
+        """Return a `tf.data.Dataset` of the batches, shuffled again at each iteration.
 
         Args:
-            cache: keep the batches, made once: all windows are then held in memory,
-                4·(t + l)·d bytes each and those of `start`, and only the order of the batches is
-                shuffled anew. Without it every epoch has batches of its own, which costs a little
-                time.
+            cache: make the batches once and keep them. All windows are then in memory, with
+                4·(t + l)·d bytes each and those of `start`, and only the order of the batches
+                changes from epoch to epoch. Without it every epoch has other batches, which takes a
+                little more time.
 
         Returns:
             A dataset of `len(self)` batches.
@@ -152,31 +154,29 @@ class Windows(keras.utils.PyDataset):
 
         parts = [tf.constant(part) for part in self._parts]
         start = None if self._start is None else tf.constant(self._start)
-        seed = int(self._seeds.integers(2**31))
-        starts = tf.data.Dataset.from_tensor_slices(self._starts)
+        seed = int(self._rng.integers(2**31))
+        first = tf.data.Dataset.from_tensor_slices(self._first)
         if self.shuffle:
-            starts = starts.shuffle(self.windows, seed, reshuffle_each_iteration=not cache)
-        batches = starts.batch(self.batch_size).map(
-            lambda starts: self._cut(starts, tf.gather, parts, start)
+            first = first.shuffle(self.windows, seed, reshuffle_each_iteration=not cache)
+        batches = first.batch(self.batch_size).map(
+            lambda first: self._gather(first, tf.gather, parts, start)
         )
         if cache:
             batches = batches.cache()
             batches = batches.shuffle(len(self), seed) if self.shuffle else batches
-        # What there is to do takes no time; threads that wait for it take the cores from training.
+        # Gathering takes little time; idle threads would take the cores from training.
         options = tf.data.Options()
         options.autotune.enabled = False
         options.threading.private_threadpool_size = 1
         return batches.prefetch(2).with_options(options)
 
-    def _cut(self, starts, take, parts, start):
-        """The windows that begin at `starts`; `take` gathers from `parts` and `start`."""
+    def _gather(self, first, take, parts, start):
+        """Return the windows whose first states are `first`; `take` is the gather function."""
         states, field, *weights = parts
-        begin = starts[:, None]
+        begin = first[:, None]
         past = begin + np.arange(self.window)
         coming = begin + np.arange(self.window, self.window + self.horizon)
         x = {"states": take(states, past), "field": take(field, coming)}
         if start is not None:
-            x["start"] = take(start, starts // self._steps)
-        batch = x, take(states, coming)
-        weighted = coming if self._by_step else coming[:, 0]
-        return (*batch, *(take(part, weighted) for part in weights))
+            x["start"] = take(start, first // self._steps)
+        return (x, take(states, coming), *(take(part, coming) for part in weights))

@@ -8,9 +8,9 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.layers.base import PhysicsLayer, material_config
-from keras_micromag.physics.field import check_operator
+from keras_micromag.physics.field import resolve_operator
 from keras_micromag.physics.field.demag import demag_matrix
-from keras_micromag.physics.field.dense import require_room
+from keras_micromag.physics.field.dense import require_memory
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver.problem import per_grain
@@ -71,7 +71,7 @@ class GuptasarmaDemag(PhysicsLayer):
         self.material = material
         self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
         strength = np.array([m.Js for m in per_grain(material, len(structure), False)])
-        made = check_operator(operator, structure, self_field, self.variable_dtype, rtol)
+        made = resolve_operator(operator, structure, self_field, self.variable_dtype, rtol)
         self._dense = made == "dense"
         parts = self._whole(strength) if self._dense else self._parts(made, strength)
         self._constants = Constants(parts, self.variable_dtype)
@@ -79,7 +79,7 @@ class GuptasarmaDemag(PhysicsLayer):
     def _whole(self, strength):
         """(3g', 3gp) the matrix with its columns in the output's order, which spares a copy."""
         g, p = self.structure.weights.shape
-        require_room(self.structure, self.variable_dtype, (g, g * p))
+        require_memory(self.structure, self.variable_dtype, (g, g * p))
         matrix = demag_matrix(self.structure, self_field=self.self_field)
         matrix *= strength[:, None]
         # (g, p, 3, g', 3) -> rows g', j

@@ -14,7 +14,7 @@ from keras_micromag.layers.base import (
     require_shape,
     shapes_of,
 )
-from keras_micromag.physics.field import check_operator
+from keras_micromag.physics.field import resolve_operator
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import field_steps
@@ -97,7 +97,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         body = embed(
             structure,
             materials,
-            check_operator(operator, structure, self_field, self.variable_dtype, rtol),
+            resolve_operator(operator, structure, self_field, self.variable_dtype, rtol),
             self_field=self_field,
             direction=direction,
             dtype=self.variable_dtype,

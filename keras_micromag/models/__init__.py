@@ -1,4 +1,4 @@
-"""The paper's models: an autoencoder of states, and a predictor trained on its own output."""
+"""The paper's models: an autoencoder of magnetisation states, and a recursive predictor."""
 
 from keras_micromag.models.autoencoder import Autoencoder, autoencoder
 from keras_micromag.models.grains import (

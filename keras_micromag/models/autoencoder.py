@@ -1,4 +1,4 @@
-"""A convolutional autoencoder of magnetisation states on a lattice (Table 1)."""
+"""Convolutional autoencoder of magnetisation states on a lattice (Table 1)."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from keras_micromag.utils import checks
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class Autoencoder(FiniteFit, ComposedModel):
-    """An encoder and a decoder, trained as one: x -> decoder(encoder(x)).
+    """Encoder and decoder, trained as one model: x -> decoder(encoder(x)).
 
     Args:
-        encoder: a model from states, (b, x, y, z, 3), to latent states, (b, d).
-        decoder: a model back.
+        encoder: a model from states (b, x, y, z, 3) to latent states (b, d).
+        decoder: a model from latent states to states.
 
     Example:
         >>> from keras_micromag.models import autoencoder
@@ -32,7 +32,7 @@ class Autoencoder(FiniteFit, ComposedModel):
             self.build(encoder.input_shape)
 
     def build(self, input_shape):
-        """Nothing to do: encoder and decoder are models already."""
+        """Mark the model as built: encoder and decoder are built already."""
         self.built = True
 
     def call(self, states, training=None):
@@ -40,7 +40,7 @@ class Autoencoder(FiniteFit, ComposedModel):
         return self.decoder(self.encoder(states, training=training), training=training)
 
     def compute_output_shape(self, input_shape):
-        """That of the input."""
+        """Return the shape of the input."""
         return input_shape
 
 
@@ -54,28 +54,28 @@ def autoencoder(
     output_activation: str = "linear",
     name: str = "autoencoder",
 ) -> Autoencoder:
-    """Convolutional autoencoder of moments on a lattice (Table 1: 4,983 parameters).
+    """Make a convolutional autoencoder of moments on a lattice (Table 1: 4,983 parameters).
 
-    Encoder: for each of `filters` a convolution with a kernel and a stride of 2, then dense layers
-    of `units` and the latent one. Decoder: dense layers of d, d, the `units` but the first in
-    reverse, and what the first transposed convolution takes; then transposed convolutions.
+    The encoder has a convolution with kernel size and stride 2 for each of `filters`, then dense
+    layers of `units`, and a dense layer of the latent size d. The decoder has dense layers of d, d,
+    the `units` without the first in reverse order, and the input size of the first transposed
+    convolution; then it has transposed convolutions.
 
     Args:
         grid: (x, y, z), each a multiple of 2^len(filters).
         latent_size: d.
-        filters: of each convolution.
-        units: of the encoder's dense layers before the latent one; at least one.
-        activation: of every layer but the last; kernels start as He's normal ones.
-        output_activation: of the last layer. The paper has "elu" there too, which reaches -1 only
-            in the limit, and that is where m_z of a reversed magnet lies: see the README for
-            what that costs.
-        name: the model's.
+        filters: number of filters of each convolution.
+        units: sizes of the encoder's dense layers before the latent one; at least one.
+        activation: activation of every layer but the last; kernels have He normal initial values.
+        output_activation: activation of the last layer. The paper has "elu" there too. ELU reaches
+            -1, the m_z of a reversed magnet, only in the limit.
+        name: name of the model.
 
     Returns:
         A built, uncompiled model, (b, x, y, z, 3) -> (b, x, y, z, 3).
 
     Raises:
-        ValueError: when the strides do not divide the grid, or a size is no positive integer.
+        ValueError: when the strides do not divide the grid, or a size is not a positive integer.
 
     Example:
         >>> from keras_micromag.models import autoencoder
@@ -96,28 +96,28 @@ def autoencoder(
             f"`grid` must be three multiples of {stride}, for {len(filters)} convolutions with "
             f"stride 2; received {grid}."
         )
-    smallest = (*(n // stride for n in grid), filters[-1])
-    flat = smallest[0] * smallest[1] * smallest[2] * smallest[3]
-    common = {"activation": activation, "kernel_initializer": "he_normal"}
+    coarsest = (*(n // stride for n in grid), filters[-1])
+    flat = coarsest[0] * coarsest[1] * coarsest[2] * coarsest[3]
+    options = {"activation": activation, "kernel_initializer": "he_normal"}
     layers = keras.layers
 
-    # Functional, not Sequential: these say clearly which shape they take.
+    # Functional, not Sequential: a wrong input shape then gives a clear error.
     states = x = keras.Input((*grid, 3), name="states")
     for n in filters:
-        x = layers.Conv3D(n, 2, strides=2, **common)(x)
+        x = layers.Conv3D(n, 2, strides=2, **options)(x)
     x = layers.Flatten()(x)
     for n in (*units, latent_size):
-        x = layers.Dense(n, **common)(x)
+        x = layers.Dense(n, **options)(x)
     encoder = keras.Model(states, x, name="encoder")
 
     latent = x = keras.Input((latent_size,), name="latent")
     for n in (latent_size, latent_size, *reversed(units[1:]), flat):
-        x = layers.Dense(n, **common)(x)
-    x = layers.Reshape(smallest)(x)
+        x = layers.Dense(n, **options)(x)
+    x = layers.Reshape(coarsest)(x)
     for n in reversed(filters[:-1]):
-        x = layers.Conv3DTranspose(n, 2, strides=2, **common)(x)
-    common["activation"] = output_activation
-    x = layers.Conv3DTranspose(3, 2, strides=2, **common)(x)
+        x = layers.Conv3DTranspose(n, 2, strides=2, **options)(x)
+    options["activation"] = output_activation
+    x = layers.Conv3DTranspose(3, 2, strides=2, **options)(x)
     decoder = keras.Model(latent, x, name="decoder")
 
     return Autoencoder(encoder, decoder, name=name)

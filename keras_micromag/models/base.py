@@ -1,51 +1,64 @@
-"""What the models share: parts in a saved config, weights that survive, no `fit` to NaN."""
+"""Base classes of the models: saving of their parts, weights that survive errors, finite losses."""
 
 import inspect
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 
 import keras
 import numpy as np
 from keras import backend, ops, tree
+from numpy.typing import ArrayLike
 
 from keras_micromag.layers.base import shapes_of
 from keras_micromag.utils import checks
 
 
 class ComposedModel(keras.Model):
-    """A model of other models, its constructor's first arguments; they are saved with it."""
+    """A model made of other models, which are its constructor's arguments and are saved with it.
+
+    Attributes:
+        parts: the names of these arguments.
+        any_number_of_fields: whether the model takes loops of any number of field steps.
+    """
 
     parts: tuple[str, ...]
     any_number_of_fields = False
 
-    def fit(self, *args, **kwargs):
-        """`keras.Model.fit`; a failure leaves the weights there."""
-        with _weights_kept(self):
+    def fit(self, *args, **kwargs) -> keras.callbacks.History:
+        """Call `keras.Model.fit`, and keep the weights if it fails."""
+        with _restore_weights_on_error(self):
             return super().fit(*args, **kwargs)
 
     def evaluate(self, *args, **kwargs):
-        """`keras.Model.evaluate`; a failure leaves the weights there."""
-        with _weights_kept(self):
+        """Call `keras.Model.evaluate`, and keep the weights if it fails."""
+        with _restore_weights_on_error(self):
             return super().evaluate(*args, **kwargs)
 
     def predict(self, *args, **kwargs):
-        """`keras.Model.predict`; a failure leaves the weights there."""
-        with _weights_kept(self):
+        """Call `keras.Model.predict`, and keep the weights if it fails."""
+        with _restore_weights_on_error(self):
             return super().predict(*args, **kwargs)
 
     def export(
-        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
+        self,
+        filepath: str | os.PathLike,
+        format: str = "tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **kwargs,
     ):
-        """`keras.Model.export`; says in one sentence what another backend than TensorFlow wants."""
+        """Call `keras.Model.export`; errors name what backends other than TensorFlow need."""
         name = backend.backend()
         if input_signature is None and self.any_number_of_fields and name != "tensorflow":
             raise ValueError(
                 f"`input_signature` must be given for an export from {name}, which knows how many "
                 "fields there are; received None."
             )
-        given = {"format": format, "verbose": verbose, "input_signature": input_signature, **kwargs}
+        options = {"format": format, "verbose": verbose, "input_signature": input_signature}
         try:
-            return super().export(filepath, **given)
+            return super().export(filepath, **options, **kwargs)
         except (AttributeError, ImportError, RuntimeError) as error:
             if name != "torch":
                 raise
@@ -54,28 +67,37 @@ class ComposedModel(keras.Model):
                 f"too, for an export from torch; received {format!r} and {input_signature}."
             ) from error
 
-    def get_config(self):
-        """The arguments."""
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
         parts = {n: keras.saving.serialize_keras_object(getattr(self, n)) for n in self.parts}
         return {**super().get_config(), **parts}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """The model that `get_config` told."""
-        # A copy, since Keras takes apart what it is given.
-        made = {
+    def from_config(cls, config: dict, custom_objects: dict | None = None):
+        """Return the model that `get_config` described."""
+        # A copy, since Keras modifies the config that it deserialises.
+        parts = {
             name: keras.saving.deserialize_keras_object(deepcopy(config[name]), custom_objects)
             for name in cls.parts
             if name in config
         }
-        return checks.of_this_version(cls, {**config, **made})
+        return checks.of_this_version(cls, {**config, **parts})
 
 
-def predict_along(model, states, field, start=None, **kwargs):
-    """`model.predict` from states (b, t, ...) along field (n,) or (b, n); both are checked first.
+def predict_along(
+    model: keras.Model, states: ArrayLike, field: ArrayLike, start=None, **kwargs
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check states (b, t, ...) and field (n,) or (b, n), and predict along the field.
+
+    Args:
+        model: a model of the inputs `states` and `field`, and perhaps `start`.
+        states: the first t states of b loops.
+        field: µ0·H in tesla.
+        start: the first states of the loops, for a model that takes them.
+        **kwargs: passed to `model.predict`.
 
     Returns:
-        The fields (b, n), and what is predicted.
+        The field as (b, n), and the prediction.
     """
     states, field = np.asarray(states), checks.finite_array(field, "field")
     if states.ndim and not len(states):
@@ -89,24 +111,24 @@ def predict_along(model, states, field, start=None, **kwargs):
     return field, model.predict(inputs, **{"verbose": 0, **kwargs})
 
 
-def require_more_fields(field, t: int) -> None:
-    """Raise where a static shape is not (b, n) of the fields of a loop that goes on after t."""
-    if len(field) != 2 or (field[1] is not None and field[1] <= t):
+def require_more_fields(field_shape: tuple, t: int) -> None:
+    """Raise unless a static shape is (b, n) with n > t, the fields of a loop of t given states."""
+    if len(field_shape) != 2 or (field_shape[1] is not None and field_shape[1] <= t):
         raise ValueError(
             "`field` must have shape (b, n), the fields of the whole loop, with n greater than "
-            f"t = {t}; received {field}."
+            f"t = {t}; received {field_shape}."
         )
 
 
 @contextmanager
-def _weights_kept(model):
-    # Keras's JAX trainer takes the values out of the variables while it computes, and when the
-    # first step fails, on another shape for instance, it does not give them back.
-    kept = [(variable, variable.value) for variable in _variables(model)]
+def _restore_weights_on_error(model) -> Iterator[None]:
+    # Keras's JAX trainer moves the values out of the variables while it computes. It does not put
+    # them back if the first step fails, for instance because of a wrong shape.
+    saved = [(variable, variable.value) for variable in _variables(model)]
     try:
         yield
     except BaseException:
-        for variable, value in kept:
+        for variable, value in saved:
             if variable._value is None:
                 variable.assign(value)
         raise
@@ -118,62 +140,63 @@ def _variables(model):
 
 
 class DivergenceError(ValueError):
-    """A training came to a loss that is not finite."""
+    """The loss of a training is not finite."""
 
 
 class FiniteFit:
-    """Makes a model's `fit` refuse data that is not finite, and stop where the loss is not."""
+    """Mixin: `fit` refuses data that is not finite, and stops when the loss is not finite."""
 
-    def fit(self, *args, **kwargs):
-        """`keras.Model.fit`.
+    def fit(self, *args, **kwargs) -> keras.callbacks.History:
+        """Call `keras.Model.fit` on finite data.
 
         Raises:
-            ValueError: for NaN or inf in arrays given as data, before any step.
-            DivergenceError: a ValueError too, after an epoch whose loss is not finite. The model is
-                then again what it was before that epoch, if it had been built.
+            ValueError: for NaN or inf in the arrays, before any step.
+            DivergenceError: a ValueError too, after an epoch whose loss is not finite. The model
+                then has the weights from before that epoch, if it had been built.
         """
-        given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
-        given.pop("self")
+        arguments = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
+        arguments.pop("self")
         for name in ("x", "y", "sample_weight", "validation_data"):
-            _require_finite(given.get(name), name)
-        guard = _Guard()
-        callbacks = given.pop("callbacks", None) or []
+            _require_finite(arguments.get(name), name)
+        guard = _DivergenceGuard()
+        callbacks = arguments.pop("callbacks", None) or []
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(guard)
         else:
-            # First, so that none of the others keeps weights that are NaN.
+            # First, so that no other callback saves weights that are NaN.
             callbacks = [guard, *tree.flatten(callbacks)]
-        history = super().fit(**given, callbacks=callbacks)
+        history = super().fit(**arguments, callbacks=callbacks)
         if guard.message:
             raise DivergenceError(guard.message)
         return history
 
 
-class _Guard(keras.callbacks.Callback):
-    """Puts the model back to the start of an epoch that ended in NaN or inf, and stops."""
+class _DivergenceGuard(keras.callbacks.Callback):
+    """Stop after an epoch with a loss of NaN or inf, and restore the weights from before it."""
 
     message = ""
 
     def on_epoch_begin(self, epoch, logs=None):
         optimizer = self.model.optimizer
         if self.model.built and not optimizer.built:
-            optimizer.build(self.model.trainable_variables)  # else the first step would
-        self._kept = [np.array(ops.convert_to_numpy(v)) for v in _variables(self.model)]
+            # The first step would do it, after the values are saved here.
+            optimizer.build(self.model.trainable_variables)
+        self._saved = [np.array(ops.convert_to_numpy(v)) for v in _variables(self.model)]
 
     def on_epoch_end(self, epoch, logs=None):
-        wrong = {
+        not_finite = {
             name: float(logs[name])
             for name in ("loss", "val_loss")
             if name in (logs or {}) and not np.isfinite(logs[name])
         }
-        if not wrong:
+        if not not_finite:
             return
         self.model.stop_training = True
-        told = " and ".join(f"{name} {value}" for name, value in wrong.items())
-        self.message = f"The loss must stay finite; received {told} in epoch {epoch + 1}, "
+        received = " and ".join(f"{name} {value}" for name, value in not_finite.items())
+        self.message = f"The loss must stay finite; received {received} in epoch {epoch + 1}, "
         variables = _variables(self.model)
-        if len(variables) == len(self._kept):
-            for variable, value in zip(variables, self._kept, strict=True):
+        if len(variables) == len(self._saved):
+            for variable, value in zip(variables, self._saved, strict=True):
                 variable.assign(value)
             self.message += "before which the model has been put back: "
         else:
@@ -182,7 +205,7 @@ class _Guard(keras.callbacks.Callback):
 
 
 def _require_finite(data, name):
-    # Arrays only: what else brings batches is read once, by `fit`.
+    # Only arrays: generators and datasets can be read once, and `fit` reads them.
     if isinstance(data, dict):
         for key, part in data.items():
             _require_finite(part, f"{name}[{key!r}]")

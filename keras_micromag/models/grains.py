@@ -1,13 +1,15 @@
-"""The paper's method for grains that are a set with neighbours, not a lattice.
+"""The paper's method for polycrystals: grains are a set with neighbours, not a lattice.
 
-What each grain is in its surroundings is put into an embedding once per magnet. A state of the
-magnet is a mean over what its grains are and do; and a latent state tells each grain, by its
-embedding, what it does. So the same weights serve any number of grains in any order.
+Graph convolutions turn the features of each grain and its neighbours into an embedding, once per
+magnet. The encoder takes a weighted mean over the grains, of their embeddings and moments. The
+decoder computes the moment of each grain from the latent state and the grain's embedding. So the
+same weights serve any number of grains, in any order.
 """
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
 from keras_micromag.layers.grain_convolution import GrainConvolution
@@ -17,7 +19,7 @@ from keras_micromag.utils import checks
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class GrainAutoencoder(FiniteFit, ComposedModel):
-    """An autoencoder of the states of polycrystals, each with grains of its own.
+    """Autoencoder of the states of polycrystals, each with its own grains.
 
     Args:
         embedding: a model from `grains` (b, g, c) and `neighbors` (b, g, g) to (b, g, e).
@@ -26,8 +28,8 @@ class GrainAutoencoder(FiniteFit, ComposedModel):
         decoder: a model from `latent` (b, t, d) and `embedding` to states.
 
     Input:
-        A dict of `states` (b, t, g, 3), any t states of each of b magnets; `grains` (b, g, c), what
-        `grain_features` tells of the grains; and `neighbors` (b, g, g), such as `contact_areas`.
+        A dict of `states` (b, t, g, 3), any t states of each of b magnets; `grains` (b, g, c), the
+        `grain_features`; and `neighbors` (b, g, g), such as `contact_areas`.
 
     Output:
         (b, t, g, 3), 0 on padding.
@@ -41,7 +43,9 @@ class GrainAutoencoder(FiniteFit, ComposedModel):
 
     parts = ("embedding", "encoder", "decoder")
 
-    def __init__(self, embedding, encoder, decoder, **kwargs):
+    def __init__(
+        self, embedding: keras.Model, encoder: keras.Model, decoder: keras.Model, **kwargs
+    ):
         super().__init__(**kwargs)
         self.embedding, self.encoder, self.decoder = embedding, encoder, decoder
         if embedding.built and encoder.built and decoder.built:
@@ -50,7 +54,7 @@ class GrainAutoencoder(FiniteFit, ComposedModel):
             self.build({**shapes, "neighbors": (None, None, None)})
 
     def build(self, input_shape):
-        """Nothing to do: the parts are models already."""
+        """Mark the model as built: its parts are built already."""
         self.built = True
 
     def call(self, inputs, training=None):
@@ -63,7 +67,7 @@ class GrainAutoencoder(FiniteFit, ComposedModel):
         return self.decoder({"latent": latent, "embedding": embedding}, training=training)
 
     def compute_output_shape(self, input_shape):
-        """That of the states."""
+        """Return the shape of the states."""
         names = ("states", "grains", "neighbors")
         shapes = dict(zip(names, map(tuple, require_inputs(input_shape, *names)), strict=True))
         states = shapes["states"]
@@ -82,28 +86,28 @@ def grain_autoencoder(
     convolutions: int = 2,
     width: int = 64,
     activation: str = "elu",
-    spread=None,
+    spread: ArrayLike | None = None,
     name: str = "grain_autoencoder",
 ) -> GrainAutoencoder:
-    """Autoencoder of moments of grains that are a set with neighbours.
+    """Make an autoencoder of the moments of grains that are a set with neighbours.
 
     Args:
-        features: c, how many of each grain; the first is its share in the magnet's moment, 0 on
-            padding, see `grain_features`.
+        features: c, the number of features of each grain; the first is its share in the magnet's
+            moment, 0 on padding, see `grain_features`.
         latent_size: d.
-        embedding_size: e - c: the embedding holds the features too.
-        convolutions: how many `GrainConvolution`s the embedding has, and so how many grains away a
-            grain is felt.
-        width, activation: of all layers; kernels start as He's normal ones.
-        spread: (c,) of the features, over which they are divided; by default 1. What varies by a
-            few percent, such as Ku, is hard to learn from otherwise.
-        name: the model's.
+        embedding_size: e - c: the embedding also contains the features.
+        convolutions: number of `GrainConvolution` layers in the embedding, and so the distance, in
+            grains, over which one grain influences another's embedding.
+        width, activation: size and activation of all layers; kernels have He normal initial values.
+        spread: (c,) standard deviations by which the features are divided; by default 1. Features
+            that vary by a few percent, such as Ku, are hard to learn from otherwise.
+        name: name of the model.
 
     Returns:
         A built, uncompiled model.
 
     Raises:
-        ValueError: when a size is no positive integer.
+        ValueError: when a size is not a positive integer, or `spread` is not positive.
     """
     features = checks.count(features, "features")
     latent_size = checks.count(latent_size, "latent_size")
@@ -115,7 +119,7 @@ def grain_autoencoder(
     )
     if not (spread > 0).all():
         raise ValueError(f"`spread` must be positive; received {spread.tolist()}.")
-    # The share is also what means over grains are weighted by.
+    # The share stays as it is: means over grains are weighted by it.
     scale = np.append(1.0, 1 / spread[1:]).tolist()
     layers = keras.layers
 
@@ -124,8 +128,7 @@ def grain_autoencoder(
 
     grains = keras.Input((None, features), name="grains")
     neighbors = keras.Input((None, None), name="neighbors")
-    told = layers.Rescaling(scale)(grains)
-    x = dense(told)
+    x = dense(layers.Rescaling(scale)(grains))
     for _ in range(convolutions):
         x = GrainConvolution(width, activation)({"features": x, "neighbors": neighbors})
     x = layers.LayerNormalization()(layers.Dense(embedding_size)(x))
@@ -135,9 +138,10 @@ def grain_autoencoder(
     magnet = keras.Input((None, features + embedding_size), name="embedding")
     states = keras.Input((None, None, 3), name="states")
     axis = ops.expand_dims(magnet[:, :, 1:4], 1)
-    # On which branch a grain is: a product, of which dense layers know nothing.
+    # The moment along the easy axis, which gives the branch: a product of two inputs, which dense
+    # layers cannot compute.
     x = layers.Concatenate()([states, ops.sum(states * axis, axis=-1, keepdims=True)])
-    # A dense layer on both, of which that on the grains is computed once for all states.
+    # Equal to a dense layer on both inputs; the part on the grains is computed once for all states.
     x = layers.Dense(width)(x) + ops.expand_dims(layers.Dense(width)(magnet), 1)
     x = dense(layers.Activation(activation)(x))
     x = ops.einsum("btgc,bg->btc", x, magnet[:, :, 0])
@@ -151,11 +155,11 @@ def grain_autoencoder(
     x = layers.Activation(activation)(x)
     for _ in range(2):
         x = dense(x)
-    # Along the easy axis, and the rest.
+    # The moment is a component along the easy axis plus a vector.
     axis = ops.expand_dims(magnet[:, :, 1:4], 1)
     x = layers.Dense(1)(x) * axis + layers.Dense(3)(x)
-    there = ops.cast(magnet[:, :, :1] > 0, keras.config.floatx())
-    x = x * ops.expand_dims(there, 1)
+    present = ops.cast(magnet[:, :, :1] > 0, keras.config.floatx())
+    x = x * ops.expand_dims(present, 1)
     decoder = keras.Model({"latent": latent, "embedding": magnet}, x, name="decoder")
     return GrainAutoencoder(embedding, encoder, decoder, name=name)
 
@@ -168,15 +172,16 @@ def grains_encoder(
     activation: str = "elu",
     name: str = "grains_encoder",
 ) -> keras.Model:
-    """Network from the grains' embedding to numbers that tell the magnet's microstructure.
+    """Make a network that maps the grains' embedding to c numbers on the microstructure.
 
-    For `RecursiveRolloutModel(microstructure=…)`, with the embedding as `start`: the counterpart of
-    `microstructure_encoder` for grains that are no lattice.
+    It is the counterpart of `microstructure_encoder` for grains that are not on a lattice. Pass it
+    to `RecursiveRolloutModel(microstructure=…)`, whose input `start` is then the embedding.
 
     Args:
-        embedding_size: e, features included. size: c.
-        width, activation: of the layers.
-        name: the model's.
+        embedding_size: e, features included.
+        size: c.
+        width, activation: size and activation of the hidden layers.
+        name: name of the model.
 
     Returns:
         A functional model, (b, g, e) -> (b, c).
@@ -195,14 +200,14 @@ def grains_encoder(
 class GrainHysteresis(FiniteFit, ComposedModel):
     """Embedding, encoder, rollout and decoder as one model of the whole loops of polycrystals.
 
-    The counterpart of `LatentHysteresis` for grains that are no lattice.
+    It is the counterpart of `LatentHysteresis` for grains that are not on a lattice.
 
     Args:
         embedding, encoder, decoder: those of a `GrainAutoencoder`.
-        rollout: a `RecursiveRolloutModel` over d latent variables; if it takes the microstructure,
-            that of `grains_encoder`.
-        trained_along: (m,) µ0·H in tesla of the loops that it was trained on, for those who use
-            it. None if not told.
+        rollout: a `RecursiveRolloutModel` over d latent variables. Its `microstructure`, if it has
+            one, is a `grains_encoder`.
+        trained_along: (m,) µ0·H in tesla of the loops that the model was trained on, or None; kept
+            for users of the model.
 
     Input:
         A dict of `states` (b, t, g, 3), the first t of the loop; `field` (b, n), µ0·H in tesla at
@@ -210,16 +215,25 @@ class GrainHysteresis(FiniteFit, ComposedModel):
         `GrainAutoencoder`.
 
     Output:
-        (b, n, g, 3) moments: the t states as they came, and n - t predicted ones.
+        (b, n, g, 3) moments: the t given states, and n - t predicted ones.
 
     Raises:
-        ValueError: when the states are not t, the fields no more than t, or the grains not g.
+        ValueError: when the number of states is not t, that of the fields not greater than t, or
+            that of the grains not g.
     """
 
     parts = ("embedding", "encoder", "rollout", "decoder")
     any_number_of_fields = True
 
-    def __init__(self, embedding, encoder, rollout, decoder, trained_along=None, **kwargs):
+    def __init__(
+        self,
+        embedding: keras.Model,
+        encoder: keras.Model,
+        rollout: keras.Model,
+        decoder: keras.Model,
+        trained_along: ArrayLike | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if trained_along is not None:
             trained_along = checks.finite_array(trained_along, "trained_along", (None,)).tolist()
@@ -232,26 +246,26 @@ class GrainHysteresis(FiniteFit, ComposedModel):
             self.build({**shapes, "field": (None, None), "neighbors": (None, None, None)})
 
     def build(self, input_shape):
-        """Nothing to do: the parts are models already."""
+        """Mark the model as built: its parts are built already."""
         self.built = True
 
     def call(self, inputs, training=None):
-        """Return the loop."""
+        """Return the loops."""
         self.compute_output_shape(shapes_of(inputs))
-        # Keras has done so already, but for its JAX trainer.
-        given, field = (ops.cast(inputs[name], self.compute_dtype) for name in ("states", "field"))
+        # Keras casts the inputs, except in its JAX trainer.
+        first, field = (ops.cast(inputs[name], self.compute_dtype) for name in ("states", "field"))
         magnet = {name: inputs[name] for name in ("grains", "neighbors")}
         embedding = self.embedding(magnet, training=training)
-        latent = self.encoder({"states": given, "embedding": embedding}, training=training)
-        told = {"states": latent, "field": field[:, self.rollout.window :]}
+        latent = self.encoder({"states": first, "embedding": embedding}, training=training)
+        rollout_inputs = {"states": latent, "field": field[:, self.rollout.window :]}
         if self.rollout.microstructure is not None:
-            told["start"] = embedding
-        latents = self.rollout(told, training=training)
+            rollout_inputs["start"] = embedding
+        latents = self.rollout(rollout_inputs, training=training)
         predicted = self.decoder({"latent": latents, "embedding": embedding}, training=training)
-        return ops.concatenate([given, ops.cast(predicted, given.dtype)], axis=1)
+        return ops.concatenate([first, ops.cast(predicted, first.dtype)], axis=1)
 
     def compute_output_shape(self, input_shape):
-        """(b, n, g, 3)."""
+        """Return (b, n, g, 3)."""
         names = ("states", "field", "grains", "neighbors")
         shapes = dict(zip(names, map(tuple, require_inputs(input_shape, *names)), strict=True))
         states, field, t = shapes["states"], shapes["field"], self.rollout.window
@@ -264,14 +278,15 @@ class GrainHysteresis(FiniteFit, ComposedModel):
         require_one_batch(**shapes)
         return (states[0], field[1], *states[2:])
 
-    def get_config(self):
-        """The arguments."""
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
         return {**super().get_config(), "trained_along": self.trained_along}
 
 
-def _require_grains(grains, g):
-    known = None not in (g, grains[1] if len(grains) == 3 else None)
-    if len(grains) != 3 or (known and grains[1] != g):
+def _require_grains(shape, g):
+    """Raise unless a static shape is (b, g, c); None stands for an unknown size."""
+    known = None not in (g, shape[1] if len(shape) == 3 else None)
+    if len(shape) != 3 or (known and shape[1] != g):
         raise ValueError(
-            f"`grains` must have shape (b, g, c) with the g of `states`, {g}; received {grains}."
+            f"`grains` must have shape (b, g, c) with the g of `states`, {g}; received {shape}."
         )

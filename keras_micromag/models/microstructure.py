@@ -1,8 +1,9 @@
-"""What a magnet's first state tells of its microstructure, as a few numbers."""
+"""Network that describes a magnet's microstructure by a few numbers, from its first state."""
 
 from collections.abc import Sequence
 
 import keras
+from numpy.typing import ArrayLike
 
 from keras_micromag.utils import checks
 
@@ -12,32 +13,32 @@ def microstructure_encoder(
     size: int = 16,
     *,
     width: int = 32,
-    mean=(0.0, 0.0, 0.979),
-    spread=(0.144, 0.144, 0.012),
+    mean: ArrayLike = (0.0, 0.0, 0.979),
+    spread: ArrayLike = (0.144, 0.144, 0.012),
     activation: str = "elu",
     name: str = "microstructure_encoder",
 ) -> keras.Model:
-    """Network from a magnet's first state to numbers that tell its microstructure.
+    """Make a network that maps a magnet's first state to c numbers on its microstructure.
 
     In a strong field every moment lies between the field and its grain's easy axis, so the first
-    state holds all axes. The same two dense layers look at each grain, and the mean over the grains
-    is taken: what is learnt from one grain holds for all of them, which a few magnets suffice for.
-    (The paper's conclusion proposes such an input and leaves it open.)
+    state depends on all easy axes. Two dense layers with the same weights for all grains are
+    followed by the mean over the grains, so a few magnets are enough to train on. (The paper's
+    conclusion proposes such an input as future work.)
 
     Args:
         grid: (x, y, z).
         size: c.
-        width: of the layers.
-        mean, spread: (3,) of the components of the first states; by default those of the paper's
-            magnets at 8 T.
-        activation: of the layers.
-        name: the model's.
+        width: size of the dense layers.
+        mean, spread: (3,) mean and standard deviation of the components of the first states; the
+            defaults are those of the paper's magnets at 8 T.
+        activation: activation of the dense layers.
+        name: name of the model.
 
     Returns:
         A functional model, (b, x, y, z, 3) -> (b, c).
 
     Raises:
-        ValueError: when a size is no positive integer, or `spread` not positive.
+        ValueError: when a size is not a positive integer, or `spread` is not positive.
 
     Example:
         >>> from keras_micromag.models import microstructure_encoder
@@ -51,11 +52,11 @@ def microstructure_encoder(
     if not (spread > 0).all():
         raise ValueError(f"`spread` must be positive; received {spread.tolist()}.")
     layers = keras.layers
-    common = {"activation": activation, "kernel_initializer": "he_normal"}
+    options = {"activation": activation, "kernel_initializer": "he_normal"}
     start = keras.Input((*grid, 3), name="start")
     x = layers.Rescaling((1 / spread).tolist(), (-mean / spread).tolist())(start)
     x = layers.Reshape((-1, 3))(x)
     for _ in range(2):
-        x = layers.Dense(width, **common)(x)
+        x = layers.Dense(width, **options)(x)
     x = layers.GlobalAveragePooling1D()(x)
     return keras.Model(start, layers.Dense(size)(x), name=name)

@@ -1,4 +1,4 @@
-"""The regressor in latent space."""
+"""Network that predicts the next latent state."""
 
 import keras
 
@@ -18,34 +18,34 @@ def predictor(
     microstructure_size: int = 0,
     name: str = "predictor",
 ) -> keras.Model:
-    """Dense network from the last t latent states and a field to the next latent state.
+    """Make a dense network from the last t latent states and a field to the next latent state.
 
-    Input: a dict of `states` (b, t, d) and `field` (b, 1), µ0·H in tesla of the state to predict.
-    (So Eq. 10 has it. The text beside it names the field of the step before, which would leave the
-    network to guess the step.) With a `microstructure_size` also `microstructure` (b, c), what a
-    `microstructure_encoder` tells of the magnet.
+    Its input is a dict of `states` (b, t, d) and `field` (b, 1), µ0·H in tesla at the state to
+    predict. (This is Eq. 10. The paper's text names the field of the step before, from which the
+    network could not know how far the next step goes.) With a `microstructure_size` the input also
+    has `microstructure` (b, c), the output of a `microstructure_encoder`.
 
     Args:
         latent_size: d.
         window: t.
-        hidden_layers, width: of the dense layers.
-        activation: of the hidden layers; kernels start as He's normal ones.
-        output_activation: of the last. The defaults are what a search found (docs/tuning.md); the
-            paper has a window of 4, four layers of 128, and ELU in all of them, as in the encoder
-            whose output it is to predict.
+        hidden_layers, width: number and size of the hidden layers.
+        activation: activation of the hidden layers; kernels have He normal initial values.
+        output_activation: activation of the last layer. The defaults are the result of a search
+            (docs/tuning.md); the paper has a window of 4, four layers of 128, and ELU in all of
+            them, as in the encoder whose output is predicted.
         field_scale: the field is divided by this many tesla.
-        input_noise: standard deviation of the Gaussian noise on the states in training, in their
-            own units. It teaches to go on from states that are not quite right, as predicted ones
-            are: without it a long recursion drifts away.
-        microstructure_size: c, 0 for a predictor that sees the states alone.
-        name: the model's.
+        input_noise: standard deviation of the Gaussian noise that is added to the states in
+            training, in their own units. With it the network learns to predict from states that are
+            slightly wrong, as its own predictions are: without it a long recursion drifts away.
+        microstructure_size: c, 0 for a predictor without this input.
+        name: name of the model.
 
     Returns:
-        A functional model, -> (b, d).
+        A functional model with the output (b, d).
 
     Raises:
-        ValueError: when a size is no positive integer, `field_scale` no positive number, or
-            `input_noise` negative.
+        ValueError: when a size is not a positive integer, `field_scale` is not a positive number,
+            or `input_noise` is negative.
 
     Example:
         >>> from keras_micromag.models import predictor

@@ -1,34 +1,36 @@
-"""A predictor that is fed its own predictions (Eq. 10-12)."""
+"""Recursive predictor, trained on its own predictions (Eq. 10-12)."""
 
 import inspect
 import math
 
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
-from keras_micromag import data, losses
+from keras_micromag import _loss_inputs, data
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
 from keras_micromag.models.base import ComposedModel, FiniteFit, predict_along
 from keras_micromag.utils import checks
-from keras_micromag.utils.backend import of_shape
+from keras_micromag.utils.backend import ensure_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class RecursiveRolloutModel(FiniteFit, ComposedModel):
-    """Rolls a predictor of one step out over n steps, and trains it through l of them.
+    """Applies a one-step predictor recursively over n steps, and trains it through l steps.
 
-    Each prediction takes the place of the oldest of the last t states (Eq. 10). Training unrolls
-    the first l steps, so that gradients run through all of them; compile it with `RolloutLoss`.
-    Predicting goes on for as many steps as there are fields.
+    Each prediction replaces the oldest of the last t states (Eq. 10). Training unrolls the first l
+    steps, so that gradients pass through all of them; compile the model with `RolloutLoss`. A
+    prediction has as many steps as there are fields.
 
     Args:
-        predictor: from a dict of `states` (b, t, d) and `field` (b, 1) to the next state (b, d):
-            `predictor()`, or a layer or model of your own.
+        predictor: a layer or model from a dict of `states` (b, t, d) and `field` (b, 1) to the
+            next state (b, d), such as `predictor()`.
         window: t.
         horizon: l. Longer targets are cut off after l steps, in validation too.
-        microstructure: a model from the first state of a loop in real space to what the predictor
-            takes as `microstructure`, such as `microstructure_encoder()`; trained with the
-            predictor, and computed once in a rollout.
+        microstructure: a model from the first state of a loop in real space to the predictor's
+            input `microstructure`, such as `microstructure_encoder()`. It is trained with the
+            predictor, and evaluated once in a rollout.
 
     Input:
         A dict of `states` (b, t, d) and `field` (b, n), µ0·H in tesla of the states to predict;
@@ -38,11 +40,11 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         (b, n, d).
 
     Raises:
-        ValueError: when states are not t; in training when fields and targets are fewer than l, or
-            not as many as each other.
+        ValueError: when the number of states is not t; in training when there are fewer than l
+            fields or targets, or not as many fields as targets.
 
     Notes:
-        `fit` takes `Windows` as it is, arrays, or whatever else Keras takes. Up to l steps are
+        `fit` takes `Windows`, arrays, or any other data that Keras takes. Up to l steps are
         unrolled in the graph; a longer prediction is a recurrent layer. On TensorFlow `export`
         writes a model for any number n of fields, elsewhere for the one given by `input_signature`:
         `[{"states": keras.InputSpec(shape=(None, t, d), dtype="float32"),
@@ -65,7 +67,14 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
     parts = ("predictor", "microstructure")
     any_number_of_fields = True
 
-    def __init__(self, predictor, window: int, horizon: int, microstructure=None, **kwargs):
+    def __init__(
+        self,
+        predictor: keras.layers.Layer,
+        window: int,
+        horizon: int,
+        microstructure: keras.Model | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.predictor, self.microstructure = predictor, microstructure
         self.window, self.horizon = checks.count(window, "window"), checks.count(horizon, "horizon")
@@ -74,7 +83,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
             self.build({"states": states, "field": (None, None)})
 
     def build(self, input_shape):
-        """Build the predictor, where it is not yet."""
+        """Build the predictor, unless it is built already."""
         if not self.predictor.built:
             states = (None, *tuple(input_shape["states"])[1:])
             shapes = {"states": states, "field": (None, 1)}
@@ -87,14 +96,14 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
     def call(self, inputs, training=None):
         """Return the predictions."""
         _, n, d = self.compute_output_shape(shapes_of(inputs))
-        # Keras has done so already, but for its JAX trainer.
+        # Keras casts the inputs, except in its JAX trainer.
         states, field = (ops.cast(inputs[name], self.compute_dtype) for name in ("states", "field"))
-        told = {}
+        constants = {}
         if self.microstructure is not None:
-            told["microstructure"] = self.microstructure(inputs["start"], training=training)
+            constants["microstructure"] = self.microstructure(inputs["start"], training=training)
 
         def step(last, field):
-            inputs = {"states": ops.stack(last, axis=1), "field": field, **told}
+            inputs = {"states": ops.stack(last, axis=1), "field": field, **constants}
             new = ops.cast(self.predictor(inputs, training=training), states.dtype)
             return (*last[1:], new)
 
@@ -106,13 +115,13 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
                 predicted.append(last[-1])
             return ops.stack(predicted, axis=1)
 
-        # Keras's own recurrence, which every backend compiles, and exports.
+        # Keras's recurrent layer, which every backend can compile and export.
         cell = _Cell(step, self.window, d, dtype=self.dtype_policy)
-        recur = keras.layers.RNN(cell, return_sequences=True, dtype=self.dtype_policy)
-        return recur(field[:, :, None], initial_state=list(last))
+        recurrence = keras.layers.RNN(cell, return_sequences=True, dtype=self.dtype_policy)
+        return recurrence(field[:, :, None], initial_state=list(last))
 
     def compute_output_shape(self, input_shape):
-        """(b, n, d)."""
+        """Return (b, n, d)."""
         names = ["states", "field"] + ["start"] * (self.microstructure is not None)
         shapes = dict(zip(names, map(tuple, require_inputs(input_shape, *names)), strict=True))
         states, field = shapes["states"], shapes["field"]
@@ -128,35 +137,36 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         return (states[0], field[1], states[2])
 
     def compile(self, *args, steps_per_execution: int | None = None, **kwargs):
-        """`keras.Model.compile`.
+        """Call `keras.Model.compile`.
 
         Args:
             steps_per_execution: batches per call of the compiled function, and so per call of a
-                callback's `on_train_batch_end`. None takes 16 on TensorFlow, where a call costs a
-                small network as much as half a batch, and 1 elsewhere, where nothing is gained;
-                and fewer once `fit` or `evaluate` is told how many batches to take.
+                callback's `on_train_batch_end`. None means 16 on TensorFlow, where the overhead of
+                a call is about half the time of a batch of a small network, and 1 elsewhere. It is
+                reduced where `fit` or `evaluate` is given a number of batches that it does not
+                divide.
         """
         if steps_per_execution is None:
             steps_per_execution = 16 if keras.backend.backend() == "tensorflow" else 1
         super().compile(*args, steps_per_execution=steps_per_execution, **kwargs)
 
     def compile_from_config(self, config):
-        """Compile as a saved model was: Keras does not where `compile` is another than its own."""
+        """Compile as before saving; Keras does not do so for models that override `compile`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
     def train_step(self, *args):
-        """Keras's, on the first l steps."""
+        """Train on the first l steps of a batch."""
         *state, batch = args
-        return super().train_step(*state, self._to_horizon(batch))
+        return super().train_step(*state, self._up_to_horizon(batch))
 
     def test_step(self, *args):
-        """Keras's, on the first l steps."""
+        """Evaluate on the first l steps of a batch."""
         *state, batch = args
-        return super().test_step(*state, self._to_horizon(batch))
+        return super().test_step(*state, self._up_to_horizon(batch))
 
     def compute_loss(self, x=None, y=None, *args, **kwargs):
-        """Keras's; l steps must be there."""
+        """Call `keras.Model.compute_loss`; x and y must have at least l steps."""
         self._require_horizon(x, y)
         return super().compute_loss(x, y, *args, **kwargs)
 
@@ -175,62 +185,70 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
                 f"= {self.horizon}; received {n} and {targets}."
             )
 
-    def _to_horizon(self, batch):
+    def _up_to_horizon(self, batch):
         x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
         self._require_horizon(x, y)
         if weights is not None:
-            weights = self._cut(losses.step_weights(weights, y), "sample_weight")
+            weights = self._cut(_loss_inputs.step_weights(weights, y), "sample_weight")
         x = {**x, "field": self._cut(x["field"], "field")}
         return keras.utils.pack_x_y_sample_weight(x, self._cut(y, "y"), weights)
 
     def _cut(self, steps, name):
         shape = (None, self.horizon, *steps.shape[2:])
-        return of_shape(steps[:, : self.horizon], shape, f"{name}_up_to_the_horizon")
+        return ensure_shape(steps[:, : self.horizon], shape, f"{name}_up_to_the_horizon")
 
     def fit(self, x=None, *args, **kwargs):
-        """`keras.Model.fit`; see `FiniteFit.fit` for what it raises."""
+        """Call `keras.Model.fit`; see `FiniteFit.fit` for the errors."""
         if isinstance(x, data.Windows) and keras.backend.backend() == "tensorflow":
-            x, kwargs["shuffle"] = x.to_tf_data(), False  # it shuffles itself
-        given = inspect.signature(keras.Model.fit).bind(self, x, *args, **kwargs).arguments
-        self._count_batches(given.get("steps_per_epoch"), given.get("validation_steps"))
+            x, kwargs["shuffle"] = x.to_tf_data(), False  # the dataset shuffles itself
+        arguments = inspect.signature(keras.Model.fit).bind(self, x, *args, **kwargs).arguments
+        steps = arguments.get("steps_per_epoch"), arguments.get("validation_steps")
+        self._limit_steps_per_execution(*steps)
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, *args, **kwargs):
-        """`keras.Model.evaluate`; a failure leaves the weights there."""
-        given = inspect.signature(keras.Model.evaluate).bind(self, *args, **kwargs).arguments
-        self._count_batches(given.get("steps"))
+        """Call `keras.Model.evaluate`, and keep the weights if it fails."""
+        arguments = inspect.signature(keras.Model.evaluate).bind(self, *args, **kwargs).arguments
+        self._limit_steps_per_execution(arguments.get("steps"))
         return super().evaluate(*args, **kwargs)
 
-    def _count_batches(self, *numbers):
-        # Keras takes that many at once even where they go beyond the end of a counted epoch.
-        at_once = math.gcd(self.steps_per_execution, *(n for n in numbers if n))
-        if at_once != self.steps_per_execution:
-            self.steps_per_execution = at_once
+    def _limit_steps_per_execution(self, *epoch_lengths):
+        # Keras runs that many batches per call even beyond the given length of an epoch, so the
+        # number must divide the length.
+        batches = math.gcd(self.steps_per_execution, *(n for n in epoch_lengths if n))
+        if batches != self.steps_per_execution:
+            self.steps_per_execution = batches
             self.train_function = self.test_function = self.predict_function = None
 
-    def rollout(self, states, field, start=None, **kwargs):
-        """Predict.
+    def rollout(
+        self, states: ArrayLike, field: ArrayLike, start: ArrayLike | None = None, **kwargs
+    ) -> np.ndarray:
+        """Predict latent states along a field.
 
         Args:
-            states: (b, t, d).
+            states: (b, t, d), the first t states.
             field: (n,) or (b, n), µ0·H in tesla of the n states to predict.
             start: (b, x, y, z, 3), the first state of each loop; only with `microstructure`.
-            **kwargs: of `keras.Model.predict`, such as batch_size.
+            **kwargs: passed to `keras.Model.predict`, such as batch_size.
 
         Returns:
-            (b, n, d) array.
+            (b, n, d) predicted states.
+
+        Raises:
+            ValueError: when a shape does not fit, a field is not finite, or `start` is given
+                without `microstructure`.
         """
         if self.microstructure is None and start is not None:
             raise ValueError("`start` must be left out where there is no `microstructure`.")
         return predict_along(self, states, field, start, **kwargs)[1]
 
-    def get_config(self):
-        """The arguments."""
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
         return {**super().get_config(), "window": self.window, "horizon": self.horizon}
 
 
 class _Cell(keras.layers.Layer):
-    """A step as the cell of a recurrent layer, whose states are the last t."""
+    """Cell of a recurrent layer whose states are the last t latent states."""
 
     def __init__(self, step, window, size, **kwargs):
         super().__init__(**kwargs)

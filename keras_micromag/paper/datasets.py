@@ -1,30 +1,47 @@
-"""The simulated loops that are trained on and judged by, out of `tfds_esw`."""
+"""Simulated loops from `tfds_esw`, to train on and to test on.
+
+A configuration of `tfds_esw` is given by its name or as a `tfds_esw.Config`. `data_dir` is the
+folder of the data sets; None is that of TFDS.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_micromag.data import Polycrystals, grain_features
+from keras_micromag.physics import Hysteresis
+
+if TYPE_CHECKING:
+    from tfds_esw import Config
 
 
-def all_loops(config, data_dir=None, after: int = 0):
-    """Loops of a configuration, from magnet `after` on in its order, and the lattice (x, y, z).
+def all_loops(
+    config: str | Config, data_dir: str | os.PathLike | None = None, after: int = 0
+) -> tuple[Hysteresis | None, tuple[int, int, int]]:
+    """Return the loops of a configuration without its first `after` magnets, and its lattice.
 
     Returns:
-        A `Hysteresis`, None if there are no such magnets; and a tuple.
+        The loops, None if no magnets are left; and (x, y, z).
     """
     from tfds_esw import examples, hysteresis
 
     builder = _built(config, data_dir)
-    found = []
+    magnets = []
     for split, info in builder.info.splits.items():
         if after < info.num_examples:
-            found += examples(builder, f"{split}[{after}:]")
+            magnets += examples(builder, f"{split}[{after}:]")
         after = max(after - info.num_examples, 0)
-    loops = hysteresis(found, builder.info) if found else None
+    loops = hysteresis(magnets, builder.info) if magnets else None
     return loops, builder.builder_config.shape
 
 
-def require_built(config, argument: str, data_dir=None) -> None:
-    """Raise unless a configuration has been built: several processes must not do so at once."""
+def require_built(
+    config: str | Config, argument: str, data_dir: str | os.PathLike | None = None
+) -> None:
+    """Raise unless a configuration has been built; several processes must not build it at once."""
     from tfds_esw import Builder
 
     known = Builder.builder_configs
@@ -39,36 +56,42 @@ def require_built(config, argument: str, data_dir=None) -> None:
         )
 
 
-def field_of(config, data_dir=None):
-    """(t,) µ0·H in tesla that all loops of a configuration run along."""
+def field_of(config: str | Config, data_dir: str | os.PathLike | None = None) -> np.ndarray:
+    """Return µ0·H (t,) in tesla of all loops of a configuration."""
     from tfds_esw.simulations import field
 
     return field(_built(config, data_dir).builder_config)
 
 
-def lattice_of(config, data_dir=None) -> tuple[int, int, int]:
-    """(x, y, z) of a configuration."""
+def lattice_of(
+    config: str | Config, data_dir: str | os.PathLike | None = None
+) -> tuple[int, int, int]:
+    """Return the lattice (x, y, z) of a configuration."""
     return _built(config, data_dir).builder_config.shape
 
 
-def require_alike(test, config, data_dir=None) -> None:
-    """Raise unless two configurations have the same lattice, and run along the same fields."""
-    chosen, other = (_built(each, data_dir).builder_config for each in (config, test))
+def require_same_setup(
+    test: str | Config, config: str | Config, data_dir: str | os.PathLike | None = None
+) -> None:
+    """Raise unless two configurations have the same lattice and the same fields."""
+    expected, other = (_built(each, data_dir).builder_config for each in (config, test))
     for name in ("shape", "field", "steps", "field_direction"):
-        if getattr(chosen, name) != getattr(other, name):
+        if getattr(expected, name) != getattr(other, name):
             raise ValueError(
-                f"`test` must have the {name} of `config`, {getattr(chosen, name)}; received "
+                f"`test` must have the {name} of `config`, {getattr(expected, name)}; received "
                 f"tfds_esw/{name_of(test)} with {getattr(other, name)}."
             )
 
 
-def name_of(config) -> str:
-    """That of a configuration of `tfds_esw`: it is one, or a `tfds_esw.Config` of your own."""
+def name_of(config: str | Config) -> str:
+    """Return the name of a configuration."""
     return getattr(config, "name", config)
 
 
-def require(config, magnets: int, data_dir=None) -> None:
-    """Raise unless a configuration has so many magnets."""
+def require_magnets(
+    config: str | Config, magnets: int, data_dir: str | os.PathLike | None = None
+) -> None:
+    """Raise unless a configuration has at least this number of magnets."""
     most = sum(info.num_examples for info in _built(config, data_dir).info.splits.values())
     if magnets > most:
         raise ValueError(
@@ -77,72 +100,78 @@ def require(config, magnets: int, data_dir=None) -> None:
         )
 
 
-def first_moments(config, magnets: int, data_dir=None):
-    """(magnets, t, x, y, z, 3) moments of the first magnets of a configuration.
+def first_moments(
+    config: str | Config, magnets: int, data_dir: str | os.PathLike | None = None
+) -> np.ndarray:
+    """Return the moments (magnets, t, x, y, z, 3) of the first magnets of a configuration.
 
     Raises:
-        ValueError: when there are not so many.
+        ValueError: when there are fewer magnets.
     """
     from tfds_esw import examples
 
-    require(config, magnets, data_dir)
+    require_magnets(config, magnets, data_dir)
     builder = _built(config, data_dir)
-    found = []
+    moments = []
     for split, info in builder.info.splits.items():
-        if left := min(magnets - len(found), info.num_examples):
-            found += [e["magnetization"] for e in examples(builder, f"{split}[:{left}]")]
-    return on_lattice(np.stack(found), builder.builder_config.shape)
+        if count := min(magnets - len(moments), info.num_examples):
+            moments += [e["magnetization"] for e in examples(builder, f"{split}[:{count}]")]
+    return on_lattice(np.stack(moments), builder.builder_config.shape)
 
 
-def polycrystals(config, split: str, data_dir=None, magnets: int | None = None):
-    """Magnets of irregular grains: their loops, and what a model is told of them.
+def polycrystals(
+    config: str | Config,
+    split: str,
+    data_dir: str | os.PathLike | None = None,
+    magnets: int | None = None,
+) -> tuple[Hysteresis, Polycrystals]:
+    """Return the loops of magnets of irregular grains, and the same as inputs of a model.
 
     Args:
-        config: a configuration of `tfds_esw` with `grains`.
-        split: of it. magnets: how many, the first ones; None for all.
-
-    Returns:
-        A `Hysteresis`, and `Polycrystals`.
+        config: a configuration with `grains`.
+        split: name of one of its splits.
+        data_dir: folder of the data sets.
+        magnets: number of magnets, the first ones; None for all.
 
     Raises:
         ValueError: for a configuration of cubes, or of fields that are not along z, or when there
-            are not so many.
+            are fewer magnets.
     """
     from tfds_esw import examples, hysteresis
 
     builder = _built(config, data_dir)
-    chosen = builder.builder_config
-    if chosen.grains is None or chosen.field_direction != (0.0, 0.0, 1.0):
+    settings = builder.builder_config
+    if settings.grains is None or settings.field_direction != (0.0, 0.0, 1.0):
         raise ValueError(
             f"`config` must be one of irregular grains in fields along z; {name_of(config)} is not."
         )
-    there = builder.info.splits[split].num_examples
-    if magnets is not None and not 2 <= magnets <= there:
-        raise ValueError(f"`magnets` must be from 2 to {there}; received {magnets}.")
-    found = list(examples(builder, split if magnets is None else f"{split}[:{magnets}]"))
+    available = builder.info.splits[split].num_examples
+    if magnets is not None and not 2 <= magnets <= available:
+        raise ValueError(f"`magnets` must be from 2 to {available}; received {magnets}.")
+    selected = list(examples(builder, split if magnets is None else f"{split}[:{magnets}]"))
     names = {"easy_axes", "centroids", "volumes", "contact_areas", "magnetization"}
-    names |= {"grain_Js", "grain_Ku"} & set(found[0])
-    stacked = {name: np.stack([example[name] for example in found]) for name in names}
-    there = stacked["volumes"] > 0
+    names |= {"grain_Js", "grain_Ku"} & set(selected[0])
+    stacked = {name: np.stack([example[name] for example in selected]) for name in names}
+    present = stacked["volumes"] > 0
     materials = {
-        name: np.where(there, stacked[f"grain_{name}"], 1)
+        name: np.where(present, stacked[f"grain_{name}"], 1)
         for name in ("Js", "Ku")
         if f"grain_{name}" in stacked
     }
     grains = grain_features(
         stacked["easy_axes"], stacked["centroids"], stacked["volumes"], **materials
     )
-    # Only the ratios of the areas count, and float32 has none as small as that of a grain in m².
+    # Only the ratios of the areas matter; those of grains in m² are too small for float32.
     areas = stacked["contact_areas"]
     areas = areas / (areas.max() or 1.0)
     parts = (stacked["magnetization"], grains, areas)
-    return hysteresis(found, builder.info), Polycrystals(*(p.astype("float32") for p in parts))
+    return hysteresis(selected, builder.info), Polycrystals(*(p.astype("float32") for p in parts))
 
 
-def require_unseen(unseen, training) -> None:
-    """Raise where a magnet of a `Hysteresis` is among those trained on, (s, t, x, y, z, 3).
+def require_unseen(unseen: Hysteresis, training: np.ndarray) -> None:
+    """Raise if a magnet of `unseen` is among the training loops (s, t, x, y, z, 3).
 
-    Two magnets with other easy axes have other last states, and so have mirrored ones.
+    Magnets are compared by their last states, which are different for different easy axes.
     """
     known = {state.tobytes() for state in training[:, -1]}
     last = unseen.magnetization[:, -1].astype(training.dtype)
@@ -153,12 +182,13 @@ def require_unseen(unseen, training) -> None:
         )
 
 
-def on_lattice(moments, lattice):
-    """(b, t, g, 3) moments as (b, t, x, y, z, 3) of float32."""
+def on_lattice(moments: np.ndarray, lattice: tuple[int, int, int]) -> np.ndarray:
+    """Return moments (b, t, g, 3) as a float32 array (b, t, x, y, z, 3)."""
     return np.asarray(moments, "float32").reshape(*moments.shape[:2], *lattice, 3)
 
 
 def _built(config, data_dir):
+    """Return the builder of a configuration, which is built if it does not exist."""
     from tfds_esw import Builder
 
     builder = Builder(config=config, data_dir=data_dir)

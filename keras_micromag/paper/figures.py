@@ -1,4 +1,4 @@
-"""Figures of a training and of the study, drawn with the styles of `plots`."""
+"""Figures of a training and of the paper's experiments, in the style of `plots`."""
 
 import dataclasses
 import functools
@@ -11,29 +11,52 @@ from matplotlib.figure import Figure
 from keras_micromag import plots
 from keras_micromag.data import sample_weights
 from keras_micromag.paper import study
-from keras_micromag.physics import cubic_grains
+from keras_micromag.physics import Hysteresis, cubic_grains
 
 COLORS = ("#2b5c8a", "#3d8a4f", "#b2401f", "#8a6d2b", "#6a4c93")
 
 
-def draw_prediction(path: Path, simulated, loops, mean) -> None:
-    """The last magnet's predicted loop over the simulated one."""
-    predicted = dataclasses.replace(simulated, magnetization=loops, events=None)
+def draw_prediction(
+    path: Path, simulated: Hysteresis, predicted: np.ndarray, mean: np.ndarray
+) -> None:
+    """Draw the simulated and the predicted loop of the last magnet, and the mean training loop.
+
+    Args:
+        path: file to write.
+        simulated: the loops of b magnets.
+        predicted: (b, t, g, 3) their predicted moments.
+        mean: (t, g, 3) mean training loop.
+    """
+    predicted = dataclasses.replace(simulated, magnetization=predicted, events=None)
     figure = _figure(1, 0.75)
     plots.plot_prediction(simulated, predicted, magnet=-1, mean=mean, ax=figure.add_subplot())
     plots.save_figure(figure, path)
 
 
 def draw_history(path: Path, history: dict) -> None:
-    """The losses of both trainings."""
+    """Draw the losses of both trainings, given as {name: history}."""
     figure = _figure(2, 0.75)
-    for ax, (name, told) in zip(figure.subplots(1, 2), history.items(), strict=True):
-        plots.plot_history(told, title=name, ax=ax)
+    for ax, (name, losses) in zip(figure.subplots(1, 2), history.items(), strict=True):
+        plots.plot_history(losses, title=name, ax=ax)
     plots.save_figure(figure, path)
 
 
-def draw_study(out: Path, plan, unseen, lattice, found: dict) -> list[str]:
-    """Draw what there is of the experiments' figures; their files' names."""
+def draw_study(
+    out: Path,
+    plan: study.Plan,
+    unseen: Hysteresis,
+    lattice: tuple[int, int, int],
+    results: dict,
+) -> list[str]:
+    """Draw the figures of all experiments that have results, and return their file names.
+
+    Args:
+        out: folder to write to.
+        plan: the experiments.
+        unseen: the loops of the test magnets.
+        lattice: (x, y, z) of these magnets.
+        results: {piece: result}.
+    """
     drawers = {
         "weights.png": _weights,
         "losses.png": _losses,
@@ -46,7 +69,7 @@ def draw_study(out: Path, plan, unseen, lattice, found: dict) -> list[str]:
     drawn = []
     with mpl.rc_context(plots.STYLE):
         for name, draw in drawers.items():
-            figure = draw(plan, unseen, found)
+            figure = draw(plan, unseen, results)
             if figure is not None:
                 plots.save_figure(figure, out / name)
                 drawn.append(name)
@@ -57,13 +80,13 @@ def _figure(columns, height):
     return Figure(figsize=(columns * plots.COLUMN, height * plots.COLUMN), layout="constrained")
 
 
-def _magnet(lattice, plan, unseen, found):
-    """Fig. 3 and 4: the first magnet's loop, and states along it."""
+def _magnet(lattice, plan, unseen, results):
+    """Draw the first magnet's loop, and states along it (Fig. 3 and 4)."""
     return plots.plot_reversal(cubic_grains(lattice), unseen, figure=_figure(1, 1))
 
 
-def _weights(plan, unseen, found):
-    """The weights of Eq. 8 along the first magnet's loop."""
+def _weights(plan, unseen, results):
+    """Draw the weights of Eq. 8 along the first magnet's loop."""
     figure = _figure(1, 0.6)
     ax = figure.add_subplot()
     ax.plot(unseen.field, sample_weights(unseen.magnetization[0]), color=plots.INK, lw=0.7)
@@ -72,10 +95,10 @@ def _weights(plan, unseen, found):
     return figure
 
 
-def _losses(plan, unseen, found):
-    """Fig. 5: errors against epochs; Fig. 6: reconstructed loops of a magnet never seen."""
-    runs = {loss: study.repeated(found, "autoencoder", *loss) for loss in plan.losses}
-    common = [r for r in study.common(runs) if r < plan.loss_folds]
+def _losses(plan, unseen, results):
+    """Draw errors against epochs (Fig. 5), and reconstructed loops of an unseen magnet (Fig. 6)."""
+    runs = {loss: study.repetitions(results, "autoencoder", *loss) for loss in plan.losses}
+    common = [r for r in study.common_repetitions(runs) if r < plan.loss_folds]
     if not common:
         return None
     figure = _figure(2, 1.5)
@@ -104,7 +127,7 @@ def _losses(plan, unseen, found):
 
 
 def _band(ax, series, color, style):
-    """Mean, and the range from the least to the most, over the epochs that all have."""
+    """Draw the mean and the range of several series, over the epochs that all of them have."""
     epochs = min(map(len, series))
     values = np.array([each[:epochs] for each in series])
     steps = np.arange(1, epochs + 1)
@@ -112,14 +135,16 @@ def _band(ax, series, color, style):
     ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=color, alpha=0.12, lw=0)
 
 
-def _grid(plan, unseen, found):
-    """Fig. 8: the predicted loops, a window a column and a horizon a row."""
+def _grid(plan, unseen, results):
+    """Draw the predicted loops, with a column per window and a row per horizon (Fig. 8)."""
     runs = {
-        (window, horizon): study.repeated(found, "predictor", window, horizon, study.PAPERS_DEPTH)
+        (window, horizon): study.repetitions(
+            results, "predictor", window, horizon, study.PAPER_DEPTH
+        )
         for window in plan.windows
         for horizon in plan.horizons
     }
-    common = [r for r in study.common(runs) if r < plan.grid_folds]
+    common = [r for r in study.common_repetitions(runs) if r < plan.grid_folds]
     if not common:
         return None
     rows, columns = len(plan.horizons), len(plan.windows)
@@ -141,11 +166,14 @@ def _grid(plan, unseen, found):
     return figure
 
 
-def _folds(plan, unseen, found):
-    """Ten folds: each magnet predicted by those that never saw it, over the simulated loop."""
-    setting = study.PAPERS_WINDOW, study.PAPERS_HORIZON, study.PAPERS_DEPTH
-    paper, nine = study.repeated(found, "predictor", *setting), study.repeated(found, "nine")
-    common = study.common({"paper": paper, "nine": nine})
+def _folds(plan, unseen, results):
+    """Draw each magnet's simulated loop, and its predictions by models trained on the others."""
+    setting = study.PAPER_WINDOW, study.PAPER_HORIZON, study.PAPER_DEPTH
+    paper, nine = (
+        study.repetitions(results, "predictor", *setting),
+        study.repetitions(results, "nine"),
+    )
+    common = study.common_repetitions({"paper": paper, "nine": nine})
     if not common:
         return None
     columns = min(5, len(common))
@@ -170,9 +198,9 @@ def _folds(plan, unseen, found):
     return figure
 
 
-def _learning(plan, unseen, found):
-    """Errors against the number of magnets trained on: the mean, and its standard error."""
-    runs = {p.arguments[0]: v for p, v in sorted(found.items()) if p.arguments[1:] == (0,)}
+def _learning(plan, unseen, results):
+    """Draw mean errors, with standard errors, against the number of training magnets."""
+    runs = {p.arguments[0]: v for p, v in sorted(results.items()) if p.arguments[1:] == (0,)}
     runs = {n: v for n, v in runs.items() if "baselines" in v}
     if len(runs) < 2:
         return None

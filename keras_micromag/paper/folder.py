@@ -1,26 +1,24 @@
-"""The folder of a run: its settings, and files that are there whole or not at all."""
+"""The folder of a run: its settings and its files, each of which is complete or not there."""
 
 import contextlib
 import json
-import os
-import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import numpy as np
 import scipy
 
-import keras_micromag
+from keras_micromag.utils import files
+from keras_micromag.utils.files import atomic_open, atomic_path
+from keras_micromag.utils.versions import versions
 
 SETTINGS, METRICS, REPORT = "settings.json", "metrics.json", "report.md"
 # What a folder without settings must not hold: files by their names, and what to call them.
 OTHERS = {"*.keras": "models", "oracle.json": "a search of KerasTuner"}
 
 
-def settle(out: Path, settings: dict) -> None:
-    """Make the folder of a run, or hold the settings of the run that is there against these.
+def prepare(out: Path, settings: dict) -> None:
+    """Make the folder of a run, or compare these settings with those of the run that is there.
 
     Args:
         out: the folder.
@@ -29,8 +27,11 @@ def settle(out: Path, settings: dict) -> None:
     Raises:
         ValueError: when they differ; nothing is changed.
     """
-    # As JSON has them: tuples are lists there.
-    settings = json.loads(json.dumps({**settings, **_machine()}))
+    settings = settings | {
+        "backend": keras.backend.backend(),
+        "versions": versions() | {"scipy": scipy.__version__},
+    }
+    settings = json.loads(json.dumps(settings))  # as JSON has them: tuples are lists there
     path = out / SETTINGS
     out.mkdir(parents=True, exist_ok=True)
     if not path.exists():
@@ -50,19 +51,13 @@ def settle(out: Path, settings: dict) -> None:
             )
 
 
-def _machine():
-    backend = keras.backend.backend()
-    packages = (keras_micromag, keras, sys.modules[backend], np, scipy)
-    return {"backend": backend, "versions": {p.__name__: p.__version__ for p in packages}}
-
-
 def _short(value):
     text = json.dumps(value)
     return text if len(text) < 80 else f"{text[:77]}..."
 
 
 def read(path: Path):
-    """What a file of JSON holds."""
+    """Return the content of a JSON file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -71,65 +66,54 @@ def read(path: Path):
 
 @contextlib.contextmanager
 def locked(out: Path, wait: bool = True):
-    """Let one process at a time do what follows, of those that share the folder.
+    """Hold the lock of the folder, so that one process at a time executes the body.
 
     Raises:
-        ValueError: where another does so and this one is not to `wait`.
+        ValueError: where another process holds it and this one is not to `wait`.
     """
-    import fcntl  # of POSIX systems; nothing else here needs one
-
-    with (out / ".lock").open("w") as lock:
-        try:
-            # Ends with the process, killed or not.
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise ValueError(
-                f"`--out` must be a folder that no other run is at work in; one is, in {out}."
-            ) from None
+    try:
+        held = files.lock(out, ".lock", wait=wait)
+    except BlockingIOError:
+        raise ValueError(
+            f"`--out` must be a folder that no other run is at work in; one is, in {out}."
+        ) from None
+    with held:
         yield
 
 
-def write(path: Path, writer: Callable[[Path], object]) -> None:
-    """Let `writer` write a file beside `path`, and give it that name once it is whole."""
-    partial = path.with_name(f".{socket.gethostname()}-{os.getpid()}-{path.name}")
-    try:
-        writer(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def write_text(path: Path, text: str) -> None:
-    """Write a file of text."""
-    write(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    """Write a text file atomically."""
+    with atomic_open(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write a file of JSON, which knows no NaN."""
+    """Write a JSON file atomically; JSON has no NaN."""
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def kept(path: Path, make: Callable[[], dict]) -> dict:
-    """What the JSON file holds; made and written first where it is not there."""
+def cached(path: Path, make: Callable[[], dict]) -> dict:
+    """Return the content of the JSON file, which `make` computes if it does not exist."""
     if not path.exists():
         write_json(path, make())
     return read(path)
 
 
-def kept_model(path: Path, make: Callable[[], tuple]):
-    """A model and its training's history: read where an earlier run finished it, else made.
+def cached_model(path: Path, make: Callable[[], tuple]) -> tuple[keras.Model, dict]:
+    """Return a model and its training's history, which `make` trains if there is no file.
 
     Args:
-        path: a `.keras` file; the history lies beside it, and was written first.
+        path: a `.keras` file; the history lies beside it, and is written first.
         make: returns the model and a Keras `History`.
 
     Returns:
         The model, and a dict of lists.
     """
-    told = path.with_suffix(".history.json")
+    history_path = path.with_suffix(".history.json")
     if not path.exists():
         model, history = make()
-        write_json(told, {key: list(map(float, v)) for key, v in history.history.items()})
-        write(path, model.save)
-    history = read(told)
+        write_json(history_path, {key: list(map(float, v)) for key, v in history.history.items()})
+        with atomic_path(path) as partial:
+            model.save(partial)
+    history = read(history_path)
     return keras.saving.load_model(path, compile=False), history

@@ -1,27 +1,30 @@
-"""Logs for TensorBoard, where it is installed."""
+"""Logs for TensorBoard, if it is installed."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import keras
 
 
-def tensorboard(out, name: str) -> list:
-    """Callbacks for a training: one that logs to `out`/logs/`name`, or none.
+def tensorboard(out: Path, name: str) -> list[keras.callbacks.Callback]:
+    """Return a callback that logs a training to `out`/logs/`name`, in a list that may be empty.
 
-    Keras's callback writes by TensorFlow on every backend, so that both must be there.
+    Keras's callback writes with TensorFlow on every backend, so both must be installed.
     """
     if not (find_spec("tensorboard") and find_spec("tensorflow")):
         return []
     return [keras.callbacks.TensorBoard(str(out / "logs" / name), write_graph=False)]
 
 
-def hparams(out, name: str, values: dict, measured: dict) -> None:
-    """Tell TensorBoard's table of hyperparameters of a trial, where it is installed.
+def hparams(out: str | os.PathLike, name: str, values: dict, measured: dict) -> None:
+    """Log a trial for TensorBoard's table of hyperparameters.
 
     Args:
         out: the run's folder; the trial is logged to `out`/logs/`name`.
-        values: of the hyperparameters. measured: numbers.
+        name: name of the trial.
+        values: the hyperparameters.
+        measured: numbers, by their names.
     """
     if not (find_spec("tensorboard") and find_spec("tensorflow")):
         return

@@ -1,31 +1,34 @@
-"""The measures of predicted loops, beside those of the baselines, as JSON holds them."""
+"""Error measures of predicted loops and of baselines, as JSON values."""
 
 import numpy as np
 
 from keras_micromag.baselines import LinearLatent, mean_loop, persistence
 from keras_micromag.judge import judge
+from keras_micromag.physics import Hysteresis
 
 
 class Baselines:
-    """The baselines for loops trained on: fitted once, for any magnets.
+    """Baselines fitted to training loops.
 
     Args:
-        training: (s, t, ..., 3), grains on a lattice or not. field: (t,) in tesla. size: d.
-        window: t of the predictor.
+        training: (s, t, ..., 3), grains on a lattice or not.
+        field: (t,) µ0·H in tesla.
+        size: number of latent variables.
+        window: number of first states that are given to a predictor.
     """
 
-    def __init__(self, training, field, size: int, window: int):
+    def __init__(self, training: np.ndarray, field: np.ndarray, size: int, window: int):
         self.window = window
         training = training.reshape(*training.shape[:2], -1, 3)
         self.mean = mean_loop(training)
         self.linear = LinearLatent(training, field, size, window)
 
-    def reconstructions(self, states) -> dict:
-        """{name: states (b, t, g, 3)} as far as the baseline holds them."""
+    def reconstructions(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the baselines' reconstructions of states (b, t, g, 3), by their names."""
         return {f"PCA({self.linear.components.shape[1]})": self.linear.reconstruct(states)}
 
-    def predictions(self, states) -> dict:
-        """{name: loops (b, t, g, 3)} from the first states of (b, t, g, 3)."""
+    def predictions(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the baselines' predictions from the first states of loops (b, t, g, 3)."""
         first = states[:, : self.window]
         return {
             "mean training loop": self.mean,
@@ -34,16 +37,18 @@ class Baselines:
         }
 
 
-def of_reconstruction_and_prediction(loops, reconstructed, predicted, baselines) -> dict:
-    """{kind: {name: {measure: values}}} of a trained model and of the baselines.
+def of_reconstruction_and_prediction(
+    loops: Hysteresis, reconstructed: np.ndarray, predicted: np.ndarray, baselines: Baselines
+) -> dict:
+    """Return {kind: {name: {measure: values}}} of a trained model and of the baselines.
 
     Args:
-        loops: `Hysteresis` of the magnets never seen.
-        reconstructed, predicted: (b, t, g, 3).
-        baselines: those for the loops trained on.
+        loops: the simulated loops of unseen magnets.
+        reconstructed, predicted: (b, t, g, 3) states by the model.
+        baselines: the baselines, fitted to the training loops.
     """
     true = loops.magnetization
-    found = {
+    states = {
         "reconstruction": {"autoencoder": reconstructed, **baselines.reconstructions(true)},
         "prediction from the first states": {
             "predictor": predicted,
@@ -51,16 +56,16 @@ def of_reconstruction_and_prediction(loops, reconstructed, predicted, baselines)
         },
     }
     return {
-        kind: {name: of(loops, states) for name, states in each.items()}
-        for kind, each in found.items()
+        kind: {name: of(loops, each) for name, each in by_name.items()}
+        for kind, by_name in states.items()
     }
 
 
-def of(loops, states, shares=None) -> dict[str, list]:
-    """`judge` for JSON, magnet by magnet; None stands for what is no finite number.
+def of(loops: Hysteresis, states: np.ndarray, shares: np.ndarray | None = None) -> dict[str, list]:
+    """Return the measures of `judge` as JSON values, magnet by magnet.
 
-    A recursion may grow beyond all bounds, a curve may never cross zero: neither has an error that
-    one could average.
+    None stands for a value that is not finite: a recursion may diverge, and a curve may never cross
+    zero. Such errors cannot be averaged.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         measured = judge(loops.magnetization, states, loops.field, shares=shares)

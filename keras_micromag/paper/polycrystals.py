@@ -1,155 +1,166 @@
-"""The main job for polycrystals: train by one recipe, predict magnets never seen, and report."""
+"""Training on polycrystals by one recipe, prediction of unseen magnets, and a report."""
+
+from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_micromag import recipes
 from keras_micromag.baselines import GrainsInOrder, MeanByTilt
 from keras_micromag.data import Polycrystals
-from keras_micromag.models import GrainHysteresis
+from keras_micromag.models import GrainAutoencoder, GrainHysteresis
 from keras_micromag.paper import datasets, figures, folder, measures, reports
 from keras_micromag.paper.logs import tensorboard
 from keras_micromag.paper.training import AUTOENCODER, FIGURES, MODEL
 
-_AT_ONCE = 10  # magnets: a thousand states of sixty grains each
+if TYPE_CHECKING:
+    from tfds_esw import Config
+
+_MAGNETS_PER_BATCH = 10  # each has a thousand states of sixty grains
 
 
 def train(
-    out: Path,
+    out: str | os.PathLike,
     *,
-    data_dir=None,
+    data_dir: str | os.PathLike | None = None,
     recipe: str = "polycrystals",
     magnets: int | None = None,
     seed: int = 0,
-    config="polycrystal",
-    verbose="auto",
+    config: str | Config = "polycrystal",
+    verbose: str | int = "auto",
 ) -> dict:
-    """Train by a recipe on the split `train` of a configuration, and judge on its `test`.
+    """Train by a recipe on the split `train` of a configuration, and evaluate on its `test`.
 
-    A run that was killed goes on after the last piece that it finished.
+    A run that was killed continues after the last file that it finished.
 
     Args:
-        out: folder for everything that is made.
-        data_dir: of the data set, TFDS's own if None; it is built where it is not there.
-        recipe: a name of `keras_micromag.recipes.RECIPES`.
-        magnets: how many to train on, the first ones; None for all.
-        seed: of the training.
+        out: folder for all files.
+        data_dir: folder of the data set, that of TFDS if None. The data set is built if it does not
+            exist.
+        recipe: a name in `keras_micromag.recipes.RECIPES`.
+        magnets: number of magnets to train on, the first ones; None for all.
+        seed: seed of the training.
         config: a configuration of `tfds_esw` with `grains`, by name or as a `Config`.
-        verbose: of Keras's `fit`.
+        verbose: passed to `keras.Model.fit`.
 
     Returns:
-        What is written to metrics.json.
+        The content of metrics.json.
 
     Raises:
-        ValueError: for an unknown recipe, a configuration of cubes, or a folder that holds a run of
-            other settings.
+        ValueError: for an unknown recipe, a configuration of cubes, or a folder with a run of other
+            settings.
     """
-    out, chosen = Path(out), recipes.recipe(recipe)
+    out, recipe_settings = Path(out), recipes.settings.get_recipe(recipe)
     unseen, test = datasets.polycrystals(config, "test", data_dir)
-    training, seen = datasets.polycrystals(config, "train", data_dir, magnets)
+    simulated, training = datasets.polycrystals(config, "train", data_dir, magnets)
     settings = {
-        "recipe": {"name": recipe, **dataclasses.asdict(chosen)},
-        "magnets": len(seen.moments),
+        "recipe": {"name": recipe, **dataclasses.asdict(recipe_settings)},
+        "magnets": len(training.moments),
         "seed": seed,
         "test": f"{datasets.name_of(config)}, split `test`",
         "train": datasets.name_of(config),
     }
-    folder.settle(out, settings)
-    model, history = _trained(out, chosen, seen, training.field, seed, verbose)
+    folder.prepare(out, settings)
+    field = simulated.field
+    model, history = _train(out, recipe_settings, training, field, seed, verbose)
     predicted = predict(model, test, unseen.field)
-    baselines = _Baselines(seen, training.field, chosen.latent_size, model.rollout.window)
-    found = {
+    baselines = _Baselines(training, field, recipe_settings.latent_size, model.rollout.window)
+    states = {
         "reconstruction": {
             "autoencoder": reconstruct(model, test),
             **baselines.reconstructions(test),
         },
         reports.PREDICTION: {"predictor": predicted, **baselines.predictions(test)},
     }
-    judged = {
-        kind: {name: measures.of(unseen, states, test.shares) for name, states in each.items()}
-        for kind, each in found.items()
+    measured = {
+        kind: {name: measures.of(unseen, each, test.shares) for name, each in by_name.items()}
+        for kind, by_name in states.items()
     }
-    metrics = {"measures": judged, "history": history}
+    metrics = {"measures": measured, "history": history}
     folder.write_json(out / folder.METRICS, metrics)
     figures.draw_prediction(out / FIGURES[0], unseen, predicted, baselines.mean)
     figures.draw_history(out / FIGURES[1], history)
-    folder.write_text(out / folder.REPORT, reports.of_training(settings, judged))
+    folder.write_text(out / folder.REPORT, reports.of_training(settings, measured))
     return metrics
 
 
-def _trained(out, recipe, seen, field, seed, verbose):
-    """The model that an earlier run finished, or a new one; and what its trainings told."""
-    told = {"seed": seed, "verbose": verbose}
-    autoencoder, history = folder.kept_model(
+def _train(out, recipe, training, field, seed, verbose):
+    """Return a trained model, from the file of an earlier run if there is one, and its history."""
+    options = {"seed": seed, "verbose": verbose}
+    autoencoder, history = folder.cached_model(
         out / AUTOENCODER,
-        lambda: recipes.train_grain_autoencoder(
-            recipe, seen, callbacks=tensorboard(out, "autoencoder"), **told
+        lambda: recipes.polycrystals.train_grain_autoencoder(
+            recipe, training, callbacks=tensorboard(out, "autoencoder"), **options
         ),
     )
 
-    def whole():
-        rollout, history = recipes.train_grain_predictor(
-            recipe, autoencoder, seen, field, callbacks=tensorboard(out, "predictor"), **told
+    def make_model():
+        callbacks = tensorboard(out, "predictor")
+        rollout, history = recipes.polycrystals.train_grain_predictor(
+            recipe, autoencoder, training, field, callbacks=callbacks, **options
         )
-        return recipes.whole_of_grains(autoencoder, rollout, field), history
+        return recipes.polycrystals.assemble_grain_model(autoencoder, rollout, field), history
 
-    model, history_too = folder.kept_model(out / MODEL, whole)
-    return model, {"autoencoder": history, "predictor": history_too}
+    model, predictor_history = folder.cached_model(out / MODEL, make_model)
+    return model, {"autoencoder": history, "predictor": predictor_history}
 
 
-def predict(model: GrainHysteresis, magnets: Polycrystals, field):
-    """(b, t, g, 3) loops from the first states of magnets, and t fields in tesla."""
+def predict(model: GrainHysteresis, magnets: Polycrystals, field: np.ndarray) -> np.ndarray:
+    """Return loops (b, t, g, 3) from the first states of magnets, and t fields in tesla."""
     window = model.rollout.window
-    parts = (
+    inputs = (
         {
-            "states": part.moments[:, :window],
-            "field": np.tile(field, (len(part.moments), 1)),
-            "grains": part.grains,
-            "neighbors": part.neighbors,
+            "states": batch.moments[:, :window],
+            "field": np.tile(field, (len(batch.moments), 1)),
+            "grains": batch.grains,
+            "neighbors": batch.neighbors,
         }
-        for part in _parts(magnets)
+        for batch in _batches(magnets)
     )
-    return np.concatenate([model.predict(part, verbose=0) for part in parts])
+    return np.concatenate([model.predict(each, verbose=0) for each in inputs])
 
 
-def reconstruct(model, magnets: Polycrystals):
-    """States (b, t, g, 3) of magnets through encoder and decoder."""
+def reconstruct(model: GrainAutoencoder | GrainHysteresis, magnets: Polycrystals) -> np.ndarray:
+    """Return the encoded and decoded states (b, t, g, 3) of magnets."""
     decoded = []
-    for part in _parts(magnets):
-        latent, embedding = recipes.encode_polycrystals(model, part)
-        told = {"latent": latent, "embedding": embedding}
-        decoded.append(model.decoder.predict(told, verbose=0))
+    for batch in _batches(magnets):
+        latent, embedding = recipes.polycrystals.encode_polycrystals(model, batch)
+        inputs = {"latent": latent, "embedding": embedding}
+        decoded.append(model.decoder.predict(inputs, verbose=0))
     return np.concatenate(decoded)
 
 
-def _parts(magnets):
-    starts = range(0, len(magnets.moments), _AT_ONCE)
-    return (magnets[start : start + _AT_ONCE] for start in starts)
+def _batches(magnets):
+    starts = range(0, len(magnets.moments), _MAGNETS_PER_BATCH)
+    return (magnets[start : start + _MAGNETS_PER_BATCH] for start in starts)
 
 
 class _Baselines:
-    """Those of lattices, for grains in the order of their tilt, and one that is stronger."""
+    """The baselines of lattices, for grains in the order of their tilt, and `MeanByTilt`."""
 
-    def __init__(self, seen, field, size, window):
-        self._places = seen.moments.shape[2]
-        ordered = self._order(seen).ordered(seen.moments)
-        self._of_order = measures.Baselines(ordered, field, size, window)
-        self._by_tilt = MeanByTilt(seen.moments, seen.easy_axes, seen.shares)
-        self.mean = self._of_order.mean
+    def __init__(self, training, field, size, window):
+        self._places = training.moments.shape[2]
+        ordered = self._order(training).ordered(training.moments)
+        self._in_order = measures.Baselines(ordered, field, size, window)
+        self._by_tilt = MeanByTilt(training.moments, training.easy_axes, training.shares)
+        self.mean = self._in_order.mean
 
     def _order(self, magnets):
         return GrainsInOrder(magnets.easy_axes, magnets.shares, self._places)
 
     def reconstructions(self, magnets):
-        return self._back(self._of_order.reconstructions, magnets)
+        return self._apply(self._in_order.reconstructions, magnets)
 
     def predictions(self, magnets):
         by_tilt = self._by_tilt.predict(magnets.easy_axes)
-        return {**self._back(self._of_order.predictions, magnets), "mean by tilt": by_tilt}
+        return {**self._apply(self._in_order.predictions, magnets), "mean by tilt": by_tilt}
 
-    def _back(self, made, magnets):
+    def _apply(self, baselines, magnets):
+        """Return `baselines` of the ordered grains, in the grains' own order."""
         order = self._order(magnets)
-        found = made(order.ordered(magnets.moments))
-        return {name: order.back(states) for name, states in found.items()}
+        results = baselines(order.ordered(magnets.moments))
+        return {name: order.back(states) for name, states in results.items()}

@@ -1,32 +1,34 @@
-"""Loops that a trained model predicts."""
+"""Prediction of loops with a trained model."""
 
 import dataclasses
+import os
 from pathlib import Path
 from zipfile import BadZipFile
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from keras_micromag.models import LatentHysteresis
+from keras_micromag.models import Autoencoder, LatentHysteresis
 from keras_micromag.paper.datasets import on_lattice
 from keras_micromag.physics import Hysteresis, cubic_grains, simulate
-from keras_micromag.recipes import encode
+from keras_micromag.recipes.autoencoders import encode
 from keras_micromag.utils import checks
 
 
-def predicted_loops(path, first) -> Hysteresis:
-    """Loops that a trained model predicts for magnets of the paper's kind.
+def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> Hysteresis:
+    """Predict the loops of magnets of cubic grains of Nd2Fe14B with a trained model.
 
     Args:
-        path: a `.keras` file with a `LatentHysteresis` that tells what it was `trained_along`.
-        first: a `Hysteresis` of b magnets along these fields, of which the first states are taken;
-            or easy axes (b, g, 3) of cubic grains of Nd2Fe14B, of which they are simulated.
+        path: a `.keras` file with a `LatentHysteresis` that has `trained_along`.
+        first: the loops of b magnets along these fields, whose first states are taken; or easy axes
+            (b, g, 3), for which the first states are simulated.
 
     Returns:
-        The loops; those states that are predicted do not count as converged.
+        The loops; predicted states are marked as not converged.
 
     Raises:
-        ValueError: when the file holds no such model, or the magnets do not fit it.
+        ValueError: when the file has no such model, or the magnets do not fit it.
     """
     model = _model(path)
     lattice, window = model.encoder.input_shape[1:-1], model.rollout.window
@@ -39,15 +41,17 @@ def predicted_loops(path, first) -> Hysteresis:
     else:
         _require_fit(first, field, grains)
     states = first.magnetization[:, :window]
-    settled = np.zeros((2, len(states), len(field)), dtype=int)
-    settled[:, :, :window] = first.converged[:, :window], first.iterations[:, :window]
+    converged = np.zeros((len(states), len(field)), dtype=bool)
+    converged[:, :window] = first.converged[:, :window]
+    iterations = np.zeros((len(states), len(field)), dtype=int)
+    iterations[:, :window] = first.iterations[:, :window]
     return dataclasses.replace(
         first,
         field=field,
         magnetization=predict(model, states, field),
-        converged=settled[0].astype(bool),
-        iterations=settled[1],
-        events=None,  # which are those of the magnets, not of the predictions
+        converged=converged,
+        iterations=iterations,
+        events=None,  # those of `first` are not those of the predictions
     )
 
 
@@ -55,9 +59,9 @@ def _model(path) -> LatentHysteresis:
     try:
         model = keras.saving.load_model(path, compile=False)
     except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
-        there = "" if Path(path).exists() else ", which is not there"
+        missing = "" if Path(path).exists() else ", which is not there"
         raise ValueError(
-            f"`MODEL` must be a .keras file; received {path}{there}: {error}"
+            f"`MODEL` must be a .keras file; received {path}{missing}: {error}"
         ) from error
     if not isinstance(model, LatentHysteresis) or model.trained_along is None:
         raise ValueError(
@@ -74,11 +78,12 @@ def _require_fit(loops, field, grains):
             f"`loops` must have moments (b, t, g, 3) with g = {grains}; received {shape}."
         )
     if loops.field.shape != field.shape or not np.allclose(loops.field, field):
-        told = " and ".join(
+        ranges = " and ".join(
             f"{len(each)} from {each[0]:g} to {each[-1]:g} T" for each in (field, loops.field)
         )
         raise ValueError(
-            f"`loops` must be along the fields that the model was trained along; these are {told}."
+            "`loops` must be along the fields that the model was trained along; these are "
+            f"{ranges}."
         )
     if not np.allclose(loops.field_direction, (0.0, 0.0, 1.0)):
         raise ValueError(
@@ -86,16 +91,16 @@ def _require_fit(loops, field, grains):
         )
 
 
-def predict(model: LatentHysteresis, states, field):
-    """(b, t, g, 3) loops from first states (b, window, g, 3) and t fields in tesla."""
+def predict(model: LatentHysteresis, states: np.ndarray, field: np.ndarray) -> np.ndarray:
+    """Return loops (b, t, g, 3) from first states (b, window, g, 3) and t fields in tesla."""
     start = on_lattice(states, model.encoder.input_shape[1:-1])
     fields = np.tile(field, (len(states), 1))
     loops = model.predict({"states": start, "field": fields}, verbose=0)
     return loops.reshape(*loops.shape[:2], *states.shape[2:])
 
 
-def reconstruct(autoencoder, states):
-    """States (b, t, g, 3) through encoder and decoder."""
+def reconstruct(autoencoder: Autoencoder | LatentHysteresis, states: np.ndarray) -> np.ndarray:
+    """Return states (b, t, g, 3) after encoding and decoding."""
     moments = on_lattice(states, autoencoder.encoder.input_shape[1:-1])
     latent = encode(autoencoder.encoder, moments)
     decoded = autoencoder.decoder.predict(

@@ -1,25 +1,25 @@
-"""Reports in Markdown: every table with the command that gives it, every figure beside it."""
+"""Markdown reports: tables with their figures, and the commands that produce them."""
 
 import numpy as np
 
-from keras_micromag import recipes
 from keras_micromag.judge import MEASURES
 from keras_micromag.models import autoencoder
 from keras_micromag.paper import datasets, study
-from keras_micromag.paper.tables import cell, less_wrong, median, number, rows, spread
+from keras_micromag.paper.tables import cell, median, number, paired_difference, rows, spread
+from keras_micromag.recipes.training import LOOPS
 
 COMMAND = "keras-micromag reproduce"
 PREDICTION = "prediction from the first states"
-_SHOWN = 10  # magnets, a column each
+_MAX_COLUMNS = 10  # of a table with a column for each magnet
 
 
 def of_training(settings: dict, measured: dict, more: dict | None = None) -> str:
-    """The report of one training: a table for each kind of measurement.
+    """Return the report of one training, with a table for each kind of measurement.
 
     Args:
-        settings: of the run.
-        measured: of the magnets to test by.
-        more: of those of the data set trained on that were held out, if there are any.
+        settings: settings of the run.
+        measured: {kind: {name: {measure: values}}} of the test magnets.
+        more: the same of magnets of the training data set that were held out, if there are any.
     """
     lines = [
         "# Loops of magnets never seen",
@@ -32,7 +32,7 @@ def of_training(settings: dict, measured: dict, more: dict | None = None) -> str
     ]
     for kind, each in measured.items():
         lines += ["", f"## {kind.capitalize()}", "", *_measured(each)]
-        if len(next(iter(each.values()))["curve_rmse"]) <= _SHOWN:
+        if len(next(iter(each.values()))["curve_rmse"]) <= _MAX_COLUMNS:
             lines += ["", *_magnet_by_magnet(each)]
     lines += ["", *_against_mean_loop(measured)]
     if more:
@@ -46,17 +46,23 @@ def of_training(settings: dict, measured: dict, more: dict | None = None) -> str
 
 
 def _against_mean_loop(measured) -> list[str]:
-    """How much less wrong the predictor is than the mean loop, magnet by magnet."""
+    """Return a sentence that compares the predictor with the mean loop, magnet by magnet."""
     predictions = measured[PREDICTION]
-    told = less_wrong(predictions["predictor"], predictions["mean training loop"])
+    differences = paired_difference(predictions["predictor"], predictions["mean training loop"])
     return [
         "Less wrong than the mean training loop, mean over the magnets of the differences ± its "
-        f"standard error: {told}."
+        f"standard error: {differences}."
     ]
 
 
-def of_study(plan, found: dict, drawn: list[str]) -> str:
-    """The report of all experiments that were done: those that were not are left out."""
+def of_study(plan: study.Plan, results: dict[study.Piece, dict], drawn: list[str]) -> str:
+    """Return the report of the experiments that have results.
+
+    Args:
+        plan: the experiments.
+        results: {piece: result}.
+        drawn: file names of the figures.
+    """
     lines = [
         "# The paper's experiments",
         "",
@@ -74,40 +80,40 @@ def of_study(plan, found: dict, drawn: list[str]) -> str:
         ("How many magnets it takes", "learning", _learning),
     )
     for title, experiment, section in sections:
-        text = section(plan, found)
+        text = section(plan, results)
         if text:
             command = f"{COMMAND} {experiment}" if experiment else COMMAND
             lines += ["", f"## {title}", "", f"    {command}", "", *text]
             for name in (experiment,) if experiment else ("magnet", "weights"):
                 lines += ["", f"![{title}]({name}.png)"] if f"{name}.png" in drawn else []
-    seconds = sum(each["seconds"] for each in found.values())
-    lines += ["", f"{len(found)} pieces, {seconds / 60:.0f} minutes one after the other.", ""]
+    seconds = sum(result["seconds"] for result in results.values())
+    lines += ["", f"{len(results)} pieces, {seconds / 60:.0f} minutes one after the other.", ""]
     return "\n".join(lines)
 
 
-def in_short(found: dict) -> str:
-    """What a piece found, in a few words."""
-    if "diverged" in found:
-        return found["diverged"]
-    measured = found["measures"]
+def summary(result: dict) -> str:
+    """Return the result of a piece in a few words."""
+    if "diverged" in result:
+        return result["diverged"]
+    measured = result["measures"]
     if "curve_rmse" not in measured:
         measured = measured["mean training loop"]
     error = spread([measured["coercivity_error"]], 3)
     error = f"RMSE {spread([measured['curve_rmse']], 4)}, coercivity {error} T"
-    return f"{found['seconds']:.0f} s, {error}"
+    return f"{result['seconds']:.0f} s, {error}"
 
 
-def _measured(columns: dict, names=MEASURES) -> list[str]:
-    """A table with a column for each {name: measures}, or {name: list of measures}."""
+def _measured(columns: dict) -> list[str]:
+    """Return a table with a column for each {name: measures}, or {name: list of measures}."""
     table = [["", *columns]]
-    for name in names:
+    for name, label in MEASURES.items():
         runs = (each if isinstance(each, list) else [each] for each in columns.values())
-        table.append([MEASURES[name], *(cell(name, [run[name] for run in each]) for each in runs)])
+        table.append([label, *(cell(name, [run[name] for run in each]) for each in runs)])
     return rows(table)
 
 
 def _magnet_by_magnet(named: dict) -> list[str]:
-    """A table with a column for each magnet: the two errors that count in the end."""
+    """Return a table of the two main errors, with a column for each magnet."""
     table = []
     for name, measured in named.items():
         for measure in ("curve_rmse", "coercivity_error"):
@@ -117,22 +123,22 @@ def _magnet_by_magnet(named: dict) -> list[str]:
     return rows([head, *table])
 
 
-def _medians(settings: dict, heads: list[str]) -> list[str]:
-    """A table with a row for each {names: list of measures}: medians over the repetitions."""
+def _medians(runs_by_name: dict, heads: list[str]) -> list[str]:
+    """Return a table of medians with a row for each {names: list of measures}."""
     table = [[*heads, *MEASURES.values()]]
-    for names, runs in settings.items():
+    for names, runs in runs_by_name.items():
         table.append([*names, *(median(name, [run[name] for run in runs]) for name in MEASURES)])
     return rows(table)
 
 
-def _baselines(found, folds):
-    """{name: list of measures} of the baselines in the first repetitions."""
-    runs = study.repeated(found, "baselines")
+def _baselines(results, folds):
+    """Return {name: list of measures} of the baselines in the first repetitions."""
+    runs = study.repetitions(results, "baselines")
     names = runs[0]["measures"] if 0 in runs else ()
     return {name: [runs[r]["measures"][name] for r in range(folds) if r in runs] for name in names}
 
 
-def _magnet(plan, found):
+def _magnet(plan, results):
     parameters = autoencoder().count_params()
     return [
         "A magnet, its loop and states along it, and the weights of Eq. 8; the first, of "
@@ -141,42 +147,22 @@ def _magnet(plan, found):
     ]
 
 
-def _losses(plan, found):
-    runs = {loss: study.repeated(found, "autoencoder", *loss) for loss in plan.losses}
-    common = [r for r in study.common(runs) if r < plan.loss_folds]
+def _losses(plan, results):
+    runs = {loss: study.repetitions(results, "autoencoder", *loss) for loss in plan.losses}
+    common = [r for r in study.common_repetitions(runs) if r < plan.loss_folds]
     if not common:
         return []
     heads = [f"a1 = {a1}, a2 = {a2}" for a1, a2 in plan.losses]
-    table = [["", *heads]]
     histories = {loss: [runs[loss][r]["history"] for r in common] for loss in plan.losses}
-    for key, label in (("squared_error", "squared error"), ("norm_error", "norm error")):
-        for prefix, which in (("", "training"), ("val_", "validation")):
-            least = [
-                spread([[min(h[prefix + key]) for h in histories[loss]]], 2) for loss in plan.losses
-            ]
-            table.append([f"least {label}, {which}", *least])
-    targets = [1.05 * min(h["val_squared_error"]) for h in histories[plan.losses[0]]]
-    row = ["epochs until 5 % above the first's least squared error, validation"]
-    for loss in plan.losses:
-        reached = [
-            next((i + 1 for i, v in enumerate(h["val_squared_error"]) if v <= target), None)
-            for h, target in zip(histories[loss], targets, strict=True)
-        ]
-        some = [n for n in reached if n is not None]
-        row.append(f"{spread([some], 0)} ({len(some)} of {len(common)})" if some else "never")
-    table.append(row)
-    table.append(
-        ["epochs in all", *(spread([[len(h["loss"]) for h in histories[l]]], 0) for l in histories)]
-    )
     unseen = {
         head: [runs[loss][r]["measures"] for r in common]
         for head, loss in zip(heads, plan.losses, strict=True)
     }
-    unseen |= {n: b for n, b in _baselines(found, len(common)).items() if n.startswith("PCA")}
+    unseen |= {n: b for n, b in _baselines(results, len(common)).items() if n.startswith("PCA")}
     return [
         f"{len(common)} repetitions. While training, all states counted alike:",
         "",
-        *rows(table),
+        *rows([["", *heads], *_history_rows(histories)]),
         "",
         "Reconstruction of the magnet not seen:",
         "",
@@ -184,9 +170,37 @@ def _losses(plan, found):
     ]
 
 
-def _grid(plan, found):
-    settings = {(t, l, study.PAPERS_DEPTH) for t in plan.windows for l in plan.horizons}
-    runs = _repeated(plan, found, sorted(settings))
+def _history_rows(histories):
+    """Return rows of least errors and numbers of epochs, from {loss: histories of its runs}."""
+    table = []
+    for key, label in (("squared_error", "squared error"), ("norm_error", "norm error")):
+        for prefix, data in (("", "training"), ("val_", "validation")):
+            least = [[min(h[prefix + key]) for h in each] for each in histories.values()]
+            cells = [spread([values], 2) for values in least]
+            table.append([f"least {label}, {data}", *cells])
+    first, *_ = histories.values()
+    targets = [1.05 * min(h["val_squared_error"]) for h in first]
+    row = ["epochs until 5 % above the first's least squared error, validation"]
+    row += [_epochs_to_reach(targets, each) for each in histories.values()]
+    table.append(row)
+    epochs = [[len(h["loss"]) for h in each] for each in histories.values()]
+    table.append(["epochs in all", *(spread([values], 0) for values in epochs)])
+    return table
+
+
+def _epochs_to_reach(targets, histories):
+    """Return the number of epochs after which the validation error of each run is at its target."""
+    epochs = [
+        next((i + 1 for i, v in enumerate(h["val_squared_error"]) if v <= target), None)
+        for h, target in zip(histories, targets, strict=True)
+    ]
+    reached = [n for n in epochs if n is not None]
+    return f"{spread([reached], 0)} ({len(reached)} of {len(epochs)})" if reached else "never"
+
+
+def _grid(plan, results):
+    settings = {(t, l, study.PAPER_DEPTH) for t in plan.windows for l in plan.horizons}
+    runs = _grid_runs(plan, results, sorted(settings))
     if not runs:
         return []
     lines = []
@@ -197,41 +211,40 @@ def _grid(plan, found):
     ):
         table = [["l \\ t", *map(str, plan.windows)]]
         for l in plan.horizons:
-            cells = [_range(name, runs[t, l, study.PAPERS_DEPTH]) for t in plan.windows]
+            cells = [_range(name, runs[t, l, study.PAPER_DEPTH]) for t in plan.windows]
             table.append([str(l), *cells])
         lines += [f"{label}: median [least, most].", "", *rows(table), ""]
     named = {(f"{t}", f"{l}"): [r["measures"] for r in each] for (t, l, _), each in runs.items()}
-    named |= _named_baselines(plan, found)
+    named |= _named_baselines(plan, results)
     return [*lines, "All measures, medians:", "", *_medians(named, ["t", "l"])]
 
 
-def _repeated(plan, found, settings):
-    """{(t, l, depth): what was found in those repetitions of the grid that all of them have}."""
-    runs = {setting: study.repeated(found, "predictor", *setting) for setting in settings}
-    common = [r for r in study.common(runs) if r < plan.grid_folds]
+def _grid_runs(plan, results, settings):
+    """Return {(t, l, depth): results} of the repetitions that all of these settings have."""
+    runs = {setting: study.repetitions(results, "predictor", *setting) for setting in settings}
+    common = [r for r in study.common_repetitions(runs) if r < plan.grid_folds]
     return {setting: [each[r] for r in common] for setting, each in runs.items()} if common else {}
 
 
-def _named_baselines(plan, found):
-    baselines = _baselines(found, plan.grid_folds)
+def _named_baselines(plan, results):
+    baselines = _baselines(results, plan.grid_folds)
     return {(name, ""): runs for name, runs in baselines.items() if not name.startswith("PCA")}
 
 
 def _range(name, runs):
+    """Return median, least and largest value of a measure, or of the total variation."""
     if name == "variation":
-        values = [[study.variation(run["curve"])] for run in runs]
+        values, digits = [[study.total_variation(run["curve"])] for run in runs], 2
     else:
-        values = [run["measures"][name] for run in runs]
+        values, digits = [run["measures"][name] for run in runs], 3
     flat = [np.inf if value is None else value for each in values for value in each]
-    low, middle, high = (f(flat) for f in (min, np.median, max))
-    digits = 2 if name == "variation" else 3
-    texts = [number(v, digits) for v in (low, middle, high)]
-    return f"{texts[1]} [{texts[0]}, {texts[2]}]"
+    low, middle, high = (number(f(flat), digits) for f in (min, np.median, max))
+    return f"{middle} [{low}, {high}]"
 
 
-def _depth(plan, found):
-    t, l = study.PAPERS_WINDOW, study.PAPERS_HORIZON
-    runs = _repeated(plan, found, [(t, l, depth) for depth in plan.depths])
+def _depth(plan, results):
+    t, l = study.PAPER_WINDOW, study.PAPER_HORIZON
+    runs = _grid_runs(plan, results, [(t, l, depth) for depth in plan.depths])
     if not runs:
         return []
     table = [["hidden layers", "RMSE of M/Ms", "coercivity error, T", "least validation loss"]]
@@ -239,7 +252,7 @@ def _depth(plan, found):
         ranges = [_range(name, each) for name in ("curve_rmse", "coercivity_error")]
         table.append([str(depth), *ranges, spread([[run["val_loss"] for run in each]], 1)])
     named = {(f"{n}", ""): [r["measures"] for r in each] for (_, _, n), each in runs.items()}
-    named |= _named_baselines(plan, found)
+    named |= _named_baselines(plan, results)
     return [
         f"t = {t}, l = {l}; median [least, most].",
         "",
@@ -251,65 +264,86 @@ def _depth(plan, found):
     ]
 
 
-def _folds(plan, found):
-    setting = study.PAPERS_WINDOW, study.PAPERS_HORIZON, study.PAPERS_DEPTH
-    paper, nine = study.repeated(found, "predictor", *setting), study.repeated(found, "nine")
-    base = study.repeated(found, "baselines")
-    encoded = study.repeated(found, "autoencoder", *study.PAPERS_LOSS)
-    common = study.common({"paper": paper, "nine": nine, "base": base, "encoded": encoded})
+def _folds(plan, results):
+    setting = study.PAPER_WINDOW, study.PAPER_HORIZON, study.PAPER_DEPTH
+    runs = {
+        "paper": study.repetitions(results, "predictor", *setting),
+        "nine": study.repetitions(results, "nine"),
+        "baselines": study.repetitions(results, "baselines"),
+        "autoencoder": study.repetitions(results, "autoencoder", *study.PAPER_LOSS),
+    }
+    common = study.common_repetitions(runs)
     if not common:
         return []
-    columns = {
-        "`paper`": [paper[r]["measures"] for r in common],
-        "`default`, nine magnets": [nine[r]["measures"] for r in common],
-    }
-    reconstruction = {
-        "`paper`": [encoded[r]["measures"] for r in common],
-        "`default`, nine magnets": [nine[r]["reconstruction"] for r in common],
-    }
-    most = found.get(study.Piece("learning", (max(plan.magnets), 0)))
-    if most:
-        name = f"`default`, {max(plan.magnets)} magnets"
-        for kind, measured in (
-            (columns, most["measures"]),
-            (reconstruction, most["reconstruction"]),
-        ):
-            kind[name] = [{m: [values[r]] for m, values in measured.items()} for r in common]
-    for name in base[common[0]]["measures"]:
-        kind = reconstruction if name.startswith("PCA") else columns
-        kind[name] = [base[r]["measures"][name] for r in common]
-    each = [["unseen magnet", *(f"{name}: RMSE, Hc error in T" for name in columns)]]
-    for i, r in enumerate(common):
-        pairs = [
-            f"{cell('curve_rmse', [runs[i]['curve_rmse']])}, "
-            f"{cell('coercivity_error', [runs[i]['coercivity_error']])}"
-            for runs in columns.values()
-        ]
-        each.append([str(r), *pairs])
+    largest = results.get(study.Piece("learning", (max(plan.magnets), 0)))
+    predicted, reconstructed = _fold_columns(runs, common, largest, max(plan.magnets))
     return [
         f"Nine magnets: `default` with {plan.nine.autoencoder_batches} and "
         f"{plan.nine.predictor_batches} batches, on these and their symmetric images.",
         "",
         "Recursion from the first states of the unseen magnet:",
         "",
-        *_measured(columns),
+        *_measured(predicted),
         "",
         "Reconstruction of its states:",
         "",
-        *_measured(reconstruction),
+        *_measured(reconstructed),
         "",
         "Magnet by magnet:",
         "",
-        *rows(each),
+        *_fold_by_fold(predicted, common),
     ]
 
 
-def _learning(plan, found):
+def _fold_columns(runs, common, largest, magnets):
+    """Return {name: measures of each fold} of the predictions, and of the reconstructions.
+
+    Args:
+        runs: {kind: {fold: result}}.
+        common: the folds that all of them have.
+        largest: result for the largest number of magnets, or None.
+        magnets: this number.
+    """
+    paper, nine, autoencoder = runs["paper"], runs["nine"], runs["autoencoder"]
+    predicted = {
+        "`paper`": [paper[r]["measures"] for r in common],
+        "`default`, nine magnets": [nine[r]["measures"] for r in common],
+    }
+    reconstructed = {
+        "`paper`": [autoencoder[r]["measures"] for r in common],
+        "`default`, nine magnets": [nine[r]["reconstruction"] for r in common],
+    }
+    if largest:
+        name = f"`default`, {magnets} magnets"
+        for columns, kind in ((predicted, "measures"), (reconstructed, "reconstruction")):
+            measured = largest[kind]  # of all magnets; fold r is magnet r
+            columns[name] = [{m: [values[r]] for m, values in measured.items()} for r in common]
+    baselines = runs["baselines"]
+    for name in baselines[common[0]]["measures"]:
+        columns = reconstructed if name.startswith("PCA") else predicted
+        columns[name] = [baselines[r]["measures"][name] for r in common]
+    return predicted, reconstructed
+
+
+def _fold_by_fold(predicted, common):
+    """Return a table with a row for each fold."""
+    table = [["unseen magnet", *(f"{name}: RMSE, Hc error in T" for name in predicted)]]
+    for i, r in enumerate(common):
+        pairs = [
+            f"{cell('curve_rmse', [runs[i]['curve_rmse']])}, "
+            f"{cell('coercivity_error', [runs[i]['coercivity_error']])}"
+            for runs in predicted.values()
+        ]
+        table.append([str(r), *pairs])
+    return rows(table)
+
+
+def _learning(plan, results):
     table = [["magnets, seed", "", *MEASURES.values()]]
     sizes = [(n, seed) for n in plan.magnets for seed in range(plan.seeds)]
     each_magnet = {}
     for size in sizes:
-        run = found.get(study.Piece("learning", size))
+        run = results.get(study.Piece("learning", size))
         if run is None:
             continue
         name = f"{size[0]}, {size[1]}"
@@ -322,7 +356,7 @@ def _learning(plan, found):
         return []
     return [
         f"Trained on the first magnets of `tfds_esw/{datasets.name_of(plan.train)}`, and on "
-        f"symmetric images of them as far as they make {recipes.LOOPS} loops; judged on all of "
+        f"symmetric images of them as far as they make {LOOPS} loops; judged on all of "
         f"`tfds_esw/{datasets.name_of(plan.test)}`: mean ± standard deviation over these.",
         "",
         *rows(table),

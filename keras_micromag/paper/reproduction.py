@@ -1,8 +1,10 @@
-"""Every experiment of the paper, with as many processes as one likes, and one report."""
+"""Reproduction of the paper: its experiments in several processes, and one report."""
 
 import functools
 import json
+import os
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from keras_micromag.models.base import DivergenceError
@@ -11,34 +13,37 @@ from keras_micromag.utils import checks
 
 
 def reproduce(
-    out: Path,
+    out: str | os.PathLike,
     *,
-    data_dir=None,
-    experiments=study.EXPERIMENTS,
+    data_dir: str | os.PathLike | None = None,
+    experiments: Sequence[str] = study.EXPERIMENTS,
     jobs: int = 2,
     plan: study.Plan | None = None,
-    progress=print,
-) -> dict:
-    """Do the experiments of the paper, and write tables and figures of what was found.
+    progress: Callable[[str], object] = print,
+) -> dict[study.Piece, dict]:
+    """Run the experiments of the paper, and write tables and figures of the results.
 
-    Each piece, a training and what is measured of it, is kept in a file of its own as soon as it is
-    done: the same command goes on after the last one, and does nothing twice.
+    Each piece, a training with its measurements, has its own file, which is written as soon as the
+    piece is finished. The same command continues after the last file, and repeats nothing.
 
     Args:
-        out: folder for everything that is made.
-        data_dir: of the data sets, TFDS's own if None; they are built where they are not there.
-        experiments: of `study.EXPERIMENTS`. The report holds what was found up to now by any run.
-        jobs: how many processes, each on one core.
-        plan: the experiments' settings; the defaults if None.
-        progress: is told of each piece, in a line.
+        out: folder for all files.
+        data_dir: folder of the data sets, that of TFDS if None. Data sets are built if they do not
+            exist.
+        experiments: names in `study.EXPERIMENTS`. The report has all results in the folder, also
+            those of earlier runs.
+        jobs: number of processes, each on one core.
+        plan: settings of the experiments; the defaults if None.
+        progress: is called with a line of text for each piece.
 
     Returns:
-        {piece: what was found}, of all that is in the folder.
+        {piece: result} of all results in the folder.
 
     Raises:
-        ValueError: for an unknown experiment, fewer magnets than the plan takes, or a folder that
-            holds a run of other settings.
-        DivergenceError: naming the pieces that diverged, when all others are done and reported.
+        ValueError: for an unknown experiment, fewer magnets than the plan takes, or a folder with a
+            run of other settings.
+        DivergenceError: with the names of the pieces that diverged, after all others are finished
+            and reported.
         ChildProcessError: when a process was killed.
     """
     out = Path(out)
@@ -54,35 +59,36 @@ def reproduce(
             f"magnet; received {most}."
         )
     if "learning" in experiments:
-        datasets.require(plan.train, max(plan.magnets), data_dir)
-    folder.settle(out, {"plan": plan.settings()})
+        datasets.require_magnets(plan.train, max(plan.magnets), data_dir)
+    folder.prepare(out, {"plan": plan.settings()})
     for name in ("pieces", "models"):
         (out / name).mkdir(exist_ok=True)
 
-    do = functools.partial(study.do, plan=plan, out=out, data_dir=data_dir)
+    run = functools.partial(study.run_piece, plan=plan, out=out, data_dir=data_dir)
     stages = study.pieces(plan, experiments)
     began, done, total = time.perf_counter(), 0, sum(map(len, stages))
     diverged = {}
     progress(f"{total} pieces, {jobs} at a time; those that an earlier run has done are read.")
     for stage in stages:
-        for piece, found in workers.each(do, stage, jobs):
+        for piece, result in workers.map_in_processes(run, stage, jobs):
             done += 1
             minutes = (time.perf_counter() - began) / 60
-            progress(f"[{done}/{total}, {minutes:.0f} min] {piece.name}: {reports.in_short(found)}")
-            if "diverged" in found:
-                diverged[piece.name] = found["diverged"]
-    everything = {
+            summary = reports.summary(result)
+            progress(f"[{done}/{total}, {minutes:.0f} min] {piece.name}: {summary}")
+            if "diverged" in result:
+                diverged[piece.name] = result["diverged"]
+    results = {
         piece: json.loads(path.read_text(encoding="utf-8"))
         for stage in study.pieces(plan)
         for piece in stage
         if (path := out / "pieces" / f"{piece.name}.json").exists()
     }
-    measured = {piece.name: found["measures"] for piece, found in everything.items()}
+    measured = {piece.name: result["measures"] for piece, result in results.items()}
     folder.write_json(out / folder.METRICS, measured)
-    drawn = figures.draw_study(out, plan, unseen, lattice, everything)
-    text = reports.of_study(plan, everything, drawn)
+    drawn = figures.draw_study(out, plan, unseen, lattice, results)
+    text = reports.of_study(plan, results, drawn)
     folder.write_text(out / folder.REPORT, text)
     if diverged:
-        told = "; ".join(f"{name}: {sentence}" for name, sentence in diverged.items())
-        raise DivergenceError(f"The report lacks what diverged: {told}")
-    return everything
+        errors = "; ".join(f"{name}: {sentence}" for name, sentence in diverged.items())
+        raise DivergenceError(f"The report lacks what diverged: {errors}")
+    return results

@@ -1,10 +1,14 @@
-"""Every experiment of the paper, piece by piece: what there is to do, and the doing of a piece."""
+"""The experiments of the paper, as a list of pieces: trainings, each with its measurements."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
@@ -14,10 +18,15 @@ from keras_micromag.models.base import DivergenceError
 from keras_micromag.paper import datasets, folder, measures
 from keras_micromag.paper.logs import tensorboard
 from keras_micromag.paper.prediction import predict, reconstruct
+from keras_micromag.physics import Hysteresis
+from keras_micromag.utils.files import atomic_path
 
-PAPERS_LOSS = (0.85, 0.15)
-PAPERS_WINDOW, PAPERS_HORIZON, PAPERS_DEPTH = 4, 8, 4
-# Nine magnets are soon learnt.
+if TYPE_CHECKING:
+    from tfds_esw import Config
+
+PAPER_LOSS = (0.85, 0.15)
+PAPER_WINDOW, PAPER_HORIZON, PAPER_DEPTH = 4, 8, 4
+# A training on nine magnets needs fewer batches.
 NINE = dataclasses.replace(
     recipes.RECIPES["by_hand"], autoencoder_batches=4_000, predictor_batches=8_000
 )
@@ -25,27 +34,28 @@ NINE = dataclasses.replace(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the experiments are, and how often each is repeated.
+    """Settings of the experiments, and their numbers of repetitions.
 
-    In repetition r everything has the seed r, and magnet r is the one that is not trained on; so
-    all that is compared within a repetition differs in nothing else, and no claim rests on one
+    In repetition r everything has the seed r, and magnet r is held out of the training. So runs
+    that are compared within a repetition differ in nothing else, and no result depends on a single
     magnet.
 
     Args:
         losses: (a1, a2) of Eq. 9, for Fig. 5 and 6.
         windows, horizons: t and l, for Fig. 8.
-        depths: hidden layers of predictors with t = 4, l = 8.
-        folds: repetitions of the ten-fold comparison: of `paper`, and of `default` trained on the
+        depths: numbers of hidden layers of predictors with t = 4, l = 8.
+        folds: repetitions of the ten-fold comparison of `paper`, and of `default` trained on the
             same nine magnets.
         loss_folds, grid_folds: repetitions of Fig. 5 and of Fig. 8.
-        magnets: how many to train `default` on, for the learning curve.
-        seeded, seeds: for so many of them it is trained with several seeds, with one elsewhere.
+        magnets: numbers of magnets to train `default` on, for the learning curve.
+        seeded, seeds: the number of magnets for which `default` is trained with several seeds, and
+            the number of these seeds.
         paper, default: the recipes.
         nine: `default` for nine magnets and their images.
         test, train: configurations of `tfds_esw`, by name or as a `Config`.
     """
 
-    losses: tuple = ((1.0, 0.0), PAPERS_LOSS, (0.5, 0.5))
+    losses: tuple = ((1.0, 0.0), PAPER_LOSS, (0.5, 0.5))
     windows: tuple = (2, 4, 8)
     horizons: tuple = (1, 2, 4, 8, 16)
     depths: tuple = (1, 2, 4, 8)
@@ -58,34 +68,34 @@ class Plan:
     paper: recipes.Recipe = recipes.RECIPES["paper"]
     default: recipes.Recipe = recipes.RECIPES["by_hand"]
     nine: recipes.Recipe = NINE
-    test: object = "paper"
-    train: object = "large"
+    test: str | Config = "paper"
+    train: str | Config = "large"
 
     def settings(self) -> dict:
-        """All of it, for a file."""
+        """Return all settings as JSON values."""
         names = {"test": datasets.name_of(self.test), "train": datasets.name_of(self.train)}
         return dataclasses.asdict(dataclasses.replace(self, **names))
 
 
 class Piece(NamedTuple):
-    """One thing to do: a function of this module by its name, and its arguments."""
+    """One training with its measurements: a kind in `FUNCTIONS`, and the function's arguments."""
 
     kind: str
     arguments: tuple
 
     @property
     def name(self) -> str:
-        """That of its file."""
+        """Name of the files of the piece."""
         return "-".join([self.kind, *map(str, self.arguments)])
 
 
 EXPERIMENTS = ("losses", "grid", "depth", "folds", "learning")
 
 
-def pieces(plan: Plan, experiments=EXPERIMENTS) -> list[list[Piece]]:
-    """What there is to do, in stages: a piece needs nothing but what earlier stages made."""
-    # Several experiments share pieces, and all the baselines. The longest pieces come first.
-    first, second, wanted = {}, {}, []
+def pieces(plan: Plan, experiments: Sequence[str] = EXPERIMENTS) -> list[list[Piece]]:
+    """Return the pieces of experiments, in stages; a piece needs only results of earlier stages."""
+    # Dicts as ordered sets: experiments share pieces. The longest pieces come first.
+    first, second, predictors = {}, {}, []
     folds = 0
     if "learning" in experiments:
         sizes = [(n, 0) for n in sorted(plan.magnets, reverse=True)]
@@ -96,24 +106,24 @@ def pieces(plan: Plan, experiments=EXPERIMENTS) -> list[list[Piece]]:
             first |= {Piece("autoencoder", (*loss, r)): None for r in range(plan.loss_folds)}
         folds = max(folds, plan.loss_folds)
     if "folds" in experiments:
-        papers = (PAPERS_WINDOW, PAPERS_HORIZON, PAPERS_DEPTH)
+        setting = (PAPER_WINDOW, PAPER_HORIZON, PAPER_DEPTH)
         second |= {Piece("nine", (r,)): None for r in range(plan.folds)}
-        wanted += [(*papers, r) for r in range(plan.folds)]
+        predictors += [(*setting, r) for r in range(plan.folds)]
     if "grid" in experiments:
-        grid = [(t, l, PAPERS_DEPTH) for t in plan.windows for l in plan.horizons]
-        wanted += [(*setting, r) for setting in grid for r in range(plan.grid_folds)]
+        grid = [(t, l, PAPER_DEPTH) for t in plan.windows for l in plan.horizons]
+        predictors += [(*setting, r) for setting in grid for r in range(plan.grid_folds)]
     if "depth" in experiments:
-        depths = [(PAPERS_WINDOW, PAPERS_HORIZON, n) for n in plan.depths]
-        wanted += [(*setting, r) for setting in depths for r in range(plan.grid_folds)]
-    folds = max([folds, *(setting[-1] + 1 for setting in wanted)])
+        depths = [(PAPER_WINDOW, PAPER_HORIZON, n) for n in plan.depths]
+        predictors += [(*setting, r) for setting in depths for r in range(plan.grid_folds)]
+    folds = max([folds, *(arguments[-1] + 1 for arguments in predictors)])
     second |= {Piece("baselines", (r,)): None for r in range(folds)}
-    first |= {Piece("autoencoder", (*PAPERS_LOSS, setting[-1])): None for setting in wanted}
-    second |= {Piece("predictor", setting): None for setting in wanted}
+    first |= {Piece("autoencoder", (*PAPER_LOSS, arguments[-1])): None for arguments in predictors}
+    second |= {Piece("predictor", arguments): None for arguments in predictors}
     return [list(first), list(second)]
 
 
 class Work(NamedTuple):
-    """A piece in the doing, with the folders of the run and of the data sets."""
+    """A piece to run, with the folders of the run and of the data sets."""
 
     plan: Plan
     out: Path
@@ -121,47 +131,50 @@ class Work(NamedTuple):
     piece: Piece
 
     def training(self, seed: int, part: str = "") -> dict:
-        """Arguments of every training, or of a part of it."""
+        """Return keyword arguments for a training; `part` names its log."""
         callbacks = tensorboard(self.out, f"{self.piece.name}/{part}")
         return {"seed": seed, "callbacks": callbacks, "verbose": 0}
 
-    def keep(self, model) -> None:
-        """Save what was trained."""
-        folder.write(_model(self.out, self.piece), model.save)
+    def save(self, model: keras.Model) -> None:
+        """Save the piece's model."""
+        with atomic_path(_model_path(self.out, self.piece)) as partial:
+            model.save(partial)
 
-    def fold(self, number: int):
-        """Loops of all magnets but one, (s, t, x, y, z, 3), and the `Hysteresis` of that one."""
-        all_, lattice = _test(self.plan.test, self.data_dir)
-        others = np.arange(len(all_.magnetization)) != number
-        training = datasets.on_lattice(all_.magnetization[others], lattice)
-        return training, all_[number : number + 1]
+    def fold(self, number: int) -> tuple[np.ndarray, Hysteresis]:
+        """Return the loops of all magnets but one, (s, t, x, y, z, 3), and those of that magnet."""
+        loops, lattice = _test_loops(self.plan.test, self.data_dir)
+        others = np.arange(len(loops.magnetization)) != number
+        training = datasets.on_lattice(loops.magnetization[others], lattice)
+        return training, loops[number : number + 1]
 
 
-def do(piece: Piece, plan: Plan, out: Path, data_dir=None) -> dict:
-    """Do a piece, or read what an earlier run found.
+def run_piece(
+    piece: Piece, plan: Plan, out: Path, data_dir: str | os.PathLike | None = None
+) -> dict:
+    """Run a piece, or read its result from the file of an earlier run.
 
     Returns:
-        What the piece found, and the `seconds` that it took; or how it `diverged`.
+        The result of the piece, with its time in `seconds`; or the error under `diverged`.
     """
 
     def make():
         keras.backend.clear_session()
         began = time.perf_counter()
-        found = DOING[piece.kind](Work(plan, out, data_dir, piece), *piece.arguments)
-        return {**found, "seconds": time.perf_counter() - began}
+        result = FUNCTIONS[piece.kind](Work(plan, out, data_dir, piece), *piece.arguments)
+        return {**result, "seconds": time.perf_counter() - began}
 
     try:
-        return folder.kept(out / "pieces" / f"{piece.name}.json", make)
+        return folder.cached(out / "pieces" / f"{piece.name}.json", make)
     except DivergenceError as error:
-        return {"diverged": str(error)}  # for `reproduce` to tell, when all others are done
+        return {"diverged": str(error)}  # `reproduce` raises it after all other pieces
 
 
 def _autoencoder(work, a1, a2, fold):
-    """Fig. 5 and 6: the paper's autoencoder with a loss, the errors of every epoch."""
+    """Train the paper's autoencoder with a loss, with the errors of every epoch (Fig. 5 and 6)."""
     training, unseen = work.fold(fold)
     recipe = dataclasses.replace(work.plan.paper, mse_weight=a1, norm_weight=a2)
     model, history = recipes.train_autoencoder(recipe, training, **work.training(fold))
-    work.keep(model)
+    work.save(model)
     decoded = reconstruct(model, unseen.magnetization)
     return {
         "history": {k: [float(v) for v in values] for k, values in history.history.items()},
@@ -171,18 +184,18 @@ def _autoencoder(work, a1, a2, fold):
 
 
 def _predictor(work, window, horizon, depth, fold):
-    """Fig. 8: a predictor in the latent space of the paper's autoencoder, and its whole loop."""
+    """Train a predictor in the latent space of the paper's autoencoder (Fig. 8)."""
     training, unseen = work.fold(fold)
     recipe = dataclasses.replace(
         work.plan.paper, window=window, horizon=horizon, hidden_layers=depth
     )
-    path = _model(work.out, Piece("autoencoder", (*PAPERS_LOSS, fold)))
+    path = _model_path(work.out, Piece("autoencoder", (*PAPER_LOSS, fold)))
     autoencoder = keras.saving.load_model(path, compile=False)
     rollout, history = recipes.train_predictor(
         recipe, autoencoder.encoder, training, unseen.field, **work.training(fold)
     )
-    model = recipes.whole(autoencoder, rollout, unseen.field)
-    work.keep(model)
+    model = recipes.training.assemble_model(autoencoder, rollout, unseen.field)
+    work.save(model)
     loop = predict(model, unseen.magnetization[:, :window], unseen.field)
     return {
         "epochs": len(history.epoch),
@@ -193,32 +206,33 @@ def _predictor(work, window, horizon, depth, fold):
 
 
 def _baselines(work, fold):
-    """The baselines, fitted to the nine magnets."""
+    """Fit the baselines to the nine magnets."""
     training, unseen = work.fold(fold)
-    fitted = _fitted(work.plan.paper, training, unseen)
+    baselines = _fit_baselines(work.plan.paper, training, unseen)
     return {
-        "measures": _measured(unseen, fitted),
-        "curve": _curve(unseen, fitted.mean),
+        "measures": _measure_baselines(unseen, baselines),
+        "curve": _curve(unseen, baselines.mean),
         "true": _curve(unseen, unseen.magnetization),
     }
 
 
 def _nine(work, fold):
-    """The default recipe on the same nine magnets, and their images."""
+    """Train the default recipe on the same nine magnets, and their images."""
     training, unseen = work.fold(fold)
-    return _trained(work, work.plan.nine, training, unseen, fold)
+    return _train(work, work.plan.nine, training, unseen, fold)
 
 
 def _learning(work, magnets, seed):
-    """The default recipe on more magnets, judged on all of the paper's."""
-    unseen, _ = _test(work.plan.test, work.data_dir)
+    """Train the default recipe on more magnets, and evaluate it on all of the paper's."""
+    unseen, _ = _test_loops(work.plan.test, work.data_dir)
     training = datasets.first_moments(work.plan.train, magnets, work.data_dir)
     datasets.require_unseen(unseen, training)
-    found = _trained(work, work.plan.default, training, unseen, seed)
-    return {**found, "baselines": _measured(unseen, _fitted(work.plan.default, training, unseen))}
+    result = _train(work, work.plan.default, training, unseen, seed)
+    baselines = _fit_baselines(work.plan.default, training, unseen)
+    return {**result, "baselines": _measure_baselines(unseen, baselines)}
 
 
-DOING = {
+FUNCTIONS = {
     "autoencoder": _autoencoder,
     "predictor": _predictor,
     "baselines": _baselines,
@@ -227,7 +241,8 @@ DOING = {
 }
 
 
-def _trained(work, recipe, training, unseen, seed):
+def _train(work, recipe, training, unseen, seed):
+    """Train a recipe on a lattice, and measure its predictions and reconstructions."""
     autoencoder, _ = recipes.train_autoencoder(
         recipe, training, **work.training(seed, "autoencoder")
     )
@@ -238,8 +253,8 @@ def _trained(work, recipe, training, unseen, seed):
         unseen.field,
         **work.training(seed, "predictor"),
     )
-    model = recipes.whole(autoencoder, rollout, unseen.field)
-    work.keep(model)
+    model = recipes.training.assemble_model(autoencoder, rollout, unseen.field)
+    work.save(model)
     true = unseen.magnetization
     loop = predict(model, true[:, : recipe.window], unseen.field)
     return {
@@ -249,52 +264,52 @@ def _trained(work, recipe, training, unseen, seed):
     }
 
 
-def _fitted(recipe, training, unseen):
+def _fit_baselines(recipe, training, unseen):
     return measures.Baselines(training, unseen.field, recipe.latent_size, recipe.window)
 
 
-def _measured(unseen, fitted):
-    states = unseen.magnetization
-    named = {**fitted.reconstructions(states), **fitted.predictions(states)}
-    return {name: measures.of(unseen, found) for name, found in named.items()}
+def _measure_baselines(unseen, baselines):
+    true = unseen.magnetization
+    results = {**baselines.reconstructions(true), **baselines.predictions(true)}
+    return {name: measures.of(unseen, states) for name, states in results.items()}
 
 
 def _curve(unseen, states):
-    """(b, t) M/Ms along the field, to the digits of a figure; None where it is not finite."""
+    """Return M/Ms along the field, (b, t), rounded for figures; None where it is not finite."""
     states = np.broadcast_to(states, unseen.magnetization.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         curves = states.mean(axis=2, dtype=float) @ unseen.field_direction
     return [[round(v, 4) if np.isfinite(v) else None for v in c] for c in curves.tolist()]
 
 
-def _model(out, piece):
+def _model_path(out, piece):
     return out / "models" / f"{piece.name}.keras"
 
 
 @functools.lru_cache(maxsize=1)
-def _test(config, data_dir):
+def _test_loops(config, data_dir):
     return datasets.all_loops(config, data_dir)
 
 
-def repeated(found: dict, kind: str, *arguments) -> dict[int, dict]:
-    """What was found in all repetitions of a piece, by the repetition."""
+def repetitions(results: dict[Piece, dict], kind: str, *arguments) -> dict[int, dict]:
+    """Return {r: result} of the repetitions r of a piece, whose last argument is r."""
     n = len(arguments)
     return {
-        piece.arguments[-1]: each
-        for piece, each in found.items()
+        piece.arguments[-1]: result
+        for piece, result in results.items()
         if piece.kind == kind and piece.arguments[:n] == arguments and len(piece.arguments) == n + 1
     }
 
 
-def common(runs: dict) -> list[int]:
-    """The repetitions that each of several pieces has."""
+def common_repetitions(runs: dict) -> list[int]:
+    """Return the repetitions that all of several pieces have."""
     return sorted(set.intersection(*map(set, runs.values()))) if runs else []
 
 
-def variation(curves) -> float | None:
-    """Total variation of one curve, (1, t), over that of a loop from 1 to -1.
+def total_variation(curves: list[list[float | None]]) -> float | None:
+    """Return the total variation of one curve, (1, t), divided by that of a loop from 1 to -1.
 
-    1 is what a magnet does that only ever reverses; an oscillating recursion has more.
+    It is 1 for a monotonic curve, and larger for an oscillating recursion.
     """
     (curve,) = curves
     return None if None in curve else float(np.abs(np.diff(curve)).sum() / 2)

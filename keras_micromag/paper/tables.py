@@ -1,4 +1,4 @@
-"""Tables in Markdown, and the numbers in them."""
+"""Markdown tables, and the format of numbers in them."""
 
 import numpy as np
 
@@ -8,27 +8,27 @@ DIGITS = {"curve_rmse": 4, "coercivity_error": 4, "branch_accuracy": 4}
 
 
 def rows(table: list[list[str]]) -> list[str]:
-    """The lines of a table; its first row is the head."""
+    """Return the lines of a table, whose first row is the head."""
     head, *others = (f"| {' | '.join(row)} |" for row in table)
     return [head, "|---" * len(table[0]) + "|", *others]
 
 
-def cell(measure: str, values) -> str:
-    """Mean ± standard deviation of a measure, to the digits that it has."""
+def cell(measure: str, values: list[list[float | None]]) -> str:
+    """Return mean ± standard deviation of a measure, with the digits of the measure."""
     return spread(values, DIGITS.get(measure, 2))
 
 
-def median(measure: str, values) -> str:
-    """Median of a measure; what is no number counts as larger than any."""
+def median(measure: str, values: list[list[float | None]]) -> str:
+    """Return the median of a measure; None counts as infinite."""
     flat = [np.inf if value is None else value for each in values for value in each]
     return number(np.median(flat), DIGITS.get(measure, 2))
 
 
-def spread(values, digits: int) -> str:
-    """Mean ± standard deviation of all values in lists of them; just the value if there is one.
+def spread(values: list[list[float | None]], digits: int) -> str:
+    """Return mean ± standard deviation of all values in several lists, or a single value alone.
 
-    A value that is no number makes the whole "none", and says how many there are: a mean over the
-    others would flatter.
+    If there is a None, the result is "none" with the number of these: a mean over the other values
+    would be too good.
     """
     flat = [value for each in values for value in each]
     missing = sum(value is None for value in flat)
@@ -38,28 +38,30 @@ def spread(values, digits: int) -> str:
     return mean if len(flat) == 1 else f"{mean} ± {number(np.std(flat, ddof=1), digits)}"
 
 
-def less_wrong(measured: dict, other: dict) -> str:
-    """How much less wrong one is than another: the two errors that count, magnet by magnet.
+def paired_difference(measured: dict, other: dict) -> str:
+    """Return how much smaller the two main errors of one model are than those of another.
 
     Args:
-        measured, other: {measure: values}, None for what is no number.
+        measured, other: {measure: values}, None for a value that is not finite.
 
     Returns:
-        The means of the differences ± their standard errors; of one magnet just the difference.
+        The means over the magnets of the differences ± their standard errors; for one magnet the
+        difference alone.
     """
-    told = []
+    texts = []
     for measure in ("curve_rmse", "coercivity_error"):
         ours, theirs = (np.array(each[measure], dtype=float) for each in (measured, other))
-        less = theirs - ours  # None has become nan
-        text = f"{MEASURES[measure]} {number(less.mean(), 4)}"
-        if len(less) > 1:
-            text += f" ± {number(less.std(ddof=1) / np.sqrt(len(less)), 4)}"
-        told.append(text)
-    return ", ".join(told)
+        difference = theirs - ours  # None has become nan
+        text = f"{MEASURES[measure]} {number(difference.mean(), 4)}"
+        if len(difference) > 1:
+            error = difference.std(ddof=1) / np.sqrt(len(difference))
+            text += f" ± {number(error, 4)}"
+        texts.append(text)
+    return ", ".join(texts)
 
 
 def number(value: float, digits: int) -> str:
-    """A number; of those without bound, as a recursion may give, only the size."""
+    """Return a number as text; only the order of magnitude of numbers from a diverged recursion."""
     if not np.isfinite(value):
         return "none"
     return f"{value:.{digits}f}" if abs(value) < 1e4 else f"{value:.0e}"

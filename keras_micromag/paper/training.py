@@ -1,14 +1,24 @@
-"""The main job: train by one recipe, predict the loops of magnets never seen, and report."""
+"""Training by one recipe, prediction of the loops of unseen magnets, and a report."""
+
+from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from keras_micromag import recipes
+from keras_micromag.models import LatentHysteresis
 from keras_micromag.paper import datasets, figures, folder, measures, reports
 from keras_micromag.paper.logs import tensorboard
 from keras_micromag.paper.prediction import predict, reconstruct
 from keras_micromag.utils import checks
+
+if TYPE_CHECKING:
+    from tfds_esw import Config
 
 AUTOENCODER, MODEL = "autoencoder.keras", "model.keras"
 FILES = (AUTOENCODER, MODEL, folder.METRICS, folder.REPORT, folder.SETTINGS)
@@ -16,42 +26,43 @@ FIGURES = ("predicted.png", "training.png")
 
 
 def train(
-    out: Path,
+    out: str | os.PathLike,
     *,
-    data_dir=None,
+    data_dir: str | os.PathLike | None = None,
     recipe: str = "default",
     magnets: int = 800,
     seed: int = 0,
-    test="paper",
-    train="large",
-    verbose="auto",
+    test: str | Config = "paper",
+    train: str | Config = "large",
+    verbose: str | int = "auto",
 ) -> dict:
-    """Train by a recipe, judge on the paper's ten magnets, and write a report.
+    """Train by a recipe, evaluate on the paper's ten magnets, and write a report.
 
-    A run that was killed goes on after the last piece that it finished: a data set, the
-    autoencoder, the whole model.
+    A run that was killed continues after the last part that it finished: a data set, the
+    autoencoder, the model of whole loops.
 
     Args:
-        out: folder for everything that is made.
-        data_dir: of the data sets, TFDS's own if None; they are built where they are not there.
-        recipe: a name of `keras_micromag.recipes.RECIPES`.
-        magnets: how many of the configuration `train` to train on, the first ones. None are among
-            the ten, so that each of the ten is a magnet never seen.
-        seed: of the training.
-        test, train: configurations of `tfds_esw`, by name or as a `Config`; all magnets of `test`
-            are predicted, and those of `train` that were not trained on.
-        verbose: of Keras's `fit`.
+        out: folder for all files.
+        data_dir: folder of the data sets, that of TFDS if None. Data sets are built if they do not
+            exist.
+        recipe: a name in `keras_micromag.recipes.RECIPES`.
+        magnets: number of magnets of the configuration `train` to train on, the first ones. None
+            of them is in `test`.
+        seed: seed of the training.
+        test, train: configurations of `tfds_esw`, by name or as a `Config`. The loops of all
+            magnets of `test` are predicted, and of those of `train` that were not trained on.
+        verbose: passed to `keras.Model.fit`.
 
     Returns:
-        What is written to metrics.json.
+        The content of metrics.json.
 
     Raises:
-        ValueError: for an unknown recipe, fewer than two magnets or more than there are, magnets to
-            test by that are trained on, or a folder that holds a run of other settings.
+        ValueError: for an unknown recipe, fewer than two magnets or more than there are, test
+            magnets that are trained on, or a folder with a run of other settings.
     """
-    out, chosen = Path(out), recipes.recipe(recipe)
+    out, recipe_settings = Path(out), recipes.settings.get_recipe(recipe)
     settings = {
-        "recipe": {"name": recipe, **dataclasses.asdict(chosen)},
+        "recipe": {"name": recipe, **dataclasses.asdict(recipe_settings)},
         "magnets": magnets,
         "seed": seed,
         "test": datasets.name_of(test),
@@ -62,43 +73,59 @@ def train(
     unseen, _ = datasets.all_loops(test, data_dir)
     training = datasets.first_moments(train, magnets, data_dir)
     datasets.require_unseen(unseen, training)
-    folder.settle(out, settings)
-    model, history = trained(out, chosen, training, unseen.field, seed, verbose)
+    folder.prepare(out, settings)
+    model, history = train_model(out, recipe_settings, training, unseen.field, seed, verbose)
 
     window = model.rollout.window
     began = time.perf_counter()
     predicted = predict(model, unseen.magnetization[:, :window], unseen.field)
     seconds = time.perf_counter() - began
-    baselines = measures.Baselines(training, unseen.field, chosen.latent_size, window)
-    judged = _judged(model, unseen, predicted, baselines)
-    metrics = {"measures": judged, "seconds_to_predict": seconds, "history": history}
-    more, _ = datasets.all_loops(train, data_dir, after=magnets)
-    if more is not None:
-        others = predict(model, more.magnetization[:, :window], more.field)
-        metrics["more"] = _judged(model, more, others, baselines)
+    baselines = measures.Baselines(training, unseen.field, recipe_settings.latent_size, window)
+    measured = _measure(model, unseen, predicted, baselines)
+    metrics = {"measures": measured, "seconds_to_predict": seconds, "history": history}
+    held_out, _ = datasets.all_loops(train, data_dir, after=magnets)
+    if held_out is not None:
+        loops = predict(model, held_out.magnetization[:, :window], held_out.field)
+        metrics["more"] = _measure(model, held_out, loops, baselines)
     folder.write_json(out / folder.METRICS, metrics)
     figures.draw_prediction(out / FIGURES[0], unseen, predicted, baselines.mean)
     figures.draw_history(out / FIGURES[1], history)
-    text = reports.of_training(settings, judged, metrics.get("more"))
+    text = reports.of_training(settings, measured, metrics.get("more"))
     folder.write_text(out / folder.REPORT, text)
     return metrics
 
 
-def _judged(model, loops, predicted, baselines):
+def _measure(model, loops, predicted, baselines):
     states = reconstruct(model, loops.magnetization)
     return measures.of_reconstruction_and_prediction(loops, states, predicted, baselines)
 
 
-def trained(out, recipe, training, field, seed, verbose):
-    """The model that an earlier run finished, or a new one; and what its trainings told."""
-    autoencoder, history = folder.kept_model(
+def train_model(
+    out: Path,
+    recipe: recipes.Recipe,
+    training: np.ndarray,
+    field: np.ndarray,
+    seed: int,
+    verbose: str | int,
+) -> tuple[LatentHysteresis, dict]:
+    """Return a trained model, from the files of an earlier run if there are any, and its history.
+
+    Args:
+        out: folder of the files.
+        recipe: the settings.
+        training: (s, t, x, y, z, 3) loops.
+        field: (t,) µ0·H in tesla.
+        seed: seed of the training.
+        verbose: passed to `keras.Model.fit`.
+    """
+    autoencoder, history = folder.cached_model(
         out / AUTOENCODER,
         lambda: recipes.train_autoencoder(
             recipe, training, seed=seed, verbose=verbose, callbacks=tensorboard(out, "autoencoder")
         ),
     )
 
-    def whole():
+    def make_model():
         rollout, history = recipes.train_predictor(
             recipe,
             autoencoder.encoder,
@@ -108,7 +135,7 @@ def trained(out, recipe, training, field, seed, verbose):
             verbose=verbose,
             callbacks=tensorboard(out, "predictor"),
         )
-        return recipes.whole(autoencoder, rollout, field), history
+        return recipes.training.assemble_model(autoencoder, rollout, field), history
 
-    model, history_too = folder.kept_model(out / MODEL, whole)
-    return model, {"autoencoder": history, "predictor": history_too}
+    model, predictor_history = folder.cached_model(out / MODEL, make_model)
+    return model, {"autoencoder": history, "predictor": predictor_history}

@@ -1,4 +1,4 @@
-"""Pieces of a study in processes of their own, one core each."""
+"""Calls of a function in parallel processes, each on one core."""
 
 import contextlib
 import multiprocessing
@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 
 import keras
 
-# Networks as small as these lose by sharing a step out among threads.
+# Small networks are slower with several threads per step.
 ONE_CORE = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -21,13 +21,13 @@ ONE_CORE = {
 }
 
 
-def each(function: Callable, arguments: Sequence, jobs: int) -> Iterator[tuple]:
-    """Pairs of an argument and of what the function makes of it, as they are finished.
+def map_in_processes(function: Callable, arguments: Sequence, jobs: int) -> Iterator[tuple]:
+    """Yield pairs of an argument and the function's result, in the order in which calls finish.
 
     Args:
-        function: of a module, so that a new process finds it.
+        function: a picklable function of one argument.
         arguments: one for each call.
-        jobs: how many processes; with 1 all is done in this one.
+        jobs: number of processes; with 1 all calls are made in this process.
 
     Raises:
         ChildProcessError: when a process was killed.
@@ -35,40 +35,41 @@ def each(function: Callable, arguments: Sequence, jobs: int) -> Iterator[tuple]:
     if jobs == 1:
         yield from ((argument, function(argument)) for argument in arguments)
         return
-    with environ({**ONE_CORE, "KERAS_BACKEND": keras.backend.backend()}):
+    with environment({**ONE_CORE, "KERAS_BACKEND": keras.backend.backend()}):
         context = multiprocessing.get_context("spawn")
-        ended, ending = context.Pipe(duplex=False)
-        pool = ProcessPoolExecutor(jobs, context, end_with_the_parent, (ended,))
+        reader, writer = context.Pipe(duplex=False)
+        pool = ProcessPoolExecutor(jobs, context, exit_with_parent, (reader,))
         try:
-            doing = {pool.submit(function, argument): argument for argument in arguments}
-            for done in as_completed(doing):
-                yield doing[done], done.result()
+            calls = {pool.submit(function, argument): argument for argument in arguments}
+            for call in as_completed(calls):
+                yield calls[call], call.result()
         except BrokenProcessPool as error:
             raise ChildProcessError(
                 "a worker was killed; the same command goes on with what is left."
             ) from error
         finally:
-            ending.close()
+            writer.close()
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def end_with_the_parent(ended):
-    """Leave Ctrl-C to the parent, and end when it does, killed or not: two runs would meet else.
+def exit_with_parent(pipe: Connection) -> None:
+    """Ignore Ctrl-C, and exit when the parent process ends, also if it is killed.
 
-    The other end of the pipe is the parent's alone; it closes with it.
+    Otherwise this process could still be at work when the next run begins. Only the parent has the
+    other end of the pipe, which closes when it ends.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch():
-        wait([ended])
+        wait([pipe])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
-def environ(added):
-    """Add to this process's environment, for those started meanwhile."""
+def environment(added: dict[str, str]) -> Iterator[None]:
+    """Add variables to this process's environment, for processes that are started in the body."""
     before = dict(os.environ)
     os.environ.update(added)
     try:

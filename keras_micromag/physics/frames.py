@@ -1,4 +1,4 @@
-"""Which steps of a loop show best how a magnet reverses."""
+"""Select the magnet of a batch and the steps of its loop that a figure or a film shows."""
 
 import numpy as np
 
@@ -6,8 +6,10 @@ from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.utils import checks
 
 
-def one_magnet(hysteresis: Hysteresis, magnet: int) -> Hysteresis:
-    """The loop of one magnet of a batch; of a single magnet, which is magnet 0, its own.
+def select_magnet(hysteresis: Hysteresis, magnet: int) -> Hysteresis:
+    """Return the loop of one magnet of a batch.
+
+    The loop of a single magnet is returned as it is; its only magnet has the number 0.
 
     Raises:
         ValueError: when there is no such magnet.
@@ -19,27 +21,29 @@ def one_magnet(hysteresis: Hysteresis, magnet: int) -> Hysteresis:
     return hysteresis[magnet] if batch else hysteresis
 
 
-def telling_steps(hysteresis: Hysteresis, number: int) -> np.ndarray:
-    """Steps of one magnet's loop between which equally much happens.
+def representative_steps(hysteresis: Hysteresis, number: int) -> np.ndarray:
+    """Return steps of a magnet's loop that are evenly spaced by the change between them.
 
-    The way from step to step is the mean change of the grains' moments, plus the change of the
-    field as a share of all its changes: steps are close together where the magnet reverses, and
-    nowhere far apart.
+    The change from one step to the next is the mean change of the grains' moments, plus the change
+    of the field as a share of all its changes. The steps are therefore close together where the
+    magnet reverses, and nowhere far apart.
 
     Args:
         hysteresis: of one magnet.
-        number: how many steps at most: fewer where much happens within one, all of a shorter loop.
+        number: largest number of steps. There are fewer where one step holds much of the change,
+            and all of them in a shorter loop.
 
     Returns:
-        Rising indices; the first and the last step are among them.
+        Rising indices, which include the first and the last step.
     """
     number = checks.count(number, "number", least=2)
     steps = len(hysteresis.field)
     if steps <= number:
         return np.arange(steps)
     states = np.asarray(hysteresis.magnetization, dtype=float)
-    moved = np.linalg.norm(np.diff(states, axis=0), axis=-1).mean(axis=-1) / 2
-    swept = np.abs(np.diff(hysteresis.field))
-    way = np.concatenate([[0.0], np.cumsum(moved + swept / (swept.sum() or 1.0))])
-    chosen = np.searchsorted(way, np.linspace(0.0, way[-1], number))
-    return np.unique([0, *np.minimum(chosen, steps - 1), steps - 1])
+    moment_changes = np.linalg.norm(np.diff(states, axis=0), axis=-1).mean(axis=-1) / 2
+    field_changes = np.abs(np.diff(hysteresis.field))
+    changes = moment_changes + field_changes / (field_changes.sum() or 1.0)
+    path_length = np.concatenate([[0.0], np.cumsum(changes)])
+    indices = np.searchsorted(path_length, np.linspace(0.0, path_length[-1], number))
+    return np.unique([0, *np.minimum(indices, steps - 1), steps - 1])

@@ -8,7 +8,7 @@ from scipy.constants import mu_0
 
 from keras_micromag.utils import checks
 from keras_micromag.utils.backend import namespace
-from keras_micromag.utils.files import UNREADABLE, whole
+from keras_micromag.utils.files import UNREADABLE, atomic_open
 
 _EVENTS = "events."
 """Prefix of the names of its arrays in a file."""
@@ -199,7 +199,7 @@ class Hysteresis:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write everything to a `.npz` file without pickle; a failure leaves no file behind."""
-        with whole(path, "wb") as file:
+        with atomic_open(path, "wb") as file:
             own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "events"}
             if self.events is not None:
                 own |= {_EVENTS + f.name: getattr(self.events, f.name) for f in fields(Events)}

@@ -1,7 +1,8 @@
-"""Figures: loops, magnets that one can look into, textures and avalanches, still or moving.
+"""Figures and films of loops, magnets (also cut open), textures and avalanches.
 
-Nothing in the package imports this but the command line and the experiments, when they draw.
-matplotlib comes with the extra `plot`.
+Only code that draws imports this package: the command line, the experiments and the examples. Their
+own figures use the constants of `style`, which are exported here, too. matplotlib comes with the
+extra `plot`.
 """
 
 from keras_micromag.plots.animation import animate_loop

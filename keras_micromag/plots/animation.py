@@ -1,26 +1,30 @@
-"""A magnet on its way along the loop, as a moving picture."""
+"""A film of a magnet along its loop."""
 
 from __future__ import annotations
 
-import tempfile
+import os
 from pathlib import Path
 
 from matplotlib.animation import FFMpegWriter, PillowWriter
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
-from keras_micromag.physics.frames import one_magnet, telling_steps
-from keras_micromag.plots.loops import loop_frame
+from keras_micromag.physics.frames import representative_steps, select_magnet
+from keras_micromag.physics.hysteresis import Hysteresis
+from keras_micromag.physics.microstructure.structure import Microstructure
+from keras_micromag.plots.loops import format_loop_axes
 from keras_micromag.plots.magnet import (
     VIEW,
+    add_moment_colorbar,
     draw_scene,
     draw_triad,
     moment_colors,
-    moment_scale,
-    paint,
-    scene,
+    project,
+    set_colors,
 )
-from keras_micromag.plots.style import COLUMN, INK, MARK, styled, tesla
+from keras_micromag.plots.style import COLUMN, INK, MARK, format_tesla, styled
 from keras_micromag.utils import checks
+from keras_micromag.utils.files import atomic_path
 
 WRITERS = {".gif": PillowWriter, ".mp4": FFMpegWriter}
 DPI = 150
@@ -28,31 +32,32 @@ DPI = 150
 
 @styled
 def animate_loop(
-    structure,
-    hysteresis,
-    path,
+    structure: Microstructure,
+    hysteresis: Hysteresis,
+    path: str | os.PathLike,
     *,
     magnet: int = 0,
     frames: int = 60,
     fps: int = 12,
     view: tuple[float, float] = VIEW,
-    cut=None,
+    cut: tuple[ArrayLike, float] | None = None,
     explode: float = 0.0,
 ) -> None:
-    """Write a moving picture of a magnet, coloured by m_z, above its loop with a moving mark.
+    """Write a film of a magnet, coloured by m_z, above its loop with a moving marker.
 
     Args:
         structure: the `Microstructure` that was simulated.
         hysteresis: the result of `simulate`.
-        path: of the file: whole, or not at all. `.gif`, or `.mp4`, which needs ffmpeg.
-        magnet: which magnet of the batch.
-        frames: how many steps of the loop at most; they are close together where the magnet
-            reverses, see `keras_micromag.physics.frames.telling_steps`.
+        path: of the file, which is written completely or not at all: `.gif`, or `.mp4`, which needs
+            ffmpeg.
+        magnet: number of the magnet in the batch.
+        frames: largest number of steps of the loop to show. They are close together where the
+            magnet reverses, see `keras_micromag.physics.frames.representative_steps`.
         fps: frames per second.
         view, cut, explode: see `plot_magnet`.
 
     Raises:
-        ValueError: for another suffix, or no such magnet.
+        ValueError: for another suffix, or where there is no such magnet.
         RuntimeError: for `.mp4` where ffmpeg is not on the path.
     """
     path = Path(path)
@@ -62,29 +67,26 @@ def animate_loop(
         raise RuntimeError(
             f"{path.suffix} needs the program ffmpeg, which is not on the path; a .gif does not."
         )
-    hysteresis = one_magnet(hysteresis, magnet)
-    steps = telling_steps(hysteresis, frames)
-    picture = scene(structure, view=view, cut=cut, explode=explode)
+    hysteresis = select_magnet(hysteresis, magnet)
+    steps = representative_steps(hysteresis, frames)
+    scene = project(structure, view=view, cut=cut, explode=explode)
 
-    # Not pyplot's, which would keep it open.
+    # A figure made by pyplot would stay open.
     figure = Figure(figsize=(COLUMN, 1.36 * COLUMN), dpi=DPI, layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(1.1, 1), width_ratios=(1, 0.05))
-    top, loop = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, :])
-    grains = draw_scene(picture, moment_colors(hysteresis.magnetization[0]), top)
-    draw_triad(top, *view)
-    moment_scale(figure, cax=figure.add_subplot(grid[0, 1]))
+    magnet_ax, loop_ax = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, :])
+    polygons = draw_scene(scene, moment_colors(hysteresis.magnetization[0]), magnet_ax)
+    draw_triad(magnet_ax, *view)
+    add_moment_colorbar(figure, cax=figure.add_subplot(grid[0, 1]))
     field, curve = hysteresis.field, hysteresis.magnetization_along_field
-    loop_frame(loop, field)
-    loop.plot(field, curve, color=INK, lw=1.0)
-    (mark,) = loop.plot([], [], "o", **MARK)
-    title = loop.set_title(tesla(0.0), fontsize=8)
+    format_loop_axes(loop_ax, field)
+    loop_ax.plot(field, curve, color=INK, lw=1.0)
+    (marker,) = loop_ax.plot([], [], "o", **MARK)
+    title = loop_ax.set_title(format_tesla(0.0), fontsize=8)
 
-    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as parts:
-        partial = Path(parts, path.name)
-        with writer.saving(figure, partial, DPI):
-            for step in steps:
-                paint(grains, picture, moment_colors(hysteresis.magnetization[step]))
-                mark.set_data([field[step]], [curve[step]])
-                title.set_text(tesla(field[step]))
-                writer.grab_frame()
-        partial.replace(path)
+    with atomic_path(path) as partial, writer.saving(figure, partial, DPI):
+        for step in steps:
+            set_colors(polygons, scene, moment_colors(hysteresis.magnetization[step]))
+            marker.set_data([field[step]], [curve[step]])
+            title.set_text(format_tesla(field[step]))
+            writer.grab_frame()

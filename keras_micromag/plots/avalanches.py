@@ -1,4 +1,4 @@
-"""The avalanches: grains that reverse together."""
+"""Sizes of avalanches: numbers of grains that reverse together."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.plots.style import COLUMN, INK, MARK, THIN, styled
 
 
-def avalanche_sizes(hysteresis) -> np.ndarray:
-    """How many grains reverse in each avalanche; an avalanche is what does within one field step.
+def avalanche_sizes(hysteresis: Hysteresis) -> np.ndarray:
+    """Return the number of grains in each avalanche.
+
+    An avalanche is the set of grains that reverse within one field step.
 
     Args:
         hysteresis: the result of `simulate`, of one magnet or of a batch.
 
     Returns:
-        (n,) of all magnets, magnet by magnet, at rising fields. Only a grain's first reversal
-        counts.
+        (n,) sizes for all magnets, magnet after magnet, at rising fields. Only the first reversal
+        of a grain counts.
     """
     sizes = [
         np.unique(fields[np.isfinite(fields)], return_counts=True)[1]
@@ -28,16 +31,16 @@ def avalanche_sizes(hysteresis) -> np.ndarray:
 
 
 @styled
-def plot_avalanches(hysteresis, *, ax: Axes | None = None) -> Axes:
-    """Draw how many avalanches there are of which size.
+def plot_avalanches(hysteresis: Hysteresis, *, ax: Axes | None = None) -> Axes:
+    """Draw the distribution of the sizes of avalanches.
 
     Args:
         hysteresis: the result of `simulate`, of one magnet or of a batch; see `avalanche_sizes`.
-        ax: where to draw; a new figure of column width if None.
+        ax: axes to draw in; a new figure of column width if None.
 
     Returns:
-        The axes, both logarithmic. Bars: the number of avalanches of 1, 2 to 3, 4 to 7 … grains.
-        Line: the number of those at least so large.
+        The axes, both logarithmic. The bars count the avalanches of 1, 2 to 3, 4 to 7 … grains. The
+        line counts the avalanches of at least a given size.
 
     Raises:
         ValueError: when no grain reverses.
@@ -47,17 +50,17 @@ def plot_avalanches(hysteresis, *, ax: Axes | None = None) -> Axes:
         raise ValueError("`hysteresis` must have a grain that reverses; received one without.")
     if ax is None:
         ax = plt.figure(figsize=(COLUMN, 0.75 * COLUMN), layout="constrained").add_subplot()
-    # Between whole numbers, so that no size lies on an edge.
+    # The edges lie between integers, so that no size lies on an edge.
     edges = 2.0 ** np.arange(int(np.log2(sizes.max())) + 2) - 0.5
     ax.hist(sizes, bins=edges, color=THIN, ec="w", lw=0.5, label="in each bin")
     size, counts = np.unique(sizes, return_counts=True)
-    larger = np.cumsum(counts[::-1])[::-1]
-    ax.plot(size, larger, "o-", color=INK, lw=0.8, label="this size or larger", **MARK)
+    at_least = np.cumsum(counts[::-1])[::-1]
+    ax.plot(size, at_least, "o-", color=INK, lw=0.8, label="this size or larger", **MARK)
     ax.set(xscale="log", yscale="log", xlabel="Grains in an avalanche", ylabel="Avalanches")
-    ax.set(xlim=(edges[0], edges[-1]), ylim=(0.7, 1.5 * larger[0]))
+    ax.set(xlim=(edges[0], edges[-1]), ylim=(0.7, 1.5 * at_least[0]))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        # Half of a grain is no size, though the first bin begins there.
+        # The first bin begins at half a grain, which is not labelled.
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else ""))
         axis.set_minor_formatter(NullFormatter())
     ax.legend(frameon=False)

@@ -1,4 +1,4 @@
-"""Grains as they are drawn: surfaces of convex rings, which a plane may have cut open."""
+"""Surfaces of grains as convex rings, and cuts through them along a plane."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_micromag.physics.geometry.polygons import convex_parts
+from keras_micromag.physics.geometry.polyhedron import Polyhedron
 
 _FLAT = 1e-9
-"""Corners nearer to the cutting plane than this part of a body's size lie on it."""
+"""Distance, in units of the size of a body, up to which a corner lies on the cutting plane."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,17 @@ class Body:
         vertices: (v, 3) in metres.
         rings: convex polygons, counter-clockwise seen from outside, as indices of vertices.
         normals: (r, 3) outward unit normals of the rings.
-        convex: whether the body is.
+        convex: whether the body is convex.
     """
 
     vertices: np.ndarray
-    rings: list
+    rings: list[tuple[int, ...]]
     normals: np.ndarray
     convex: bool
 
 
-def body_of(grain) -> Body:
-    """A `Polyhedron` as a body."""
+def body_of(grain: Polyhedron) -> Body:
+    """Return a grain as a body, whose faces are divided into convex rings."""
     if grain.is_convex:
         return Body(grain.vertices, list(grain.faces), grain.normals, True)
     rings, normals = [], []
@@ -42,12 +43,12 @@ def body_of(grain) -> Body:
 
 
 def cut_open(body: Body, normal: np.ndarray, offset: float) -> Body | None:
-    """What lies on the inner side, normal @ x <= offset, closed by its cross-section.
+    """Return the part of a body where normal @ x <= offset, closed by its cross-section.
 
     Args:
         body: to be cut.
-        normal: (3,) unit vector.
-        offset: in metres.
+        normal: (3,) unit vector of the plane.
+        offset: distance of the plane from the origin along the normal, in metres.
 
     Returns:
         The part, or None where nothing is left.
@@ -64,17 +65,18 @@ def cut_open(body: Body, normal: np.ndarray, offset: float) -> Body | None:
     vertices, crossings = list(body.vertices), {}
 
     def crossing(i, j):
-        """The vertex where the edge from i, which is kept, to j meets the plane."""
+        """Return the vertex where the edge from i, which is kept, to j meets the plane."""
         if height[i] == 0:
             return i
-        # By its edge, so that the rings on both sides of it share the vertex.
+        # Looked up by its edge, so that the rings on both sides of the edge share the vertex.
         if (i, j) not in crossings:
             crossings[i, j] = len(vertices)
             share = height[i] / (height[i] - height[j])
             vertices.append(vertices[i] + share * (vertices[j] - vertices[i]))
         return crossings[i, j]
 
-    rings, normals, along = [], [], {}
+    # next_vertex follows the outline of the cross-section.
+    rings, normals, next_vertex = [], [], {}
     for ring, outward in zip(body.rings, body.normals, strict=True):
         part, entry, leave = [], None, None
         for i, j in zip(ring, (*ring[1:], ring[0]), strict=True):
@@ -91,11 +93,11 @@ def cut_open(body: Body, normal: np.ndarray, offset: float) -> Body | None:
             rings.append(tuple(part))
             normals.append(outward)
         if entry != leave:
-            _require_simple(entry not in along)
-            along[entry] = leave
+            _require_simple(entry not in next_vertex)
+            next_vertex[entry] = leave
     vertices = np.array(vertices)
-    for section in _closed(along):
-        parts = [section] if body.convex else _parts(vertices, section, normal)
+    for section in _closed_rings(next_vertex):
+        parts = [section] if body.convex else _convex_section(vertices, section, normal)
         rings += parts
         normals += [normal] * len(parts)
     used, renumbered = np.unique(np.concatenate(rings), return_inverse=True)
@@ -104,26 +106,27 @@ def cut_open(body: Body, normal: np.ndarray, offset: float) -> Body | None:
     return Body(vertices[used], rings, np.array(normals), body.convex)
 
 
-def _parts(vertices, section, normal):
+def _convex_section(vertices, section, normal):
+    """Return the convex parts of a cross-section."""
     try:
         return convex_parts(vertices, section, normal)
-    except ValueError:  # the edge of a hole runs the other way round
+    except ValueError:  # the section is the outline of a hole, which runs clockwise
         _require_simple(False)
 
 
-def _closed(along):
-    """Closed rings of vertices, from the vertex that follows each."""
-    while along:
-        start, vertex = along.popitem()
+def _closed_rings(next_vertex):
+    """Yield closed rings of vertices, given the vertex that follows each."""
+    while next_vertex:
+        start, vertex = next_vertex.popitem()
         ring = [start]
         while vertex != start:
             ring.append(vertex)
-            vertex = along.pop(vertex)
+            vertex = next_vertex.pop(vertex)
         yield tuple(ring)
 
 
 def _require_simple(simple):
-    """Raise unless a section is a polygon that neither has holes nor meets itself."""
+    """Raise unless a section is a simple polygon, without holes."""
     if not simple:
         raise ValueError(
             "`cut` must meet each grain in areas without holes that touch nowhere; received a "

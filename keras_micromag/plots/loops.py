@@ -1,11 +1,13 @@
-"""The demagnetisation curves: simulated, predicted, and how a network learned them."""
+"""Demagnetisation curves, simulated and predicted, and learning curves."""
 
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
+from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.plots.style import (
     ACCENT,
     COLUMN,
@@ -19,16 +21,16 @@ from keras_micromag.plots.style import (
 
 
 @styled
-def plot_loops(hysteresis, *, ax: Axes | None = None) -> Axes:
+def plot_loops(hysteresis: Hysteresis, *, ax: Axes | None = None) -> Axes:
     """Draw the demagnetisation curves of all magnets, their mean, and the mean coercivity.
 
     Args:
         hysteresis: the result of `simulate`, of one magnet or of a batch.
-        ax: where to draw; a new figure of column width if None.
+        ax: axes to draw in; a new figure of column width if None.
 
     Returns:
-        The axes. One thin line per magnet; with two magnets or more also their mean curve. The
-        bar on the axis M = 0 spans the coercivity's mean ± one standard deviation.
+        The axes, with one thin line per magnet and, for two magnets or more, their mean curve. The
+        bar on the axis M = 0 spans the mean ± one standard deviation of the coercivity.
     """
     if ax is None:
         ax = plt.figure(figsize=(COLUMN, 0.75 * COLUMN), layout="constrained").add_subplot()
@@ -36,35 +38,42 @@ def plot_loops(hysteresis, *, ax: Axes | None = None) -> Axes:
     curves = np.atleast_2d(hysteresis.magnetization_along_field)
     mean = curves.mean(axis=0)
     single = len(curves) == 1
-    loop_frame(ax, field)
-    point = {"marker": "."} if len(field) == 1 else {}  # a line of one point shows nothing
+    format_loop_axes(ax, field)
+    marker = {"marker": "."} if len(field) == 1 else {}  # a line of one point is invisible
     style = {"color": INK, "lw": 1.0} if single else {"color": THIN, "lw": 0.5}
-    thin = ax.plot(field, curves.T, **style, **point)
+    lines = ax.plot(field, curves.T, **style, **marker)
     if not single:
-        thin[0].set_label(f"{len(curves)} magnets")
+        lines[0].set_label(f"{len(curves)} magnets")
         ax.plot(field, mean, color=INK, lw=1.2, label="mean")
-        # Below the branch from +H; or, where that place is taken, inside the full loop.
-        taken = np.any(curves[:, field > (field.min() + field.max()) / 2] < 0.2)
-        place = {"loc": "center", "bbox_to_anchor": (0.5, 0.3)} if taken else {"loc": "lower right"}
+        # The legend stands below the branch from +H, or inside the loop if this is a full one.
+        full = np.any(curves[:, field > (field.min() + field.max()) / 2] < 0.2)
+        place = {"loc": "center", "bbox_to_anchor": (0.5, 0.3)} if full else {"loc": "lower right"}
         ax.legend(**place, frameon=False, handlelength=1.4)
     _mark_coercivity(ax, field, mean, np.atleast_1d(hysteresis.coercivity()))
     return ax
 
 
 @styled
-def plot_prediction(simulated, predicted, *, magnet: int = 0, mean=None, ax: Axes) -> Axes:
+def plot_prediction(
+    simulated: Hysteresis,
+    predicted: Hysteresis,
+    *,
+    magnet: int = 0,
+    mean: ArrayLike | None = None,
+    ax: Axes,
+) -> Axes:
     """Draw a predicted demagnetisation curve over the simulated one.
 
     Args:
         simulated, predicted: `Hysteresis` of the same b magnets.
-        magnet: which of them.
-        mean: (t, g, 3) mean loop of the magnets trained on, drawn thin.
-        ax: where to draw.
+        magnet: number of the magnet to draw.
+        mean: (t, g, 3) mean loop of the training magnets, drawn thin.
+        ax: axes to draw in.
     """
-    loop_frame(ax, simulated.field)
+    format_loop_axes(ax, simulated.field)
     if mean is not None:
-        along = np.asarray(mean).mean(axis=-2) @ simulated.field_direction
-        ax.plot(simulated.field, along, color=THIN, lw=1.0, label="mean training loop")
+        curve = np.asarray(mean).mean(axis=-2) @ simulated.field_direction
+        ax.plot(simulated.field, curve, color=THIN, lw=1.0, label="mean training loop")
     for loops, style in ((simulated, {"color": INK}), (predicted, {"color": ACCENT, "ls": "--"})):
         label = "simulated" if loops is simulated else "predicted"
         curve = loops.magnetization_along_field[magnet]
@@ -78,9 +87,9 @@ def plot_history(history: dict, *, title: str, ax: Axes) -> Axes:
     """Draw training and validation loss against epochs, on a logarithmic scale.
 
     Args:
-        history: of a Keras training: a list for `loss`, and one for `val_loss`.
+        history: of `keras.Model.fit`: a list for `loss`, and one for `val_loss`.
         title: of the axes.
-        ax: where to draw.
+        ax: axes to draw in.
     """
     for key, label, color in (("loss", "training", INK), ("val_loss", "validation", ACCENT)):
         ax.semilogy(np.arange(1, len(history[key]) + 1), history[key], color=color, label=label)
@@ -89,8 +98,8 @@ def plot_history(history: dict, *, title: str, ax: Axes) -> Axes:
     return ax
 
 
-def loop_frame(ax: Axes, field: np.ndarray) -> None:
-    """Axes of a loop: labels with units, the zero lines, and fixed limits in M/Ms."""
+def format_loop_axes(ax: Axes, field: np.ndarray) -> None:
+    """Set the labels, limits and zero lines of the axes of a loop."""
     ax.set(xlabel=FIELD_LABEL, ylabel=MAGNETIZATION_LABEL, ylim=(-1.08, 1.08))
     ax.set_yticks([-1, -0.5, 0, 0.5, 1])
     if field.min() < field.max():
@@ -100,7 +109,7 @@ def loop_frame(ax: Axes, field: np.ndarray) -> None:
 
 
 def _mark_coercivity(ax: Axes, field, mean, coercivity) -> None:
-    """A bar of mean ± standard deviation where the mean curve changes its sign."""
+    """Draw a bar of mean ± standard deviation where the mean curve changes its sign."""
     crossing = np.flatnonzero(np.sign(mean[1:]) != np.sign(mean[:-1]))
     coercivity = np.abs(coercivity[np.isfinite(coercivity)])
     if not len(crossing) or not len(coercivity):

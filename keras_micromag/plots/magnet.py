@@ -1,4 +1,4 @@
-"""The magnet: its grains as polyhedra, whole, cut open or apart."""
+"""Magnets as coloured polyhedra: complete, cut open, or with the grains moved apart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
 
+from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.plots.bodies import body_of, cut_open
 from keras_micromag.plots.painting import back_to_front, pieces, sides_of
 from keras_micromag.plots.style import (
@@ -33,14 +35,14 @@ OUTLINE = to_rgb("0.15")
 
 @styled
 def plot_magnet(
-    structure,
-    moments=None,
+    structure: Microstructure,
+    moments: ArrayLike | None = None,
     *,
-    values=None,
+    values: ArrayLike | None = None,
     label: str = "",
     limits: tuple[float, float] | None = None,
     view: tuple[float, float] = VIEW,
-    cut=None,
+    cut: tuple[ArrayLike, float] | None = None,
     explode: float = 0.0,
     ax: Axes | None = None,
     colorbar: bool = True,
@@ -48,28 +50,28 @@ def plot_magnet(
 ) -> Axes:
     """Draw the grains as polyhedra in parallel projection, coloured by m_z or any other value.
 
-    The polyhedra are projected here and not by mplot3d: that sorts single faces by their mean
-    depth, which puts faces of unlike grains in the wrong order, and it cannot fill its axes.
+    mplot3d is not used: it sorts single faces by their mean depth, which puts faces of unequal
+    grains in the wrong order, and it cannot fill its axes.
 
     Args:
         structure: a `Microstructure` of g grains.
         moments: (g, 3) unit vectors, whose m_z is shown.
-        values: (g,) shown in place of moments: switching fields in tesla, misorientations in
-            degrees. Grey where nan: a grain that never switched.
-        label: what the values are, with their unit.
-        limits: lowest and highest value of the scale; those of the values if None.
+        values: (g,) shown in place of moments, such as switching fields in tesla or misorientations
+            in degrees. Grains whose value is nan are grey, such as those that never switched.
+        label: name of the values, with their unit.
+        limits: lowest and highest value of the colour scale; those of the values if None.
         view: elevation and azimuth of the viewer in degrees, as in mplot3d.
         cut: (normal, offset) of a plane: normal (3,) of any length, offset in metres from the
-            origin along it. What lies beyond, where the normal points, is not drawn; grains
-            across the plane are cut through.
-        explode: how far each grain is moved away from the magnet's centre, as a share of its
-            centroid's distance.
-        ax: where to draw, ordinary two-dimensional axes; a new figure if None.
-        colorbar: whether to add the scale of the colours; that of m_z is always from -1 to 1.
+            origin along it. The side that the normal points to is not drawn; grains on both sides
+            of the plane are cut through.
+        explode: displacement of each grain away from the centre of the magnet, as a share of the
+            distance of its centroid.
+        ax: ordinary two-dimensional axes to draw in; a new figure if None.
+        colorbar: whether to add a colour bar, which for m_z extends from -1 to 1.
         triad: whether to draw the directions x, y, z beside the magnet.
 
     Returns:
-        The axes; their only collection holds one polygon per face turned to the viewer.
+        The axes. Their only collection holds one polygon per face turned to the viewer.
 
     Raises:
         ValueError: for arrays of another shape, both moments and values or neither, and a plane
@@ -82,31 +84,32 @@ def plot_magnet(
         ...     magnet, values=1e27 * magnet.volumes, label="Volume (nm³)", cut=((0, -1, 0), 0.0)
         ... )
     """
-    colors, scale = _coloring(len(structure), moments, values, limits)
-    picture = scene(structure, view=view, cut=cut, explode=explode)
+    colors, mappable = _grain_colors(len(structure), moments, values, limits)
+    scene = project(structure, view=view, cut=cut, explode=explode)
     if ax is None:
         ax = plt.figure(figsize=(0.75 * COLUMN, 0.6 * COLUMN), layout="constrained").add_subplot()
-    draw_scene(picture, colors, ax)
+    draw_scene(scene, colors, ax)
     if triad:
         draw_triad(ax, *view)
     if colorbar and moments is not None:
-        moment_scale(ax.figure, ax=ax, shrink=0.7, aspect=14, pad=0.04)
+        add_moment_colorbar(ax.figure, ax=ax, shrink=0.7, aspect=14, pad=0.04)
     elif colorbar:
-        _value_scale(ax, scale, label, bool(np.isnan(values).any()))
+        _add_value_colorbar(ax, mappable, label, bool(np.isnan(values).any()))
     return ax
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is seen of a magnet from one side, before it has colours.
+    """The visible polygons of a magnet seen from one side, without colours.
 
     Attributes:
-        polygons: (n, 2) each, in the order of painting; the larger extent of all is 1.
+        polygons: (n, 2) each, in the order of painting, in units of the larger extent.
         grains: (polygons,) the grain of each.
         light: (polygons,) brightness, 0 to 1.
-        outlined: (polygons,) whether to draw its sides. Parts of a face that is not convex have
-            theirs drawn as polygons of two corners, but not where they meet each other.
-        size: (2,) extent.
+        outlined: (polygons,) whether to draw the sides of the polygon. Parts of a face that is not
+            convex are not outlined, since they meet each other along sides that are no edges of the
+            face. Its edges are polygons of two corners.
+        size: (2,) extent, of which the larger is 1.
     """
 
     polygons: list
@@ -116,33 +119,39 @@ class Scene:
     size: np.ndarray
 
 
-def scene(structure, *, view, cut=None, explode: float = 0.0) -> Scene:
-    """The polygons of a magnet in the order of painting; for the arguments see `plot_magnet`."""
-    look = camera(*view)
-    # A light over the viewer's left shoulder: top, left and right of a cube differ.
-    light = np.array([-0.45, 0.65, 0.61]) @ look
+def project(
+    structure: Microstructure,
+    *,
+    view: tuple[float, float],
+    cut: tuple[ArrayLike, float] | None = None,
+    explode: float = 0.0,
+) -> Scene:
+    """Return the polygons of a magnet in the order of painting; see `plot_magnet`."""
+    axes = camera(*view)
+    # The light comes over the viewer's left shoulder: top, left and right of a cube differ.
+    light = np.array([-0.45, 0.65, 0.61]) @ axes
     bodies = _bodies(structure, cut)
     shifts = checks.number(explode, "explode", least=0) * (
         structure.centroids - structure.bounds.mean(axis=0)
     )
-    seen = {g: (body.vertices + shifts[g]) @ look.T for g, body in bodies.items()}
-    corners = np.concatenate(list(seen.values()))
+    projected = {g: (body.vertices + shifts[g]) @ axes.T for g, body in bodies.items()}
+    corners = np.concatenate(list(projected.values()))
     low, extent = corners.min(axis=0), np.ptp(corners[:, :2], axis=0)
     parts = [
         piece
         for g, body in bodies.items()
-        for piece in pieces(g, body, (seen[g] - low) / extent.max(), look)
+        for piece in pieces(g, body, (projected[g] - low) / extent.max(), axes)
     ]
     polygons, grains, brightness, outlined = [], [], [], []
     for piece in (parts[p] for p in back_to_front(parts)):
         body = bodies[piece.body]
         for ring, polygon in zip(piece.rings, piece.polygons, strict=True):
-            sides = [] if body.convex else _visible_sides(body, ring, polygon)
-            polygons += [polygon, *sides]
-            grains += [piece.body] * (1 + len(sides))
+            edges = [] if body.convex else _visible_edges(body, ring, polygon)
+            polygons += [polygon, *edges]
+            grains += [piece.body] * (1 + len(edges))
             shade = 0.72 + 0.28 * max(0.0, body.normals[ring] @ light)
-            brightness += [shade] * (1 + len(sides))
-            outlined += [body.convex] + [True] * len(sides)
+            brightness += [shade] * (1 + len(edges))
+            outlined += [body.convex] + [True] * len(edges)
     return Scene(
         polygons,
         np.array(grains),
@@ -153,7 +162,7 @@ def scene(structure, *, view, cut=None, explode: float = 0.0) -> Scene:
 
 
 def _bodies(structure, cut):
-    """{grain: body} of what is left of the grains."""
+    """Return {grain: body} of the grains, or of the parts that a cut leaves."""
     bodies = {g: body_of(grain) for g, grain in enumerate(structure.grains)}
     if cut is None:
         return bodies
@@ -175,8 +184,8 @@ def _bodies(structure, cut):
     return parts
 
 
-def _visible_sides(body, ring, polygon):
-    """Sides of a ring where the surface bends, each as (2, 2)."""
+def _visible_edges(body, ring, polygon):
+    """Return the sides of a ring at which the surface bends, each as (2, 2)."""
     owner = {side: r for r, other in enumerate(body.rings) for side in sides_of(other)}
     return [
         np.array([start, end])
@@ -193,12 +202,12 @@ def draw_scene(scene: Scene, colors: np.ndarray, ax: Axes) -> PolyCollection:
     Args:
         scene: what to draw.
         colors: (g, 3) of the grains.
-        ax: emptied of its frame, and scaled alike along both directions.
+        ax: axes, whose frame is removed and whose scales are made equal.
     """
-    # Line joins stay round: a mitre at a sharp projected corner would stick out of the magnet.
+    # Line joins are round: a mitre at a sharp corner would extend beyond the magnet.
     edge = float(np.clip(2.4 / np.sqrt(len(colors)), 0.08, 0.4))
     collection = PolyCollection(scene.polygons, linewidths=edge, joinstyle="round")
-    paint(collection, scene, colors)
+    set_colors(collection, scene, colors)
     ax.add_collection(collection)
     margin = 0.02
     width, height = scene.size
@@ -207,35 +216,35 @@ def draw_scene(scene: Scene, colors: np.ndarray, ax: Axes) -> PolyCollection:
     return collection
 
 
-def paint(collection: PolyCollection, scene: Scene, colors: np.ndarray) -> None:
-    """Give the polygons of a scene their grains' colours (g, 3), in its light."""
+def set_colors(collection: PolyCollection, scene: Scene, colors: np.ndarray) -> None:
+    """Set the colours of polygons from those of the grains (g, 3) and the light of the scene."""
     faces = colors[scene.grains] * scene.light[:, None]
     collection.set_facecolors(faces)
     collection.set_edgecolors(np.where(scene.outlined[:, None], OUTLINE, faces))
 
 
 def moment_colors(moments: np.ndarray) -> np.ndarray:
-    """(g, 3) colours of moments (g, 3) by their m_z."""
+    """Return the colours (g, 3) of moments (g, 3) by their m_z."""
     return mpl.colormaps[MOMENT_COLORS](MOMENT_LIMITS(moments[:, 2]))[:, :3]
 
 
-def _coloring(g, moments, values, limits):
-    """(g, 3) colours, and the scale of the values or None."""
+def _grain_colors(g, moments, values, limits):
+    """Return colours (g, 3), and the mappable of the colour bar of values, or None for moments."""
     if (moments is None) == (values is None):
         raise ValueError("either `moments` or `values` must be given; received both or neither.")
     if moments is not None:
-        return moment_colors(_of_grains(moments, "moments", (g, 3))), None
-    values = _of_grains(values, "values", (g,))
+        return moment_colors(_per_grain(moments, "moments", (g, 3))), None
+    values = _per_grain(values, "values", (g,))
     known = np.isfinite(values)
     if limits is None:
         limits = (values[known].min(), values[known].max()) if known.any() else (0.0, 1.0)
-    scale = ScalarMappable(Normalize(*limits), VALUE_COLORS)
-    colors = scale.to_rgba(np.where(known, values, limits[0]))[:, :3]
-    return np.where(known[:, None], colors, to_rgb(NO_VALUE)), scale
+    mappable = ScalarMappable(Normalize(*limits), VALUE_COLORS)
+    colors = mappable.to_rgba(np.where(known, values, limits[0]))[:, :3]
+    return np.where(known[:, None], colors, to_rgb(NO_VALUE)), mappable
 
 
-def _of_grains(array, name, shape):
-    """An array of one row per grain; nan is allowed."""
+def _per_grain(array, name, shape):
+    """Return an array that must have one row per grain; nan is allowed."""
     array = checks.numbers(array, name)
     if array.shape != shape:
         wanted = "(g, 3)" if len(shape) == 2 else "(g,)"
@@ -245,17 +254,17 @@ def _of_grains(array, name, shape):
     return array
 
 
-def moment_scale(figure: Figure, **where) -> None:
-    """The scale of m_z, from -1 to 1."""
-    bar = figure.colorbar(ScalarMappable(MOMENT_LIMITS, MOMENT_COLORS), ticks=[-1, 0, 1], **where)
+def add_moment_colorbar(figure: Figure, **kwargs) -> None:
+    """Add the colour bar of m_z, from -1 to 1; `kwargs` are those of `Figure.colorbar`."""
+    bar = figure.colorbar(ScalarMappable(MOMENT_LIMITS, MOMENT_COLORS), ticks=[-1, 0, 1], **kwargs)
     bar.ax.set_title(r"$m_z$", fontsize=8, pad=5)
     bar.outline.set_linewidth(0.5)
     bar.ax.tick_params(width=0.5, length=2)
 
 
-def _value_scale(ax, scale, label, missing):
-    """The scale of the values, and below it the grey of those that there are none of."""
-    bar = ax.figure.colorbar(scale, ax=ax, shrink=0.7, aspect=14, pad=0.04)
+def _add_value_colorbar(ax, mappable, label, missing):
+    """Add the colour bar of the values, and below it, if any are `missing`, the grey of those."""
+    bar = ax.figure.colorbar(mappable, ax=ax, shrink=0.7, aspect=14, pad=0.04)
     bar.set_label(label)
     bar.outline.set_linewidth(0.5)
     bar.ax.tick_params(width=0.5, length=2)
@@ -266,19 +275,22 @@ def _value_scale(ax, scale, label, missing):
 
 
 def draw_triad(ax: Axes, elevation: float, azimuth: float) -> None:
-    """Directions x, y, z at the lower left of the axes, in the magnet's own projection."""
+    """Draw the directions x, y, z at the lower left of the axes, projected like the magnet."""
     origin, length = np.array([-0.06, -0.08]), 0.16
     line = {"arrowstyle": "-", "lw": 0.6, "color": INK, "shrinkA": 0, "shrinkB": 0}
     fraction = "axes fraction"
     for name, direction in zip("xyz", camera(elevation, azimuth)[:2].T, strict=True):
-        tip, beyond = origin + length * direction, 4 * direction / np.linalg.norm(direction)
+        tip, text_offset = origin + length * direction, 4 * direction / np.linalg.norm(direction)
         ax.annotate("", tip, origin, xycoords=fraction, arrowprops=line)
         letter = {"textcoords": "offset points", "ha": "center", "va": "center", "fontsize": 6}
-        ax.annotate(f"${name}$", tip, beyond, xycoords=fraction, **letter)
+        ax.annotate(f"${name}$", tip, text_offset, xycoords=fraction, **letter)
 
 
 def camera(elevation: float, azimuth: float) -> np.ndarray:
-    """(3, 3) rows: right, up, and toward the viewer; angles in degrees."""
+    """Return the axes of the viewer as rows (3, 3): right, up and toward the viewer.
+
+    The angles are in degrees.
+    """
     e, a = np.radians([elevation, azimuth])
     toward = np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
     right = np.array([-np.sin(a), np.cos(a), 0.0])

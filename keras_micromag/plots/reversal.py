@@ -1,4 +1,4 @@
-"""One loop with the magnet at chosen fields, as in the paper's Fig. 4."""
+"""A loop and the magnet at chosen fields, as in Fig. 4 of the paper."""
 
 from __future__ import annotations
 
@@ -7,96 +7,102 @@ from string import ascii_lowercase
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
-from keras_micromag.physics.frames import one_magnet
-from keras_micromag.plots.loops import loop_frame
+from keras_micromag.physics.frames import select_magnet
+from keras_micromag.physics.hysteresis import Hysteresis
+from keras_micromag.physics.microstructure.structure import Microstructure
+from keras_micromag.plots.loops import format_loop_axes
 from keras_micromag.plots.magnet import (
     VIEW,
+    add_moment_colorbar,
     draw_scene,
     draw_triad,
     moment_colors,
-    moment_scale,
-    scene,
+    project,
 )
-from keras_micromag.plots.style import COLUMN, INK, MARK, styled, tesla
+from keras_micromag.plots.style import COLUMN, INK, MARK, format_tesla, styled
 
 LOWER_RIGHT = {"va": "top", "xytext": (4, -3)}
+UPPER_RIGHT = {"va": "bottom", "xytext": (4, 3)}
 
 
 @styled
 def plot_reversal(
-    structure,
-    hysteresis,
+    structure: Microstructure,
+    hysteresis: Hysteresis,
     *,
     magnet: int = 0,
-    fields=None,
+    fields: ArrayLike | None = None,
     view: tuple[float, float] = VIEW,
-    cut=None,
+    cut: tuple[ArrayLike, float] | None = None,
     explode: float = 0.0,
     figure: Figure | None = None,
 ) -> Figure:
-    """Draw one loop and, above it, the magnet at chosen fields, as in the paper's Fig. 4.
+    """Draw a loop and, above it, the magnet at chosen fields, as in Fig. 4 of the paper.
 
     Args:
         structure: the `Microstructure` that was simulated.
         hysteresis: the result of `simulate`.
-        magnet: which magnet of the batch.
-        fields: (n,) T; the first step nearest each is drawn. By default four: the remanent state,
-            and where a quarter, a half and three quarters of the reversal are done.
+        magnet: number of the magnet in the batch.
+        fields: (n,) in tesla; the magnet is drawn at the first step nearest to each. By default
+            four: the remanent state, and a quarter, a half and three quarters of the reversal.
         view, cut, explode: see `plot_magnet`.
-        figure: where to draw; a new figure of column width if None.
+        figure: to draw in; a new figure of column width if None.
 
     Returns:
-        The figure. The magnets stand in the order of the loop's steps; the letter of each marks
-        its step on the loop.
+        The figure. The magnets are in the order of the steps of the loop, on which a letter marks
+        each.
 
     Raises:
-        ValueError: if a field lies outside the loop, there are more than 26, or no such magnet.
+        ValueError: for a field outside the loop, for more than 26 fields, or where there is no such
+            magnet.
     """
-    hysteresis = one_magnet(hysteresis, magnet)
+    hysteresis = select_magnet(hysteresis, magnet)
     field = np.asarray(hysteresis.field, dtype=float)
     curve, states = hysteresis.magnetization_along_field, hysteresis.magnetization
     steps = _default_steps(field, curve) if fields is None else _nearest_steps(field, fields)
 
-    picture = scene(structure, view=view, cut=cut, explode=explode)
+    scene = project(structure, view=view, cut=cut, explode=explode)
     if figure is None:
         figure = plt.figure(figsize=(COLUMN, COLUMN))
     figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.02)
     widths = [1.0] * len(steps) + [0.07]
     grid = figure.add_gridspec(2, len(widths), height_ratios=(1, 2.1), width_ratios=widths)
-    loop = figure.add_subplot(grid[1, :])
-    loop_frame(loop, field)
-    loop.plot(field, curve, color=INK, lw=1.0)
+    loop_ax = figure.add_subplot(grid[1, :])
+    format_loop_axes(loop_ax, field)
+    loop_ax.plot(field, curve, color=INK, lw=1.0)
     for column, (letter, step) in enumerate(zip(ascii_lowercase, steps, strict=False)):
         panel = figure.add_subplot(grid[0, column])
-        draw_scene(picture, moment_colors(states[step]), panel)
+        draw_scene(scene, moment_colors(states[step]), panel)
         if column == 0:
             draw_triad(panel, *view)
-        panel.set_title(rf"$\mathbf{{{letter}}}$  {tesla(field[step])}", fontsize=7, pad=3)
-        loop.plot(field[step], curve[step], "o", **MARK)
-        # A branch rises with the field, so that its lower right side is free; but at the foot of
-        # the loop the frame is there.
-        side = {"va": "bottom", "xytext": (4, 3)} if curve[step] < -0.75 else LOWER_RIGHT
-        at = (field[step], curve[step])
-        loop.annotate(rf"$\mathbf{{{letter}}}$", at, textcoords="offset points", **side)
-    moment_scale(figure, cax=figure.add_subplot(grid[0, -1]))
+        panel.set_title(rf"$\mathbf{{{letter}}}$  {format_tesla(field[step])}", fontsize=7, pad=3)
+        loop_ax.plot(field[step], curve[step], "o", **MARK)
+        # A branch rises with the field, so that the letter is clear of it at the lower right. Near
+        # -Ms the frame of the axes would be in the way there.
+        side = UPPER_RIGHT if curve[step] < -0.75 else LOWER_RIGHT
+        point = (field[step], curve[step])
+        loop_ax.annotate(rf"$\mathbf{{{letter}}}$", point, textcoords="offset points", **side)
+    add_moment_colorbar(figure, cax=figure.add_subplot(grid[0, -1]))
     return figure
 
 
 def _default_steps(field: np.ndarray, curve: np.ndarray) -> list[int]:
-    """The remanent state, and a quarter, a half and three quarters of the reversal."""
-    start = int(np.argmin(np.abs(field)))
-    change = np.abs(curve[start:] - curve[start])
-    parts = [start + int(np.argmax(change >= part * change.max())) for part in (0.25, 0.5, 0.75)]
-    return sorted({start, *parts})
+    """Return the steps at remanence and at a quarter, a half and three quarters of the reversal."""
+    remanence = int(np.argmin(np.abs(field)))
+    change = np.abs(curve[remanence:] - curve[remanence])
+    shares = (0.25, 0.5, 0.75)
+    steps = [remanence + int(np.argmax(change >= share * change.max())) for share in shares]
+    return sorted({remanence, *steps})
 
 
-def _nearest_steps(field: np.ndarray, chosen) -> list[int]:
-    """The first step nearest each chosen field."""
-    chosen, steps = np.atleast_1d(np.asarray(chosen, dtype=float)), []
-    if len(chosen) > len(ascii_lowercase):
-        raise ValueError(f"`fields` must name at most 26 fields; received {len(chosen)}.")
-    for value in chosen:
+def _nearest_steps(field: np.ndarray, fields: ArrayLike) -> list[int]:
+    """Return the first step nearest to each of the `fields`."""
+    fields, steps = np.atleast_1d(np.asarray(fields, dtype=float)), []
+    if len(fields) > len(ascii_lowercase):
+        raise ValueError(f"`fields` must name at most 26 fields; received {len(fields)}.")
+    for value in fields:
         if not field.min() <= value <= field.max():
             raise ValueError(
                 f"`fields` must lie within the loop, {field.min():g} to {field.max():g} T; "

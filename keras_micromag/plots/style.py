@@ -1,8 +1,9 @@
-"""The look that all figures share, and how they are saved."""
+"""The common style of all figures, and a function that saves them."""
 
 from __future__ import annotations
 
 import functools
+import os
 
 import matplotlib as mpl
 from matplotlib.colors import Normalize
@@ -27,11 +28,11 @@ STYLE = {
 }
 FIELD_LABEL = r"External field $\mu_0 H$ (T)"
 MAGNETIZATION_LABEL = r"Magnetisation $M/M_\mathrm{s}$"
-# Moreland's map was made for shaded surfaces: its middle is grey, so that shading is not read as
-# a value, and it holds for the common colour deficiencies.
+# Moreland's colour map was made for shaded surfaces: its middle is grey, so that shading is not
+# read as a value, and it can be read with the common colour vision deficiencies.
 MOMENT_COLORS = "coolwarm"
 MOMENT_LIMITS = Normalize(-1.0, 1.0)
-# Perceptually uniform, and without a grey, which stands for no value.
+# Perceptually uniform, and without grey, which marks a missing value.
 VALUE_COLORS = "viridis"
 NO_VALUE = "0.8"
 MARK = {"ms": 3.5, "mfc": "w", "mec": "#b2401f", "mew": 1.0, "zorder": 5, "clip_on": False}
@@ -39,7 +40,7 @@ INK, THIN, ACCENT = "0.1", "#8fb2cf", "#b2401f"
 
 
 def styled(function):
-    """Draw inside the module's style, without changing the caller's."""
+    """Decorate a function to draw in the style of this module, without changing the caller's."""
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
@@ -49,14 +50,14 @@ def styled(function):
     return wrapper
 
 
-def save_figure(figure: Figure, path, *, dpi: int = 300) -> None:
-    """Write `figure` to `path`, at `dpi` for pixels and with embedded TrueType fonts for PDF."""
+def save_figure(figure: Figure, path: str | os.PathLike, *, dpi: int = 300) -> None:
+    """Write a figure to a file, in pixel formats at `dpi`, in PDF with embedded TrueType fonts."""
     with mpl.rc_context(STYLE | {"pdf.fonttype": 42, "svg.fonttype": "none"}):
         figure.savefig(path, dpi=dpi)
 
 
-def tesla(value: float) -> str:
-    """A field to two digits, with a minus sign and without a negative zero."""
+def format_tesla(value: float) -> str:
+    """Return a field with two decimals, with a minus sign and without a negative zero."""
     return f"{value + 0.0:.2f} T".replace("-", "\N{MINUS SIGN}").replace(
         "\N{MINUS SIGN}0.00", "0.00"
     )

@@ -1,4 +1,4 @@
-"""The texture: where the grains' easy axes point."""
+"""Textures: distributions of the easy axes of the grains."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
 
 from keras_micromag.plots.style import COLUMN, INK, styled
 from keras_micromag.utils import checks
@@ -15,8 +16,8 @@ DENSITY_COLORS = "Blues"
 PIXELS = 201
 
 
-def misorientation(easy_axes, direction=(0.0, 0.0, 1.0)) -> np.ndarray:
-    """Angle between easy axes, which have no sign, and a direction.
+def misorientation(easy_axes: ArrayLike, direction: ArrayLike = (0.0, 0.0, 1.0)) -> np.ndarray:
+    """Return the angles between easy axes, which have no sign, and a direction.
 
     Args:
         easy_axes: (..., 3) unit vectors.
@@ -32,23 +33,28 @@ def misorientation(easy_axes, direction=(0.0, 0.0, 1.0)) -> np.ndarray:
     """
     axes = checks.unit_vectors(easy_axes, "easy_axes", (..., 3))
     direction = checks.unit_vectors(direction, "direction", (3,))
-    # Not by the arc cosine: it loses half of the digits near 0 degrees.
-    across = np.linalg.norm(np.cross(axes, direction), axis=-1)
-    return np.degrees(np.arctan2(across, np.abs(axes @ direction)))
+    # The arc cosine would lose half of the digits near 0 degrees.
+    sin = np.linalg.norm(np.cross(axes, direction), axis=-1)
+    return np.degrees(np.arctan2(sin, np.abs(axes @ direction)))
 
 
-def pole_density(easy_axes, points, *, weights=None, halfwidth: float = 15.0) -> np.ndarray:
-    """Density of easy axes in multiples of a uniform distribution (m.u.d.).
+def pole_density(
+    easy_axes: ArrayLike,
+    points: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    halfwidth: float = 15.0,
+) -> np.ndarray:
+    """Return the density of easy axes in multiples of a uniform distribution (m.u.d.).
 
-    Each axis spreads over the sphere as a von Mises-Fisher distribution about both of its ends
-    (K. V. Mardia and P. E. Jupp, Directional Statistics (2000), ch. 9), so that the mean over the
-    hemisphere is 1.
+    The density of each axis is a von Mises-Fisher distribution about both of its ends (K. V. Mardia
+    and P. E. Jupp, Directional Statistics (2000), ch. 9). Its mean over the hemisphere is 1.
 
     Args:
         easy_axes: (g, 3) unit vectors.
-        points: (..., 3) unit vectors, where the density is wanted.
-        weights: (g,) such as the grains' volumes; equal if None.
-        halfwidth: in degrees from an axis, where its density is half as high.
+        points: (..., 3) unit vectors at which to evaluate the density.
+        weights: (g,) of the axes, such as the volumes of the grains; equal if None.
+        halfwidth: angle from an axis in degrees at which its density has fallen to a half.
 
     Returns:
         (...) m.u.d.
@@ -60,16 +66,16 @@ def pole_density(easy_axes, points, *, weights=None, halfwidth: float = 15.0) ->
     kappa = np.log(2.0) / (1.0 - np.cos(np.radians(halfwidth)))
     cos = points @ axes.T
     # κ cosh(κ cos) / sinh κ, with exponents that do not overflow.
-    spread = np.exp(kappa * (cos - 1.0)) + np.exp(-kappa * (cos + 1.0))
-    return (spread @ weights) * kappa / -np.expm1(-2.0 * kappa) / weights.sum()
+    kernel = np.exp(kappa * (cos - 1.0)) + np.exp(-kappa * (cos + 1.0))
+    return (kernel @ weights) * kappa / -np.expm1(-2.0 * kappa) / weights.sum()
 
 
 @styled
 def plot_pole_figure(
-    easy_axes,
+    easy_axes: ArrayLike,
     *,
-    direction=(0.0, 0.0, 1.0),
-    weights=None,
+    direction: ArrayLike = (0.0, 0.0, 1.0),
+    weights: ArrayLike | None = None,
     halfwidth: float = 15.0,
     ax: Axes | None = None,
 ) -> Axes:
@@ -77,15 +83,16 @@ def plot_pole_figure(
 
     Args:
         easy_axes: (g, 3) unit vectors.
-        direction: (3,) unit vector, in the middle. Of x and y, the first that is not along it
-            points to the right.
-        weights: (g,) such as the grains' volumes, which the points' areas follow; equal if None.
-        halfwidth: of the density below the points in degrees, see `pole_density`.
-        ax: where to draw; a new figure if None.
+        direction: (3,) unit vector at the centre of the figure. The x axis points to the right, or
+            the y axis if `direction` is along x.
+        weights: (g,) of the axes, such as the volumes of the grains, to which the areas of the
+            points are proportional; equal if None.
+        halfwidth: of the density in degrees, see `pole_density`.
+        ax: axes to draw in; a new figure if None.
 
     Returns:
-        The axes. An axis at the angle θ from the direction lies √2 sin(θ/2) from the middle, so
-        that equal solid angles have equal areas; the circles are at 30, 60 and 90 degrees.
+        The axes. An easy axis at the angle θ from the direction lies √2 sin(θ/2) from the centre,
+        so that equal solid angles have equal areas. The circles are at 30, 60 and 90 degrees.
     """
     axes = checks.unit_vectors(easy_axes, "easy_axes", (None, 3))
     weights = _weights(weights, len(axes))
@@ -112,23 +119,23 @@ def plot_pole_figure(
     bar.outline.set_linewidth(0.5)
     bar.ax.tick_params(width=0.5, length=2)
 
-    place = _projected(axes @ frame.T)
+    positions = _projected(axes @ frame.T)
     area = 60.0 / np.sqrt(len(axes)) * weights / weights.mean()
-    ax.scatter(*place.T, s=area, fc=INK, ec="w", lw=0.3, zorder=3, clip_on=False)
+    ax.scatter(*positions.T, s=area, fc=INK, ec="w", lw=0.3, zorder=3, clip_on=False)
     _draw_net(ax, frame)
     return ax
 
 
 def _draw_net(ax, frame):
-    """Circles at 30, 60 and 90 degrees, and the magnet's directions at the rim."""
+    """Draw circles at 30, 60 and 90 degrees, and the directions x, y, z at the rim."""
     halo = [withStroke(linewidth=2.0, foreground="w")]
     for angle in (30, 60, 90):
         radius = np.sqrt(2.0) * np.sin(np.radians(angle) / 2)
         color = INK if angle == 90 else "0.5"
         ax.add_patch(Circle((0, 0), radius, fc="none", ec=color, lw=0.6, zorder=2))
-        side = 1.06 * radius * np.sqrt(0.5)
+        offset = 1.06 * radius * np.sqrt(0.5)
         label = {"fontsize": 6, "ha": "left", "va": "top", "path_effects": halo, "zorder": 4}
-        ax.text(side, -side, f"{angle}°", **label)
+        ax.text(offset, -offset, f"{angle}°", **label)
     for name, axis in zip("xyz", frame.T, strict=True):
         length = np.hypot(*axis[:2])
         if length > 1e-6:
@@ -136,6 +143,7 @@ def _draw_net(ax, frame):
 
 
 def _weights(weights, g):
+    """Return the weights (g,) of the axes, equal if None."""
     if weights is None:
         return np.ones(g)
     weights = checks.finite_array(weights, "weights", (g,), f"with g = {g}")
@@ -145,7 +153,7 @@ def _weights(weights, g):
 
 
 def _frame(direction):
-    """(3, 3) rows: right, up, and the direction."""
+    """Return the axes of the figure as rows (3, 3): right, up, and the direction."""
     other = np.eye(3)[0 if abs(direction[0]) < 1 - 1e-9 else 1]
     right = other - (other @ direction) * direction
     right /= np.linalg.norm(right)
@@ -153,13 +161,19 @@ def _frame(direction):
 
 
 def _projected(axes):
-    """(g, 2) places of axes (g, 3), turned to the upper hemisphere; Lambert's equal-area map."""
+    """Return the positions (g, 2) of axes (g, 3) in Lambert's equal-area projection.
+
+    Axes that point down are reversed, since an axis has no sign.
+    """
     up = np.where(axes[:, 2:] < 0, -axes, axes)
     return up[:, :2] / np.sqrt(1.0 + up[:, 2:])
 
 
 def _unprojected(x, y):
-    """(..., 3) unit vectors of places in the picture; of those outside, the rim's nearest."""
+    """Return the unit vectors (..., 3) at positions in the figure.
+
+    A position outside the rim gets the vector of the nearest point on it.
+    """
     square = x**2 + y**2
     shrink = 1.0 / np.sqrt(np.maximum(square, 1.0))
     square = np.minimum(square, 1.0)

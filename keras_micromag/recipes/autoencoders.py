@@ -1,4 +1,6 @@
-"""An autoencoder by a recipe."""
+"""Building and training of an autoencoder by a recipe."""
+
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -7,10 +9,11 @@ from keras_micromag.losses import NormPreservingLoss
 from keras_micromag.metrics import NormError, SquaredError
 from keras_micromag.models import Autoencoder, autoencoder
 from keras_micromag.recipes import fitting
+from keras_micromag.recipes.settings import Recipe
 
 
-def build_autoencoder(recipe, lattice) -> Autoencoder:
-    """A compiled autoencoder for states on a lattice (x, y, z).
+def build_autoencoder(recipe: Recipe, lattice: Sequence[int]) -> Autoencoder:
+    """Return a compiled autoencoder for states on a lattice (x, y, z).
 
     Raises:
         ValueError: when the strides of `recipe.filters` do not divide the lattice.
@@ -27,88 +30,100 @@ def build_autoencoder(recipe, lattice) -> Autoencoder:
         fitting.optimizer(recipe, recipe.autoencoder_rate, recipe.autoencoder_batches),
         NormPreservingLoss(recipe.mse_weight, recipe.norm_weight, recipe.moment_weight),
         metrics=[SquaredError(), NormError()],
-        steps_per_execution=fitting.AT_ONCE if keras.backend.backend() == "tensorflow" else 1,
+        steps_per_execution=(
+            fitting.STEPS_PER_EXECUTION if keras.backend.backend() == "tensorflow" else 1
+        ),
     )
     return model
 
 
 def fit_autoencoder(
-    recipe, model, training, validation, *, seed: int = 0, callbacks=(), verbose="auto"
-):
+    recipe: Recipe,
+    model: Autoencoder,
+    training: np.ndarray,
+    validation: np.ndarray,
+    *,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+) -> tuple[Autoencoder, keras.callbacks.History]:
     """Train an autoencoder that `build_autoencoder` made by the same recipe.
 
     Args:
+        recipe: the settings.
+        model: the compiled autoencoder.
         training, validation: (s, t, x, y, z, 3) loops.
-        seed: of the batches.
+        seed: seed of the order of the batches.
         callbacks, verbose: see `train`.
 
     Returns:
-        The autoencoder, on its principal axes if the recipe has it so, and the training's history.
+        The autoencoder, with latent variables on their principal axes if the recipe says so, and
+        the training's history.
 
     Raises:
-        DivergenceError: when the loss came to NaN.
+        DivergenceError: when the loss is not finite.
     """
-    there = -(-training.shape[0] * training.shape[1] // recipe.batch_size)
-    per_epoch, epochs = fitting.epoch(recipe.autoencoder_batches, there)
+    available = -(-training.shape[0] * training.shape[1] // recipe.batch_size)
+    per_epoch, epochs = fitting.epoch_length(recipe.autoencoder_batches, available)
     states = training.reshape(-1, *training.shape[2:])
     held_out = validation.reshape(-1, *validation.shape[2:])
-    weights, of_held_out = (
-        fitting.weights(recipe.eq8_share, loops).ravel() for loops in (training, validation)
+    weights, held_out_weights = (
+        fitting.state_weights(recipe.eq8_share, loops).ravel() for loops in (training, validation)
     )
     rng = np.random.default_rng(seed)
     history = model.fit(
-        _Sampled(states, weights, recipe.batch_size, per_epoch, rng),
-        validation_data=(held_out, held_out, of_held_out),
+        _ShuffledStates(states, weights, recipe.batch_size, per_epoch, rng),
+        validation_data=(held_out, held_out, held_out_weights),
         validation_batch_size=4096,
         epochs=epochs,
         callbacks=[*fitting.callbacks(recipe), *callbacks],
         verbose=verbose,
     )
     if recipe.principal_axes:
-        model = _on_principal_axes(model, training)
+        model = _with_principal_axes(model, training)
     return model, history
 
 
-def encode(encoder, moments):
-    """(s, t, d) latent states of loops (s, t, x, y, z, 3)."""
+def encode(encoder: keras.Model, moments: np.ndarray) -> np.ndarray:
+    """Return the latent states (s, t, d) of loops (s, t, x, y, z, 3)."""
     flat = moments.reshape(-1, *moments.shape[2:])
     latent = encoder.predict(flat, batch_size=4096, verbose=0)
     return latent.reshape(*moments.shape[:2], -1)
 
 
-def _on_principal_axes(model, moments):
-    """The same autoencoder with latent variables uncorrelated; see `principal_axes`."""
-    encoder, decoder = model.encoder, model.decoder
-    size = encoder.output_shape[-1]
-    turn, back = principal_axes(encode(encoder, moments).reshape(-1, size))
+def _with_principal_axes(model, moments):
+    """Return the autoencoder with uncorrelated latent variables; see `principal_axis_layers`."""
+    size = model.encoder.output_shape[-1]
+    rotate, undo = principal_axis_layers(encode(model.encoder, moments).reshape(-1, size))
     latent = keras.Input((size,), name="latent")
-    turned = keras.Model(encoder.input, turn(encoder.output), name="encoder")
-    untold = keras.Model(latent, decoder(back(latent)), name="decoder")
-    return Autoencoder(turned, untold, name=model.name)
+    encoder = keras.Model(model.encoder.input, rotate(model.encoder.output), name="encoder")
+    decoder = keras.Model(latent, model.decoder(undo(latent)), name="decoder")
+    return Autoencoder(encoder, decoder, name=model.name)
 
 
-def principal_axes(latent):
-    """Layers that bring latent variables (n, d) to their principal axes, and back.
+def principal_axis_layers(latent: np.ndarray) -> tuple[keras.layers.Dense, keras.layers.Dense]:
+    """Return layers that rotate latent variables (n, d) to their principal axes, and back.
 
-    There they are uncorrelated, and the largest has the spread 1. Noise on them then hides what
-    varies little before what varies much; on the autoencoder's own, which all tell how far the
-    magnet has reversed, it would average out.
+    The rotated variables are uncorrelated with mean 0, and the largest has a standard deviation of
+    1. Noise of one size on them affects small variations more than large ones. All variables of the
+    autoencoder itself depend on how far the magnet has reversed, so that noise on them would
+    average out.
     """
     mean = latent.mean(axis=0, dtype=float)
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(latent.T.astype(float))))
-    spread = float(np.sqrt(max(variances[-1], 0.0))) or 1.0  # of states that are all alike
-    turn, back = (
+    spread = float(np.sqrt(max(variances[-1], 0.0))) or 1.0  # 0 if all states are equal
+    rotate, undo = (
         keras.layers.Dense(len(mean), trainable=False, name=name) for name in ("turn", "back")
     )
-    for layer in (turn, back):
+    for layer in (rotate, undo):
         layer.build((None, len(mean)))
-    turn.set_weights([axes / spread, -mean @ axes / spread])
-    back.set_weights([axes.T * spread, mean])
-    return turn, back
+    rotate.set_weights([axes / spread, -mean @ axes / spread])
+    undo.set_weights([axes.T * spread, mean])
+    return rotate, undo
 
 
-class _Sampled(keras.utils.PyDataset):
-    """Batches of states in a new order in every epoch, which may take only a part of them."""
+class _ShuffledStates(keras.utils.PyDataset):
+    """Batches of states in a new order in each epoch, which may have only a part of the states."""
 
     def __init__(self, states, weights, batch_size, batches, rng):
         super().__init__()

@@ -1,48 +1,59 @@
-"""What the trainings of a recipe share: optimizer, callbacks, weights, and how long an epoch is."""
+"""Optimizer, callbacks, state weights and length of an epoch, for every training of a recipe."""
 
 import keras
+import numpy as np
 
 from keras_micromag.data import sample_weights
+from keras_micromag.recipes.settings import Recipe
 
-AT_ONCE = 16  # batches per call of what TensorFlow compiled: a call costs as much as half of one
-EPOCHS = 20  # of a training at least, for validation and callbacks; more where the data is small
+# Batches per call of a compiled function on TensorFlow: the overhead of a call is about half the
+# time of a batch.
+STEPS_PER_EXECUTION = 16
+# A training has at least so many epochs, for validation and callbacks; more if the data is small.
+MIN_EPOCHS = 20
 
 
-def optimizer(recipe, rate: float, batches: int) -> keras.optimizers.Optimizer:
-    """Nadam, with the recipe's schedule over so many batches."""
+def optimizer(recipe: Recipe, rate: float, batches: int) -> keras.optimizers.Optimizer:
+    """Return Nadam with the recipe's learning-rate schedule over this number of batches."""
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, batches)
-    # The mean of the last weights: single ones leave a recursion of a thousand steps to chance.
+    # Averaging the last weights makes a recursion of a thousand steps depend less on chance.
     average = {"use_ema": True, "ema_momentum": recipe.averaging} if recipe.averaging else {}
     return keras.optimizers.Nadam(rate, **average)
 
 
-def callbacks(recipe) -> list:
-    """Those of the recipe's schedule."""
+def callbacks(recipe: Recipe) -> list[keras.callbacks.Callback]:
+    """Return the callbacks of the recipe's learning-rate schedule."""
     if recipe.schedule == "cosine":
         return []
     return [
-        # The paper has "a certain amount of epochs".
+        # The paper says "a certain amount of epochs", without a number.
         keras.callbacks.ReduceLROnPlateau(factor=recipe.rate_factor, patience=recipe.rate_patience),
         keras.callbacks.EarlyStopping(patience=recipe.stop_patience, restore_best_weights=True),
     ]
 
 
-def weights(eq8_share: float, moments):
-    """(s, t) weights of the states of (s, t, x, y, z, 3), with a mean of 1."""
+def state_weights(eq8_share: float, moments: np.ndarray) -> np.ndarray:
+    """Return weights (s, t) of the states of loops (s, t, x, y, z, 3), with a mean of 1."""
     eq8 = sample_weights(moments.reshape(*moments.shape[:2], -1, 3))
-    return mixed(eq8_share, eq8)
+    return mix_weights(eq8_share, eq8)
 
 
-def mixed(eq8_share: float, eq8):
-    """The weights of Eq. 8, with a mean of 1, and uniform ones."""
-    mean = eq8.mean() or 1.0  # of magnets that never move
+def mix_weights(eq8_share: float, eq8: np.ndarray) -> np.ndarray:
+    """Return a mixture of the weights of Eq. 8, scaled to a mean of 1, and of uniform weights."""
+    mean = eq8.mean() or 1.0  # 0 if no magnet ever moves
     return eq8_share * eq8 / mean + (1 - eq8_share)
 
 
-def epoch(batches: int, there: int) -> tuple[int, int]:
-    """How many batches an epoch has, of those that are there, and how many epochs there are."""
-    part = max(batches // EPOCHS, 1)
-    part = part - part % AT_ONCE if part > AT_ONCE else part
-    part = min(part, there)
-    return part, max(batches // part, 1)
+def epoch_length(batches: int, available: int) -> tuple[int, int]:
+    """Return the number of batches in an epoch, and the number of epochs.
+
+    Args:
+        batches: number of batches in the whole training.
+        available: number of different batches in the data, which an epoch cannot exceed.
+    """
+    length = max(batches // MIN_EPOCHS, 1)
+    if length > STEPS_PER_EXECUTION:
+        length = length - length % STEPS_PER_EXECUTION
+    length = min(length, available)
+    return length, max(batches // length, 1)

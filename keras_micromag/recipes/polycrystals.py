@@ -1,7 +1,10 @@
-"""The paper's method for polycrystals, each with grains of its own."""
+"""Training of the paper's method on polycrystals, each with its own grains."""
+
+from collections.abc import Sequence
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_micromag.data import GrainStates, Polycrystals, sample_weights, split_by_simulation
 from keras_micromag.data.polycrystals import states_and_targets
@@ -14,76 +17,96 @@ from keras_micromag.models import (
     grains_encoder,
 )
 from keras_micromag.recipes import fitting
-from keras_micromag.recipes.autoencoders import principal_axes
-from keras_micromag.recipes.predictors import compiled_rollout, fit_windows
+from keras_micromag.recipes.autoencoders import principal_axis_layers
+from keras_micromag.recipes.predictors import Encoded, compile_rollout, fit_predictor
 from keras_micromag.recipes.settings import Recipe
 from keras_micromag.recipes.training import LOOPS, Trained
 
-_MAGNETS = 16  # of which a batch has states: what the grains are is computed once for each
+# Magnets in a batch, with several states of each: the embedding is computed once per magnet.
+_MAGNETS = 16
 
 
 def train_on_polycrystals(
-    recipe: Recipe, loops: Polycrystals, field, *, seed: int = 0, callbacks=(), verbose="auto"
+    recipe: Recipe,
+    loops: Polycrystals,
+    field: ArrayLike,
+    *,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
 ) -> Trained:
-    """Train the paper's method on polycrystals; see `train` for what is not told here.
+    """Train the paper's method on polycrystals.
 
     Args:
-        loops: of at least two magnets, with fields along z.
+        recipe: the settings. Its filters, units and images are for lattices, and not used: each
+            batch has the magnets rotated about the field by random angles, and reflected.
+        loops: loops of at least two magnets, with fields along z.
+        field: (t,) µ0·H in tesla.
+        seed, callbacks, verbose: see `train`.
 
-    Notes:
-        The recipe's filters, units and images are those of a lattice, and not used: every batch
-        shows the magnets turned about the field by angles of its own, and mirrored.
+    Returns:
+        The model of whole loops, and the histories of both trainings.
+
+    Raises:
+        ValueError: when a shape does not fit, or there is only one loop.
+        DivergenceError: when a loss is not finite.
     """
-    told = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    autoencoder, history = train_grain_autoencoder(recipe, loops, **told)
-    rollout, history_too = train_grain_predictor(recipe, autoencoder, loops, field, **told)
-    return Trained(whole_of_grains(autoencoder, rollout, field), history, history_too)
+    options = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    autoencoder, autoencoder_history = train_grain_autoencoder(recipe, loops, **options)
+    rollout, history = train_grain_predictor(recipe, autoencoder, loops, field, **options)
+    return Trained(assemble_grain_model(autoencoder, rollout, field), autoencoder_history, history)
 
 
-def whole_of_grains(
-    autoencoder: GrainAutoencoder, rollout: RecursiveRolloutModel, field
+def assemble_grain_model(
+    autoencoder: GrainAutoencoder, rollout: RecursiveRolloutModel, field: ArrayLike
 ) -> GrainHysteresis:
-    """Both parts, trained along a field (t,) in tesla, as one model of the whole loop."""
+    """Return the model of whole loops made of both parts, trained along a field (t,) in tesla."""
     parts = (autoencoder.embedding, autoencoder.encoder, rollout, autoencoder.decoder)
     return GrainHysteresis(*parts, trained_along=field)
 
 
 def train_grain_autoencoder(
-    recipe: Recipe, loops: Polycrystals, *, seed: int = 0, callbacks=(), verbose="auto"
-):
-    """Train an autoencoder of states of polycrystals; arguments as for `train_on_polycrystals`.
+    recipe: Recipe,
+    loops: Polycrystals,
+    *,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+) -> tuple[GrainAutoencoder, keras.callbacks.History]:
+    """Train an autoencoder of states; the arguments are those of `train_on_polycrystals`.
 
     Returns:
-        The `GrainAutoencoder`, on its principal axes if the recipe has it so, and the training's
-        history.
+        The autoencoder, with latent variables on their principal axes if the recipe says so, and
+        the training's history.
     """
     training, validation = _split(recipe, loops)
     keras.utils.set_random_seed(seed)
-    there = training.grains[training.shares > 0]
+    features = training.grains[training.shares > 0]
     model = grain_autoencoder(
-        there.shape[-1],
+        features.shape[-1],
         recipe.latent_size,
         activation=recipe.activation,
-        # Not much less than 1 for what hardly varies: rounding would become a feature.
-        spread=np.maximum(there.std(axis=0), 1e-3),
+        # A lower limit, so that rounding errors of a constant feature are not scaled up to 1.
+        spread=np.maximum(features.std(axis=0), 1e-3),
     )
-    at_once = fitting.AT_ONCE if keras.backend.backend() == "tensorflow" else 1
+    on_tensorflow = keras.backend.backend() == "tensorflow"
     model.compile(
         fitting.optimizer(recipe, recipe.autoencoder_rate, recipe.autoencoder_batches),
         GrainLoss(recipe.mse_weight, recipe.norm_weight, recipe.moment_weight),
-        steps_per_execution=at_once,
+        steps_per_execution=fitting.STEPS_PER_EXECUTION if on_tensorflow else 1,
     )
-    per_epoch, epochs = fitting.epoch(recipe.autoencoder_batches, recipe.autoencoder_batches)
+    batches = recipe.autoencoder_batches
+    per_epoch, epochs = fitting.epoch_length(batches, available=batches)
     states = GrainStates(
         training,
-        fitting.mixed(recipe.eq8_share, sample_weights(training.moments)),
+        fitting.mix_weights(recipe.eq8_share, sample_weights(training.moments)),
         magnets=_MAGNETS,
         states=max(recipe.batch_size // _MAGNETS, 1),
         batches=per_epoch,
         seed=seed,
     )
     inputs, targets = states_and_targets(validation)
-    weights = fitting.mixed(recipe.eq8_share, sample_weights(validation.moments))
+    weights = fitting.mix_weights(recipe.eq8_share, sample_weights(validation.moments))
     history = model.fit(
         states,
         validation_data=(inputs, targets, weights),
@@ -92,15 +115,15 @@ def train_grain_autoencoder(
         callbacks=[*fitting.callbacks(recipe), *callbacks],
         verbose=verbose,
     )
-    return (_on_principal_axes(model, training) if recipe.principal_axes else model), history
+    if recipe.principal_axes:
+        model = _with_principal_axes(model, training)
+    return model, history
 
 
-def encode_polycrystals(autoencoder, loops: Polycrystals):
-    """(s, t, d) latent states, and (s, g, e) the embedding of the grains.
-
-    Args:
-        autoencoder: a `GrainAutoencoder`, or a `GrainHysteresis`.
-    """
+def encode_polycrystals(
+    autoencoder: GrainAutoencoder | GrainHysteresis, loops: Polycrystals
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the latent states (s, t, d), and the embedding (s, g, e) of the grains."""
     embedding = autoencoder.embedding.predict(
         {"grains": loops.grains, "neighbors": loops.neighbors}, verbose=0
     )
@@ -114,32 +137,36 @@ def train_grain_predictor(
     recipe: Recipe,
     autoencoder: GrainAutoencoder,
     loops: Polycrystals,
-    field,
+    field: ArrayLike,
     *,
     seed: int = 0,
-    callbacks=(),
-    verbose="auto",
-):
-    """Train a predictor in the latent space of an autoencoder; see `train_on_polycrystals`.
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+) -> tuple[RecursiveRolloutModel, keras.callbacks.History]:
+    """Train a predictor in the latent space of an autoencoder.
+
+    The other arguments are those of `train_on_polycrystals`.
 
     Returns:
         The `RecursiveRolloutModel`, and the training's history.
     """
     training, validation = _split(recipe, loops)
-    training = _turned_copies(training, seed)
-    encoded = [encode_polycrystals(autoencoder, part) for part in (training, validation)]
+    encoded = [
+        _encode(autoencoder, part) for part in (_with_rotated_copies(training, seed), validation)
+    ]
     keras.utils.set_random_seed(seed)
     microstructure = None
     if recipe.microstructure_size:
-        size = encoded[0][1].shape[-1]
-        microstructure = grains_encoder(size, recipe.microstructure_size)
-    model = compiled_rollout(recipe, field, microstructure)
-    parts = (
-        (latent, sample_weights(part.moments), embedding)
-        for part, (latent, embedding) in zip((training, validation), encoded, strict=True)
-    )
-    told = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    return model, fit_windows(recipe, model, *parts, field, **told)
+        embedding_size = encoded[0].start.shape[-1]
+        microstructure = grains_encoder(embedding_size, recipe.microstructure_size)
+    model = compile_rollout(recipe, field, microstructure)
+    options = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    return model, fit_predictor(recipe, model, *encoded, field, **options)
+
+
+def _encode(autoencoder, loops):
+    latent, embedding = encode_polycrystals(autoencoder, loops)
+    return Encoded(latent, sample_weights(loops.moments), embedding)
 
 
 def _split(recipe, loops):
@@ -147,8 +174,8 @@ def _split(recipe, loops):
     return (loops[part] for part in indices)
 
 
-def _turned_copies(loops, seed):
-    """The magnets, and turned and mirrored ones of each, about as many loops as `LOOPS`."""
+def _with_rotated_copies(loops, seed):
+    """Return the loops and copies, rotated about the field and reflected: `LOOPS` in all."""
     rng, s = np.random.default_rng(seed), len(loops.moments)
     copies = [loops]
     for _ in range(LOOPS // s - 1):
@@ -158,17 +185,17 @@ def _turned_copies(loops, seed):
     return Polycrystals(*(np.concatenate([getattr(c, part) for c in copies]) for part in parts))
 
 
-def _on_principal_axes(model, loops):
-    """The same autoencoder with latent variables uncorrelated; see `principal_axes`."""
-    latent, _ = encode_polycrystals(model, loops)
-    turn, back = principal_axes(latent.reshape(-1, latent.shape[-1]))
-    told = keras.Input((None, latent.shape[-1]), name="latent")
-    encoder, decoder = model.encoder, model.decoder
-    turned = keras.Model(encoder.input, turn(encoder.output), name="encoder")
-    magnet = decoder.input["embedding"]
-    untold = keras.Model(
-        {"latent": told, "embedding": magnet},
-        decoder({"latent": back(told), "embedding": magnet}),
+def _with_principal_axes(model, loops):
+    """Return the autoencoder with uncorrelated latent variables; see `principal_axis_layers`."""
+    latent_states, _ = encode_polycrystals(model, loops)
+    size = latent_states.shape[-1]
+    rotate, undo = principal_axis_layers(latent_states.reshape(-1, size))
+    latent = keras.Input((None, size), name="latent")
+    encoder = keras.Model(model.encoder.input, rotate(model.encoder.output), name="encoder")
+    embedding = model.decoder.input["embedding"]
+    decoder = keras.Model(
+        {"latent": latent, "embedding": embedding},
+        model.decoder({"latent": undo(latent), "embedding": embedding}),
         name="decoder",
     )
-    return GrainAutoencoder(model.embedding, turned, untold, name=model.name)
+    return GrainAutoencoder(model.embedding, encoder, decoder, name=model.name)

@@ -1,5 +1,6 @@
-"""A predictor by a recipe, in the latent space of an encoder."""
+"""Building and training of a predictor by a recipe, in the latent space of an encoder."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -10,15 +11,16 @@ from keras_micromag.losses import RolloutLoss
 from keras_micromag.models import RecursiveRolloutModel, microstructure_encoder, predictor
 from keras_micromag.recipes import fitting
 from keras_micromag.recipes.autoencoders import encode
+from keras_micromag.recipes.settings import Recipe
 
 
 class Encoded(NamedTuple):
-    """Loops as a predictor sees them: computed once, for any number of predictors.
+    """Encoded loops, the training data of predictors; computed once for any number of predictors.
 
     Attributes:
-        latent: (s, t, d) states.
+        latent: (s, t, d) latent states.
         eq8: (s, t) weights of Eq. 8, with any mean.
-        start: (s, x, y, z, 3) first states.
+        start: (s, x, y, z, 3) first states; of polycrystals (s, g, e) embeddings of the grains.
     """
 
     latent: np.ndarray
@@ -26,17 +28,18 @@ class Encoded(NamedTuple):
     start: np.ndarray
 
     @classmethod
-    def by(cls, encoder, moments) -> "Encoded":
-        """Loops (s, t, x, y, z, 3), encoded."""
+    def from_moments(cls, encoder: keras.Model, moments: np.ndarray) -> "Encoded":
+        """Encode loops (s, t, x, y, z, 3)."""
         eq8 = sample_weights(moments.reshape(*moments.shape[:2], -1, 3))
         return cls(encode(encoder, moments), eq8, moments[:, 0])
 
 
-def build_predictor(recipe, start, field) -> RecursiveRolloutModel:
-    """A compiled predictor.
+def build_predictor(recipe: Recipe, start: np.ndarray, field: np.ndarray) -> RecursiveRolloutModel:
+    """Return a compiled predictor for grains on a lattice.
 
     Args:
-        start: (s, x, y, z, 3) first states of the loops that it is to be trained on.
+        recipe: the settings.
+        start: (s, x, y, z, 3) first states of the loops to train on.
         field: (t,) µ0·H in tesla.
     """
     microstructure = None
@@ -48,11 +51,19 @@ def build_predictor(recipe, start, field) -> RecursiveRolloutModel:
             mean=grains.mean(axis=0),
             spread=np.maximum(grains.std(axis=0), 1e-3),
         )
-    return compiled_rollout(recipe, field, microstructure)
+    return compile_rollout(recipe, field, microstructure)
 
 
-def compiled_rollout(recipe, field, microstructure) -> RecursiveRolloutModel:
-    """A predictor with what tells it the microstructure, or None, compiled."""
+def compile_rollout(
+    recipe: Recipe, field: np.ndarray, microstructure: keras.Model | None
+) -> RecursiveRolloutModel:
+    """Return a compiled predictor.
+
+    Args:
+        recipe: the settings.
+        field: (t,) µ0·H in tesla.
+        microstructure: a network for the predictor's input `microstructure`, or None.
+    """
     network = predictor(
         recipe.latent_size,
         recipe.window,
@@ -71,32 +82,32 @@ def compiled_rollout(recipe, field, microstructure) -> RecursiveRolloutModel:
 
 
 def fit_predictor(
-    recipe,
-    model,
+    recipe: Recipe,
+    model: RecursiveRolloutModel,
     training: Encoded,
     validation: Encoded,
-    field,
+    field: np.ndarray,
     *,
     seed: int = 0,
-    callbacks=(),
-    verbose="auto",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
 ) -> keras.callbacks.History:
-    """Train a predictor that `build_predictor` made by the same recipe.
+    """Train a predictor that was built by the same recipe.
 
     Args:
+        recipe: the settings.
+        model: the compiled predictor.
+        training, validation: the encoded loops.
         field: (t,) µ0·H in tesla.
-        seed: of the batches.
+        seed: seed of the order of the batches.
         callbacks, verbose: see `train`.
 
+    Returns:
+        The training's history.
+
     Raises:
-        DivergenceError: when the loss came to NaN.
+        DivergenceError: when the loss is not finite.
     """
-    told = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    return fit_windows(recipe, model, training, validation, field, **told)
-
-
-def fit_windows(recipe, model, training, validation, field, *, seed, callbacks, verbose):
-    """Train a `RecursiveRolloutModel` on latent loops, their weights of Eq. 8, and their starts."""
 
     def windows(loops, **kwargs):
         latent, eq8, start = loops
@@ -105,7 +116,7 @@ def fit_windows(recipe, model, training, validation, field, *, seed, callbacks, 
             field,
             recipe.window,
             recipe.horizon,
-            step_weights=fitting.mixed(recipe.predictor_eq8_share, eq8),
+            step_weights=fitting.mix_weights(recipe.predictor_eq8_share, eq8),
             start=start if recipe.microstructure_size else None,
             batch_size=recipe.batch_size,
             seed=seed,
@@ -113,9 +124,9 @@ def fit_windows(recipe, model, training, validation, field, *, seed, callbacks, 
         )
 
     data = windows(training)
-    per_epoch, epochs = fitting.epoch(recipe.predictor_batches, len(data))
+    per_epoch, epochs = fitting.epoch_length(recipe.predictor_batches, len(data))
     return model.fit(
-        _Part(data, per_epoch) if per_epoch < len(data) else data,
+        _FirstBatches(data, per_epoch) if per_epoch < len(data) else data,
         validation_data=windows(validation, shuffle=False),
         epochs=epochs,
         callbacks=[*fitting.callbacks(recipe), *callbacks],
@@ -123,8 +134,8 @@ def fit_windows(recipe, model, training, validation, field, *, seed, callbacks, 
     )
 
 
-class _Part(keras.utils.PyDataset):
-    """The first batches of windows that are shuffled anew in every epoch."""
+class _FirstBatches(keras.utils.PyDataset):
+    """The first batches of windows, which are shuffled again in each epoch."""
 
     def __init__(self, windows, batches):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A recipe: every setting of a training."""
+"""Recipes: every setting of a training."""
 
 import dataclasses
 
@@ -10,31 +10,35 @@ class Recipe:
     """Settings of a training, for an autoencoder (Table 1) and a predictor in its latent space.
 
     Args:
-        latent_size: d. window: t. horizon: l.
+        latent_size: d.
         filters, units, activation, output_activation: see `autoencoder`.
+        window: t.
+        horizon: l.
         hidden_layers, width, predictor_activation, predictor_output_activation: see `predictor`.
-        mse_weight, norm_weight, moment_weight: of `NormPreservingLoss`.
-        eq8_share, predictor_eq8_share: share of the weights of Eq. 8 in those of the states, for
-            autoencoder and predictor; the rest is uniform.
-        images: symmetric images of each magnet to train on, itself included, see
-            `symmetric_images`; None for as many as make `LOOPS` loops of all magnets.
-        principal_axes: turn the latent variables so that they are uncorrelated, shift them to mean
-            0, and scale them all by the largest spread.
+        mse_weight, norm_weight, moment_weight: see `NormPreservingLoss`.
+        eq8_share, predictor_eq8_share: share of the weights of Eq. 8 in the weights of the states,
+            for autoencoder and predictor; the rest is uniform.
+        images: number of symmetric images of each magnet to train on, itself included, see
+            `symmetric_images`; None for as many as make 1600 loops of all magnets.
+        principal_axes: rotate the latent variables so that they are uncorrelated, shift them to a
+            mean of 0, and divide them all by the largest standard deviation.
         input_noise: see `predictor`, in units of the latent variables.
         microstructure_size: c of a `microstructure_encoder`, 0 for none.
-        schedule: "plateau" (the paper) multiplies the rate by `rate_factor` after `rate_patience`
-            epochs without a lower validation loss, and stops after `stop_patience`; "cosine" lowers
-            it to 0 over all batches.
-        averaging: momentum of the moving average over the steps that the weights become in the end,
-            0 for the last weights. The losses that a training tells are those of the weights as
-            they move; a training of less than some thousand batches hardly moves the average.
+        schedule: "plateau" (the paper) multiplies the learning rate by `rate_factor` after
+            `rate_patience` epochs without a lower validation loss, and stops after `stop_patience`;
+            "cosine" lowers it to 0 over all batches.
+        rate_factor, rate_patience, stop_patience: see `schedule`.
+        averaging: momentum of the moving average of the weights over the batches, which replaces
+            them at the end of the training; 0 keeps the last weights. The losses in the history are
+            those of the weights before averaging. A training of less than some thousand batches
+            hardly moves the average from the initial weights.
         autoencoder_rate, predictor_rate: learning rates of Nadam.
-        autoencoder_batches, predictor_batches: how many to train on, at most.
+        autoencoder_batches, predictor_batches: largest number of batches to train on.
         batch_size: 64 in the paper.
         validation: share of the simulations that are held out, at least one.
 
     Raises:
-        ValueError: naming the setting.
+        ValueError: for an invalid setting, which it names.
     """
 
     latent_size: int = 16
@@ -71,10 +75,12 @@ class Recipe:
 
     def __post_init__(self):
         checks.one_of(self.schedule, "schedule", ("plateau", "cosine"))
-        counted = ("latent_size", "window", "horizon", "hidden_layers", "width")
-        counted += ("rate_patience", "stop_patience", "batch_size")
-        counted += ("autoencoder_batches", "predictor_batches")
-        for name in (*counted, *["images"] * (self.images is not None)):
+        counts = ["latent_size", "window", "horizon", "hidden_layers", "width"]
+        counts += ["rate_patience", "stop_patience", "batch_size"]
+        counts += ["autoencoder_batches", "predictor_batches"]
+        if self.images is not None:
+            counts.append("images")
+        for name in counts:
             checks.count(getattr(self, name), name)
         for name in ("filters", "units"):
             checks.counts(getattr(self, name), name)
@@ -133,14 +139,19 @@ RECIPES = {
         predictor_batches=8_000,
     ),
 }
-"""The paper's as far as it tells; one found by hand, which docs/results.md was made with; what the
-searches of docs/tuning.md made of that; and that for grains which are no lattice, not searched."""
+"""The recipes by name.
+
+- "paper": the paper's settings, as far as it gives them;
+- "by_hand": set by hand, used for docs/results.md;
+- "default": the result of the searches in docs/tuning.md, which started from "by_hand";
+- "polycrystals": for grains that are not on a lattice, without a search.
+"""
 
 
-def recipe(name: str) -> Recipe:
-    """One of `RECIPES`.
+def get_recipe(name: str) -> Recipe:
+    """Return the recipe of this name in `RECIPES`.
 
     Raises:
-        ValueError: that lists them, for another name.
+        ValueError: for an unknown name, with a list of the known ones.
     """
     return RECIPES[checks.one_of(name, "recipe", tuple(RECIPES))]

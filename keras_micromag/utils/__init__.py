@@ -1,1 +1,1 @@
-"""What every room of the package uses: argument checks, files, memory, progress, backends."""
+"""Utilities of the whole package: argument checks, files, memory, progress, backends."""

@@ -1,29 +1,30 @@
-"""The few things in which the Keras backends, and NumPy, differ for compiled loops and products."""
+"""Differences of the Keras backends, and of NumPy, in compiled loops and matrix products."""
 
 import warnings
+from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
+import scipy.fft
 from keras import backend, ops
-from scipy import fft
 
 from keras_micromag.utils import memory
 
 COMPLEX = {"float32": "complex64", "float64": "complex128"}
-"""The complex dtype of a real one's precision."""
+"""The complex dtype of the same precision as a real one."""
 
 _LARGE = 2**20
-"""Bytes from which an array is not copied, where that can be."""
+"""Bytes from which an array is shared with the backend, where possible, instead of copied."""
 
 _SHORT = {"tensorflow": 32, "jax": 64, "torch": 0}
-"""Longest axis over which sums are written out."""
+"""Longest axis over which a sum is written out, term by term."""
 
 
-def compiled(function):
-    """`function` of tensors, compiled once per shape on TensorFlow and JAX, as it is on PyTorch.
+def compiled(function: Callable) -> Callable:
+    """Return `function` compiled once per shape on TensorFlow and JAX, and unchanged on PyTorch.
 
     Raises:
-        ValueError: by what is returned, where PyTorch traces or exports it.
+        ValueError: when the returned function is called while PyTorch traces or exports it.
     """
     if backend.backend() == "jax":
         import jax
@@ -32,13 +33,14 @@ def compiled(function):
     if backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # Without XLA every operation of the loop is dispatched and written to memory on its own,
-        # which costs more than the matrix product.
+        # Without XLA every operation of the loop is dispatched separately, and its result written
+        # to memory, which costs more than the matrix product.
         return tf.function(function, jit_compile=True, autograph=False)
     return _untraced(function)
 
 
 def _untraced(function):
+    """Return `function`, which raises where PyTorch traces or exports it."""
     import torch
 
     def run(*tensors):
@@ -52,32 +54,33 @@ def _untraced(function):
     return run
 
 
-def of_shape(tensor, shape, name: str):
-    """`tensor`, which must have `shape`; TensorFlow may learn only when it runs, and then raises.
+def ensure_shape(tensor, shape, name: str):
+    """Return `tensor`, which must have `shape`; TensorFlow checks that when the graph runs.
 
     Args:
+        tensor: of a shape that other backends know, and that was checked.
         shape: static, None for an axis of any size.
-        name: of the tensor, which TensorFlow's error tells.
+        name: of the tensor, for TensorFlow's error.
     """
     if backend.backend() != "tensorflow":
-        return tensor  # whose shape was known, and checked
+        return tensor
     import tensorflow as tf
 
-    # Not an assertion, which XLA leaves out; nor a reshape, which makes rows of other rows' values.
+    # Not an assertion, which XLA leaves out; nor a reshape, which would mix the rows.
     return tf.ensure_shape(tensor, shape, name=name)
 
 
 def namespace(*arrays):
-    """`keras.ops` for a backend's tensors, else NumPy; and the arrays, in NumPy as float64."""
+    """Return `keras.ops` if any array is a tensor, else NumPy; and the arrays, in NumPy float64."""
     if any(ops.is_tensor(array) for array in arrays):
         return ops, *arrays
     return np, *(np.asarray(array, dtype=np.float64) for array in arrays)
 
 
 def tensors(tree, dtype: str):
-    """A tree of NumPy arrays as one of tensors: real and complex ones of `dtype`, others int32.
+    """Convert a tree of NumPy arrays to tensors of `dtype` (complex likewise), integers to int32.
 
-    Tensors in it stay as they are.
+    Tensors in the tree stay as they are.
     """
     if isinstance(tree, tuple):
         parts = [tensors(part, dtype) for part in tree]
@@ -86,7 +89,7 @@ def tensors(tree, dtype: str):
         return tree
     kinds = {"f": dtype, "c": COMPLEX[dtype]}
     array = np.asarray(tree)
-    # Here, since JAX would compile a cast for every shape.
+    # Cast in NumPy, since JAX would compile a cast for every shape.
     array = array.astype(kinds.get(array.dtype.kind, "int32"), copy=False)
     if array.nbytes >= _LARGE and array.flags.carray:
         return _shared(array)
@@ -94,7 +97,7 @@ def tensors(tree, dtype: str):
 
 
 def _shared(array):
-    """A large array as a tensor, on a CPU in the same memory."""
+    """Return a large array as a tensor, which on a CPU shares its memory."""
     if backend.backend() == "jax":
         import jax
 
@@ -108,7 +111,7 @@ def _shared(array):
     if backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # An array at another address ends the process, in the first operation on it.
+        # An unaligned array ends the process in the first operation on it.
         aligned = array.ctypes.data % memory.ALIGNED == 0
         if aligned and tf.executing_eagerly() and not tf.config.list_physical_devices("GPU"):
             return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
@@ -116,32 +119,32 @@ def _shared(array):
 
 
 class Constants:
-    """A tree of NumPy arrays that a layer takes as tensors in every call.
+    """A tree of NumPy arrays that a layer converts to tensors in every call.
 
-    It has no tensors of its own: one made while another layer is built belongs to the graph of that
-    moment, and tf2onnx takes one made outside for a further input. TensorFlow and JAX keep the
-    arrays in their graphs, on a CPU all backends share large ones; PyTorch, which has no graph,
-    would copy them to a GPU in every call, and so leaves them there.
+    Tensors are not stored: one made while another layer is built belongs to the graph of that
+    moment, and tf2onnx makes an input of one made outside of its graph. TensorFlow and JAX keep the
+    arrays in their graphs, and on a CPU all backends share large ones. PyTorch has no graph and
+    would copy them to a GPU in every call, so only there the tensors are cached, by device.
     """
 
     def __init__(self, tree, dtype: str):
-        self._tree, self._dtype, self._kept = tree, dtype, {}
+        self._tree, self._dtype, self._cache = tree, dtype, {}
 
     def tensors(self):
-        """The tree as tensors, on the device that Keras computes on."""
-        device = _device_that_keeps()
+        """Return the tree as tensors, on the device that Keras computes on."""
+        device = _caching_device()
         if device is None:
             return tensors(self._tree, self._dtype)
-        if device not in self._kept:
-            self._kept[device] = tensors(self._tree, self._dtype)
-        return self._kept[device]
+        if device not in self._cache:
+            self._cache[device] = tensors(self._tree, self._dtype)
+        return self._cache[device]
 
     def __getstate__(self):
-        return {**self.__dict__, "_kept": {}}
+        return {**self.__dict__, "_cache": {}}
 
 
-def _device_that_keeps():
-    """Name of PyTorch's device, unless it is the CPU or a graph is made after all."""
+def _caching_device():
+    """Return the name of PyTorch's device, or None if it is the CPU or a graph is traced."""
     if backend.backend() != "torch":
         return None
     import torch
@@ -152,10 +155,10 @@ def _device_that_keeps():
     return None if device.type == "cpu" else str(device)
 
 
-def linear(function, adjoint):
-    """A linear function of one tensor, whose derivative TensorFlow takes from its adjoint.
+def linear(function: Callable, adjoint: Callable) -> Callable:
+    """Return a linear function of one tensor whose derivative in TensorFlow is the adjoint.
 
-    What TensorFlow derives from loops over slices, XLA does not compile.
+    XLA does not compile the derivative that TensorFlow makes of loops over slices.
     """
     if backend.backend() != "tensorflow":
         return function
@@ -164,33 +167,33 @@ def linear(function, adjoint):
     return tf.custom_gradient(lambda x: (function(x), linear(adjoint, function)))
 
 
-def einsum(xp, subscripts, *arrays):
-    """As `ops.einsum`, and not `ops.matmul`, which gives float32 for float64 on PyTorch."""
+def einsum(xp, subscripts: str, *arrays):
+    """Compute `ops.einsum` at full precision; `ops.matmul` of float64 is float32 on PyTorch."""
     if xp is np:
         return np.einsum(subscripts, *arrays, optimize=True)
-    # JAX would give products of float32 three digits on a GPU that has units for it.
+    # By default JAX computes float32 products to three digits on GPUs with TensorFloat-32.
     options = {"precision": "highest"} if backend.backend() == "jax" else {}
     return ops.einsum(subscripts, *arrays, **options)
 
 
-def by_blocks(xp, rows, blocks):
-    """(b, k, r) from rows (b, k, c) and a matrix (k, c, r) for each k."""
-    if xp is np:  # whose einsum takes no library for it
+def block_matmul(xp, rows, blocks):
+    """Multiply rows (b, k, c) by one matrix (k, c, r) for each k; return (b, k, r)."""
+    if xp is np:  # whose einsum does not call BLAS for this
         return np.swapaxes(np.swapaxes(rows, 0, 1) @ blocks, 0, 1)
     return einsum(xp, "bkc,kcr->bkr", rows, blocks)
 
 
-def taken(xp, values, index):
-    """(…, i) of values (b, n) or (b, 3, n), where index (i,) is along their last axis."""
+def gather(xp, values, index):
+    """Return (…, i) of values (b, n) or (b, 3, n), where index (i,) is along their last axis."""
     if len(values.shape) == 2:
         return xp.take(values, index, axis=1)
-    # Components one by one: XLA lays those that are taken together side by side, and all that
-    # follows reads them in steps of three.
+    # Component by component: otherwise XLA interleaves the components in memory, and everything
+    # that follows reads with a stride of three.
     return xp.stack([xp.take(values[:, i], index, axis=1) for i in range(3)], axis=1)
 
 
-def summed_by(xp, values, index, size: int):
-    """(…, size) sums of values (…, *index.shape) that have the same index."""
+def segment_sum(xp, values, index, size: int):
+    """Return (…, size) sums of values (…, *index.shape) that have the same index."""
     lead = tuple(values.shape)[: len(values.shape) - len(index.shape)]
     count = int(np.prod(index.shape))
     index = xp.reshape(index, (count,))
@@ -206,30 +209,30 @@ def summed_by(xp, values, index, size: int):
     return xp.reshape(total, (-1, *lead[1:], size))
 
 
-def real_waves(xp, values, count: int):
-    """(…, count // 2 + 1) Fourier transform of real values (…, n), padded with zeros to `count`."""
+def rfft(xp, values, count: int):
+    """Return the transform (…, count // 2 + 1) of real values (…, n), zero-padded to `count`."""
     return _transform(xp, "rfft", values, count)
 
 
-def real_values(xp, waves, count: int):
-    """(…, count) what `real_waves` made waves of."""
-    return _transform(xp, "irfft", waves, count)
+def irfft(xp, transform, count: int):
+    """Return the real values (…, count) of a transform by `rfft`."""
+    return _transform(xp, "irfft", transform, count)
 
 
-def waves(xp, values, count: int):
-    """(…, count) Fourier transform of complex values (…, n), padded with zeros to `count`."""
+def fft(xp, values, count: int):
+    """Return the transform (…, count) of complex values (…, n), zero-padded to `count`."""
     return _transform(xp, "fft", values, count)
 
 
-def values(xp, waves):
-    """(…, n) what `waves` made them of."""
-    return _transform(xp, "ifft", waves, waves.shape[-1])
+def ifft(xp, transform):
+    """Return the complex values (…, n) of a transform by `fft`."""
+    return _transform(xp, "ifft", transform, transform.shape[-1])
 
 
 def _transform(xp, name, values, count):
-    """The Fourier transform that all call so, along the last axis."""
+    """Return the Fourier transform that every library calls `name`, along the last axis."""
     if xp is np:
-        return getattr(fft, name)(values, count, workers=-1)
+        return getattr(scipy.fft, name)(values, count, workers=-1)
     if backend.backend() == "jax":
         import jax.numpy as jnp
 
@@ -246,8 +249,8 @@ def _transform(xp, name, values, count):
     return getattr(tf.signal, name)(tf.pad(values, [*before, (0, count - values.shape[-1])]))
 
 
-def on_processor(tensor) -> bool:
-    """Whether computed on the CPU, which has a cache for what is small enough."""
+def on_cpu(tensor) -> bool:
+    """Return whether `tensor` is computed on the CPU, where cache-sized chunks are faster."""
     if not ops.is_tensor(tensor):
         return True
     if backend.backend() == "jax":
@@ -261,33 +264,33 @@ def on_processor(tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-def complexed(xp, values):
-    """Real values in the complex dtype of their precision."""
+def to_complex(xp, values):
+    """Cast real values to the complex dtype of their precision."""
     if xp is np:
         return values
     return ops.cast(values, COMPLEX[ops.dtype(values)])
 
 
 def require_dtype(dtype: str) -> None:
-    """Raise where the backend would silently lower `dtype`, and warn where a GPU would.
+    """Raise where the backend would silently lower `dtype`, and warn where a GPU rounds products.
 
     Raises:
         ValueError: for float64 on JAX without its x64 mode.
     """
-    given = ops.convert_to_tensor(np.zeros((), dtype))
-    if backend.standardize_dtype(given.dtype) != dtype:
+    tensor = ops.convert_to_tensor(np.zeros((), dtype))
+    if backend.standardize_dtype(tensor.dtype) != dtype:
         raise ValueError(
             f"`dtype` must be one that the backend really computes in; received {dtype!r}, which "
-            f"{backend.backend()} lowers to {backend.standardize_dtype(given.dtype)!r} (JAX: set "
+            f"{backend.backend()} lowers to {backend.standardize_dtype(tensor.dtype)!r} (JAX: set "
             "the environment variable JAX_ENABLE_X64=1)."
         )
-    if dtype == "float32" and (remedy := _for_whole_products()):
+    if dtype == "float32" and (remedy := _remedy_for_tensor_float_32()):
         message = f"A GPU keeps three digits of matrix products in float32; to keep all: {remedy}."
         warnings.warn(message, stacklevel=3)
 
 
-def _for_whole_products():
-    """What the user can set where a GPU rounds the factors of products to TensorFloat-32."""
+def _remedy_for_tensor_float_32():
+    """Return the setting that stops a GPU from rounding factors to TensorFloat-32, if it does."""
     if backend.backend() == "torch":
         import torch
 
@@ -302,25 +305,25 @@ def _for_whole_products():
             and config.experimental.tensor_float_32_execution_enabled()
         ):
             return "tf.config.experimental.enable_tensor_float_32_execution(False)"
-    # `einsum` asks JAX for them.
-    return None
+    return None  # on JAX `einsum` asks for full precision itself
 
 
 def sum_over(tensor, axis: int):
-    """Sum over a short static axis that is not the last."""
+    """Return the sum over a short static axis that is not the last."""
     return _reduced(ops.add, ops.sum, tensor, axis)
 
 
 def max_over(tensor, axis: int):
-    """Maximum over a short static axis that is not the last."""
+    """Return the maximum over a short static axis that is not the last."""
     return _reduced(ops.maximum, ops.max, tensor, axis)
 
 
-def _reduced(pairwise, whole, tensor, axis):
+def _reduced(pairwise, reduction, tensor, axis):
+    """Reduce term by term along a short axis, and by the backend's `reduction` along a long one."""
     # XLA on a CPU runs its own reductions an order of magnitude slower than short sums written out,
-    # which it fuses with what precedes them; of long ones LLVM may compile for hours.
-    # PyTorch runs every operation on its own.
+    # which it fuses with the operations before them; LLVM may compile long ones for hours.
+    # PyTorch runs every operation separately.
     if tensor.shape[axis] > _SHORT[backend.backend()]:
-        return whole(tensor, axis=axis)
+        return reduction(tensor, axis=axis)
     lead = (slice(None),) * axis
     return reduce(pairwise, [tensor[(*lead, i)] for i in range(tensor.shape[axis])])

@@ -1,19 +1,27 @@
-"""Argument checks; each raises one sentence that names the argument."""
+"""Argument checks; each raises a ValueError of one sentence that names the argument."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 
 class Configured:
-    """What `get_config` tells, and `from_config` makes again."""
+    """Base of classes that are made from a config, with one error for configs that do not fit."""
 
     @classmethod
-    def from_config(cls, config):
-        """What `get_config` told, or one sentence about a config that does not fit."""
+    def from_config(cls, config: dict):
+        """Return an object with the config that `get_config` returned.
+
+        Raises:
+            ValueError: for a config that does not fit.
+        """
         return of_this_version(cls, config)
 
 
-def of_this_version(cls, config):
-    """`cls(**config)`, or one sentence about a config that does not fit."""
+def of_this_version(cls: type, config: dict):
+    """Return `cls(**config)`, or raise a sentence about a config that does not fit."""
     try:
         return cls(**config)
     except (TypeError, ValueError) as error:
@@ -23,7 +31,9 @@ def of_this_version(cls, config):
         ) from error
 
 
-def finite_array(value, name, shape=None, meaning=""):
+def finite_array(
+    value: ArrayLike, name: str, shape: tuple | None = None, meaning: str = ""
+) -> np.ndarray:
     """Return `value` as a float64 array, or raise a sentence naming `name`.
 
     Args:
@@ -46,8 +56,8 @@ def finite_array(value, name, shape=None, meaning=""):
     return finite(array, name)
 
 
-def numbers(value, name, dtype=np.float64):
-    """`value` as an array of `dtype`."""
+def numbers(value: ArrayLike, name: str, dtype: DTypeLike = np.float64) -> np.ndarray:
+    """Return `value` as an array of `dtype`."""
     try:
         return np.asarray(value, dtype=dtype)
     except (TypeError, ValueError):
@@ -56,21 +66,24 @@ def numbers(value, name, dtype=np.float64):
         ) from None
 
 
-def finite(array, name):
-    """Return the NumPy `array`, which must hold neither NaN nor inf."""
-    right = np.isfinite(array)
-    if not right.all():
-        where = tuple(int(i) for i in np.argwhere(~right)[0])
+def finite(array: np.ndarray, name: str) -> np.ndarray:
+    """Return `array`, which must hold neither NaN nor inf."""
+    is_finite = np.isfinite(array)
+    if not is_finite.all():
+        where = tuple(int(i) for i in np.argwhere(~is_finite)[0])
         raise ValueError(f"`{name}` must be finite; received {array[where]} at index {where}.")
     return array
 
 
-def unit_vectors(value, name, shape, meaning=""):
-    """Like `finite_array`, and every vector along the last axis must have length 1 (to 1e-3)."""
+def unit_vectors(value: ArrayLike, name: str, shape: tuple, meaning: str = "") -> np.ndarray:
+    """Return `value` as normalised vectors along the last axis; their lengths must be 1 to 1e-3.
+
+    The other arguments are those of `finite_array`.
+    """
     array = finite_array(value, name, shape, meaning)
     length = np.linalg.norm(array, axis=-1)
-    # Float32 input and rounded text files are welcome, so the vectors are normalised afterwards;
-    # 1e-3 tells those from vectors that were never meant to have unit length.
+    # Float32 input and rounded text files are allowed, so the vectors are normalised afterwards;
+    # 1e-3 distinguishes these from vectors that were never meant to have unit length.
     wrong = np.abs(length - 1.0) > 1e-3
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -81,9 +94,13 @@ def unit_vectors(value, name, shape, meaning=""):
     return array / length[..., None]
 
 
-def number(value, name, *, above=None, least=None):
+def number(
+    value: Any, name: str, *, above: float | None = None, least: float | None = None
+) -> float:
     """Return `value` as a finite float above `above` or at least `least`."""
     try:
+        if isinstance(value, bool | np.bool_ | str | bytes):  # which float() takes
+            raise TypeError
         result = float(value)
     except (TypeError, ValueError):
         raise ValueError(f"`{name}` must be a number; received {value!r}.") from None
@@ -99,8 +116,13 @@ def number(value, name, *, above=None, least=None):
     return result
 
 
-def generator(seed, drawn: str) -> np.random.Generator:
-    """The generator of a seed that must be given; `drawn` says of what, in the plural."""
+def generator(seed: Any, drawn: str) -> np.random.Generator:
+    """Return the random generator of a seed that must be given.
+
+    Args:
+        seed: as in `np.random.default_rng`, but not None.
+        drawn: what it draws, in the plural, for the error.
+    """
     if seed is None:
         raise ValueError(
             f"`seed` must be given, so that the {drawn} can be drawn again; received None."
@@ -108,35 +130,35 @@ def generator(seed, drawn: str) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def count(value, name, least: int = 1):
+def count(value: Any, name: str, least: int = 1) -> int:
     """Return `value` as an int of at least `least`."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ValueError(f"`{name}` must be an integer of at least {least}; received {value!r}.")
     return int(value)
 
 
-def counts(values, name):
+def counts(values: Sequence[int], name: str) -> tuple[int, ...]:
     """Return `values`, a sequence, as a tuple of ints of at least 1."""
     if isinstance(values, str) or not np.iterable(values):
         raise ValueError(f"`{name}` must be a sequence of integers; received {values!r}.")
     return tuple(count(value, name) for value in values)
 
 
-def flag(value, name):
+def flag(value: Any, name: str) -> bool:
     """Return `value`, True or False, as a bool."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"`{name}` must be True or False; received {value!r:.200}.")
     return bool(value)
 
 
-def instance(value, name, kind):
+def instance(value: Any, name: str, kind: type):
     """Return `value`, which must be a `kind`."""
     if not isinstance(value, kind):
         raise ValueError(f"`{name}` must be a {kind.__name__}; received {value!r:.200}.")
     return value
 
 
-def one_of(value, name, choices):
+def one_of(value: Any, name: str, choices: Collection[str]) -> str:
     """Return `value` when it is among the strings `choices`, else raise a sentence with them."""
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(c) for c in choices)
@@ -145,6 +167,7 @@ def one_of(value, name, choices):
 
 
 def _matches(actual, wanted):
+    """Return whether a shape is the wanted one; see `shape` of `finite_array`."""
     if wanted and wanted[0] is ...:
         wanted = wanted[1:]
         actual = actual[len(actual) - len(wanted) :] if len(actual) >= len(wanted) else (-1,)

@@ -1,4 +1,4 @@
-"""What all commands share: options and their types, errors in one sentence, the backend."""
+"""Parts of all command lines: options and their types, errors in one sentence, the backend."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one sentence, without the usage in front of it."""
 
     def error(self, message):
-        """Raise it, for `run` to tell."""
+        """Raise the message, which `run` prints."""
         raise ValueError(f"{message} (see `{self.prog} --help`).")
 
 
-def run(parser: Parser, argv=None) -> int:
+def run(parser: Parser, argv: list[str] | None = None) -> int:
     """Run the command that `argv` names, and return the process's exit status.
 
     Args:
-        parser: whose subcommands set `run`, which is called with the parsed options.
+        parser: of commands that set the default `run`, which is called with the parsed options.
         argv: the arguments; those of the process if None.
 
     Returns:
-        0; or 2 after bad input or a failure, told in one sentence on stderr; or 130 after Ctrl-C.
+        0; or 2 after bad input or a failure, with one sentence on stderr; or 130 after Ctrl-C.
     """
     program = parser.prog
     try:
@@ -40,7 +40,7 @@ def run(parser: Parser, argv=None) -> int:
     except KeyboardInterrupt:
         print(f"{program}: interrupted.", file=sys.stderr, flush=True)
         if argv is None:
-            # Not by sys.exit: JAX, still computing, crashes while Python shuts down.
+            # Not by sys.exit, since JAX, still computing, would crash while Python shuts down.
             os._exit(130)
         return 130
     except (ValueError, ImportError, MemoryError, OSError) as error:
@@ -50,6 +50,7 @@ def run(parser: Parser, argv=None) -> int:
 
 
 def _sentence(error: Exception) -> str:
+    """Return the message of an error as one line that ends with a full stop."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}."
@@ -57,7 +58,7 @@ def _sentence(error: Exception) -> str:
 
 
 def option(group, option, help, default, type=str, metavar=None, choices=None) -> None:
-    """Add one option, with its default told in the help when there is one."""
+    """Add one option, whose help names its default if it has one."""
     shown = " ".join(map(str, default)) if isinstance(default, list) else default
     group.add_argument(
         option,
@@ -71,7 +72,7 @@ def option(group, option, help, default, type=str, metavar=None, choices=None) -
 
 
 def _shield(argument: str) -> str:
-    """Keep argparse from taking a number such as -1e5 for an option: a leading space does."""
+    """Return the argument, with a leading space if argparse would read -1e5 as an option."""
     with contextlib.suppress(ValueError):
         if argument.startswith("-"):
             float(argument)
@@ -80,7 +81,7 @@ def _shield(argument: str) -> str:
 
 
 def count(text: str, least: int = 1) -> int:
-    """The type of an option that counts something."""
+    """Convert the text of an option that is a whole number of at least `least`."""
     with contextlib.suppress(ValueError):
         if int(text) >= least:
             return int(text)
@@ -88,12 +89,12 @@ def count(text: str, least: int = 1) -> int:
 
 
 def seed(text: str) -> int:
-    """The type of an option that is a seed."""
+    """Convert the text of an option that is a seed."""
     return count(text, least=0)
 
 
 def number(text: str) -> float:
-    """The type of an option that is a finite number."""
+    """Convert the text of an option that is a finite number."""
     with contextlib.suppress(ValueError):
         if math.isfinite(float(text)):
             return float(text)
@@ -102,13 +103,13 @@ def number(text: str) -> float:
 
 def add_backend(command) -> None:
     """Add the option `--backend`, for `choose_backend`."""
-    told = "Keras backend; KERAS_BACKEND if not given"
-    option(command, "--backend", told, None, choices=BACKENDS)
+    text = "Keras backend; KERAS_BACKEND if not given"
+    option(command, "--backend", text, None, choices=BACKENDS)
 
 
 def choose_backend(options) -> None:
-    """Set what Keras and its backend read when they are first imported."""
-    # TensorFlow's chatter about the processor; what it writes while it loads cannot be hushed.
+    """Set the environment variables that Keras and its backend read when they are imported."""
+    # TensorFlow's messages about the processor; those that it writes while it loads stay.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if getattr(options, "dtype", None) == "float64":
         os.environ.setdefault("JAX_ENABLE_X64", "1")

@@ -1,12 +1,12 @@
-"""Fingerprints: what a result follows from, in a line."""
+"""Fingerprints: digests that tell whether two results follow from the same arrays."""
 
 import hashlib
 
 import numpy as np
 
 
-def fingerprint(*arrays) -> str:
-    """Return `"sha256 ..."` of arrays with their dtypes and shapes."""
+def fingerprint(*arrays: np.ndarray) -> str:
+    """Return `"sha256 ..."`, a digest of arrays with their dtypes and shapes."""
     total = hashlib.sha256()
     for array in arrays:
         total.update(f"{array.dtype} {array.shape} ".encode())

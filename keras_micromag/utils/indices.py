@@ -1,10 +1,11 @@
-"""Numbers of things, where NumPy has no word for them."""
+"""Index arrays for which NumPy has no function."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def grid(*axes) -> np.ndarray:
-    """(…, n) all combinations of the values along n axes, the last of which varies fastest.
+def grid(*axes: ArrayLike) -> np.ndarray:
+    """Return all combinations (…, n) of the values along n axes; the last one varies fastest.
 
     Example:
         >>> grid([0, 1], [5, 6]).tolist()
@@ -13,8 +14,11 @@ def grid(*axes) -> np.ndarray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
 
-def ranges(start, stop) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers from each of `start` (m,) up to its `stop`, after which of the m each is of.
+def ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenate the m ranges from `start` (m,) to `stop` (m,).
+
+    Returns:
+        Of each number in them, the index of its range and the number itself.
 
     Example:
         >>> ranges(np.array([5, 0]), np.array([7, 3]))

@@ -1,20 +1,22 @@
-"""How far a loop is, or the set-up of its operator, on a terminal."""
+"""Progress bars on a terminal, of loops and of the set-up of an operator."""
+
+from collections.abc import Iterable, Iterator
 
 _PACE = 3600.0
-"""Seconds over which the pace is taken. With rich's own 30 a large magnet, which tells of its steps
-once a minute, would never get an estimate."""
+"""Seconds over which the speed is averaged. With rich's own 30 a large magnet, whose steps are
+reported once a minute, would never get an estimate of the time left."""
 
 
 class Progress:
     """A bar over the field steps of all magnets, on a terminal or when asked for.
 
-    It tells the field of the magnet that is furthest behind, and the products with the
-    demagnetising matrix of all of them, which go on where a long avalanche stays at one field.
+    It shows the field of the magnet that is furthest behind, and the number of products with the
+    demagnetising matrix, which keeps rising where a long avalanche stays at one field.
 
     Args:
         wanted: whether to show it; on a terminal if None.
-        loops: what is collected. Steps that are in it from the beginning, since another process did
-            them, count as done, but not for the pace.
+        loops: `Loops`, in which the equilibria are collected. Steps that are in it from the
+            beginning, since another process did them, count as done, but not for the speed.
     """
 
     def __init__(self, wanted: bool | None, loops):
@@ -36,7 +38,7 @@ class Progress:
         return self
 
     def __call__(self, state):
-        """Show what is in the loops by now, and in the solver's `state` of what comes next."""
+        """Update the bar from the loops, and from the solver's `state` of the next steps."""
         if self._bar:
             from keras import ops
 
@@ -53,11 +55,14 @@ class Progress:
             self._bar.stop()
 
 
-def tracked(items, what: str, total: int, wanted: bool | None):
-    """Each of `total` items in turn, with a bar that says what they are.
+def tracked(items: Iterable, what: str, total: int, wanted: bool | None) -> Iterator:
+    """Yield each of `total` items, and show a bar of how many there were.
 
     Args:
-        wanted: whether to show it; on a terminal if None.
+        items: to iterate over.
+        what: their name, shown with the bar.
+        total: their number.
+        wanted: whether to show the bar; on a terminal if None.
     """
     bar = _bar(wanted)
     if bar is None:
@@ -67,8 +72,8 @@ def tracked(items, what: str, total: int, wanted: bool | None):
         yield from bar.track(items, total=total, description=what)
 
 
-def _bar(wanted, *told):
-    """A bar where one is wanted, or None; `told` are further columns."""
+def _bar(wanted, *columns):
+    """Return a bar with further text columns where one is wanted, or None."""
     if wanted is False:
         return None
     from rich import console, progress
@@ -80,7 +85,7 @@ def _bar(wanted, *told):
         progress.TextColumn("{task.description}"),
         progress.BarColumn(bar_width=None),
         progress.MofNCompleteColumn(),
-        *map(progress.TextColumn, told),
+        *map(progress.TextColumn, columns),
         progress.TimeElapsedColumn(),
         progress.TextColumn("+"),
         progress.TimeRemainingColumn(),

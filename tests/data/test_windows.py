@@ -73,7 +73,7 @@ def test_shuffling_is_seeded_and_anew_each_epoch():
     assert order(plain) == before == sorted(before)
 
 
-@pytest.mark.parametrize("weights", ["none", "step", "window"])
+@pytest.mark.parametrize("weights", ["none", "step"])
 def test_arrays_and_weights(weights):
     _, field = simulations()
     kwargs = {} if weights == "none" else {f"{weights}_weights": field}
@@ -85,8 +85,6 @@ def test_arrays_and_weights(weights):
         np.testing.assert_array_equal(array, other)
     if weights == "step":
         np.testing.assert_array_equal(w[0], x["field"])
-    if weights == "window":
-        np.testing.assert_array_equal(w[0], x["field"][:, 0], "that of the first target")
 
 
 def test_one_field_for_all_and_states_on_a_lattice():
@@ -173,10 +171,6 @@ BAD = {
     "weights": (
         {"step_weights": np.zeros((3, 11))},
         r"`step_weights` must have shape \(3, 12\) one per state; received \(3, 11\)\.",
-    ),
-    "both": (
-        {"step_weights": np.zeros((3, 12)), "window_weights": np.zeros((3, 12))},
-        "`window_weights` must not be given beside `step_weights`",
     ),
 }
 

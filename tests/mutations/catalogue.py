@@ -172,24 +172,24 @@ MUTATIONS = [
     ),
     # Events
     Mutation(
-        "roots beyond the end of a leg",
+        "roots beyond the end of a segment",
         EVENTS + "prediction.py",
-        "root = root & ops.equal(trial.worst, state.aim) & ~beyond",
-        "root = root & ops.equal(trial.worst, state.aim)",
+        "return root & ops.equal(trial.weakest_grain, state.next_grain) & ~beyond",
+        "return root & ops.equal(trial.weakest_grain, state.next_grain)",
         "tests/physics/solver/test_events.py",
     ),
     Mutation(
         "states interpolated in the field, not in its root",
         EVENTS + "dense_output.py",
-        "return np.where(np.isnan(away), field, away)",
+        "return np.where(np.isnan(u), field, u)",
         "return field",
         "tests/physics/solver/test_events.py",
     ),
     Mutation(
         "the search for the coercivity ends after one step",
         EVENTS + "trace.py",
-        "_ROUNDS = 20",
-        "_ROUNDS = 1",
+        "_MAX_ROUNDS = 20",
+        "_MAX_ROUNDS = 1",
         "tests/physics/solver/test_events.py",
     ),
     # Operators
@@ -208,17 +208,17 @@ MUTATIONS = [
         "tests/physics/field/test_products.py tests/layers/test_operators.py",
     ),
     Mutation(
-        "what the mesh carries is added to near blocks",
+        "the precorrection is added to near blocks",
         FIELD + "precorrected/near.py",
-        "field += meshed(",
-        "field -= meshed(",
+        "field += precorrection(",
+        "field -= precorrection(",
         "tests/physics/field",
     ),
     Mutation(
         "half the reach of near blocks",
         FIELD + "precorrected/near.py",
-        "kept = _any_within(mesh, centres, target, piece, reach)",
-        "kept = _any_within(mesh, centres, target, piece, reach / 2)",
+        "kept = _any_within(mesh, piece_centres, target, piece, reach)",
+        "kept = _any_within(mesh, piece_centres, target, piece, reach / 2)",
         "tests/physics/field",
     ),
     # Geometry, materials, textures
@@ -289,7 +289,7 @@ MUTATIONS = [
     Mutation(
         "NaN in the gradient of a length at 0",
         "keras_micromag/losses.py",
-        "length = ops.sqrt(ops.where(some, square, ops.ones_like(square)))",
+        "length = ops.sqrt(ops.where(nonzero, square, ops.ones_like(square)))",
         "length = ops.sqrt(square)",
         "tests/test_losses.py",
     ),

@@ -67,7 +67,7 @@ def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
         raise AssertionError("trained again")
 
     for name in ("train_grain_autoencoder", "train_grain_predictor"):
-        monkeypatch.setattr(recipes, name, never)
+        monkeypatch.setattr(recipes.polycrystals, name, never)
     again = polycrystals.train(out, **arguments, verbose=0)["measures"]
     for kind, each in metrics["measures"].items():
         for name, values in each.items():

@@ -68,7 +68,7 @@ def test_every_piece_is_done_and_told(done):
 
 def test_models_load_and_predict(done):
     out, found, _ = done
-    unseen, _ = reproduction.loops.all_loops("tiny", out / "data")
+    unseen, _ = reproduction.datasets.all_loops("tiny", out / "data")
     trained = [piece for piece in found if piece.kind != "baselines"]
     assert {path.stem for path in out.glob("models/*")} == {piece.name for piece in trained}
     piece = study.Piece("learning", (4, 0))
@@ -104,7 +104,7 @@ def test_the_report_tells_what_the_pieces_found(done):
 )
 def test_what_is_judged_by_is_never_trained_on(done, piece, tmp_path, monkeypatch):
     out, _, _ = done
-    unseen, lattice = reproduction.loops.all_loops("tiny", out / "data")
+    unseen, lattice = reproduction.datasets.all_loops("tiny", out / "data")
     trained = []
 
     class Enough(Exception):
@@ -115,7 +115,7 @@ def test_what_is_judged_by_is_never_trained_on(done, piece, tmp_path, monkeypatc
         raise Enough
 
     def fit(training, *args):
-        trained.append(reproduction.loops.on_lattice(training, lattice))
+        trained.append(reproduction.datasets.on_lattice(training, lattice))
         raise Enough
 
     for name in ("train_autoencoder", "train_predictor"):
@@ -123,9 +123,11 @@ def test_what_is_judged_by_is_never_trained_on(done, piece, tmp_path, monkeypatc
     monkeypatch.setattr(study.measures, "Baselines", fit)
     monkeypatch.setattr(study.keras.saving, "load_model", lambda *_, **__: mock.Mock())
     with pytest.raises(Enough):
-        study.DOING[piece.kind](study.Work(PLAN, tmp_path, out / "data", piece), *piece.arguments)
+        study.FUNCTIONS[piece.kind](
+            study.Work(PLAN, tmp_path, out / "data", piece), *piece.arguments
+        )
     judged = unseen if piece.kind == "learning" else unseen[1:2]
-    reproduction.loops.require_unseen(judged, trained[0])
+    reproduction.datasets.require_unseen(judged, trained[0])
     assert len(trained[0]) == (4 if piece.kind == "learning" else 5)
 
 
@@ -145,7 +147,7 @@ def test_a_training_that_diverges_is_told_when_the_rest_is_done(done, tmp_path):
 
 def test_the_learning_curve_is_drawn_for_several_sizes(done):
     out, found, _ = done
-    unseen, _ = reproduction.loops.all_loops("tiny", out / "data")
+    unseen, _ = reproduction.datasets.all_loops("tiny", out / "data")
     one = found[study.Piece("learning", (4, 0))]
     curve = {study.Piece("learning", (n, 0)): one for n in (4, 8, 16)}
     figure = figures._learning(PLAN, unseen, curve)
@@ -156,7 +158,7 @@ def test_the_learning_curve_is_drawn_for_several_sizes(done):
 
 def test_magnet_r_is_what_repetition_r_never_sees(done):
     out, found, _ = done
-    unseen, _ = reproduction.loops.all_loops("tiny", out / "data")
+    unseen, _ = reproduction.datasets.all_loops("tiny", out / "data")
     true = found[study.Piece("baselines", (0,))]["true"][0]
     np.testing.assert_allclose(true, unseen.magnetization_along_field[0], atol=1e-4)
     training, one = study.Work(PLAN, out, out / "data", None).fold(1)
@@ -170,7 +172,7 @@ def test_it_goes_on_with_what_is_left(done, monkeypatch):
     path = out / "pieces" / f"{piece.name}.json"
     before = json.loads(path.read_text())
     path.unlink()
-    monkeypatch.setattr(study, "DOING", {"baselines": study._baselines})  # nothing else is done
+    monkeypatch.setattr(study, "FUNCTIONS", {"baselines": study._baselines})  # nothing else is done
     again = reproduce(out, data_dir=out / "data", jobs=1, plan=PLAN, progress=list)
     assert again[piece]["measures"] == before["measures"]
     assert {p: f["measures"] for p, f in again.items()} == {
@@ -214,5 +216,5 @@ def test_what_it_refuses(done, tmp_path, capsys):
 
 
 def test_a_recursion_without_bound_is_told_and_not_averaged():
-    assert study.variation([[1.0, 0.5, -1.0]]) == 1.0
-    assert study.variation([[1.0, None, -1.0]]) is None
+    assert study.total_variation([[1.0, 0.5, -1.0]]) == 1.0
+    assert study.total_variation([[1.0, None, -1.0]]) is None

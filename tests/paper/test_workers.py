@@ -30,15 +30,15 @@ def waits(path):
 
 
 def test_each_comes_with_its_argument():
-    assert dict(workers.each(abs, [-1, 2], jobs=1)) == {-1: 1, 2: 2}
+    assert dict(workers.map_in_processes(abs, [-1, 2], jobs=1)) == {-1: 1, 2: 2}
     before = dict(os.environ)
-    assert dict(workers.each(squared, range(5), jobs=2)) == {n: n**2 for n in range(5)}
+    assert dict(workers.map_in_processes(squared, range(5), jobs=2)) == {n: n**2 for n in range(5)}
     assert dict(os.environ) == before
 
 
 def test_a_worker_that_is_killed_is_told():
     with pytest.raises(ChildProcessError, match="a worker was killed; the same command goes on"):
-        list(workers.each(killed, [1, 2], jobs=2))
+        list(workers.map_in_processes(killed, [1, 2], jobs=2))
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
@@ -46,7 +46,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
         "from keras_micromag.paper import workers\n"
         "from tests.paper.test_workers import waits\n"
         "if __name__ == '__main__':\n"
-        f"    list(workers.each(waits, [{str(tmp_path / 'pid')!r}], jobs=2))\n"
+        f"    list(workers.map_in_processes(waits, [{str(tmp_path / 'pid')!r}], jobs=2))\n"
     )
     (tmp_path / "parent.py").write_text(code)
     root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))

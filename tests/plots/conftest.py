@@ -8,5 +8,5 @@ from tests.plots.magnets import loop
 
 @pytest.fixture
 def batch():
-    """A magnet of eight grains, and five loops of it."""
+    """Return a magnet of eight grains, and five loops of it."""
     return loop(np.random.default_rng(3).uniform(-5, -3, (5, 8)))

@@ -1,4 +1,4 @@
-"""Magnets and loops to draw, made up."""
+"""Artificial magnets and loops to draw."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ PYRAMID = (
 
 
 def box(low, high):
-    """A cuboid as (vertices, faces)."""
+    """Return a cuboid as (vertices, faces)."""
     corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
     vertices = np.where(corners, high, low).astype(float)
     faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
@@ -27,7 +27,7 @@ def moved(body, offset, size=1.0):
 
 
 def ragged(seed, n=12):
-    """Boxes, pyramids and tetrahedra of unlike size that do not touch."""
+    """Return boxes, pyramids and tetrahedra of different sizes that do not touch."""
     rng = np.random.default_rng(seed)
     cells = rng.permutation([(i, j, k) for i in range(3) for j in range(3) for k in range(3)])[:n]
     bodies = [box((0, 0, 0), (1, 1, 1)), PYRAMID, TETRAHEDRON]
@@ -41,7 +41,7 @@ def ragged(seed, n=12):
 
 
 def loop(switching, shape=(2, 2, 2), field=None, moment=0.95):
-    """A made-up Hysteresis: the moments along z jump at `switching` (b, g) or (g,) tesla."""
+    """Return an artificial loop, whose moments along z jump at `switching` (b, g) or (g,) tesla."""
     structure = physics.cubic_grains(shape)
     field = np.linspace(8, -8, 161) if field is None else np.asarray(field, float)
     m_z = np.where(field[:, None] > switching[..., None, :], moment, -moment)
@@ -62,18 +62,18 @@ def loop(switching, shape=(2, 2, 2), field=None, moment=0.95):
 
 
 def only_collection(ax):
-    """The polygons of a magnet."""
+    """Return the polygons of a magnet."""
     (collection,) = [c for c in ax.collections if type(c).__name__ == "PolyCollection"]
     return collection
 
 
 def polycrystal(n, seed, gap=0.0):
-    """Voronoi cells in a unit cube about the origin, with particles at their centroids."""
+    """Return Voronoi cells in a unit cube about the origin, with particles at their centroids."""
     return physics.voronoi_grains(n, 1.0, seed, gap, depth=0.0, scheme="centroid")
 
 
 def prism(outline, low, high):
-    """A prism over a polygon (n, 2), counter-clockwise, as (vertices, faces)."""
+    """Return a prism over a polygon (n, 2), counter-clockwise, as (vertices, faces)."""
     n = len(outline)
     vertices = [(*point, z) for z in (low, high) for point in outline]
     sides = [(i, (i + 1) % n, n + (i + 1) % n, n + i) for i in range(n)]

@@ -40,8 +40,8 @@ def test_a_gif_shows_the_magnet_reverse(reversing, tmp_path):
 def test_an_animation_can_be_cut_open_and_leaves_no_figure(reversing, tmp_path):
     import matplotlib.pyplot as plt
 
-    told = {"cut": ((0, -1, 0), 0.0), "explode": 0.3, "view": (30.0, -60.0)}
-    plots.animate_loop(*reversing, str(tmp_path / "cut.gif"), frames=2, **told)
+    options = {"cut": ((0, -1, 0), 0.0), "explode": 0.3, "view": (30.0, -60.0)}
+    plots.animate_loop(*reversing, str(tmp_path / "cut.gif"), frames=2, **options)
     assert len(frames_of(tmp_path / "cut.gif")[0]) == 2
     assert not plt.get_fignums()
 

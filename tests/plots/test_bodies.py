@@ -19,7 +19,7 @@ BODIES = {
 
 
 def vector_areas(body):
-    """(r, 3) of the rings."""
+    """Return the vector areas (r, 3) of the rings."""
     return np.array(
         [
             0.5 * np.cross(corners, np.roll(corners, -1, axis=0)).sum(axis=0)
@@ -29,7 +29,7 @@ def vector_areas(body):
 
 
 def volume(body):
-    """By the divergence theorem; wrong unless the surface is closed."""
+    """Return the volume by the divergence theorem; it is wrong unless the surface is closed."""
     first = body.vertices[[ring[0] for ring in body.rings]]
     return np.einsum("ri,ri->", first, vector_areas(body)) / 3
 
@@ -115,6 +115,6 @@ def test_sections_of_touching_cells_fill_the_whole_plane():
             if part is not None
         )
 
-    whole = section([cube])
-    assert whole @ normal > 1.0
-    np.testing.assert_allclose(section(polycrystal(40, seed=2).grains), whole, atol=1e-9)
+    expected = section([cube])
+    assert expected @ normal > 1.0
+    np.testing.assert_allclose(section(polycrystal(40, seed=2).grains), expected, atol=1e-9)

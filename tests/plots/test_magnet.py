@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from keras_micromag import physics, plots
-from keras_micromag.plots.magnet import camera, scene
+from keras_micromag.plots.magnet import camera, project
 from tests.plots.magnets import (
     HORSESHOE,
     PYRAMID,
@@ -89,9 +89,9 @@ def test_grains_without_a_value_are_grey_and_the_scale_says_so():
 
 def test_values_and_moments_exclude_each_other():
     structure = physics.cubic_grains((2, 1, 1))
-    for told in ({}, {"moments": [[0, 0, 1]] * 2, "values": [1, 2]}):
+    for kwargs in ({}, {"moments": [[0, 0, 1]] * 2, "values": [1, 2]}):
         with pytest.raises(ValueError, match="either `moments` or `values`"):
-            plots.plot_magnet(structure, **told)
+            plots.plot_magnet(structure, **kwargs)
     with pytest.raises(ValueError, match=r"`values` must have shape \(g,\) with g = 2; rec"):
         plots.plot_magnet(structure, values=[1, 2, 3])
 
@@ -101,16 +101,16 @@ def _area(polygon):
     return 0.5 * (x @ np.roll(y, -1) - y @ np.roll(x, -1))
 
 
-def _faces_from(structure, normal, **told):
-    """{grain: area} of what is seen along a plane's normal, in metres²."""
+def _faces_from(structure, normal, **kwargs):
+    """Return the area (g,) in m² of each grain that is visible along the normal of a plane."""
     elevation = np.degrees(np.arcsin(normal[2]))
     azimuth = np.degrees(np.arctan2(normal[1], normal[0]))
-    picture = scene(structure, view=(elevation, azimuth), **told)
+    scene = project(structure, view=(elevation, azimuth), **kwargs)
     right, up, _ = camera(elevation, azimuth)
     corners = np.concatenate([grain.vertices for grain in structure.grains])
     size = max(np.ptp(corners @ right), np.ptp(corners @ up))
     areas = np.zeros(len(structure))
-    np.add.at(areas, picture.grains, [_area(p) for p in picture.polygons])
+    np.add.at(areas, scene.grains, [_area(p) for p in scene.polygons])
     return areas * size**2
 
 
@@ -120,14 +120,14 @@ def test_the_cut_shows_the_cross_sections_of_the_grains():
     areas = _faces_from(structure, (0, 0, 1), cut=((0, 0, 3), 0.5))
     np.testing.assert_allclose(areas, [4.0] * 8)
     # Through grains 1, 3, 5, 7, which are on top: the others are covered by them.
-    picture = scene(structure, view=(20.0, 30.0), cut=((0, 0, -1), -0.5))
-    assert set(picture.grains) == {1, 3, 5, 7}
+    scene = project(structure, view=(20.0, 30.0), cut=((0, 0, -1), -0.5))
+    assert set(scene.grains) == {1, 3, 5, 7}
 
 
 def test_exploded_grains_keep_their_faces_and_part():
     structure = physics.cubic_grains((2, 1, 1), size=1.0, gap=0.0, depth=0.0)
-    told = {"view": (90.0, -90.0)}
-    together, apart = scene(structure, **told), scene(structure, **told, explode=0.5)
+    kwargs = {"view": (90.0, -90.0)}
+    together, apart = project(structure, **kwargs), project(structure, **kwargs, explode=0.5)
     # Two squares side by side, with half a grain between them when exploded.
     np.testing.assert_allclose(together.size, (1.0, 0.5))
     np.testing.assert_allclose(apart.size, (1.0, 0.4))
@@ -151,10 +151,10 @@ def test_planes_that_are_none_are_refused(cut, message):
 
 def test_a_grain_that_is_not_convex_is_outlined_as_a_whole():
     structure = physics.Microstructure([prism(HORSESHOE, 0, 1)], depth=0.0)
-    picture = scene(structure, view=(90.0, -90.0))
-    sides = [polygon for polygon in picture.polygons if len(polygon) == 2]
+    scene = project(structure, view=(90.0, -90.0))
+    sides = [polygon for polygon in scene.polygons if len(polygon) == 2]
     # Eight sides of the horseshoe; the triangles that fill it have none of their own.
     assert len(sides) == 8
-    assert not picture.outlined[[len(p) > 2 for p in picture.polygons]].any()
+    assert not scene.outlined[[len(p) > 2 for p in scene.polygons]].any()
     ax = plots.plot_magnet(structure, values=[1.0], limits=(0, 1), cut=((0, 0, 1), 0.5))
     ax.figure.canvas.draw()

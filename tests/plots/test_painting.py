@@ -12,7 +12,7 @@ from matplotlib.path import Path
 
 from keras_micromag import physics
 from keras_micromag.plots.bodies import body_of
-from keras_micromag.plots.magnet import camera, scene
+from keras_micromag.plots.magnet import camera, project
 from keras_micromag.plots.painting import back_to_front, pieces
 from tests.plots.magnets import HORSESHOE, box, polycrystal, prism, ragged
 
@@ -20,7 +20,7 @@ VIEWS = [(24.0, -58.0), (5.0, -100.0), (-30.0, 130.0), (0.0, 0.0)]
 
 
 def seen_in_the_picture(picture, points):
-    """Grain of the polygon drawn last at each of some points (n, 2); -1 where none is."""
+    """Return the grain of the polygon drawn last at each of the points (n, 2); -1 where none is."""
     grains = np.full(len(points), -1)
     for polygon, grain in zip(picture.polygons, picture.grains, strict=True):
         if len(polygon) > 2:
@@ -29,7 +29,7 @@ def seen_in_the_picture(picture, points):
 
 
 def rays(structure, view, points, *, cut=None, explode=0.0):
-    """The grain that each ray through the picture meets first; -1 where none.
+    """Return the grain that each ray through the picture meets first; -1 where none.
 
     Written as a viewer would put it: the ray comes from far off, every triangle of every grain
     that it pierces is a hit, unless the hit is beyond the cut; if the cut meets the ray inside a
@@ -59,7 +59,7 @@ def rays(structure, view, points, *, cut=None, explode=0.0):
 
 
 def _spans(grain, places, toward):
-    """Where lines lie in a grain: pairs of (n,) entries and exits, exits -inf where they do not.
+    """Return where lines enter and leave a grain, as pairs of (n,); exits are -inf where they miss.
 
     By all pierced triangles, sorted: inside between the first and the second, and so on.
     """
@@ -98,7 +98,7 @@ def _up_to_the_cut(span, places, toward, normal, offset):
 
 
 def _corners_of_the_cut(grain, normal, offset):
-    """What is left of a grain's edges, both ends of each: enough for the picture's extent."""
+    """Return the ends of all edges of a grain that are left by a cut: they give its extent."""
     a, b = np.moveaxis(grain.vertices[grain.edges], 1, 0)
     ha, hb = a @ normal - offset, b @ normal - offset
     ends = [a[ha <= 0], b[hb <= 0]]
@@ -107,10 +107,10 @@ def _corners_of_the_cut(grain, normal, offset):
     return np.concatenate([*ends, a[across] + share * (b - a)[across]])
 
 
-def agreement(structure, view, points, **told):
-    """Share of the rays that meet anything whose first grain is the one in the picture."""
-    truth = rays(structure, view, points, **told)
-    drawn = seen_in_the_picture(scene(structure, view=view, **told), points)
+def agreement(structure, view, points, **kwargs):
+    """Return the share of the rays that meet a grain whose first grain is that in the picture."""
+    truth = rays(structure, view, points, **kwargs)
+    drawn = seen_in_the_picture(project(structure, view=view, **kwargs), points)
     met = truth >= 0
     assert met.sum() > 200
     return np.mean(drawn[met] == truth[met])
@@ -126,15 +126,15 @@ CUT = (np.array([0.6, -0.64, 0.48]), 0.07)
 @pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize(
-    "told",
+    "kwargs",
     [{}, {"explode": 0.4}, {"cut": CUT}, {"cut": CUT, "explode": 0.7}],
-    ids=["whole", "exploded", "cut", "cut and exploded"],
+    ids=["complete", "exploded", "cut", "cut and exploded"],
 )
 @pytest.mark.parametrize("gap", [0.0, 0.02])
-def test_polycrystals_are_painted_as_rays_see_them(view, told, gap):
+def test_polycrystals_are_painted_as_rays_see_them(view, kwargs, gap):
     structure = polycrystal(40, seed=4, gap=gap)
     # Rays through an edge may see either grain: few do.
-    assert agreement(structure, view, _points(1), **told) > 0.999
+    assert agreement(structure, view, _points(1), **kwargs) > 0.999
 
 
 @pytest.mark.parametrize("seed", [0, 2])
@@ -166,10 +166,10 @@ def test_grains_inside_one_that_is_not_convex_are_painted_as_rays_see_them(view)
 def test_grains_that_cover_each_other_in_a_ring_are_all_painted_once():
     bars = [box((0, -0.2, 1), (3, 0.8, 2)), box((2.2, 0, -0.2), (3.2, 3, 0.8))]
     bars.append(box((-0.2, 2.2, 0), (0.8, 3.2, 3)))
-    look, parts = camera(35.0, 45.0), []
+    axes, parts = camera(35.0, 45.0), []
     for number, bar in enumerate(bars):
         body = body_of(physics.Polyhedron(*bar))
-        parts += pieces(number, body, body.vertices @ look.T, look)
+        parts += pieces(number, body, body.vertices @ axes.T, axes)
     assert sorted(back_to_front(parts)) == [0, 1, 2]
 
 
@@ -177,6 +177,6 @@ def test_grains_that_cover_each_other_in_a_ring_are_all_painted_once():
 def test_five_hundred_cells_are_painted_right_in_seconds():
     structure = polycrystal(500, seed=5, gap=0.005)
     start = time.perf_counter()
-    scene(structure, view=VIEWS[0], explode=0.3)
+    project(structure, view=VIEWS[0], explode=0.3)
     assert time.perf_counter() - start < 10
     assert agreement(structure, VIEWS[0], _points(6), explode=0.3) > 0.999

@@ -75,10 +75,10 @@ def test_labels_of_the_reversal_do_not_overlap(batch):
 
 
 def test_reversal_can_be_drawn_cut_open(batch):
-    whole = plots.plot_reversal(*batch, fields=[0.0])
+    uncut = plots.plot_reversal(*batch, fields=[0.0])
     figure = plots.plot_reversal(
         *batch, fields=[0.0], cut=((1, 0, 0), 0.0), explode=0.5, view=(90.0, -90.0)
     )
-    faces = [len(only_collection(f.axes[1]).get_paths()) for f in (whole, figure)]
+    faces = [len(only_collection(f.axes[1]).get_paths()) for f in (uncut, figure)]
     # From above one sees one face of each cube; half of them are left.
     assert faces == [3 * 8, 4]

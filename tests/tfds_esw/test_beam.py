@@ -44,8 +44,8 @@ def build(data_set, folder, options):
 
 
 def assert_whole(folder, alone, process):
-    told, _ = process.communicate(timeout=240)
-    assert process.returncode == 0, told
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
     made = tfds_esw.Builder(config=tfds_esw.Config(**PARAMETERS), data_dir=folder)
     assert made.info.splits["train"].num_shards == 6
     for split in PARAMETERS["splits"]:

@@ -27,9 +27,9 @@ def read(builder, split="train"):
     return list(tfds.as_numpy(builder.as_dataset(split=split)))
 
 
-def assert_same(found, expected):
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
+def assert_same(actual, expected):
+    assert len(actual) == len(expected)
+    for one, other in zip(actual, expected, strict=True):
         assert one.keys() == other.keys()
         for name in one:
             np.testing.assert_array_equal(one[name], other[name], err_msg=name)
@@ -195,9 +195,9 @@ def test_a_damaged_shard_is_told_before_it_is_read(damage, tmp_path):
     path = builder.data_path / "tfds_esw-train.tfrecord-00000-of-00001"
     content = path.read_bytes()
     path.unlink() if damage == "removed" else path.write_bytes(content[:-100])
-    found = 0 if damage == "removed" else len(content) - 100
+    length = 0 if damage == "removed" else len(content) - 100
     reread = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
-    sentence = rf"{path} must have {len(content)} bytes, as it was built; it has {found}: remove "
+    sentence = rf"{path} must have {len(content)} bytes, as it was built; it has {length}: remove "
     with pytest.raises(ValueError, match=sentence):
         reread.as_dataset(split="train")
     with pytest.raises(ValueError, match=sentence):

@@ -1,4 +1,4 @@
-"""What a configuration's name and digest stand for."""
+"""Names and digests of configurations."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Batches that are kept aside are whole, or not there."""
+"""Batches that are stored during a build are complete or not there."""
 
 import os
 import subprocess
@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from keras_micromag.utils.files import PARTIAL
 from tfds_esw.kept import Kept
 
 ARRAYS = {"a": np.arange(5.0), "b": np.array([True, False]), "c": np.array(3)}
@@ -16,11 +17,11 @@ def test_what_is_saved_is_loaded(tmp_path):
     kept = Kept(tmp_path / "new" / "folder", ARRAYS)
     assert kept.load("one") is None
     kept.save("one", ARRAYS)
-    found = Kept(tmp_path / "new" / "folder", ARRAYS).load("one")
-    assert found.keys() == ARRAYS.keys()
+    loaded = Kept(tmp_path / "new" / "folder", ARRAYS).load("one")
+    assert loaded.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
-        np.testing.assert_array_equal(found[name], array)
-        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(loaded[name], array)
+        assert loaded[name].dtype == array.dtype
     kept.clear()
     assert kept.load("one") is None and not kept.folder.exists()
 
@@ -85,6 +86,7 @@ def test_partial_files_of_dead_processes_are_removed(tmp_path):
     kept = Kept(tmp_path, ARRAYS)
     kept.save("one", ARRAYS)
     (tmp_path / "two.1234.partial").write_bytes(b"half")
+    (tmp_path / f"{PARTIAL}1234-two.kept").write_bytes(b"half")
     kept.remove_partial()
     assert os.listdir(tmp_path) == ["one.kept"]
 

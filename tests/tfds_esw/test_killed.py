@@ -1,4 +1,4 @@
-"""Builds that are killed: nothing half is taken for whole, and the next one goes on from there."""
+"""Builds that are killed: no partial file is used, and the next build resumes."""
 
 import os
 import random
@@ -64,17 +64,17 @@ def test_killed_at_random_moments(undisturbed, simulated, tmp_path):
         time.sleep(moments.uniform(0, 0.05))
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-        found = builder(tmp_path)
-        if found.is_prepared():
+        made = builder(tmp_path)
+        if made.is_prepared():
             break  # it was faster
         with pytest.raises(Exception, match="could not find data"):
-            found.as_dataset(split="train")
+            made.as_dataset(split="train")
     kept = {int(path.stem[:8]) for path in tmp_path.rglob("0*.kept")}
-    assert found.is_prepared() or len(kept) >= 3
-    found.download_and_prepare()
+    assert made.is_prepared() or len(kept) >= 3
+    made.download_and_prepare()
     assert sorted(simulated) == sorted(set(range(BATCHES)) - kept), "it went on from there"
     for split in PARAMETERS["splits"]:
-        assert_same(read(found, split), read(undisturbed, split))
+        assert_same(read(made, split), read(undisturbed, split))
     assert not [n for n in files(tmp_path) if "incomplete" in n or "kept" in n]
 
 
@@ -83,8 +83,8 @@ def test_a_full_disk(undisturbed, simulated, tmp_path):
     size = max(p.stat().length for p in undisturbed.data_path.iterdir())
     limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size} - 1000, {size} - 1000))"
     process = start(tmp_path, before=limit)
-    _, told = process.communicate()
-    assert process.returncode == 1 and "too large" in told.splitlines()[-1], told
+    _, errors = process.communicate()
+    assert process.returncode == 1 and "too large" in errors.splitlines()[-1], errors
     made = builder(tmp_path)
     assert not made.is_prepared()
     assert not [n for n in files(tmp_path) if "incomplete" in n or "partial" in n]

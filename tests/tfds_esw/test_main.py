@@ -19,9 +19,9 @@ def folder(tmp_path_factory):
 def test_build(folder, capsys):
     assert tfds_esw.Builder(config="tiny", data_dir=folder).is_prepared()
     assert main(["build", "tiny", "--data_dir", str(folder)]) == 0, "it is there already"
-    told = capsys.readouterr().out
-    assert f"tfds_esw/tiny/{tfds_esw.Builder.VERSION}: {folder}" in told
-    assert "train: 4 simulations in 1 files" in told
+    printed = capsys.readouterr().out
+    assert f"tfds_esw/tiny/{tfds_esw.Builder.VERSION}: {folder}" in printed
+    assert "train: 4 simulations in 1 files" in printed
 
 
 @pytest.mark.slow
@@ -30,16 +30,16 @@ def test_build_ones_own_again(tmp_path, capsys):
     options = ["--data_dir", str(tmp_path), "--num_shards", "2"]
     assert main(["build", own, *options]) == 0
     assert main(["build", own, *options, "--overwrite"]) == 0
-    told = capsys.readouterr().out
-    assert "tfds_esw/own-" in told and told.count("train: 3 simulations in 2 files") == 2
+    printed = capsys.readouterr().out
+    assert "tfds_esw/own-" in printed and printed.count("train: 3 simulations in 2 files") == 2
 
 
 def test_show(folder, tmp_path, capsys):
     picture = tmp_path / "loops.png"
     options = ["--data_dir", str(folder), "--split", "train[:3]", "--out", str(picture)]
     assert main(["show", "tiny", *options]) == 0
-    told = capsys.readouterr().out
-    assert "coercivity" in told and "3.627" in told and "mean ± spread" in told
+    printed = capsys.readouterr().out
+    assert "coercivity" in printed and "3.627" in printed and "mean ± spread" in printed
     assert picture.stat().st_size > 10_000
 
 
@@ -58,9 +58,9 @@ def test_show(folder, tmp_path, capsys):
 def test_bad_input_gets_a_sentence(arguments, sentence, tmp_path, capsys):
     options = ["--data_dir", str(tmp_path)] if len(arguments) > 1 else []
     assert main([*arguments, *options]) == 2
-    [told] = capsys.readouterr().err.splitlines()
-    assert told.startswith("python -m tfds_esw: error: ") or sentence == "CONFIG"
-    assert sentence in told
+    [printed] = capsys.readouterr().err.splitlines()
+    assert printed.startswith("python -m tfds_esw: error: ") or sentence == "CONFIG"
+    assert sentence in printed
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""What a batch of simulations holds, and that a simulation depends on (seed, i) alone."""
+"""The features of a batch of simulations, each of which depends on (seed, i) alone."""
 
 import dataclasses
 
@@ -110,11 +110,11 @@ def test_the_magnet_comes_back_from_the_metadata():
     class Info:
         metadata = {"structure": simulations.structure(config).get_config()}  # noqa: RUF012
 
-    found, body = simulations.microstructure(Info), simulations.structure(config)
-    assert isinstance(found, Microstructure)
-    np.testing.assert_array_equal(found.particles, body.particles)
-    np.testing.assert_array_equal(found.weights, body.weights)
-    assert found.packing_fraction == body.packing_fraction
+    actual, body = simulations.microstructure(Info), simulations.structure(config)
+    assert isinstance(actual, Microstructure)
+    np.testing.assert_array_equal(actual.particles, body.particles)
+    np.testing.assert_array_equal(actual.weights, body.weights)
+    assert actual.packing_fraction == body.packing_fraction
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_a_polycrystal_is_drawn_and_simulated_by_itself(irregular):
     magnet = simulations.draw(config, i)
     g = len(magnet.structure)
     np.testing.assert_array_equal(batch["volumes"][i, :g], magnet.structure.volumes)
-    told = {"material": magnet.grains, "field": batch["field"][i], "method": "events"}
-    alone = simulate(magnet.structure, magnet.easy_axes, **told)
+    options = {"material": magnet.grains, "field": batch["field"][i], "method": "events"}
+    alone = simulate(magnet.structure, magnet.easy_axes, **options)
     np.testing.assert_allclose(batch["magnetization"][i, :, :g], alone.magnetization, atol=3e-5)
     for merit in ("coercivity", "remanence", "energy_product"):
         np.testing.assert_allclose(batch[merit][i], getattr(alone, merit)(), rtol=1e-5)

@@ -23,7 +23,7 @@ from tests.waiting import when
 from tuning import processes
 from tuning.hypermodels import EPOCHS, AutoencoderHyperModel
 from tuning.scores import WORST
-from tuning.search import OBJECTIVE, finished, search
+from tuning.search import OBJECTIVE, finished_trials, search
 
 pytestmark = pytest.mark.integration
 
@@ -187,11 +187,11 @@ def test_a_search_that_is_killed_goes_on_after_its_last_trial(data, tmp_path):
                 break
         when(lambda: "RUNNING" in _trial(tmp_path, 1).read_text())
         killed.kill()
-    [first] = finished(tmp_path / "search")
+    [first] = finished_trials(tmp_path / "search")
     again = subprocess.run([*command, "0"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "1 trials were finished before; going on after them." in again.stdout
     assert "] trial 1: score" in again.stdout and "[3/3" in again.stdout
-    found = finished(tmp_path / "search")
+    found = finished_trials(tmp_path / "search")
     assert found[0] == first
     assert [trial.number for trial in found] == [0, 1, 2]
     assert len({str(trial.values) for trial in found}) == 3
@@ -225,7 +225,7 @@ def test_chief_and_two_workers_of_which_one_is_killed(data, tmp_path):
     processes.chief_and_workers(functools.partial(quick.run, tmp_path, data, 4, 2.0), 2)
     killer.join()
     assert killed and int((tmp_path / "worker1.pid").read_text()) != killed[0], "started again"
-    found = finished(tmp_path / "search")
+    found = finished_trials(tmp_path / "search")
     assert [trial.number for trial in found] == [0, 1, 2, 3]
 
 

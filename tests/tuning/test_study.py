@@ -52,8 +52,10 @@ def test_it_does_nothing_twice(done, data, monkeypatch):
     def never(*_, **__):
         raise AssertionError("trained again")
 
-    for name in ("fit_predictor", "train_predictor", "fit_autoencoder", "train_autoencoder"):
+    for name in ("train_predictor", "train_autoencoder"):
         monkeypatch.setattr(recipes, name, never)
+    monkeypatch.setattr(recipes.predictors, "fit_predictor", never)
+    monkeypatch.setattr(recipes.autoencoders, "fit_autoencoder", never)
     lines = []
     again = study(plan, out, data_dir=data, progress=lines.append)
     assert again["judged"] == metrics["judged"]

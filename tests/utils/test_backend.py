@@ -1,4 +1,4 @@
-"""What hides the differences of the backends."""
+"""Functions that hide the differences of the backends."""
 
 import pickle
 
@@ -33,8 +33,8 @@ def test_arrays_at_any_address_can_be_computed_with(off):
     array = memory.zeros((backend._LARGE + off,), "float32")[off:].reshape(1024, -1)
     array[:] = 0.5
     rows = ops.convert_to_tensor(np.ones((2, 1024), "float32"))
-    found = backend.einsum(ops, "bs,st->bt", rows, backend.tensors(array, "float32"))
-    np.testing.assert_array_equal(ops.convert_to_numpy(found), np.full((2, 1024), 512))
+    product = backend.einsum(ops, "bs,st->bt", rows, backend.tensors(array, "float32"))
+    np.testing.assert_array_equal(ops.convert_to_numpy(product), np.full((2, 1024), 512))
 
 
 def test_others_become_what_is_asked_for():
@@ -57,14 +57,14 @@ def test_constants_stay_on_pytorchs_device():
     with keras.device("meta:0"):
         there = constants.tensors()
         assert there.device.type == "meta" and constants.tensors() is there
-    # Those that are not kept share the array's memory, or are small.
+    # Those that are not cached share the array's memory, or are small.
     assert constants.tensors().device.type == "cpu"
     copied = pickle.loads(pickle.dumps(constants))
     np.testing.assert_array_equal(copied.tensors(), np.ones(3))
-    assert not copied._kept
+    assert not copied._cache
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX is asked for whole products")
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX is asked for full precision")
 def test_short_products_of_a_gpu_are_told(monkeypatch):
     backend.require_dtype("float32")
     # As if there were one.

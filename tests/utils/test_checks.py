@@ -51,6 +51,8 @@ def test_vectors_that_are_no_unit_vectors():
         (checks.number, np.inf, {}, "`x` must be finite; received inf."),
         (checks.number, np.nan, {"least": 0}, "`x` must be at least 0; received nan."),
         (checks.number, "one", {}, "`x` must be a number; received 'one'."),
+        (checks.number, "1.0", {}, "`x` must be a number; received '1.0'."),
+        (checks.number, True, {}, "`x` must be a number; received True."),
         (checks.count, 0, {}, "`x` must be an integer of at least 1; received 0."),
         (checks.count, 2.0, {}, "`x` must be an integer of at least 1; received 2.0."),
         (checks.count, True, {"least": 0}, "`x` must be an integer of at least 0; received True."),

@@ -1,4 +1,4 @@
-"""Memory, looked at before it is taken."""
+"""Checks of the free memory."""
 
 import os
 

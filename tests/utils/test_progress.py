@@ -1,4 +1,4 @@
-"""The progress bars: what they tell, and from whose pace."""
+"""Progress bars: their text, and their estimate of the time left."""
 
 from types import SimpleNamespace
 
@@ -28,9 +28,9 @@ def test_it_tells_the_field_furthest_behind_and_all_products(loops, capsys, monk
         loops.reached[:] = 70, 65
         loops.iterations[0, 69] = 30
         bar(state([5, 7]))
-    told = capsys.readouterr().err
-    assert "field steps" in told and "135/200" in told
-    assert "1.500 T, 132 products, 0:00:0" in told
+    printed = capsys.readouterr().err
+    assert "field steps" in printed and "135/200" in printed
+    assert "1.500 T, 132 products, 0:00:0" in printed
 
 
 def test_the_time_left_is_from_the_pace_of_this_process(loops, monkeypatch):
@@ -64,8 +64,8 @@ def test_unasked_it_is_for_terminals(loops, capsys):
 def test_a_bar_over_what_is_made(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert list(tracked(iter("abc"), "fields of grains", 3, True)) == ["a", "b", "c"]
-    told = capsys.readouterr().err
-    assert "fields of grains" in told and "3/3" in told
+    printed = capsys.readouterr().err
+    assert "fields of grains" in printed and "3/3" in printed
     for wanted in (None, False):
         assert list(tracked("abc", "fields of grains", 3, wanted)) == ["a", "b", "c"]
     assert capsys.readouterr() == ("", "")

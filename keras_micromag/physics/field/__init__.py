@@ -1,20 +1,20 @@
-"""The demagnetising field of large magnets: one operator, dense, lattice or hierarchical."""
+"""The demagnetising field: the operator, of three kinds, and its files."""
 
 from keras_micromag.physics.field.operator import (
     DemagOperator,
-    check_operator,
     choose_operator,
     demag_operator,
-    operator_told,
+    describe_operator,
+    resolve_operator,
 )
 from keras_micromag.physics.field.stored import read_operator, write_operator
 
 __all__ = [
     "DemagOperator",
-    "check_operator",
     "choose_operator",
     "demag_operator",
-    "operator_told",
+    "describe_operator",
     "read_operator",
+    "resolve_operator",
     "write_operator",
 ]

@@ -1,46 +1,58 @@
-"""Convolutions by Fourier transforms, of values with nothing around them, in NumPy and in graphs.
+"""Zero-padded convolutions by FFT, in NumPy and in Keras graphs.
 
-Their waves along z come first, and those along y and x for a few planes at a time, there and back,
-while these are in the processor's cache. Of rows with zeros only, half or more, nothing is made.
+The transform along z is computed first. Those along y and x, forward and back, are computed for a
+few planes at a time, so that the planes stay in the processor's cache. Rows that hold padding only,
+half of them or more, are never transformed.
 """
 
+from collections.abc import Callable
 from math import prod
+from typing import Any
 
 from keras_micromag.utils import backend
 
-_POINTS = 2**18
-"""Of the planes that are in the cache at a time: 2 MB in single precision."""
+_CHUNK_POINTS = 2**18
+"""Points of the planes that are transformed together: 2 MB in single precision."""
 
-_ROUNDS = 32
-"""In which planes are taken, at most: each is compiled."""
+_MAX_CHUNKS = 32
+"""Most chunks of planes, since each is compiled."""
 
 
-def convolved(xp, values, shape, through, rounds: int = _ROUNDS):
-    """Real values (…, x, y, z) by way of their waves.
+def fft_convolve(
+    xp: Any,
+    values: Any,
+    kernel_shape: tuple[int, ...],
+    multiply: Callable,
+    max_chunks: int = _MAX_CHUNKS,
+) -> Any:
+    """Convolve real values (…, x, y, z) with a kernel that is given by its Fourier transform.
 
     Args:
-        shape: of the kernel, (Z // 2 + 1, …, Y, X), wide enough for nothing to wrap around.
-        through: (waves (k, …, Y, X), a slice of the Z // 2 + 1 planes) -> waves; leading axes may
-            become others.
-        rounds: in which the planes are taken, at most.
+        xp: `numpy` or `keras.ops`, whichever `values` belongs to.
+        values: real, (…, x, y, z).
+        kernel_shape: (Z // 2 + 1, …, Y, X) of the kernel's transform, large enough that nothing
+            wraps around.
+        multiply: (transform (k, …, Y, X), slice of the Z // 2 + 1 planes) -> transform; multiplies
+            by the kernel, and may change the leading axes.
+        max_chunks: most chunks of planes that are transformed one after another.
 
     Returns:
-        (…, x, y, z), with the leading axes that `through` leaves.
+        (…, x, y, z), with the leading axes that `multiply` returns.
     """
-    planes, wide_y, wide_x = shape[0], *shape[-2:]
-    wide_z = 2 * (planes - 1)
+    planes, padded_y, padded_x = kernel_shape[0], *kernel_shape[-2:]
+    padded_z = 2 * (planes - 1)
     x, y, z = values.shape[-3:]
-    points = planes * wide_x * wide_y * prod(n or 1 for n in values.shape[:-3])
-    if not backend.on_processor(values):
-        rounds = 1
-    at_once = -(-planes // max(1, min(rounds, points // _POINTS)))
-    waves = xp.moveaxis(backend.real_waves(xp, values, wide_z), -1, 0)
-    done = []
-    for first in range(0, planes, at_once):
-        some = slice(first, min(first + at_once, planes))
-        part = xp.swapaxes(backend.waves(xp, waves[some], wide_y), -1, -2)
-        part = through(backend.waves(xp, part, wide_x), some)
-        part = xp.swapaxes(backend.values(xp, part)[..., :x], -1, -2)
-        done.append(backend.values(xp, part)[..., :y])
-    waves = xp.moveaxis(xp.concatenate(done, axis=0), 0, -1)
-    return backend.real_values(xp, waves, wide_z)[..., :z]
+    points = planes * padded_x * padded_y * prod(n or 1 for n in values.shape[:-3])
+    if not backend.on_cpu(values):
+        max_chunks = 1
+    chunk = -(-planes // max(1, min(max_chunks, points // _CHUNK_POINTS)))
+    transform = xp.moveaxis(backend.rfft(xp, values, padded_z), -1, 0)
+    chunks = []
+    for first in range(0, planes, chunk):
+        selected = slice(first, min(first + chunk, planes))
+        part = xp.swapaxes(backend.fft(xp, transform[selected], padded_y), -1, -2)
+        part = multiply(backend.fft(xp, part, padded_x), selected)
+        part = xp.swapaxes(backend.ifft(xp, part)[..., :x], -1, -2)
+        chunks.append(backend.ifft(xp, part)[..., :y])
+    transform = xp.moveaxis(xp.concatenate(chunks, axis=0), 0, -1)
+    return backend.irfft(xp, transform, padded_z)[..., :z]

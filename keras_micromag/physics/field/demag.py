@@ -1,9 +1,11 @@
 """Demagnetising fields of uniformly magnetised polyhedra (Eq. 4, 5), in float64 on the host."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.structure import Microstructure
@@ -11,21 +13,23 @@ from keras_micromag.utils import checks
 from keras_micromag.utils.indices import grid
 
 _CHUNK = 3 * 2**14
-"""Points times (vertices + edges + faces) that are worked on at once, so that it stays in cache."""
+"""Points times (vertices + edges + faces) of one chunk, so that it stays in the cache."""
 
 _SAME = 1e-11
-"""Two offsets between grains are one if they agree to this part of the grain size."""
+"""Two offsets between grains are equal if they agree to this part of the grain size."""
 
 _TINY = np.finfo(float).tiny
 
 
-def demag_tensor(points, vertices, faces) -> np.ndarray:
-    """Demagnetising tensor of a uniformly magnetised polyhedron, H(x) = tensor @ M.
+def demag_tensor(
+    points: ArrayLike, vertices: ArrayLike, faces: Sequence[Sequence[int]]
+) -> np.ndarray:
+    """Return the demagnetising tensor of a uniformly magnetised polyhedron, H(x) = tensor @ M.
 
     Its negative is the point-wise demagnetising factor: the trace is -1 inside and 0 outside.
 
     Args:
-        points: (..., 3) where the field is wanted, in metres.
+        points: (..., 3) at which the field is evaluated, in metres.
         vertices: (v, 3) in metres.
         faces: vertex indices of each face, counter-clockwise seen from outside.
 
@@ -46,8 +50,8 @@ def demag_tensor(points, vertices, faces) -> np.ndarray:
             tensor = -1/4π · ( Σ_faces Ω n nᵀ + Σ_edges Λ Σ_{its 2 faces} (n × t) nᵀ )
 
         with constant matrices, t the unit vector along the edge as its face runs.
-        On a face the field jumps by M·n; a point exactly there gets one of the two limits or their
-        mean, as rounding has it.
+        On a face the field jumps by M·n. A point exactly there gets one of the two limits or their
+        mean, depending on rounding.
 
     Example:
         >>> import numpy as np
@@ -62,12 +66,12 @@ def demag_tensor(points, vertices, faces) -> np.ndarray:
 
 
 def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.ndarray:
-    """The matrix B of Eq. 5: demagnetising fields at all particles from all grains' unit moments.
+    """Return the matrix B of Eq. 5: fields at all particles of the unit moments of all grains.
 
     Args:
         structure: g grains with p particles each.
-        self_field: whether a grain's own field acts on its particles. If not, the grain's shape
-            belongs into `Material.Kd`.
+        self_field: whether a grain's own field acts on its particles. If not, `Material.Kd` has to
+            hold the anisotropy of the grain's shape.
 
     Returns:
         (g, p, 3, g, 3): axes are the target grain, its particle, the field's component, the source
@@ -78,8 +82,8 @@ def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.n
         ValueError: when a particle lies on an edge of a grain whose field acts on it.
 
     Notes:
-        Blocks of grains of equal shapes and equal offsets are computed once, so a lattice costs
-        its distinct offsets only. Memory peaks at less than twice that of B.
+        Blocks of equal shapes at equal offsets are computed once, so that of a lattice only the
+        distinct offsets are computed. The peak memory is less than twice that of B.
 
     Example:
         >>> from keras_micromag.physics import cubic_grains, demag_matrix
@@ -89,16 +93,17 @@ def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.n
     self_field = checks.flag(self_field, "self_field")
     g, p = structure.weights.shape
     matrix = np.zeros((g, p, 3, g, 3))
-    # What any grain of the same particles counts: the rest is padding to all of them.
-    counted = np.zeros((g, p), bool)
-    np.logical_or.at(counted, structure.particle_class, structure.weights > 0)
+    # By class of equal particles: those that are real in any grain of the class. The rest is
+    # padding in all of them.
+    real = np.zeros((g, p), bool)
+    np.logical_or.at(real, structure.particle_class, structure.weights > 0)
 
-    # Each class of equal grains is seen by all targets at once: one kernel, few large calls.
+    # Equal source grains are treated together: one kernel, few large calls.
     def fill(source_class):
         sources = np.flatnonzero(structure.shape_class == source_class)
-        _fill_columns(matrix, structure, counted, sources, self_field)
+        _fill_columns(matrix, structure, real, sources, self_field)
 
-    # Threads, since NumPy lets go of the interpreter while it works on a chunk.
+    # Threads, since NumPy releases the interpreter's lock while it computes a chunk.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for _ in threads.map(fill, np.unique(structure.shape_class)):
             pass
@@ -106,8 +111,13 @@ def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.n
     return matrix
 
 
-def _fill_columns(matrix, structure, counted, sources, self_field):
-    """The columns of B that belong to equal grains `sources`."""
+def _fill_columns(matrix, structure, real, sources, self_field):
+    """Compute the columns of B that belong to equal source grains.
+
+    Args:
+        real: (classes, p) the particles, by class of equal ones, that are not padding.
+        sources: indices of the grains.
+    """
     body = structure.grains[sources[0]]
     targets = np.arange(len(structure))
     pairs = grid(targets, sources).reshape(-1, 2)
@@ -117,19 +127,19 @@ def _fill_columns(matrix, structure, counted, sources, self_field):
         return
     shifts = structure.centroids[pairs[:, 0]] - structure.centroids[pairs[:, 1]]
     classes = structure.particle_class[pairs[:, 0]]
-    if len(sources) == 1:  # nothing can repeat
+    if len(sources) == 1:  # no offset can repeat
         first = block = np.arange(len(pairs))
     else:
         first, block = _distinct(np.column_stack([classes, shifts / (_SAME * body.size)]))
     offsets = structure.particles - structure.centroids[:, None]
-    pair, particle = np.nonzero(counted[classes[first]])
+    pair, particle = np.nonzero(real[classes[first]])
     points = shifts[first[pair]] + offsets[classes[first[pair]], particle]
     tensors = np.zeros((len(first), offsets.shape[1], 3, 3))
     try:
         tensors[pair, particle] = Kernel(body)(points)
     except OnEdgeError as error:
         target, source = pairs[first[pair[error.index]]]
-        raise ValueError(on_edge(particle[error.index], target, source)) from None
+        raise ValueError(on_edge_message(particle[error.index], target, source)) from None
     # A slice of pairs at a time: the gathered blocks are as large as the part of B they fill.
     for part in np.array_split(np.arange(len(pairs)), max(1, len(pairs) // 512)):
         target, source = pairs[part].T
@@ -137,14 +147,18 @@ def _fill_columns(matrix, structure, counted, sources, self_field):
 
 
 def _distinct(rows):
-    """First index of each distinct row once rounded, and for every row the number of its like."""
+    """Group rows that are equal once rounded.
+
+    Returns:
+        The index of the first row of each group, and the group of each row.
+    """
     rounded = np.round(rows).astype(np.int64)
     _, first, inverse = np.unique(rounded, axis=0, return_index=True, return_inverse=True)
     return first, inverse.reshape(-1)
 
 
-def on_edge(particle, target, source) -> str:
-    """What is wrong with a particle on an edge."""
+def on_edge_message(particle: int, target: int, source: int) -> str:
+    """Return the error message for a particle on an edge."""
     return (
         f"particle {particle} of grain {target} lies on an edge of grain {source}, where the "
         "field is infinite; `depth` must be greater than 0."
@@ -152,66 +166,71 @@ def on_edge(particle, target, source) -> str:
 
 
 class OnEdgeError(ValueError):
-    """A point lies on an edge; `index` is its number among the points."""
+    """A point lies on an edge; `index` is its index among the points."""
 
-    def __init__(self, index):
+    def __init__(self, index: int):
         super().__init__(f"point {index} lies on an edge of the polyhedron, where H is infinite.")
         self.index = index
 
 
 class Kernel:
-    """The tensor of one polyhedron, with all that does not depend on the point computed once."""
+    """Evaluates the tensor of one polyhedron; all that no point enters is computed once."""
 
     def __init__(self, body: Polyhedron):
         self.body = body
-        # In units of the size: the products below must neither overflow nor underflow.
+        # In units of the size, so that the products below neither overflow nor underflow.
         self.vertices = (body.vertices - body.centroid) / body.size
         self.edges = body.edges
         start, end = self.vertices[self.edges.T]
         self.length = np.linalg.norm(end - start, axis=-1)
         tangent = (end - start) / self.length[:, None]
         left, right = body.normals[body.edge_faces.T]
-        # In each face's plane, across the edge and out of the face.
+        # Unit vectors in each face's plane, perpendicular to the edge and out of the face.
         out_left, out_right = np.cross(tangent, left), np.cross(right, tangent)
-        # Every edge is a rim of two faces; the rims are sorted by face.
+        # Every edge bounds two faces. Each such pair is a rim; the rims are sorted by face.
         rim_face = body.edge_faces.T.ravel()
         order = np.argsort(rim_face, kind="stable")
         self.rim_face = rim_face[order]
         self.rim_edge = np.tile(np.arange(len(self.edges)), 2)[order]
         self.face_starts = np.searchsorted(self.rim_face, np.arange(len(body.faces)))
         self.left_rim = np.argsort(order)[: len(self.edges)]
-        # Height n·R under each face and distance o·R before each rim are affine in the point: one
-        # matrix product for all of them.
+        # The height n·R under each face and the distance o·R before each rim are affine in the
+        # point, so that one matrix product gives all of them.
         normals = np.concatenate([body.normals, np.concatenate([out_left, out_right])[order]])
         corners = [face[0] for face in body.faces]
         anchors = self.vertices[np.concatenate([corners, self.edges[self.rim_edge, 0]])]
         self.planes = np.column_stack([-normals, np.einsum("pi,pi->p", normals, anchors)])
         self.face_dyads = _outer(body.normals, body.normals).reshape(-1, 9) / (-4 * np.pi)
         edge_dyads = -(_outer(out_left, left) + _outer(out_right, right))
-        # An edge between coplanar faces, as in a triangulated cube, carries no step of the charge.
+        # At an edge between coplanar faces, as in a triangulated cube, the charge does not jump.
         self.sharp = np.linalg.norm(edge_dyads, axis=(1, 2)) > 1e-9
         self.edge_dyads = edge_dyads[self.sharp].reshape(-1, 9) / (-4 * np.pi)
-        # Rounding of the coordinates as they were given: nearer to an edge is on it.
+        # Rounding error of the coordinates: points nearer to an edge than this lie on it.
         self.resolution = 16 * np.finfo(float).eps * max(np.abs(body.vertices).max() / body.size, 1)
 
-    def __call__(self, points):
-        """Tensors (n, 3, 3) at `points` (n, 3), relative to the centroid."""
-        out = np.empty((len(points), 9))
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Return the tensors (n, 3, 3) at points (n, 3) relative to the centroid.
+
+        Raises:
+            OnEdgeError: for a point on an edge.
+        """
+        tensors = np.empty((len(points), 9))
         step = max(16, _CHUNK // (len(self.vertices) + len(self.edges) + len(self.body.faces)))
         for first in range(0, len(points), step):
             part = slice(first, first + step)
             try:
-                out[part] = self._chunk(points[part] / self.body.size)
+                tensors[part] = self._chunk(points[part] / self.body.size)
             except OnEdgeError as error:
                 raise OnEdgeError(first + error.index) from None
-        return out.reshape(-1, 3, 3)
+        return tensors.reshape(-1, 3, 3)
 
     def _chunk(self, points):
-        """Angles and logarithms from what they share, the q of each edge (e, n).
+        """Return the tensors (n, 9) of a chunk of points.
 
-        With q = r_i r_j + R_i·R_j, (r_i + r_j)² - l² = 2q, so Λ = ln(1 + l (r_i + r_j + l) / q):
-        exact far away. Near the edge R_i·R_j < 0, and q = |R_i × t|² l² / (r_i r_j - R_i·R_j) with
-        |R_i × t|² = height² + across²: exact there too.
+        Solid angles and logarithms share q (e, n) of each edge. With q = r_i r_j + R_i·R_j,
+        (r_i + r_j)² - l² = 2q, so Λ = ln(1 + l (r_i + r_j + l) / q): exact far away. Near the edge
+        R_i·R_j < 0, and q = |R_i × t|² l² / (r_i r_j - R_i·R_j) with |R_i × t|² = height² +
+        across²: exact there too.
         """
         # Axes: vertex, edge or plane, then point, so that every line runs over contiguous memory.
         x, y, z = (v[:, None] - p for v, p in zip(self.vertices.T, points.T, strict=True))
@@ -227,7 +246,7 @@ class Kernel:
         beside = dot <= 0
         on_edge = (square <= self.resolution**2) & beside & self.sharp[:, None]
         at_corner = distance <= self.resolution
-        if at_corner.any():  # rounding may have moved it just beyond the ends of the edges there
+        if at_corner.any():  # rounding may have moved the point beyond the ends of the edges there
             on_edge |= (at_corner[i] | at_corner[j]) & self.sharp[:, None]
         if on_edge.any():
             raise OnEdgeError(int(np.nonzero(on_edge)[1].min()))
@@ -242,9 +261,9 @@ class Kernel:
         return angles.T @ self.face_dyads + logarithms.T @ self.edge_dyads
 
     def _solid_angles(self, height, across, both_over_q, length_over_q):
-        """Ω (f, n), the solid angle of each face, positive seen from the inner side.
+        """Return Ω (f, n), the solid angle of each face, positive seen from the inner side.
 
-        A. van Oosterom and J. Strackee, IEEE Trans. Biomed. Eng. 30 (1983) 125-126, for the
+        By A. van Oosterom and J. Strackee, IEEE Trans. Biomed. Eng. 30 (1983) 125-126, for the
         triangles between each edge and the foot of the perpendicular, seen in the direction of
         the normal. Their complex numbers are multiplied before the argument is taken, so a face
         costs one arctangent, and no diagonal of it comes in, near which digits would be lost.
@@ -259,4 +278,5 @@ class Kernel:
 
 
 def _outer(a, b):
+    """Return the dyads (n, 3, 3) of vectors (n, 3)."""
     return a[:, :, None] * b[:, None, :]

@@ -1,4 +1,4 @@
-"""The whole matrix."""
+"""The dense operator: the demagnetising matrix itself."""
 
 import numpy as np
 
@@ -8,51 +8,65 @@ from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import memory
 
 
-def size(structure: Microstructure, dtype: str) -> int:
-    """Bytes of the matrix."""
+def matrix_nbytes(structure: Microstructure, dtype: str) -> int:
+    """Return the bytes of the matrix without padding."""
     n = int((structure.weights > 0).sum())
     return 9 * n * len(structure) * np.dtype(dtype).itemsize
 
 
-def require_room(structure: Microstructure, dtype: str, room) -> None:
-    """Raise where there is no room for the matrix in float64 and its ordered copy.
+def require_memory(structure: Microstructure, dtype: str, shape: tuple[int, int]) -> None:
+    """Raise where the matrix in float64 and its copy in another layout do not fit into memory.
 
     Args:
-        room: (grains, particles) of the copy.
+        structure: g grains.
+        dtype: of the copy.
+        shape: (grains, particles) of the copy, with padding.
 
     Raises:
         MemoryError: naming the size, and what would fit.
     """
     g, p = structure.weights.shape
     memory.require(
-        9 * g * g * p * 8 + 9 * room[0] * room[1] * np.dtype(dtype).itemsize,
+        9 * g * g * p * 8 + 9 * shape[0] * shape[1] * np.dtype(dtype).itemsize,
         f"the matrix of {g} grains with {(structure.weights > 0).sum()} particles",
         "operator 'hierarchical' takes less, 'lattice' does for equal grains on a lattice",
     )
 
 
-def dense(structure: Microstructure, self_field: bool, dtype: str, room=None):
-    """The product, and the place (g, p) of each particle; padding is the grain's first.
+def dense_product(
+    structure: Microstructure,
+    self_field: bool,
+    dtype: str,
+    padded: tuple[int, int] | None = None,
+) -> tuple[Dense, np.ndarray]:
+    """Build the product with the dense matrix.
 
     Args:
-        room: (grains, particles) to make, at least the structure's own; what is not there is 0.
+        structure: g grains with p particles each.
+        self_field: whether a grain's own field acts on its particles.
+        dtype: of the matrix.
+        padded: (grains, particles) of the matrix, at least the structure's own, which are the
+            default; padding is 0.
+
+    Returns:
+        The product, and the place (g, p) of each particle; padding has that of its grain's first.
 
     Raises:
-        MemoryError: see `require_room`.
+        MemoryError: see `require_memory`.
     """
     g, p = structure.weights.shape
-    # Particles by place and then by grain: grains last, see solver.
+    # Particles by their number in the grain and then by grain: see the layout of the solver.
     inside = structure.weights.T > 0
-    place, grain = np.nonzero(inside)
-    n = len(place)
-    grains, particles = room or (g, n)
-    require_room(structure, dtype, (grains, particles))
+    particle, grain = np.nonzero(inside)
+    n = len(particle)
+    grains, particles = padded or (g, n)
+    require_memory(structure, dtype, (grains, particles))
     matrix = demag_matrix(structure, self_field=self_field)
     # (g, p, i, g', j) -> rows (j, g'), columns (i, n).
     rows = memory.zeros((3 * grains, 3 * particles), dtype)
     ordered = rows.reshape(3, grains, 3, particles)
     for i in range(3):
-        ordered[:, :g, i, :n] = matrix[grain, place, i].transpose(2, 1, 0)
+        ordered[:, :g, i, :n] = matrix[grain, particle, i].transpose(2, 1, 0)
     number = np.cumsum(inside.ravel()).reshape(p, g) - 1
     places = np.where(inside, number, number[inside.argmax(axis=0), np.arange(g)])
     return Dense(rows), places.T

@@ -1,50 +1,54 @@
-"""Whether two grains share a volume."""
+"""A test whether two grains overlap."""
 
 import numpy as np
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 
 TOUCH = 1e-9
-"""Grains may overlap by this part of their size: rounding, where they touch."""
+"""Grains that overlap by less than this part of their size touch: it is rounding."""
 
 
 def overlap(a: Polyhedron, b: Polyhedron) -> bool:
-    """Whether two polyhedra share a volume, by more than touching.
+    """Return whether two polyhedra share a volume; to touch is not to overlap.
 
-    Two bodies do if an edge of one pierces a face of the other, or one lies inside the other.
-    Convex ones are tested by the separating axis theorem, which is exact; of non-convex ones two
-    that only cross along edges of their triangulated faces can slip through.
+    Convex bodies are tested by the separating axis theorem, which is exact. Others overlap if an
+    edge of one pierces a face of the other, or one lies inside the other; two of them that cross
+    only along edges of their triangulated faces are missed.
     """
-    room = TOUCH * min(a.size, b.size)
+    tol = TOUCH * min(a.size, b.size)
     if not (a.is_convex and b.is_convex):
-        inside = (_inside(a, b, room), _inside(b, a, room), pierces(a, b), pierces(b, a))
-        return any(inside)
-    # Neighbours are nearly always parted by a face; the many edge pairs come last.
-    if _parted(np.concatenate([a.normals, b.normals]), a, b, room):
+        tests = (_inside(a, b, tol), _inside(b, a, tol), pierces(a, b), pierces(b, a))
+        return any(tests)
+    # A face separates nearly all neighbours; the many pairs of edges come last.
+    if _separated(np.concatenate([a.normals, b.normals]), a, b, tol):
         return False
     along_a, along_b = (np.diff(x.vertices[x.edges], axis=1)[:, 0] / x.size for x in (a, b))
     axes = np.cross(along_a[:, None], along_b[None]).reshape(-1, 3)
     length = np.linalg.norm(axes, axis=-1)
     axes = axes[length > TOUCH] / length[length > TOUCH, None]
-    return not _parted(axes, a, b, room)
+    return not _separated(axes, a, b, tol)
 
 
-def _parted(axes, a, b, room):
+def _separated(axes, a, b, tol):
+    """Return whether the bodies' projections onto any of the axes (n, 3) are separate."""
     on_a, on_b = ((x.vertices - a.centroid) @ axes.T for x in (a, b))
     gaps = np.maximum(on_b.min(axis=0) - on_a.max(axis=0), on_a.min(axis=0) - on_b.max(axis=0))
-    return bool((gaps >= -room).any())
+    return bool((gaps >= -tol).any())
 
 
-def _inside(body, other, room):
-    """Whether a corner, an edge's midpoint or the centroid of `other` lies inside `body`."""
+def _inside(body, other, tol):
+    """Return whether a corner, edge midpoint or the centroid of `other` lies inside `body`."""
     centroid = other.centroid[None]
     points = [other.vertices, other.vertices[other.edges].mean(axis=1)]
-    points += [centroid] * bool(other.contains(centroid, -room)[0])  # not the hole of a shell
-    return bool(body.contains(np.concatenate(points), -room).any())
+    points += [centroid] * bool(other.contains(centroid, -tol)[0])  # not the hole of a shell
+    return bool(body.contains(np.concatenate(points), -tol).any())
 
 
-def pierces(edges_of, body):
-    """Whether an edge of one passes through the inside of a triangle of the other's faces."""
+def pierces(edges_of: Polyhedron, body: Polyhedron) -> bool:
+    """Return whether an edge of one body passes through the inside of a face of the other.
+
+    The faces are triangulated. An edge that passes between two triangles counts as outside.
+    """
     start = edges_of.vertices[edges_of.edges[:, 0]][:, None]
     along = edges_of.vertices[edges_of.edges[:, 1]][:, None] - start
     corner, u, v = np.moveaxis(body.vertices[body.surface], 1, 0)

@@ -1,16 +1,22 @@
 """Flat polygons that need not be convex."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _FLAT = 1e-9
-"""How far, in units of a polygon's size, a corner may lie off what it is compared with."""
+"""Tolerance of areas and of the convexity of corners, for polygons of size 1."""
 
 
-def convex_parts(vertices, face, normal) -> list[tuple[int, ...]]:
-    """A flat simple polygon as convex ones: itself, or triangles made by clipping its ears.
+def convex_parts(
+    vertices: np.ndarray, face: Sequence[int], normal: np.ndarray
+) -> list[tuple[int, ...]]:
+    """Split a flat simple polygon into convex ones: itself, or triangles by ear clipping.
 
     Args:
-        vertices: (v, 3). face: indices, counter-clockwise seen against `normal` (3,).
+        vertices: (v, 3).
+        face: vertex indices, counter-clockwise seen against `normal`.
+        normal: (3,) unit vector.
 
     Raises:
         ValueError: when the polygon runs clockwise, as the edge of a hole does.
@@ -30,25 +36,29 @@ def convex_parts(vertices, face, normal) -> list[tuple[int, ...]]:
         raise ValueError("a polygon must be counter-clockwise; this one is not.")
     if (cross(flat - before, after - flat) >= -_FLAT).all():
         return [tuple(face)]
-    left, triangles = list(range(len(face))), []
-    while len(left) > 3:
-        place = next((k for k in range(len(left)) if _is_ear(flat, left, k)), 0)
-        triangles.append((left[place - 1], left[place], left[(place + 1) % len(left)]))
-        del left[place]
-    return [tuple(face[i] for i in triangle) for triangle in [*triangles, left]]
+    remaining, triangles = list(range(len(face))), []
+    while len(remaining) > 3:
+        count = len(remaining)
+        ear = next((k for k in range(count) if _is_ear(flat, remaining, k)), 0)
+        triangles.append((remaining[ear - 1], remaining[ear], remaining[(ear + 1) % count]))
+        del remaining[ear]
+    return [tuple(face[i] for i in triangle) for triangle in [*triangles, remaining]]
 
 
-def _is_ear(flat, left, k):
-    """Whether the triangle of a corner and its neighbours is inside, has an area, and is empty."""
-    corners = [left[k - 1], left[k], left[(k + 1) % len(left)]]
+def _is_ear(flat, remaining, k):
+    """Return whether a corner and its neighbours form a triangle that can be cut off.
+
+    It must be convex there, have an area, and hold none of the other corners.
+    """
+    corners = [remaining[k - 1], remaining[k], remaining[(k + 1) % len(remaining)]]
     a, b, c = flat[corners]
     if cross(b - a, c - a) < _FLAT:
         return False
-    others = flat[[i for i in left if i not in corners]]
+    others = flat[[i for i in remaining if i not in corners]]
     inside = [cross(q - p, others - p) > _FLAT for p, q in ((a, b), (b, c), (c, a))]
     return not np.logical_and.reduce(inside).any()
 
 
-def cross(a, b):
-    """(...) a × b of vectors in the plane (..., 2)."""
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the cross product (...) of vectors in the plane (..., 2)."""
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

@@ -1,24 +1,25 @@
 """A grain's shape: a closed polyhedron with flat faces."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_micromag.physics.geometry.halfspaces import EmptyBodyError, convex_body
 from keras_micromag.physics.geometry.polygons import convex_parts
 from keras_micromag.utils import checks
 
 _FLAT = 1e-9
-"""How far, in units of the polyhedron's size, a vertex may lie off its face's plane."""
-
+"""Largest distance of a vertex from its face's plane, in units of the polyhedron's size."""
 
 _SHORT = 1e-12
-"""Edges and faces smaller than this part of the polyhedron's size are none."""
+"""Edges and faces smaller than this part of the polyhedron's size count as degenerate."""
 
 
 class Polyhedron:
-    """A closed polyhedron, checked when it is made.
+    """A closed polyhedron; the constructor checks that it is one.
 
     Args:
         vertices: (v, 3) in metres.
@@ -28,7 +29,7 @@ class Polyhedron:
     Attributes:
         vertices: (v, 3) float64.
         faces: tuple of tuples of int.
-        edges: (e, 2) vertex indices, each edge once, in the order in which the faces name them.
+        edges: (e, 2) vertex indices, each edge once, in the order of the faces.
         edge_faces: (e, 2) the face that runs along the edge from its first to its second vertex,
             and the one that runs back.
         normals: (f, 3) outward unit normals.
@@ -39,7 +40,7 @@ class Polyhedron:
         ValueError: for a polyhedron that is open, inside out, not flat-faced or degenerate.
     """
 
-    def __init__(self, vertices, faces):
+    def __init__(self, vertices: ArrayLike, faces: Sequence[Sequence[int]]):
         self.vertices = checks.finite_array(vertices, "vertices", (None, 3))
         self.vertices.flags.writeable = False
         self.faces = tuple(tuple(int(i) for i in face) for face in faces)
@@ -50,6 +51,7 @@ class Polyhedron:
         self.volume, self.centroid = self._volume_and_centroid()
 
     def _check_indices(self):
+        """Raise where the faces are not polygons of all the vertices."""
         if len(self.faces) < 4:
             raise ValueError(f"`faces` must hold at least 4 faces; received {len(self.faces)}.")
         for f, face in enumerate(self.faces):
@@ -68,6 +70,7 @@ class Polyhedron:
             raise ValueError(f"`faces` must use all vertices; vertex {min(unused)} is in none.")
 
     def _pair_edges(self):
+        """Return the edges, and the two faces of each; raise where there are not two."""
         owner = {}
         for f, face in enumerate(self.faces):
             for i, j in zip(face, face[1:] + face[:1], strict=True):
@@ -87,6 +90,7 @@ class Polyhedron:
         return np.array(edges), np.array([(owner[i, j], owner[j, i]) for i, j in edges])
 
     def _face_normals(self):
+        """Return the outward unit normals; raise for faces that are degenerate or not flat."""
         lengths = np.linalg.norm(np.subtract(*self.vertices[self.edges.T]), axis=-1)
         if lengths.min() <= _SHORT * self.size:
             i, j = self.edges[lengths.argmin()]
@@ -97,24 +101,25 @@ class Polyhedron:
         areas = 0.5 * np.add.reduceat(np.cross(u, v), starts)
         area = np.linalg.norm(areas, axis=-1)
         spokes = np.sqrt(np.maximum(_square(u), _square(v)))
-        wrong = area <= _SHORT * self.size * np.maximum.reduceat(spokes, starts)
-        if wrong.any():
-            raise ValueError(f"`faces` must enclose an area; face {int(wrong.argmax())} has none.")
+        degenerate = area <= _SHORT * self.size * np.maximum.reduceat(spokes, starts)
+        if degenerate.any():
+            f = int(degenerate.argmax())
+            raise ValueError(f"`faces` must enclose an area; face {f} has none.")
         normals = areas / area[:, None]
         per_triangle = np.repeat(normals, [len(face) - 2 for face in self.faces], axis=0)
         heights = np.abs([np.einsum("ti,ti->t", side, per_triangle) for side in (u, v)])
-        off = np.maximum.reduceat(heights.max(axis=0), starts)
-        if off.max() > _FLAT * self.size:
-            f = int(np.argmax(off > _FLAT * self.size))
+        height = np.maximum.reduceat(heights.max(axis=0), starts)
+        if height.max() > _FLAT * self.size:
+            f = int(np.argmax(height > _FLAT * self.size))
             raise ValueError(
-                f"`faces` must be flat; face {f} leaves its plane by {off[f] / self.size:.2g} "
+                f"`faces` must be flat; face {f} leaves its plane by {height[f] / self.size:.2g} "
                 "of the polyhedron's size."
             )
         return normals
 
     def _volume_and_centroid(self):
-        # Tetrahedra from one corner to every triangle: about a corner, not about the origin, or
-        # a grain far from the origin would lose digits.
+        """Return both, by the tetrahedra from one vertex to every triangle."""
+        # About a vertex, not about the origin: a grain far from the origin would lose digits.
         origin = self.vertices[0]
         fan = self.vertices[self.triangles] - origin
         six_volumes = np.einsum("ti,ti->t", fan[:, 0], np.cross(fan[:, 1], fan[:, 2]))
@@ -129,14 +134,15 @@ class Polyhedron:
 
     @cached_property
     def triangles(self) -> np.ndarray:
-        """(n, 3) vertex indices of the faces cut into fans from their first corner."""
+        """Vertex indices (n, 3) of the faces' triangles, as fans from their first corners."""
         return np.array([(f[0], i, j) for f in self.faces for i, j in pairwise(f[1:])])
 
     @cached_property
     def surface(self) -> np.ndarray:
-        """(n, 3) vertex indices of triangles that cover the faces, each place once.
+        """Vertex indices (n, 3) of triangles that cover each point of the faces exactly once.
 
-        The fan of a face that is not convex has triangles outside of it, or of no area.
+        They differ from `triangles` where a face is not convex: its fan has triangles that lie
+        outside of the face, or have no area.
         """
         if self.is_convex:
             return self.triangles
@@ -149,7 +155,7 @@ class Polyhedron:
 
     @cached_property
     def offsets(self) -> np.ndarray:
-        """(f,) plane constants: n·x = offset on the face, in metres from the centroid."""
+        """Plane constants (f,): n·x = offset on the face, in metres from the centroid."""
         first = self.vertices[[face[0] for face in self.faces]] - self.centroid
         return np.einsum("fi,fi->f", self.normals, first)
 
@@ -159,11 +165,16 @@ class Polyhedron:
         height = (self.vertices - self.centroid) @ self.normals.T - self.offsets
         return bool(height.max() <= _FLAT * self.size)
 
-    def contains(self, points, room: float = 0.0) -> np.ndarray:
-        """Whether `points` (n, 3) lie inside, or less than `room` metres outside; (n,).
+    def contains(self, points: ArrayLike, room: float = 0.0) -> np.ndarray:
+        """Return for each point (n, 3) whether it lies inside the polyhedron, within a margin.
 
-        With a negative `room`, whether they lie inside by more than that. Of a non-convex body
-        points nearer to the surface than |room| are on the side that `room` says.
+        Args:
+            points: (n, 3) in metres.
+            room: margin in metres. Points less than this outside count as inside; with a negative
+                margin, points less than -room inside count as outside.
+
+        Returns:
+            (n,) bool.
         """
         points = np.asarray(points, float)
         if self.is_convex:
@@ -174,12 +185,12 @@ class Polyhedron:
         ra, rb, rc = (np.linalg.norm(r, axis=-1) for r in (a, b, c))
         ab, bc, ca = (np.einsum("tni,tni->tn", r, s) for r, s in ((a, b), (b, c), (c, a)))
         volume = np.einsum("tni,tni->tn", a, np.cross(b, c))
-        # Half the solid angle of each triangle; all of them together are 2π inside.
+        # Half the solid angle of each triangle; their sum is 2π inside.
         half = np.arctan2(volume, ra * rb * rc + ab * rc + bc * ra + ca * rb).sum(axis=0)
         return np.where(near, room > 0, half > np.pi)
 
     def _distance(self, points):
-        """(n,) distance to the nearest of the faces' triangles, at least from their planes."""
+        """Return the distances (n,) to the nearest face that each point projects onto, or inf."""
         corner, u, v = np.moveaxis(self.vertices[self.surface], 1, 0)
         u, v = u - corner, v - corner
         normal = np.cross(u, v)
@@ -188,15 +199,17 @@ class Polyhedron:
         p = np.einsum("nti,ti->nt", np.cross(to, v), normal) / square
         q = np.einsum("nti,ti->nt", np.cross(u, to), normal) / square
         height = np.abs(np.einsum("nti,ti->nt", to, normal)) / np.sqrt(square)
-        over = np.minimum.reduce([p, q, 1.0 - p - q]) >= -_FLAT
-        return np.where(over, height, np.inf).min(axis=1)
+        projects = np.minimum.reduce([p, q, 1.0 - p - q]) >= -_FLAT
+        return np.where(projects, height, np.inf).min(axis=1)
 
-    def translated(self, shift) -> "Polyhedron":
-        """The same polyhedron, moved by `shift` (3,) metres."""
+    def translated(self, shift: ArrayLike) -> "Polyhedron":
+        """Return the polyhedron moved by `shift` (3,) metres."""
         return Polyhedron(self.vertices + np.asarray(shift), self.faces)
 
     def inset(self, depth: float) -> "Polyhedron":
-        """The polyhedron with every face moved inwards by `depth` metres; small faces may vanish.
+        """Return the polyhedron with every face moved inwards by `depth` metres.
+
+        Small faces may vanish.
 
         Raises:
             ValueError: when the polyhedron is not convex, or nothing is left of it.
@@ -218,4 +231,5 @@ class Polyhedron:
 
 
 def _square(vectors):
+    """Return the squared lengths (n,) of vectors (n, 3)."""
     return np.einsum("ni,ni->n", vectors, vectors)

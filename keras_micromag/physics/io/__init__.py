@@ -1,1 +1,1 @@
-"""Microstructures from and to files: surface meshes, Neper."""
+"""Read and write microstructures: surface meshes, and files of Neper."""

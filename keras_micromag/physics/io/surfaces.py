@@ -1,7 +1,8 @@
-"""Grains from the files of surface meshes: STL, PLY, OBJ, OFF and what else `trimesh` reads."""
+"""Read grains from surface meshes: STL, PLY, OBJ, OFF and other formats that `trimesh` reads."""
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -11,35 +12,39 @@ from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.utils import checks
 
 _FLAT = 0.5e-9
-"""Half of what `Polyhedron` allows a face to leave its plane, in units of the body's size."""
+"""Distance from a plane, in units of the size of the body, up to which a corner lies in the plane:
+half of the tolerance of `Polyhedron`."""
 
 _LARGEST = 1e50
-"""Of coordinates: products of four of them must not overflow."""
+"""Limit of the coordinates, so that products of four of them do not overflow."""
 
 
-def read_surfaces(paths, *, unit: float = 1.0) -> tuple[Polyhedron, ...]:
+def read_surfaces(
+    paths: str | os.PathLike | Sequence[str | os.PathLike], *, unit: float = 1.0
+) -> tuple[Polyhedron, ...]:
     r"""Read grains from files of surface meshes, through the package `trimesh`.
 
     Args:
-        paths: of the files, or one of them.
+        paths: one path or several.
         unit: metres per unit of length of the files, such as 1e-9 for nanometres.
 
     Returns:
-        Every closed body of every file, in the order of the files and of their triangles. Triangles
-        that lie in one plane (to 1e-9 of the body's size) and touch are one face, unless that had
-        holes; corners that are then in the middle of an edge are left out.
+        Every closed body of every file, in the order of the files and of their triangles. Touching
+        triangles in one plane (to 1e-9 of the size of the body) become one face, unless it would
+        have holes. Corners that then lie in the middle of an edge are removed.
 
     Raises:
         ModuleNotFoundError: when `trimesh` is not installed.
-        FileNotFoundError: when there is no such file.
-        ValueError: naming file and body, when a file is no mesh or a body is not closed.
+        FileNotFoundError: when a file does not exist.
+        ValueError: when a file is not a mesh, or a body is not closed. The message names the file
+            and the body.
 
     Notes:
-        Where the triangles do not close the bodies as they are, corners with equal coordinates are
-        made one: STL has no other way to say that triangles touch. Bodies in one STL file must
-        therefore not touch; put each into a file of its own. Bodies are turned outside out. A
-        cavity would be a body of its own, inside another. Whether faces run through each other is
-        not looked at.
+        Where the triangles do not form closed surfaces, corners with equal coordinates are merged:
+        in an STL file, touching triangles have nothing else in common. Bodies in one STL file must
+        therefore not touch each other; write each to a file of its own. Triangles are wound anew
+        where normals point inwards. A cavity would become a body of its own inside another.
+        Intersections between faces are not searched for.
 
     Example:
         >>> from pathlib import Path
@@ -60,6 +65,7 @@ def read_surfaces(paths, *, unit: float = 1.0) -> tuple[Polyhedron, ...]:
 
 
 def _read(path, unit):
+    """Return the polyhedra of one file."""
     vertices, triangles = _load(path)
     if not _closed(triangles):
         vertices, index = np.unique(vertices, axis=0, return_inverse=True)
@@ -76,7 +82,7 @@ def _read(path, unit):
 
 
 def _load(path):
-    """Vertices (v, 3) and triangles (n, 3) of a file."""
+    """Return the vertices (v, 3) and triangles (n, 3) of a file."""
     try:
         import trimesh
     except ModuleNotFoundError as error:
@@ -87,12 +93,12 @@ def _load(path):
             'pip install "keras-micromag[mesh]".',
             name=error.name,
         ) from None
-    with open(path, "rb"):  # what is missing is no bad mesh
+    with open(path, "rb"):  # raises FileNotFoundError, which trimesh's errors would hide
         pass
     try:
         mesh = trimesh.load_mesh(path, process=False)
         vertices, triangles = np.asarray(mesh.vertices, float), np.asarray(mesh.faces)
-    except Exception as error:  # trimesh raises whatever its readers happen to run into
+    except Exception as error:  # the readers of trimesh raise errors of many types
         raise ValueError(
             f"`paths` must name meshes that trimesh can read; {path} is none: {error!r:.200}."
         ) from error
@@ -106,55 +112,75 @@ def _load(path):
         raise ValueError(
             f"`paths` must name meshes of coordinates smaller than {_LARGEST:g}; {path} has others."
         )
-    return vertices + 0.0, triangles  # no −0, which np.unique tells from 0
+    return vertices + 0.0, triangles  # turns −0 into 0, from which np.unique distinguishes it
 
 
 # ---------------------------------------------------------------------------------------------
-# Triangles that touch
+# Connected triangles
 # ---------------------------------------------------------------------------------------------
 
 
-def _sides(triangles):
-    """(3n, 2) directed edges, those of each triangle together."""
+def _directed_edges(triangles):
+    """Return (3n, 2) directed edges, the three of a triangle one after another."""
     return triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
 
 
+def _undirected_edges(triangles):
+    """Return the distinct edges (e, 2), and (e,) in how many triangles each is."""
+    edges = np.sort(_directed_edges(triangles), axis=1)
+    return np.unique(edges, axis=0, return_counts=True)
+
+
 def _closed(triangles):
-    _, times = np.unique(np.sort(_sides(triangles), axis=1), axis=0, return_counts=True)
-    return bool((times == 2).all())
+    """Return whether every edge belongs to two triangles."""
+    _, counts = _undirected_edges(triangles)
+    return bool((counts == 2).all())
 
 
 def _bodies(triangles):
-    """Sets of triangles that hang together by edges, wound alike where they can be."""
+    """Yield the triangles (k, 3) of each connected body, wound consistently if that is possible."""
     n = len(triangles)
-    first, second, alike = _neighbours(triangles)
-    # Each triangle is two nodes, as it is and turned over; nodes that fit are linked.
+    first, second, consistent = _neighbours(triangles)
+    # Each triangle is two nodes of a graph: as it is, and reversed. Nodes of neighbours that are
+    # wound consistently are connected, so that the component of a node is an orientation.
     links = np.concatenate(
         [
-            np.stack([first, np.where(alike, second, second + n)]),
-            np.stack([first + n, np.where(alike, second + n, second)]),
+            np.stack([first, np.where(consistent, second, second + n)]),
+            np.stack([first + n, np.where(consistent, second + n, second)]),
         ],
         axis=1,
     )
-    graph = coo_array((np.ones(links.shape[1], bool), links), shape=(2 * n, 2 * n))
-    side = connected_components(graph, directed=False)[1]
-    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
-    body = connected_components(graph, directed=False)[1]
-    for members in np.split(np.argsort(body, kind="stable"), np.cumsum(np.bincount(body))[:-1]):
-        turned = side[members] != side[members[0]]
-        part = triangles[members]
-        part[turned] = part[turned, ::-1]
-        yield part
+    orientation = _components(links, 2 * n)
+    for members in _groups(_components(np.stack([first, second]), n)):
+        reverse = orientation[members] != orientation[members[0]]
+        body = triangles[members]
+        body[reverse] = body[reverse, ::-1]
+        yield body
+
+
+def _components(links, n):
+    """Return (n,) the component of each node of a graph with the given links (2, k)."""
+    graph = coo_array((np.ones(links.shape[1], bool), links), shape=(n, n))
+    return connected_components(graph, directed=False)[1]
+
+
+def _groups(labels):
+    """Return the indices that have each label, label by label, in rising order."""
+    ends = np.cumsum(np.bincount(labels))[:-1]
+    return np.split(np.argsort(labels, kind="stable"), ends)
 
 
 def _neighbours(triangles):
-    """Pairs of triangles with a common edge, and whether they run along it in opposite ways."""
-    sides = _sides(triangles)
+    """Return pairs of triangles with a common edge, and whether their windings are consistent.
+
+    Consistently wound neighbours run along their common edge in opposite directions.
+    """
+    edges = _directed_edges(triangles)
     owner = np.repeat(np.arange(len(triangles)), 3)
-    order = np.lexsort(np.sort(sides, axis=1).T)
-    sides, owner = sides[order], owner[order]
-    same = (np.sort(sides[1:], axis=1) == np.sort(sides[:-1], axis=1)).all(axis=1)
-    opposite = sides[:-1, 0] != sides[1:, 0]
+    order = np.lexsort(np.sort(edges, axis=1).T)
+    edges, owner = edges[order], owner[order]
+    same = (np.sort(edges[1:], axis=1) == np.sort(edges[:-1], axis=1)).all(axis=1)
+    opposite = edges[:-1, 0] != edges[1:, 0]
     return owner[:-1][same], owner[1:][same], opposite[same]
 
 
@@ -164,72 +190,84 @@ def _neighbours(triangles):
 
 
 def _polyhedron(vertices, triangles, unit):
-    edges, times = np.unique(np.sort(_sides(triangles), axis=1), axis=0, return_counts=True)
-    if (times != 2).any():
-        k = np.flatnonzero(times != 2)[0]
-        at = ", ".join(f"{x:g}" for x in vertices[edges[k]].mean(axis=0))
-        raise ValueError(f"the edge at ({at}) must be in 2 triangles; it is in {times[k]}.")
+    """Return the polyhedron of a closed surface, in metres."""
+    edges, counts = _undirected_edges(triangles)
+    if (counts != 2).any():
+        k = np.flatnonzero(counts != 2)[0]
+        position = ", ".join(f"{x:g}" for x in vertices[edges[k]].mean(axis=0))
+        raise ValueError(f"the edge at ({position}) must be in 2 triangles; it is in {counts[k]}.")
     corner, u, v = np.moveaxis(vertices[triangles] - vertices[triangles[0, 0]], 1, 0)
-    if np.einsum("ti,ti->", corner, np.cross(u, v)) < 0:
+    if np.einsum("ti,ti->", corner, np.cross(u, v)) < 0:  # the volume: normals point inwards
         triangles = triangles[:, ::-1]
-    faces = _without_straight_corners(vertices, _joined(vertices, triangles))
+    faces = _without_straight_corners(vertices, _merged_faces(vertices, triangles))
     used, index = np.unique([v for face in faces for v in face], return_inverse=True)
     ends = np.cumsum([len(face) for face in faces])[:-1]
     return Polyhedron(vertices[used] * unit, np.split(index, ends))
 
 
-def _joined(vertices, triangles):
-    """Polygons: triangles that touch in one plane are one, if its edge is one ring."""
-    first, second, _ = _neighbours(triangles)
+def _merged_faces(vertices, triangles):
+    """Return polygons: touching triangles in one plane merged, where they have a simple outline."""
     points = vertices[triangles]
     size = np.ptp(points.reshape(-1, 3), axis=0).max()
-    area = np.cross(points[:, 1] - points[:, 0], points[:, 2] - points[:, 0])
-    length = np.linalg.norm(area, axis=1, keepdims=True)
-    normal = area / np.where(length > 0, length, 1.0)
-
-    def height(a, b):
-        return np.abs(np.einsum("nvi,ni->nv", points[b] - points[a, :1], normal[a])).max(axis=1)
-
-    level = np.maximum(height(first, second), height(second, first)) <= _FLAT * size
-    level &= np.einsum("ni,ni->n", normal[first], normal[second]) > 0
-    pairs = first[level], second[level]
-    graph = coo_array((np.ones(level.sum(), bool), pairs), shape=(len(triangles),) * 2)
-    plane = connected_components(graph, directed=False)[1]
+    areas = np.cross(points[:, 1] - points[:, 0], points[:, 2] - points[:, 0])
+    coplanar = _coplanar_neighbours(triangles, points, areas, _FLAT * size)
     faces = []
-    for members in np.split(np.argsort(plane, kind="stable"), np.cumsum(np.bincount(plane))[:-1]):
-        ring = _ring(triangles[members]) if len(members) > 1 else None
-        if ring is not None:
-            total = area[members].sum(axis=0)
-            off = (vertices[ring] - vertices[ring[0]]) @ (total / np.linalg.norm(total))
-        if ring is not None and np.abs(off).max() <= _FLAT * size:
-            faces.append(ring)
+    for members in _groups(_components(coplanar, len(triangles))):
+        outline = _outline(triangles[members]) if len(members) > 1 else None
+        if outline is not None:
+            area = areas[members].sum(axis=0)
+            height = (vertices[outline] - vertices[outline[0]]) @ (area / np.linalg.norm(area))
+        if outline is not None and np.abs(height).max() <= _FLAT * size:
+            faces.append(outline)
         else:
             faces.extend(triangles[members].tolist())
     return faces
 
 
-def _ring(triangles):
-    """The vertices around touching triangles, or None when their edge is not one simple ring."""
-    sides = {(a, b) for a, b in _sides(triangles).tolist()}
-    following = {a: b for a, b in sides if (b, a) not in sides}
-    ring = [min(following)]
-    while (vertex := following[ring[-1]]) != ring[0] and len(ring) < len(following):
+def _coplanar_neighbours(triangles, points, areas, tol):
+    """Return pairs (2, k) of neighbouring triangles that lie in one plane and face the same way.
+
+    `points` (n, 3, 3) are the corners of the triangles, `areas` (n, 3) their vector areas, twice.
+    """
+    length = np.linalg.norm(areas, axis=1, keepdims=True)
+    normals = areas / np.where(length > 0, length, 1.0)
+
+    def height(a, b):
+        """Return how far the corners of triangles b are from the planes of triangles a."""
+        heights = np.einsum("nvi,ni->nv", points[b] - points[a, :1], normals[a])
+        return np.abs(heights).max(axis=1)
+
+    first, second, _ = _neighbours(triangles)
+    coplanar = np.maximum(height(first, second), height(second, first)) <= tol
+    coplanar &= np.einsum("ni,ni->n", normals[first], normals[second]) > 0
+    return np.stack([first[coplanar], second[coplanar]])
+
+
+def _outline(triangles):
+    """Return the vertices around connected triangles; None when these are not one simple ring."""
+    edges = {(a, b) for a, b in _directed_edges(triangles).tolist()}
+    outer = [(a, b) for a, b in edges if (b, a) not in edges]
+    next_vertex = dict(outer)
+    ring = [min(next_vertex)]
+    while (vertex := next_vertex[ring[-1]]) != ring[0] and len(ring) < len(next_vertex):
         ring.append(vertex)
-    outer = sum((b, a) not in sides for a, b in sides)
-    return ring if len(ring) == outer else None
+    return ring if len(ring) == len(outer) else None
 
 
 def _without_straight_corners(vertices, faces):
-    """The polygons without the corners that are in the middle of an edge of two of them."""
-    times = Counter(v for face in faces for v in face)
+    """Return the polygons without corners that lie in the middle of an edge of two polygons."""
+    face_counts = Counter(v for face in faces for v in face)
     bent = set()
     for face in faces:
         corners = vertices[face]
-        along = np.roll(corners, -1, axis=0) - np.roll(corners, 1, axis=0)
-        to = corners - np.roll(corners, 1, axis=0)
-        length = np.linalg.norm(along, axis=1)
-        off = np.linalg.norm(np.cross(to, along), axis=1)
-        room = _FLAT * np.ptp(corners, axis=0).max()
-        between = (np.einsum("vi,vi->v", to, along) > 0) & (off <= room * length)
-        bent.update(v for v, straight in zip(face, between, strict=True) if not straight)
-    return [[v for v in face if times[v] != 2 or v in bent] for face in faces]
+        previous = np.roll(corners, 1, axis=0)
+        chord = np.roll(corners, -1, axis=0) - previous
+        from_previous = corners - previous
+        chord_length = np.linalg.norm(chord, axis=1)
+        twice_area = np.linalg.norm(np.cross(from_previous, chord), axis=1)
+        tol = _FLAT * np.ptp(corners, axis=0).max()
+        # The distance of a corner from the chord between its neighbours is twice_area / length.
+        straight = np.einsum("vi,vi->v", from_previous, chord) > 0
+        straight &= twice_area <= tol * chord_length
+        bent.update(v for v, on_chord in zip(face, straight, strict=True) if not on_chord)
+    return [[v for v in face if face_counts[v] != 2 or v in bent] for face in faces]

@@ -1,25 +1,29 @@
 """Random crystallographic textures."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_micromag.utils import checks
 
 
-def random_easy_axes(n, *, cone: float = 35.0, seed) -> np.ndarray:
-    """Easy axes drawn uniformly from the spherical cap of half-angle `cone` about +z.
+def random_easy_axes(
+    n: int | Sequence[int], *, cone: float = 35.0, seed: int | np.random.Generator
+) -> np.ndarray:
+    """Draw easy axes uniformly from the spherical cap of half-angle `cone` about +z.
 
     Args:
         n: number of axes, or a shape such as `(10, 64)` for ten magnets of 64 grains.
         cone: half-angle in degrees, 0 (all along z) to 180 (the whole sphere). An easy axis has
             no sign, so 90 is already an isotropic magnet.
-        seed: what `numpy.random.default_rng` takes. There is no default: data that nobody can
-            draw again is of no use.
+        seed: as `numpy.random.default_rng` takes it. There is no default, so that the axes can
+            always be drawn again.
 
     Returns:
         Unit vectors, shape (n, 3) or (*n, 3).
 
     Raises:
-        ValueError: when `n` has a zero or `cone` is outside 0 to 180 degrees.
+        ValueError: when `n` is not positive, or `cone` is outside 0 to 180 degrees.
 
     Example:
         >>> from keras_micromag.physics import random_easy_axes

@@ -48,22 +48,22 @@ class Material(checks.Configured):
             )
 
     def get_config(self) -> dict:
-        """The arguments, as JSON can hold them."""
+        """Return the arguments in a form that JSON can hold."""
         return asdict(self)
 
     @property
     def Ms(self) -> float:
-        """Saturation magnetisation in A/m."""
+        """The saturation magnetisation in A/m."""
         return self.Js / MU0
 
     @property
     def anisotropy_field(self) -> float:
-        """µ0·H_n⁰ = 2 (Ku + Kd) / Ms in tesla, the switching field at perfect alignment (Eq. 1)."""
+        """The switching field at perfect alignment, µ0·H_n⁰ = 2 (Ku + Kd) / Ms in tesla (Eq. 1)."""
         return 2.0 * (self.Ku + self.Kd) / self.Ms
 
     @property
     def exchange_length(self) -> float:
-        """sqrt(µ0·A) / Js in metres."""
+        """The exchange length, sqrt(µ0·A) / Js, in metres."""
         return sqrt(MU0 * self.A) / self.Js
 
 

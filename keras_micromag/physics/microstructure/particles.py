@@ -1,58 +1,64 @@
-"""Where in a grain its Stoner-Wohlfarth particles sit."""
+"""Positions of the Stoner-Wohlfarth particles in a grain."""
+
+from collections.abc import Collection
 
 import numpy as np
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 
 SCHEME = ("vertices", "edges", "faces", "centroid")
-"""Where on the inset polyhedron particles can sit: corners, edge midpoints, face centres …"""
+"""Sites of particles on the inset polyhedron: corners, edge midpoints, face centres, centroid."""
 
-_STEEP = 1e-2
+_PARALLEL = 1e-2
 """Singular values, over the largest, below which the faces at a corner are nearly parallel."""
 
 
-def places(grain: Polyhedron, depth: float, scheme) -> np.ndarray:
-    """(p, 3) places of the particles in metres, `depth` metres below the surface.
+def particle_positions(grain: Polyhedron, depth: float, scheme: Collection[str]) -> np.ndarray:
+    """Return the positions (p, 3) in metres of the particles of a grain.
 
     Args:
+        grain: convex or not; see the Notes of `Microstructure`.
+        depth: distance in metres of the particles from the surface.
         scheme: names out of `SCHEME`, at least one.
 
     Raises:
-        ValueError: when the grain has no room for them.
+        ValueError: when the grain is too thin for particles at this depth.
     """
     if grain.is_convex:
-        return _on(grain.inset(depth), scheme)
-    moved = _corners_moved_in(grain, depth)
-    found = _on(grain, scheme, moved)
-    found = found[grain.contains(found, -depth / 2)] if depth else found
-    if not len(found):
+        return _sites(grain.inset(depth), scheme)
+    vertices = _inset_corners(grain, depth)
+    positions = _sites(grain, scheme, vertices)
+    if depth:
+        positions = positions[grain.contains(positions, -depth / 2)]
+    if not len(positions):
         raise ValueError(f"`depth` must leave something of the polyhedron; received {depth:g} m.")
-    return found
+    return positions
 
 
-def _on(body, scheme, vertices=None):
-    """Places on a polyhedron, whose vertices may have been moved."""
-    vertices = body.vertices if vertices is None else vertices
-    found = {
+def _sites(polyhedron, scheme, vertices=None):
+    """Return the sites of a scheme on a polyhedron, whose `vertices` may have been moved."""
+    vertices = polyhedron.vertices if vertices is None else vertices
+    sites = {
         "vertices": vertices,
-        "edges": vertices[body.edges].mean(axis=1),
-        "faces": np.array([vertices[list(face)].mean(axis=0) for face in body.faces]),
-        "centroid": body.centroid[None],
+        "edges": vertices[polyhedron.edges].mean(axis=1),
+        "faces": np.array([vertices[list(face)].mean(axis=0) for face in polyhedron.faces]),
+        "centroid": polyhedron.centroid[None],
     }
-    return np.concatenate([found[place] for place in SCHEME if place in scheme])
+    return np.concatenate([sites[name] for name in SCHEME if name in scheme])
 
 
-def _corners_moved_in(grain, depth):
-    """(v, 3) every corner, shifted by the least with which each of its faces moves in by `depth`.
+def _inset_corners(grain, depth):
+    """Return the corners (v, 3), each moved so that the faces that meet there move in by `depth`.
 
-    Nearly parallel faces, of which a slightly bent one may be made, move as one.
+    Of all such shifts it is the shortest. Nearly parallel faces count as one: a slightly bent face
+    may consist of such.
     """
-    moved = grain.vertices.copy()
-    at = [[] for _ in moved]
+    corners = grain.vertices.copy()
+    faces_at = [[] for _ in corners]
     for f, face in enumerate(grain.faces):
         for v in face:
-            at[v].append(f)
-    for v, faces in enumerate(at):
-        wanted = np.full(len(faces), -depth)
-        moved[v] += np.linalg.lstsq(grain.normals[faces], wanted, rcond=_STEEP)[0]
-    return moved
+            faces_at[v].append(f)
+    for v, faces in enumerate(faces_at):
+        face_shifts = np.full(len(faces), -depth)
+        corners[v] += np.linalg.lstsq(grain.normals[faces], face_shifts, rcond=_PARALLEL)[0]
+    return corners

@@ -1,30 +1,40 @@
-"""Magnets of more than one material: spreads, mixed phases, cores in shells."""
+"""Magnets of more than one material: scattered properties, mixed phases, cores in shells."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
-from keras_micromag.physics.microstructure.particles import SCHEME, places
+from keras_micromag.physics.microstructure.particles import SCHEME, particle_positions
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks
 
 
 def spread_materials(
-    material: Material, n: int, *, Js: float = 0.0, Ku: float = 0.0, seed
+    material: Material,
+    n: int,
+    *,
+    Js: float = 0.0,
+    Ku: float = 0.0,
+    seed: int | np.random.Generator,
 ) -> list[Material]:
-    """Materials of n grains that scatter about one, for `material=` of `simulate` and the layers.
+    """Draw materials of n grains that scatter about a median material.
+
+    The list is what `simulate` and the layers take as `material=`.
 
     Args:
-        material: the median. n: number of grains.
-        Js, Ku: standard deviation of the logarithm of each, which is nearly the relative one: the
-            values are log-normal, and so never below 0.
-        seed: what `numpy.random.default_rng` takes.
+        material: the median.
+        n: number of grains.
+        Js, Ku: standard deviation of the logarithm of each property, which is nearly its relative
+            standard deviation. The values are log-normal, so that they are always positive.
+        seed: as `numpy.random.default_rng` takes it.
 
     Raises:
-        ValueError: for a negative spread, or a `Ku` that a grain's negative `Kd` outweighs.
+        ValueError: for a negative standard deviation, or where a negative `Kd` outweighs the `Ku`
+            that is drawn for a grain.
 
     Example:
         >>> from keras_micromag.physics import ND2FE14B, spread_materials
@@ -41,27 +51,31 @@ def spread_materials(
 
 
 def mixed_phases(
-    structure: Microstructure, materials: Sequence[Material], fractions, *, seed
+    structure: Microstructure,
+    materials: Sequence[Material],
+    fractions: ArrayLike,
+    *,
+    seed: int | np.random.Generator,
 ) -> list[Material]:
-    """Materials of the grains of a magnet of several phases, each grain of one, at random.
+    """Assign the grains of a magnet at random to phases with given volume fractions.
 
     Args:
         structure: g grains.
-        materials: of the phases.
-        fractions: share of each phase in the grains' volume. They need not add up to 1.
-        seed: what `numpy.random.default_rng` takes.
+        materials: one of each phase.
+        fractions: share of each phase in the volume of the grains. They need not add up to 1.
+        seed: as `numpy.random.default_rng` takes it.
 
     Returns:
-        g materials. Grain after grain, in random order, goes to the phase that lacks most, so that
-        the volumes are as close to what is wanted as whole grains allow.
+        g materials. The grains are assigned in random order, each to the phase that then lacks most
+        volume. The volume fractions so come as close to `fractions` as entire grains allow.
 
     Raises:
         ValueError: when the fractions are not one positive number for each material.
 
     Notes:
-        What a magnet does with a soft phase depends on exchange between the grains, which the
-        embedded Stoner-Wohlfarth method leaves out; and grains that are too soft for it make
-        `simulate` raise a `ConvergenceError` (see there).
+        The reversal of a magnet with a soft phase depends on exchange between the grains, which the
+        embedded Stoner-Wohlfarth method leaves out. For grains that are too soft for the method,
+        `simulate` raises a `ConvergenceError` (see there).
 
     Example:
         >>> from keras_micromag.physics import ND2FE14B, SMCO5, cubic_grains, mixed_phases
@@ -75,12 +89,12 @@ def mixed_phases(
         raise ValueError(
             f"`fractions` must be positive, one per material; received {fractions.tolist()}."
         )
-    missing = structure.volumes.sum() * fractions / fractions.sum()
-    chosen = np.empty(len(structure), int)
+    missing_volumes = structure.volumes.sum() * fractions / fractions.sum()
+    phases = np.empty(len(structure), int)
     for grain in checks.generator(seed, "materials").permutation(len(structure)):
-        chosen[grain] = missing.argmax()
-        missing[chosen[grain]] -= structure.volumes[grain]
-    return [materials[phase] for phase in chosen]
+        phases[grain] = missing_volumes.argmax()
+        missing_volumes[phases[grain]] -= structure.volumes[grain]
+    return [materials[phase] for phase in phases]
 
 
 def core_shell(
@@ -91,16 +105,16 @@ def core_shell(
     scheme: Sequence[str] = SCHEME,
     material: Material = ND2FE14B,
 ) -> Microstructure:
-    """The magnet with every grain cut into a core and a shell, bodies of their own.
+    """Divide every grain of a magnet into a core and a shell, which are grains of their own.
 
-    A shell may have another material than its core: softer, where a grain's surface is damaged, or
-    harder, where a heavy rare earth has diffused in.
+    A shell may have another material than its core: a softer one, where the surface of a grain is
+    damaged, or a harder one, where a heavy rare earth has diffused in.
 
     Args:
         structure: g convex grains.
         thickness: of the shells in metres.
-        depth, scheme, material: see `Microstructure`; for the particles of the cores. Those of a
-            shell sit half-way through it.
+        depth, scheme, material: for the particles of the cores; see `Microstructure`. The particles
+            of a shell lie half-way between its two surfaces.
 
     Returns:
         A magnet of 2g grains: the cores, in the order of `structure`, then the shells.
@@ -109,8 +123,8 @@ def core_shell(
         ValueError: when a grain is not convex, or the shell leaves no core.
 
     Notes:
-        Core and shell act on each other by their demagnetising fields, but for them the exchange
-        between them is left out as it is between grains.
+        Core and shell interact by their demagnetising fields alone: the exchange between them is
+        left out, as it is between grains.
 
     Example:
         >>> from keras_micromag.physics import core_shell, cubic_grains
@@ -120,30 +134,44 @@ def core_shell(
     """
     thickness = checks.number(thickness, "thickness", above=0)
     depth = 1.2 * material.exchange_length if depth is None else depth
-    bodies, points = [], []
+    cores, shells, core_particles, shell_particles = [], [], [], []
     for index, grain in enumerate(structure.grains):
         try:
             core = grain.inset(thickness)
-            inside = places(core, depth, scheme)
-            through = places(grain, thickness / 2, [s for s in scheme if s != "centroid"])
+            in_core = particle_positions(core, depth, scheme)
+            sites = [site for site in scheme if site != "centroid"]
+            in_shell = particle_positions(grain, thickness / 2, sites)
         except ValueError as error:
             raise ValueError(
                 f"`thickness` must leave a core of every grain, with room for particles; received "
                 f"{thickness:g} m, and of grain {index}: {error}"
             ) from error
-        first = len(grain.vertices)
-        hole = [tuple(first + i for i in reversed(face)) for face in core.faces]
-        shell = Polyhedron(np.concatenate([grain.vertices, core.vertices]), [*grain.faces, *hole])
-        bodies.append((core, shell))
-        points.append((inside, through))
-    bodies, points = ([pair[i] for i in (0, 1) for pair in each] for each in (bodies, points))
-    particles, weights = _padded(points, [body.vertices[0] for body in bodies])
+        cores.append(core)
+        shells.append(_shell(grain, core))
+        core_particles.append(in_core)
+        shell_particles.append(in_shell)
+    bodies = cores + shells
+    # Padding repeats a corner: the centroid of a shell lies outside the shell.
+    padding = [body.vertices[0] for body in bodies]
+    particles, weights = _padded(core_particles + shell_particles, padding)
     return Microstructure(bodies, particles=particles, weights=weights, volume=structure.volume)
 
 
-def _padded(points, padding):
-    counts = np.array([len(each) for each in points])
-    inside = np.arange(counts.max()) < counts[:, None]
+def _shell(grain, core):
+    """Return the polyhedron between the surface of a grain and that of its core."""
+    first = len(grain.vertices)
+    # The faces of the cavity are wound the other way round, so that they face its inside.
+    cavity = [tuple(first + i for i in reversed(face)) for face in core.faces]
+    return Polyhedron(np.concatenate([grain.vertices, core.vertices]), [*grain.faces, *cavity])
+
+
+def _padded(positions, padding):
+    """Return particles (g, p, 3) and weights (g, p), 0 on padding, of lists of positions.
+
+    `padding` holds the point (3,) that fills the empty slots of each grain.
+    """
+    counts = np.array([len(each) for each in positions])
+    occupied = np.arange(counts.max()) < counts[:, None]
     particles = np.repeat(np.array(padding)[:, None], counts.max(), axis=1)
-    particles[inside] = np.concatenate(points)
-    return particles, inside.astype(float)
+    particles[occupied] = np.concatenate(positions)
+    return particles, occupied.astype(float)

@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from keras_micromag.physics.geometry.overlap import TOUCH, overlap
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
-from keras_micromag.physics.microstructure.particles import SCHEME, places
+from keras_micromag.physics.microstructure.particles import SCHEME, particle_positions
 from keras_micromag.utils import checks
 from keras_micromag.utils.fingerprint import fingerprint
 from keras_micromag.utils.indices import grid
 
 
-class NoRoomError(ValueError):
-    """Grains have no room for their particles; `grains` are their numbers."""
+class GrainTooThinError(ValueError):
+    """Raised for grains that are too thin for particles at the depth asked for.
+
+    Attributes:
+        grains: numbers of all such grains.
+    """
 
     def __init__(self, first, grains, error):
         more = f" So have {len(grains) - 1} more grains." if len(grains) > 1 else ""
@@ -25,37 +30,40 @@ class NoRoomError(ValueError):
 
 
 class Microstructure(checks.Configured):
-    """The grains of a magnet with their particles.
+    """The grains of a magnet and the particles in them.
 
     Args:
-        grains: g polyhedra, or (vertices, faces) pairs to make them of.
-        particles: (g, p, 3) in metres, to place them by hand. By default they sit on each grain's
-            polyhedron moved inwards by `depth`, at the places that `scheme` names.
-        weights: (g, p) share of each particle in its grain's moment; 0 marks padding, rows are
-            normalised. By default all particles of a grain count alike.
-        depth: in metres; by default 1.2 exchange lengths of `material`.
+        grains: g polyhedra, or (vertices, faces) pairs from which polyhedra are made.
+        particles: (g, p, 3) positions in metres. By default the particles lie on the polyhedron of
+            each grain moved inwards by `depth`, at the sites that `scheme` names.
+        weights: (g, p) share of each particle in the moment of its grain. 0 marks padding; rows are
+            normalised. By default all particles of a grain have equal weights.
+        depth: distance in metres of the particles from the surface; by default 1.2 exchange
+            lengths of `material`.
         scheme: any of "vertices", "edges", "faces", "centroid".
-        material: sets the default depth; not kept.
-        volume: volume of the body in m³, its non-magnetic parts included; by default the grains'
-            bounding box.
+        material: sets the default depth; it is not stored.
+        volume: volume of the magnet in m³, including its non-magnetic parts; by default that of
+            the bounding box of the grains.
 
     Attributes:
         grains: tuple of `Polyhedron`.
-        particles: (g, p, 3) in metres; padding repeats the grain's centroid.
+        particles: (g, p, 3) in metres; padding repeats the centroid of the grain.
         weights: (g, p), rows sum to 1, 0 on padding.
-        volumes: (g,) in m³. centroids: (g, 3) in metres.
-        bounds: (2, 3) lower and upper corner of the grains' bounding box in metres.
-        volume: of the body in m³. packing_fraction: the grains' share of it.
+        volumes: (g,) of the grains in m³.
+        centroids: (g, 3) of the grains in metres.
+        bounds: (2, 3) lower and upper corner of the bounding box of the grains in metres.
+        volume: of the magnet in m³.
+        packing_fraction: share of the grains in `volume`.
 
     Raises:
-        ValueError: naming the grain, when one is no closed polyhedron, overlaps another, or has no
-            room for particles at this depth.
+        ValueError: when a grain is not a closed polyhedron, overlaps another, or is too thin for
+            particles at this depth. The message names the grain.
 
     Notes:
-        In a convex grain particles sit on the polyhedron with every face moved inwards by `depth`.
-        In one that is not, every corner moves so that its faces move by `depth`, edge midpoints and
-        face centres with their corners, and what then lies outside or nearer to the surface than
-        half of it is left out.
+        In a convex grain, particles lie on the polyhedron with every face moved inwards by `depth`.
+        In a grain that is not convex, every corner moves so that its faces move by `depth`, and
+        edge midpoints and face centres move with their corners. Positions that then lie outside
+        the grain, or nearer than `depth` / 2 to its surface, are left out.
 
     Example:
         >>> from keras_micromag.physics import Microstructure, cubic_grains
@@ -67,10 +75,10 @@ class Microstructure(checks.Configured):
 
     def __init__(
         self,
-        grains: Sequence,
+        grains: Sequence[Polyhedron | tuple],
         *,
-        particles=None,
-        weights=None,
+        particles: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
         depth: float | None = None,
         scheme: Sequence[str] = SCHEME,
         material: Material = ND2FE14B,
@@ -97,7 +105,7 @@ class Microstructure(checks.Configured):
         if particles is None:
             self.particles, self.weights = self._embed(depth, scheme, material, weights)
         else:
-            self.particles, self.weights = self._given_particles(particles, weights)
+            self.particles, self.weights = self._check_particles(particles, weights)
         for array in (self.volumes, self.centroids, self.bounds, self.particles, self.weights):
             array.flags.writeable = False
 
@@ -105,9 +113,9 @@ class Microstructure(checks.Configured):
         return len(self.grains)
 
     def get_config(self) -> dict:
-        """Everything that `from_config` needs, as JSON can hold it: 3 kB for a cube's grain.
+        """Return what `from_config` needs, in a form that JSON can hold: 3 kB per cubic grain.
 
-        It makes the same structure of that, to the last digit of its coordinates.
+        The structure made from it has the same coordinates to the last digit.
         """
         return {
             "grains": [[g.vertices.tolist(), [list(f) for f in g.faces]] for g in self.grains],
@@ -118,7 +126,7 @@ class Microstructure(checks.Configured):
 
     @property
     def fingerprint(self) -> str:
-        """Digest of the grains, their particles, and the body's volume, as "sha256 ..."."""
+        """Digest of the grains, their particles and the volume of the magnet, as "sha256 ..."."""
         faces = repr([grain.faces for grain in self.grains]).encode()
         vertices = np.concatenate([grain.vertices for grain in self.grains])
         parts = np.frombuffer(faces, np.uint8), self.particles, self.weights, np.array(self.volume)
@@ -126,12 +134,12 @@ class Microstructure(checks.Configured):
 
     @property
     def packing_fraction(self) -> float:
-        """Share of the body's volume that is magnetic."""
+        """Share of the volume of the magnet that is magnetic."""
         return float(self.volumes.sum() / self.volume)
 
     @cached_property
     def shape_class(self) -> np.ndarray:
-        """(g,) index of the first grain of the same shape up to a translation."""
+        """Index (g,) of the first grain with the same shape, up to a translation."""
         return _classes(
             (
                 grain.faces,
@@ -143,48 +151,51 @@ class Microstructure(checks.Configured):
 
     @cached_property
     def particle_class(self) -> np.ndarray:
-        """(g,) index of the first grain with the same particles about its centroid."""
+        """Index (g,) of the first grain with the same particles relative to its centroid."""
         return _classes(
             (_digits((particles - grain.centroid) / grain.size), _rounded(grain.size))
             for particles, grain in zip(self.particles, self.grains, strict=True)
         )
 
     def _embed(self, depth, scheme, material, weights):
+        """Return particles (g, p, 3) on the inset grains, and their weights (g, p)."""
         depth = 1.2 * material.exchange_length if depth is None else depth
         depth = checks.number(depth, "depth", least=0)
         scheme = (scheme,) if isinstance(scheme, str) else tuple(scheme)
         if not scheme:
             raise ValueError(f"`scheme` must name at least one of {SCHEME}; received none.")
-        for place in scheme:
-            checks.one_of(place, "scheme", SCHEME)
-        # Equal grains share one inset: it is faster, and their particles agree to the last digit.
-        offsets, thin = {}, {}
+        for site in scheme:
+            checks.one_of(site, "scheme", SCHEME)
+        # Grains of the same shape share one inset polyhedron: this is faster, and their particles
+        # agree to the last digit.
+        offsets, errors = {}, {}
         for index in np.unique(self.shape_class).tolist():
             grain = self.grains[index]
             try:
-                offsets[index] = places(grain, depth, scheme) - grain.centroid
+                offsets[index] = particle_positions(grain, depth, scheme) - grain.centroid
             except ValueError as error:
-                thin[index] = error
-        if thin:
-            index, error = next(iter(thin.items()))
-            grains = np.flatnonzero(np.isin(self.shape_class, list(thin)))
-            raise NoRoomError(index, grains.tolist(), error) from error
+                errors[index] = error
+        if errors:
+            index, error = next(iter(errors.items()))
+            too_thin = np.flatnonzero(np.isin(self.shape_class, list(errors)))
+            raise GrainTooThinError(index, too_thin.tolist(), error) from error
         counts = np.array([len(offsets[index]) for index in self.shape_class])
         particles = np.repeat(self.centroids[:, None], counts.max(), axis=1)
-        inside = np.arange(counts.max()) < counts[:, None]
+        occupied = np.arange(counts.max()) < counts[:, None]
         for grain, index in enumerate(self.shape_class):
             particles[grain, : counts[grain]] += offsets[index]
         if weights is None:
-            return particles, inside / counts[:, None]
+            return particles, occupied / counts[:, None]
         weights = self._check_weights(weights, particles)
-        if ((weights > 0) & ~inside).any():
-            grain = int(np.argwhere((weights > 0) & ~inside)[0, 0])
+        if ((weights > 0) & ~occupied).any():
+            grain = int(np.argwhere((weights > 0) & ~occupied)[0, 0])
             raise ValueError(
                 f"`weights` must be 0 on padding; grain {grain} has {counts[grain]} particles."
             )
         return particles, weights
 
-    def _given_particles(self, particles, weights):
+    def _check_particles(self, particles, weights):
+        """Return given particles and weights as arrays; raise where a particle leaves its grain."""
         g = len(self.grains)
         particles = checks.finite_array(particles, "particles", (g, None, 3), f"with g = {g}")
         if particles.shape[1] == 0:
@@ -203,14 +214,17 @@ class Microstructure(checks.Configured):
         return particles, self._check_weights(weights, particles)
 
     def _check_weights(self, weights, particles):
+        """Return given weights (g, p), normalised."""
         weights = checks.finite_array(weights, "weights", particles.shape[:2])
         if (weights < 0).any() or (weights.sum(axis=1) <= 0).any():
             raise ValueError("`weights` must be non-negative and positive somewhere in each grain.")
         total = weights.sum(axis=1, keepdims=True)
-        # What is normalised already stays so to the last digit: a config's round trip.
+        # Weights that are normalised already keep their last digit, so that a structure made from
+        # a config has the same ones.
         return np.where(np.abs(total - 1) < 1e-14, weights, weights / total)
 
     def _refuse_overlap(self):
+        """Raise where two grains overlap by more than a tolerance."""
         radii = np.array(
             [
                 np.linalg.norm(grain.vertices - grain.centroid, axis=-1).max()
@@ -220,16 +234,16 @@ class Microstructure(checks.Configured):
         low = np.array([grain.vertices.min(axis=0) for grain in self.grains])
         high = np.array([grain.vertices.max(axis=0) for grain in self.grains])
         pairs = cKDTree(self.centroids).query_pairs(2 * radii.max(), output_type="ndarray")
-        room = TOUCH * radii[pairs].min(axis=1, initial=np.inf)[:, None]
+        tol = TOUCH * radii[pairs].min(axis=1, initial=np.inf)[:, None]
         a, b = pairs.T
-        near = ((low[a] < high[b] - room) & (low[b] < high[a] - room)).all(axis=1)
-        for i, j in pairs[near]:
+        boxes_overlap = ((low[a] < high[b] - tol) & (low[b] < high[a] - tol)).all(axis=1)
+        for i, j in pairs[boxes_overlap]:
             if overlap(self.grains[i], self.grains[j]):
                 raise ValueError(f"`grains` must not overlap; grains {i} and {j} do.")
 
 
 def cubic_grains(
-    shape=(4, 4, 4),
+    shape: Sequence[int] = (4, 4, 4),
     *,
     size: float = 50e-9,
     gap: float = 3e-9,
@@ -237,23 +251,24 @@ def cubic_grains(
     scheme: Sequence[str] = SCHEME,
     material: Material = ND2FE14B,
 ) -> Microstructure:
-    """Equal cubes on a cubic lattice, separated by a non-magnetic gap: the paper's magnet.
+    """Make the magnet of the paper: equal cubes on a cubic lattice with a non-magnetic gap.
 
     Args:
         shape: number of grains along x, y and z. Grain (i, j, k) has index (i·ny + j)·nz + k.
         size: edge of a cube in metres.
-        gap: between the faces of neighbours in metres; the lattice constant is size + gap.
+        gap: distance between the faces of neighbours in metres; the lattice constant is size + gap.
         depth, scheme, material: see `Microstructure`.
 
     Returns:
         The magnet, centred on the origin.
 
     Raises:
-        ValueError: for a shape that is not three positive numbers, `size` <= 0, `gap` < 0, or a
+        ValueError: for a shape that is not three positive integers, `size` <= 0, `gap` < 0, or a
             depth that leaves nothing of the cubes.
 
     Notes:
-        The paper gives neither grain size, gap nor particle positions; these are ours.
+        The paper gives neither grain size, gap nor particle positions; the defaults are choices of
+        this package.
 
     Example:
         >>> from keras_micromag.physics import cubic_grains
@@ -280,6 +295,7 @@ def cubic_grains(
 
 
 def _as_polyhedron(grain, index):
+    """Return grain `index` as a `Polyhedron`."""
     try:
         return grain if isinstance(grain, Polyhedron) else Polyhedron(*grain)
     except (ValueError, TypeError) as error:
@@ -287,15 +303,19 @@ def _as_polyhedron(grain, index):
 
 
 def _digits(array):
-    """What grains must share to count as equal: their coordinates to 1e-12 of their size."""
+    """Return coordinates in units of the size of a grain, rounded to 1e-12, as bytes.
+
+    Grains whose digits are the same count as equal.
+    """
     return np.round(array * 1e12).astype(np.int64).tobytes()
 
 
 def _rounded(size):
-    """A length to twelve digits."""
+    """Return a length rounded to twelve digits."""
     return float(f"{size:.12e}")
 
 
 def _classes(keys):
+    """Return for each key the index of the first key that is equal to it."""
     first = {}
     return np.array([first.setdefault(key, index) for index, key in enumerate(keys)])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_micromag.physics.solver.equilibria import Loops
-from keras_micromag.physics.solver.events import Follower
+from keras_micromag.physics.solver.events import EventTracer
 from keras_micromag.physics.solver.problem import Problem, Solution
 from keras_micromag.utils.progress import Progress
 
@@ -20,7 +20,7 @@ def solve(problem: Problem) -> Solution:
     magnet, branch = problem.laid_out(problem.field[:1])
     share = np.atleast_2d(problem.polarization * np.array(structure.volumes))
     share = share / share.sum(axis=1, keepdims=True)
-    follower = Follower(
+    tracer = EventTracer(
         magnet,
         branch,
         problem.field,
@@ -30,7 +30,7 @@ def solve(problem: Problem) -> Solution:
         dtype=options.dtype,
         refuse=not options.allow_unconverged,
     )
-    with Progress(problem.progress, follower) as bar:
-        follower.follow(bar)
-    result = follower.result()
+    with Progress(problem.progress, tracer) as bar:
+        tracer.trace(bar)
+    result = tracer.result()
     return Solution(result.moments, result.converged, result.iterations, result.events)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from keras_micromag.physics.field.operator import operator_told
+from keras_micromag.physics.field.operator import describe_operator
 from keras_micromag.physics.solver import field_steps
-from keras_micromag.physics.solver.checkpoint import kept_in
+from keras_micromag.physics.solver.checkpoint import open_checkpoint
 from keras_micromag.physics.solver.equilibria import Loops
 from keras_micromag.physics.solver.problem import Problem, Solution
 from keras_micromag.utils.backend import tensors
@@ -22,7 +22,7 @@ def solve(problem: Problem, checkpoint=None) -> Solution:
     """
     options = problem.options
     loops = Loops(len(problem.easy_axes), problem.field, len(problem.structure), options.dtype)
-    with kept_in(checkpoint, loops, _settings(problem)) as kept:
+    with open_checkpoint(checkpoint, loops, _settings(problem)) as kept:
         state = kept.resume()
         _refuse_unconverged(loops, options)
         if not loops.complete:
@@ -60,5 +60,5 @@ def _settings(problem) -> dict:
         "dtype": options.dtype,
         "tol": options.tol,
         "max_iterations": options.max_iterations,
-        "operator": operator_told(problem.operator, problem.rtol),
+        "operator": describe_operator(problem.operator, problem.rtol),
     }

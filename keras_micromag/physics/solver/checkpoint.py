@@ -1,138 +1,134 @@
-"""What a long loop has done, kept in a folder: killed, it goes on there.
+"""Checkpoints: a long loop that was killed continues from what its folder holds.
 
 | file            | holds                                                                       |
 | --------------- | --------------------------------------------------------------------------- |
-| `settings.json` | what the result follows from, long arrays as digests                        |
+| `settings.json` | all that determines the result, long arrays as digests                      |
 | `part-0001.npz` | equilibria, in the order in which they were collected; never written again  |
-| `state.npz`     | the solver's state, and how many parts led to it                            |
-| `lock`          | nothing; held by the process that is at it                                  |
+| `state.npz`     | the solver's state, and the number of parts that led to it                  |
+| `lock`          | nothing; locked by the process that simulates the loop                      |
 
-A part counts once `state.npz`, which is replaced whole, says so: the solver's state always fits the
-equilibria. What a killed process wrote beyond that is written over by the next.
+A part counts only once `state.npz`, which is written atomically, names it: so the solver's state
+always fits the equilibria. A part that a killed process wrote later than that is written again.
 """
 
 import json
 import os
-import sys
 import time
 from contextlib import contextmanager, suppress
-from errno import ENOLCK, ENOSYS, ENOTSUP
 from pathlib import Path
 
-import keras
 import numpy as np
-from keras import ops
+from keras import backend, ops
 
-from keras_micromag import __version__
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver.field_steps import State
-from keras_micromag.utils.files import UNREADABLE, whole
+from keras_micromag.utils.files import PARTIAL, UNREADABLE, atomic_open, lock
 from keras_micromag.utils.fingerprint import fingerprint
+from keras_micromag.utils.versions import versions
 
 _SAVED_EVERY = 60.0
-"""Seconds between two writes, so the most that a kill can cost, but for one call of the solver."""
+"""Seconds between two writes; a kill costs at most these and one call of the solver."""
 
 _PROGRAM = "keras_micromag.physics.simulate"
 _FORMAT = 2
-"""Of what the files hold: rises when a loop can no longer go on from what an older one kept."""
+"""Version of the files: rises when a loop can no longer continue from those of an older one."""
 
 _SETTINGS, _STATE, _LOCK = "settings.json", "state.npz", "lock"
 
 
 @contextmanager
-def kept_in(folder, loops, follows_from: dict):
-    """A `Checkpoint` of `loops`, in a folder that this process has for itself meanwhile.
+def open_checkpoint(folder: str | os.PathLike | None, loops, settings: dict):
+    """Yield the `Checkpoint` of `loops` in a folder that no other process uses meanwhile.
 
     Args:
-        folder: a path, made if it is not there; if None, nothing is kept.
-        loops: `Loops`, to be filled and to be kept.
-        follows_from: all that determines the result, by the argument's name: numbers, strings,
-            arrays, a `Microstructure`.
+        folder: a path, made if it does not exist; if None, nothing is stored.
+        loops: `Loops`, to be filled and to be stored.
+        settings: all that determines the result, by the argument's name: numbers, strings, arrays,
+            a `Microstructure`.
 
     Raises:
-        ValueError: where the folder is none, is that of another loop, holds other files, or where
-            another process is at it.
+        ValueError: where the path is no folder, the folder belongs to another loop or holds other
+            files, or another process uses it.
         OSError: where it cannot be written.
 
     Notes:
-        The lock is `fcntl.flock`, which the system takes back from a process that dies. Windows
-        has none, and some file systems of clusters neither: there nobody tells two processes
-        apart.
+        Where the system has no locks (see `keras_micromag.utils.files.lock`), two processes with
+        one folder are not noticed.
     """
     if folder is None:
         yield Checkpoint(None, loops)
         return
-    folder = _folder(folder)
-    settings = _settings(follows_from)
-    # Before there is a lock, so that nothing comes into a folder of other files.
+    folder = _make_folder(folder)
+    settings = _as_json(settings)
+    # Before there is a lock, so that no file of ours comes into a folder of other files.
     _refuse_other(folder, settings)
-    with _alone(folder):
-        _refuse_other(folder, settings)  # it may have been taken since
+    with _locked(folder):
+        _refuse_other(folder, settings)  # another process may have begun there since
+        _remove_partial(folder)
         yield Checkpoint(folder, loops, settings)
 
 
 class Checkpoint:
     """The equilibria of `loops` and the solver's state, in `folder`; nowhere if that is None.
 
-    The folder is that of a loop with these `settings` once there is something to keep: one that
-    fails before leaves no trace.
+    The folder gets these `settings` with the first write: a loop that fails before leaves no trace.
     """
 
     def __init__(self, folder: Path | None, loops, settings: dict | None = None):
         self._folder, self._loops, self._settings = folder, loops, settings
-        self._parts, self._kept = 0, loops.reached.copy()
+        self._parts, self._saved = 0, loops.reached.copy()
         self._last = time.monotonic()
 
     def resume(self) -> State | None:
-        """Fill the loops with what was kept.
+        """Fill the loops with the equilibria that were stored.
 
         Returns:
-            The solver's state then, or None where nothing was kept.
+            The solver's state after them, or None where nothing was stored.
 
         Raises:
             ValueError: naming the file that is damaged or missing.
         """
         if self._folder is None or not (self._folder / _STATE).exists():
             return None
-        with _reading(self._folder / _STATE) as kept:
-            self._parts, reached = int(kept.pop("parts")), kept.pop("reached")
-            state = State(**kept)
+        with _reading(self._folder / _STATE) as stored:
+            self._parts, reached = int(stored.pop("parts")), stored.pop("reached")
+            state = State(**stored)
         for number in range(1, self._parts + 1):
             with _reading(self._part(number)) as part:
                 self._loops.restore(**part)
                 if number == self._parts and (self._loops.reached != reached).any():
                     raise ValueError("not the last part")
-        self._kept = self._loops.reached.copy()
+        self._saved = self._loops.reached.copy()
         return State(*(ops.convert_to_tensor(part, part.dtype.name) for part in state))
 
-    def save(self, state: State):
-        """Keep what was collected since the last time and the `state` after it.
+    def save(self, state: State) -> None:
+        """Store the equilibria collected since the last write, and the `state` after them.
 
-        Only if the last time was a while ago, or the loops are complete.
+        Does so only if the last write was a while ago, or the loops are complete.
 
         Raises:
-            OSError: where they cannot be written; what was kept before is whole.
+            OSError: where they cannot be written; what was stored before remains.
         """
         due = self._loops.complete or time.monotonic() - self._last >= _SAVED_EVERY
         if self._folder is None or not due:
             return
         if not (self._folder / _SETTINGS).exists():
-            told = json.dumps(self._settings, indent=2) + "\n"
-            _write(self._folder / _SETTINGS, told.encode())
-        if (self._loops.reached > self._kept).any():
-            _write(self._part(self._parts + 1), self._loops.since(self._kept))
+            text = json.dumps(self._settings, indent=2) + "\n"
+            _write(self._folder / _SETTINGS, text.encode())
+        if (self._loops.reached > self._saved).any():
+            _write(self._part(self._parts + 1), self._loops.since(self._saved))
             self._parts += 1
-            self._kept = self._loops.reached.copy()
-        kept = {name: ops.convert_to_numpy(part) for name, part in state._asdict().items()}
-        _write(self._folder / _STATE, kept | {"parts": self._parts, "reached": self._kept})
+            self._saved = self._loops.reached.copy()
+        arrays = {name: ops.convert_to_numpy(part) for name, part in state._asdict().items()}
+        _write(self._folder / _STATE, arrays | {"parts": self._parts, "reached": self._saved})
         self._last = time.monotonic()
 
     def _part(self, number):
         return self._folder / f"part-{number:04}.npz"
 
 
-def _folder(path) -> Path:
-    """The folder of that path, made where it was not there."""
+def _make_folder(path) -> Path:
+    """Return the folder of that path, made if it does not exist."""
     try:
         folder = Path(path)
     except TypeError:
@@ -148,19 +144,19 @@ def _folder(path) -> Path:
     return folder
 
 
-def _settings(follows_from) -> dict:
-    """What `settings.json` holds: what is short as it is, all else as a digest."""
-    backend = keras.backend.backend()
-    told = {"program": _PROGRAM, "format": _FORMAT}
-    told |= {name: _told(value) for name, value in follows_from.items()}
-    told["keras_micromag"] = __version__
-    told["backend"] = f"{backend} {sys.modules[backend].__version__}"
-    told["keras"], told["numpy"] = keras.__version__, np.__version__
-    return told
+def _as_json(settings) -> dict:
+    """Return the content of `settings.json`: short values as they are, all others as a digest."""
+    content = {"program": _PROGRAM, "format": _FORMAT}
+    content |= {name: _json_value(value) for name, value in settings.items()}
+    installed, name = versions(), backend.backend()
+    content["keras_micromag"] = installed["keras_micromag"]
+    content["backend"] = f"{name} {installed[name]}"
+    content["keras"], content["numpy"] = installed["keras"], installed["numpy"]
+    return content
 
 
-def _told(value):
-    """A number, a string, a list of at most three, or "sha256 ...", as JSON can hold it."""
+def _json_value(value):
+    """Return a number, a string, a list of at most three, or "sha256 ...", as JSON can hold it."""
     if isinstance(value, Microstructure):
         return value.fingerprint
     if np.size(value) > 3:
@@ -171,71 +167,75 @@ def _told(value):
 def _refuse_other(folder, settings):
     """Raise where `folder` is neither empty nor that of a loop with these settings."""
     path = folder / _SETTINGS
-    others = sorted(set(os.listdir(folder)) - {_LOCK, f"{_SETTINGS}.partial"})
-    found = {}
+    others = [name for name in sorted(os.listdir(folder)) if not _may_precede_settings(name)]
+    stored = {}
     if path.exists():
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            stored = json.loads(path.read_text(encoding="utf-8"))
         except UNREADABLE as error:
             raise _damaged(path) from error
         others = [_SETTINGS]  # the command line's settings have that name too
-    if not isinstance(found, dict) or found.get("program") != _PROGRAM:
+    if not isinstance(stored, dict) or stored.get("program") != _PROGRAM:
         if others:
             raise ValueError(
                 "`checkpoint` must be an empty folder or that of this loop; "
                 f"received {folder}, which holds other files, such as {others[0]}."
             )
         return
-    differ = [k for k in settings | found if settings.get(k) != found.get(k)]
+    differ = [k for k in settings | stored if settings.get(k) != stored.get(k)]
     if differ:
         raise ValueError(
             "`checkpoint` must be an empty folder or that of this loop; received "
-            f"{folder}, whose loop differs in {_differences(differ, found, settings)}."
+            f"{folder}, whose loop differs in {_differences(differ, stored, settings)}."
         )
 
 
-def _differences(names, there, here):
-    """Which settings differ, and how where that can be told."""
+def _may_precede_settings(name):
+    """Return whether a loop that was killed before it had settings may have left such a file."""
+    unfinished = name.startswith(PARTIAL) and name.endswith(f"-{_SETTINGS}")
+    # The last is the temporary name in versions of the package before there was `PARTIAL`.
+    return unfinished or name in (_LOCK, f"{_SETTINGS}.partial")
 
-    def told(name):
+
+def _remove_partial(folder):
+    """Remove the temporary files of processes that were killed while they wrote."""
+    for name in (_SETTINGS, _STATE, "part-*.npz"):
+        for path in folder.glob(f"{PARTIAL}*-{name}"):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _differences(names, there, here):
+    """Return the names of settings that differ, with both values where these are not digests."""
+
+    def described(name):
         values = there.get(name), here.get(name)
         if any(isinstance(v, str) and v.startswith("sha256 ") for v in values):
             return f"`{name}`"
         return f"`{name}` ({values[0]} there, {values[1]} here)"
 
-    return ", ".join(map(told, names))
+    return ", ".join(map(described, names))
 
 
 @contextmanager
-def _alone(folder):
+def _locked(folder):
     """Hold the folder's lock."""
     try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    try:
-        file = open(folder / _LOCK, "a")
+        held = lock(folder, _LOCK)
+    except BlockingIOError:
+        raise ValueError(
+            "`checkpoint` must be a folder that no other process is at; "
+            f"received {folder}, where one is."
+        ) from None
     except OSError as error:
         raise _unwritable(folder, error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                "`checkpoint` must be a folder that no other process is at; "
-                f"received {folder}, where one is."
-            ) from None
-        except OSError as error:
-            # File systems without locks must not keep anyone from long loops.
-            if error.errno not in (ENOLCK, ENOSYS, ENOTSUP):
-                raise
+    with held:
         yield
 
 
 @contextmanager
 def _reading(path):
-    """The arrays in a file that `_write` wrote; what they do not fit to is told as damage."""
+    """Yield the arrays in a file; an error in the body means that they do not fit: damage."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             yield dict(stored)
@@ -244,22 +244,13 @@ def _reading(path):
 
 
 def _write(path, content):
-    """Write bytes or arrays to a file: whole, or not at all, a power cut included."""
+    """Write bytes or arrays to a file: completely or not at all, also in a power cut."""
     try:
-        with whole(path, "wb") as file:
+        with atomic_open(path, "wb", sync=True) as file:
             if isinstance(content, bytes):
                 file.write(content)
             else:
                 np.savez(file, **content)
-            file.flush()
-            os.fsync(file.fileno())
-        # Its name, too. Where folders cannot be synchronised, the system does so in time.
-        with suppress(OSError):
-            descriptor = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
     except OSError as error:
         raise _unwritable(path.parent, error) from error
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_micromag.physics.field.dense import dense
-from keras_micromag.physics.field.operator import DemagOperator, check_operator, choose_operator
+from keras_micromag.physics.field.dense import dense_product
+from keras_micromag.physics.field.operator import DemagOperator, choose_operator, resolve_operator
 from keras_micromag.physics.hysteresis import Events
 from keras_micromag.physics.microstructure.material import Material
 from keras_micromag.physics.microstructure.structure import Microstructure
@@ -152,7 +152,7 @@ class Problem:
         share a compiled loop.
         """
         structure, options = self.structure, self.options
-        operator = check_operator(
+        operator = resolve_operator(
             self.operator, structure, self.self_field, options.dtype, self.rtol, self.progress
         )
         sizes = Sizes.of(structure)
@@ -222,7 +222,7 @@ def embed(
     sizes = sizes or Sizes.of(structure)
     if operator == "dense":
         shape = sizes.grains, sizes.particles
-        product, places = dense(structure, self_field, dtype, shape)
+        product, places = dense_product(structure, self_field, dtype, shape)
     else:
         product, places = operator.product, operator.places
     polarization = np.array([[m.Js for m in row] for row in materials])

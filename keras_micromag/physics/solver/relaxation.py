@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_micromag.physics.solver import step_control
 from keras_micromag.physics.solver.stoner_wohlfarth import astroid, at_least, euler_step
-from keras_micromag.utils.backend import max_over, sum_over, taken
+from keras_micromag.utils.backend import gather, max_over, sum_over
 
 _SAFETY = 4.0
 """A prediction counts when each grain is this many times its remaining change away from a flip.
@@ -40,7 +40,7 @@ def relax(magnet, state, field, steps: int = 1):
     weights, places = magnet.columns.weights, magnet.columns.places
     h = magnet.product.field(state.moments * magnet.strength)
     if places.shape[0]:
-        h = taken(ops, h, places)
+        h = gather(ops, h, places)
     h = ops.reshape(h, (-1, 3, *weights.shape)) + field[:, None, None, None] * magnet.direction
     h = h * magnet.softness
     easy_axes, branch = _of_columns(magnet, magnet.easy_axes), _of_columns(magnet, state.branch)
@@ -122,7 +122,7 @@ def of_particles(magnet, values):
 def _of_columns(magnet, values):
     """(…, c) from (…, g)."""
     grain = magnet.columns.grain
-    return taken(ops, values, grain) if grain.shape[0] else values
+    return gather(ops, values, grain) if grain.shape[0] else values
 
 
 def _of_grains(magnet, over, values):
@@ -131,5 +131,5 @@ def _of_grains(magnet, over, values):
     if not columns.shape[0]:
         return values
     lead = values.shape[1:-1]
-    values = taken(ops, values, ops.reshape(columns, (-1,)))
+    values = gather(ops, values, ops.reshape(columns, (-1,)))
     return over(ops.reshape(values, (-1, *lead, *columns.shape)), axis=len(lead) + 1)

@@ -129,10 +129,10 @@ def by_matrix(matrix, moments):
     return np.einsum("gpisj,bsj->bgpi", matrix, moments, optimize=True)
 
 
-def relative_error(found, wanted):
+def relative_error(computed, expected):
     """Root mean square of the error over that of the field, of the worst state."""
-    wrong = ((found - wanted) ** 2).sum(axis=(1, 2, 3))
-    return float(np.sqrt(wrong / (wanted**2).sum(axis=(1, 2, 3))).max())
+    wrong = ((computed - expected) ** 2).sum(axis=(1, 2, 3))
+    return float(np.sqrt(wrong / (expected**2).sum(axis=(1, 2, 3))).max())
 
 
 def measured_error(operator, matrix=None):

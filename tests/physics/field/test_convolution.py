@@ -1,10 +1,10 @@
-"""Convolutions by way of waves, in NumPy and in graphs.
+"""Convolutions by FFT, in NumPy and in graphs.
 
 | who                                    | must agree with whom            | to       |
 | -------------------------------------- | ------------------------------- | -------- |
-| `convolved`, in one round or in many   | the sum written out             | rounding |
-| a real kernel's                        | the same                        | rounding |
-| rounds                                 | what the cache and callers let  | exactly  |
+| `fft_convolve`, in one chunk or more   | the sum written out             | rounding |
+| a real kernel                          | the same                        | rounding |
+| the number of chunks                   | what the cache and callers let  | exactly  |
 
 Rounding is 1e-5 of the largest in float32, and 1e-13 in float64.
 """
@@ -15,7 +15,7 @@ from keras import ops
 from scipy import fft
 
 from keras_micromag.physics.field import convolution
-from keras_micromag.utils.backend import COMPLEX, compiled, complexed, namespace
+from keras_micromag.utils.backend import COMPLEX, compiled, namespace, to_complex
 from tests.keras_parts import numpy
 
 pytestmark = pytest.mark.backend
@@ -44,52 +44,54 @@ def kernel_of(response, dtype):
 def written_out(values, response):
     """(b, count, x, y, z) Σ over all places of their value by the response to it."""
     shape = values.shape[1:]
-    found = np.zeros((len(values), len(response), *shape))
+    computed = np.zeros((len(values), len(response), *shape))
     for to in np.ndindex(shape):
         for place in np.ndindex(shape):
             step = np.array(to) - place + np.array(shape) - 1
-            found[:, :, *to] += values[:, None, *place] * response[None, :, *step]
-    return found
+            computed[:, :, *to] += values[:, None, *place] * response[None, :, *step]
+    return computed
 
 
-def convolved(values, kernel):
+def convolve(values, kernel):
     """(b, count, x, y, z) of (b, x, y, z), by each of the kernel's parts."""
     xp = namespace(values)[0]
 
-    def through(part, planes):
+    def multiply(part, planes):
         assert part.shape[0] == len(range(kernel.shape[0])[planes])
         return part[:, :, None] * kernel[planes, None]
 
-    return convolution.convolved(xp, values, kernel.shape, through)
+    return convolution.fft_convolve(xp, values, kernel.shape, multiply)
 
 
-def assert_close(found, wanted, dtype):
-    found = numpy(found)
-    assert found.dtype == dtype and found.shape == wanted.shape
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=ROUNDING[dtype] * abs(wanted).max())
+def assert_close(computed, expected, dtype):
+    computed = numpy(computed)
+    assert computed.dtype == dtype and computed.shape == expected.shape
+    np.testing.assert_allclose(
+        computed, expected, rtol=0, atol=ROUNDING[dtype] * abs(expected).max()
+    )
 
 
-@pytest.fixture(params=["in one round", "in a few", "one by one"])
-def rounds(request, monkeypatch):
-    """How many planes are taken at a time; the last may be fewer."""
-    points = {"in one round": 2**30, "in a few": 100, "one by one": 1}[request.param]
-    monkeypatch.setattr(convolution, "_POINTS", points)
+@pytest.fixture(params=["in one chunk", "in a few", "one by one"])
+def chunks(request, monkeypatch):
+    """Number of planes in a chunk; the last chunk may hold fewer."""
+    points = {"in one chunk": 2**30, "in a few": 100, "one by one": 1}[request.param]
+    monkeypatch.setattr(convolution, "_CHUNK_POINTS", points)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.usefixtures("rounds")
+@pytest.mark.usefixtures("chunks")
 def test_it_is_the_sum_written_out(shape, dtype):
     response = responses(shape, 3)
     kernel = kernel_of(response, dtype)
     values = np.random.default_rng(1).normal(size=(2, *shape)).astype(dtype)
-    wanted = written_out(values, response)
-    assert_close(convolved(values, kernel), wanted, dtype)
+    expected = written_out(values, response)
+    assert_close(convolve(values, kernel), expected, dtype)
     tensors = ops.convert_to_tensor(values), ops.convert_to_tensor(kernel)
-    assert_close(compiled(convolved)(*tensors), wanted, dtype)
+    assert_close(compiled(convolve)(*tensors), expected, dtype)
 
 
-@pytest.mark.usefixtures("rounds")
+@pytest.mark.usefixtures("chunks")
 def test_a_real_kernel_does():
     # That of what is the same back and forth.
     response = responses((4, 3, 5), 1)
@@ -101,39 +103,39 @@ def test_a_real_kernel_does():
     def by_real(values, real):
         xp = namespace(values)[0]
 
-        def through(part, planes):
-            return part * complexed(xp, real[planes, 0][:, None])
+        def multiply(part, planes):
+            return part * to_complex(xp, real[planes, 0][:, None])
 
-        return convolution.convolved(xp, values, real.shape, through)
+        return convolution.fft_convolve(xp, values, real.shape, multiply)
 
-    wanted = written_out(values, response)[:, 0]
+    expected = written_out(values, response)[:, 0]
     real = np.ascontiguousarray(kernel.real)
-    assert_close(by_real(values, real), wanted, "float32")
+    assert_close(by_real(values, real), expected, "float32")
     inside = compiled(by_real)(ops.convert_to_tensor(values), ops.convert_to_tensor(real))
-    assert_close(inside, wanted, "float32")
+    assert_close(inside, expected, "float32")
 
 
-def test_rounds_are_as_many_as_fit_the_cache_and_no_more_than_allowed(monkeypatch):
+def test_chunks_fit_the_cache_and_are_no_more_than_allowed(monkeypatch):
     kernel = kernel_of(responses((4, 3, 40), 1), "float32")
     planes = kernel.shape[0]
     seen = []
 
-    def through(part, some):
+    def multiply(part, some):
         seen.append(some)
         return part
 
-    def taken(**allowed):
+    def chunk_count(**allowed):
         seen.clear()
         values = np.zeros((4, 3, 40), "float32")
-        convolution.convolved(np, values, kernel.shape, through, **allowed)
+        convolution.fft_convolve(np, values, kernel.shape, multiply, **allowed)
         covered = [plane for some in seen for plane in range(planes)[some]]
         assert covered == list(range(planes))
         return len(seen)
 
-    assert taken() == 1
-    monkeypatch.setattr(convolution, "_POINTS", kernel[0].size)
-    assert 16 <= taken() <= 32 < planes
-    assert taken(rounds=5) == 5
-    assert taken(rounds=1) == 1
-    monkeypatch.setattr(convolution, "_POINTS", kernel.size // 3)
-    assert taken() == 3
+    assert chunk_count() == 1
+    monkeypatch.setattr(convolution, "_CHUNK_POINTS", kernel[0].size)
+    assert 16 <= chunk_count() <= 32 < planes
+    assert chunk_count(max_chunks=5) == 5
+    assert chunk_count(max_chunks=1) == 1
+    monkeypatch.setattr(convolution, "_CHUNK_POINTS", kernel.size // 3)
+    assert chunk_count() == 3

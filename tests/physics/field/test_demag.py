@@ -377,9 +377,9 @@ def test_parts_add_up(seed):
     points = rng.uniform(-1, 1, size=(40, 3))
     for part in parts:
         points = points[distance_to_edges(points, part) > 1e-3]
-    whole = demag_tensor(points, *body)
+    of_body = demag_tensor(points, *body)
     np.testing.assert_allclose(
-        sum(demag_tensor(points, *part) for part in parts), whole, rtol=0, atol=1e-11
+        sum(demag_tensor(points, *part) for part in parts), of_body, rtol=0, atol=1e-11
     )
 
 

@@ -12,8 +12,13 @@ import numpy as np
 import pytest
 
 from keras_micromag.physics import Microstructure, cubic_grains, demag_operator
-from keras_micromag.physics.field import check_operator
-from keras_micromag.physics.field.lattice import NoLatticeError, lattice, sites, size
+from keras_micromag.physics.field import resolve_operator
+from keras_micromag.physics.field.lattice import (
+    NoLatticeError,
+    kernel_nbytes,
+    lattice_product,
+    sites,
+)
 from tests import oracles
 from tests.physics.field.magnets import (
     CORNERS,
@@ -29,11 +34,11 @@ from tests.physics.field.magnets import (
 @pytest.mark.parametrize("gap", [0.0, 3e-9, 200e-9])
 def test_grains_are_where_they_were_put(shape, gap):
     structure = cubic_grains(shape, gap=gap, scheme=CORNERS)
-    wanted = np.arange(np.prod(shape)).reshape(shape)
-    np.testing.assert_array_equal(sites(structure), wanted)
+    expected = np.arange(np.prod(shape)).reshape(shape)
+    np.testing.assert_array_equal(sites(structure), expected)
     order = np.random.default_rng(1).permutation(len(structure))
-    found = sites(reordered(structure, order))
-    np.testing.assert_array_equal(order[found], wanted)
+    computed = sites(reordered(structure, order))
+    np.testing.assert_array_equal(order[computed], expected)
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
@@ -80,11 +85,11 @@ def test_what_is_no_lattice_is_told_why(case):
     structure = Microstructure(grains, depth=1e-9)
     with pytest.raises(NoLatticeError, match=REASONS[reason]):
         sites(structure)
-    wanted = "must be 'dense' or 'hierarchical' for a structure that is no lattice; received 'lat"
-    with pytest.raises(ValueError, match=f"^`kind` {wanted}tice', but (?:{REASONS[reason]})"):
+    expected = "must be 'dense' or 'hierarchical' for a structure that is no lattice; received 'lat"
+    with pytest.raises(ValueError, match=f"^`kind` {expected}tice', but (?:{REASONS[reason]})"):
         demag_operator(structure, "lattice")
-    with pytest.raises(ValueError, match=f"^`operator` {wanted}tice', but"):
-        check_operator("lattice", structure, False, "float32", 1e-4)
+    with pytest.raises(ValueError, match=f"^`operator` {expected}tice', but"):
+        resolve_operator("lattice", structure, False, "float32", 1e-4)
     assert measured_error(demag_operator(structure, "hierarchical", dtype="float64")) <= 1e-4
 
 
@@ -117,8 +122,8 @@ def test_a_grain_off_its_site(part):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_size_is_that_of_the_kernel(shape, dtype):
     structure = cubic_grains(shape, scheme=CORNERS)
-    product, places = lattice(structure, False, dtype)
-    assert product.kernel.nbytes == size(structure, shape, dtype)
+    product, places = lattice_product(structure, False, dtype)
+    assert product.kernel.nbytes == kernel_nbytes(structure, shape, dtype)
     assert product.kernel.dtype.itemsize == 2 * np.dtype(dtype).itemsize
     assert product.sites.dtype == np.int32
     # Nothing may wrap around, and the transform of real values must come back even along z.

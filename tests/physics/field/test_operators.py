@@ -31,7 +31,7 @@ from keras_micromag.physics import (
     demag_operator,
     demag_tensor,
 )
-from keras_micromag.physics.field import check_operator, lattice
+from keras_micromag.physics.field import lattice, resolve_operator
 from tests import oracles
 from tests.physics.field.magnets import (
     CORNERS,
@@ -78,13 +78,13 @@ def test_the_matrix(name, kind, self_field, dtype):
     assert isinstance(operator, DemagOperator)
     assert (operator.kind, operator.dtype, operator.self_field) == (kind, dtype, self_field)
     assert operator.structure is magnet(name) and operator.rtol == 1e-4
-    field, wanted = operator(moments), by_matrix(matrix(name, self_field), moments)
-    assert field.dtype == dtype and field.shape == wanted.shape
+    field, expected = operator(moments), by_matrix(matrix(name, self_field), moments)
+    assert field.dtype == dtype and field.shape == expected.shape
     limit = 1e-4 if kind == "hierarchical" else ROUNDING[dtype]
     if name == "one" and not self_field:  # which nothing acts on
         assert abs(field).max() <= ROUNDING[dtype]
     else:
-        assert relative_error(field, wanted) <= limit
+        assert relative_error(field, expected) <= limit
     assert operator.error <= (limit if kind == "hierarchical" else 0)
 
 
@@ -211,10 +211,10 @@ def test_a_row_of_touching_cubes_is_a_prism(kind):
     row = cubic_grains((24, 1, 1), size=1.0, gap=0.0, depth=0.1, scheme=CORNERS)
     operator = demag_operator(row, kind, self_field=True, dtype="float64")
     for axis in np.eye(3):
-        found = operator(np.tile(axis, (24, 1)))
+        computed = operator(np.tile(axis, (24, 1)))
         bar = oracles.prism(24.0, 1.0, 1.0)
-        wanted = demag_tensor(row.particles, *bar) @ axis
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4)
+        expected = demag_tensor(row.particles, *bar) @ axis
+        np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-4)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -245,38 +245,38 @@ def fields(structure, kind, moments):
 def test_length_scale(name, kind, scale):
     moments = unit_moments(len(magnet(name)))
     # From 50 nm to a size of about 1.
-    found = fields(moved(magnet(name), scale=2e7 * scale), kind, moments)
-    np.testing.assert_allclose(found, made(name, kind, True)(moments), rtol=0, atol=1e-11)
+    computed = fields(moved(magnet(name), scale=2e7 * scale), kind, moments)
+    np.testing.assert_allclose(computed, made(name, kind, True)(moments), rtol=0, atol=1e-11)
 
 
 @served
 def test_translation(name, kind):
     moments = unit_moments(len(magnet(name)))
-    found = fields(moved(magnet(name), shift=1e-6 * np.array([5.0, -3.0, 2.0])), kind, moments)
+    computed = fields(moved(magnet(name), shift=1e-6 * np.array([5.0, -3.0, 2.0])), kind, moments)
     # A hundred sizes away coordinates have lost two digits.
-    wanted = made(name, kind, True)(moments)
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10)
+    expected = made(name, kind, True)(moments)
+    np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-10)
 
 
 @served
 def test_permutation_of_grains(name, kind):
     moments = unit_moments(len(magnet(name)))
     order = np.random.default_rng(6).permutation(len(moments))
-    found = fields(reordered(magnet(name), order), kind, moments[order])
-    wanted = made(name, kind, True)(moments)[order]
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+    computed = fields(reordered(magnet(name), order), kind, moments[order])
+    expected = made(name, kind, True)(moments)[order]
+    np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-12)
 
 
 @served
 def test_a_quarter_turn_about_z(name, kind):
     moments = unit_moments(len(magnet(name)))
     turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    found = fields(moved(magnet(name), turn=turn), kind, moments @ turn.T)
-    wanted = made(name, kind, True)(moments) @ turn.T
+    computed = fields(moved(magnet(name), turn=turn), kind, moments @ turn.T)
+    expected = made(name, kind, True)(moments) @ turn.T
     if kind == "hierarchical":  # another wall of the sample is where the mesh begins
-        assert relative_error(found[None], wanted[None]) <= 2e-4
+        assert relative_error(computed[None], expected[None]) <= 2e-4
     else:
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-12)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -288,15 +288,15 @@ def test_a_quarter_turn_about_z(name, kind):
 def test_auto_takes_what_serves(monkeypatch):
     cubes, grains = magnet("touching"), magnet("corners")
     assert demag_operator(cubes).kind == "dense"
-    assert check_operator("auto", cubes, False, "float32", 1e-4) == "dense"
-    monkeypatch.setattr("keras_micromag.physics.field.operator._SMALL", 1000)
+    assert resolve_operator("auto", cubes, False, "float32", 1e-4) == "dense"
+    monkeypatch.setattr("keras_micromag.physics.field.operator._DENSE_BYTES", 1000)
     assert demag_operator(cubes).kind == "lattice"
     assert demag_operator(grains).kind == "hierarchical"
-    chosen = check_operator("auto", grains, True, "float64", 1e-3)
+    chosen = resolve_operator("auto", grains, True, "float64", 1e-3)
     assert (chosen.kind, chosen.self_field) == ("hierarchical", True)
     assert (chosen.dtype, chosen.rtol) == ("float64", 1e-3)
-    assert check_operator("dense", grains, False, "float32", 1e-4) == "dense"
-    assert check_operator(chosen, grains, True, "float64", 1e-6) is chosen
+    assert resolve_operator("dense", grains, False, "float32", 1e-4) == "dense"
+    assert resolve_operator(chosen, grains, True, "float64", 1e-6) is chosen
 
 
 @pytest.mark.slow
@@ -305,7 +305,7 @@ def test_what_is_held():
     held = {kind: demag_operator(structure, kind).nbytes for kind in KINDS}
     assert held["dense"] == 4 * (3 * 216) * (3 * 216 * 8)
     shape = lattice.sites(structure).shape
-    assert held["lattice"] == lattice.size(structure, shape, "float32") + 4 * 216
+    assert held["lattice"] == lattice.kernel_nbytes(structure, shape, "float32") + 4 * 216
     assert held["lattice"] < held["hierarchical"] < held["dense"]
     double = demag_operator(structure, "dense", dtype="float64")
     assert double.nbytes == 2 * held["dense"]
@@ -352,7 +352,7 @@ def test_bad_input_gets_a_sentence(arguments, sentence):
 def test_a_numpy_bool_is_one():
     operator = demag_operator(magnet("one"), self_field=np.True_)
     assert operator.self_field is True
-    assert check_operator(operator, magnet("one"), True, "float32", 1e-4) is operator
+    assert resolve_operator(operator, magnet("one"), True, "float32", 1e-4) is operator
 
 
 @kinds
@@ -398,9 +398,9 @@ def test_operators_made_for_something_else():
     ):
         asked = {"structure": structure, "self_field": False, "dtype": "float32", "rtol": 1e-4}
         with pytest.raises(ValueError, match=f"`operator` must be made for {sentence}"):
-            check_operator(given, **{**asked, **changed})
+            resolve_operator(given, **{**asked, **changed})
     with pytest.raises(ValueError, match=r"`operator` must be one of 'auto', .* received 'fast'"):
-        check_operator("fast", structure, False, "float32", 1e-4)
+        resolve_operator("fast", structure, False, "float32", 1e-4)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -410,8 +410,8 @@ def test_operators_made_for_something_else():
 ON_EDGE = r"particle (\d+) of grain (\d+) lies on an edge of grain (\d+), where the field is inf"
 
 
-def told(structure, kind, **options):
-    """Particle, grain and source that the error names."""
+def named_by_the_error(structure, kind, **options):
+    """Return the particle, the grain and the source that the error names."""
     with pytest.raises(ValueError, match=ON_EDGE) as caught:
         demag_operator(structure, kind, **options)
     return tuple(map(int, re.match(ON_EDGE, str(caught.value)).groups()))
@@ -429,11 +429,11 @@ def is_on_edge(structure, particle, target, source):
 @kinds
 def test_particles_on_edges_are_named(kind):
     touching = cubic_grains((3, 2, 2), depth=0.0, gap=0.0)
-    particle, target, source = told(touching, kind)
+    particle, target, source = named_by_the_error(touching, kind)
     assert target != source
     assert is_on_edge(touching, particle, target, source)
     apart = cubic_grains((3, 2, 2), depth=0.0)
-    particle, target, source = told(apart, kind, self_field=True)
+    particle, target, source = named_by_the_error(apart, kind, self_field=True)
     assert target == source
     assert is_on_edge(apart, particle, target, source)
     assert np.isfinite(demag_operator(apart, kind)(unit_moments(12))).all()
@@ -451,7 +451,7 @@ def test_one_particle_of_many_on_an_edge_is_found_and_named(kind, corners):
         particles = np.repeat(row.particles, 3, axis=1)
         particles[number, 2] = row.grains[number].vertices[corners].mean(axis=0)
         structure = Microstructure(row.grains, particles=particles, weights=weights)
-        assert told(structure, kind) == (2, number, number + 1)
+        assert named_by_the_error(structure, kind) == (2, number, number + 1)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The operators' products in graphs, on each backend.
+"""The operators' matvecs in graphs, on each backend.
 
 | who                                 | must agree with whom                | to                   |
 | ----------------------------------- | ----------------------------------- | -------------------- |
@@ -43,10 +43,12 @@ def fields(product, dtype, b=3):
     return np.random.default_rng(7).normal(size=(b, 3, product.places)).astype(dtype)
 
 
-def assert_close(found, wanted, dtype):
-    found = numpy(found)
-    assert found.dtype == dtype and found.shape == wanted.shape
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=ROUNDING[dtype] * abs(wanted).max())
+def assert_close(computed, expected, dtype):
+    computed = numpy(computed)
+    assert computed.dtype == dtype and computed.shape == expected.shape
+    np.testing.assert_allclose(
+        computed, expected, rtol=0, atol=ROUNDING[dtype] * abs(expected).max()
+    )
 
 
 @pytest.mark.contract
@@ -89,5 +91,5 @@ def test_a_compiled_product_takes_any_operator_of_its_shapes():
         for kind in ("dense", "lattice"):
             product = demag_operator(structure, kind).product
             given = np.swapaxes(unit_moments(2, 12), 1, 2).astype("float32")
-            found = field(tensors(product, "float32"), ops.convert_to_tensor(given))
-            assert_close(found, product.field(given), "float32")
+            computed = field(tensors(product, "float32"), ops.convert_to_tensor(given))
+            assert_close(computed, product.field(given), "float32")

@@ -10,12 +10,12 @@ from keras_micromag.physics import (
     cubic_grains,
     voronoi_grains,
 )
-from keras_micromag.physics.microstructure.voronoi.diagram import measure
+from keras_micromag.physics.microstructure.voronoi.diagram import measure_cells
 from tests import oracles
 
 
 def bricks(shift):
-    """Two prisms of 1 x 1 x 1, the upper one moved by `shift` along x."""
+    """Return two prisms of 1 x 1 x 1, the upper one moved by `shift` along x."""
     return [oracles.cube(), oracles.moved(oracles.cube(), shift=np.array([shift, 0, 1.0]))]
 
 
@@ -24,6 +24,16 @@ def test_bricks_share_what_they_share(shift):
     areas = contact_areas(Microstructure(bricks(shift), depth=0.01), gap=0.0)
     assert areas[0, 1] == areas[1, 0] == pytest.approx(max(0, 1 - shift), abs=1e-12)
     assert areas[0, 0] == areas[1, 1] == 0
+
+
+def test_wedges_that_touch_at_their_thin_ends():
+    # Their centroids are further apart than either is long.
+    outline = np.array([[0.0, -0.1], [4.0, -1.0], [4.0, 1.0], [0.0, 0.1]])
+    corners = np.array([[x, y, z] for z in (0.0, 1.0) for x, y in outline])
+    wedge = oracles.convex_polyhedron(corners)
+    mirror = oracles.convex_polyhedron(corners * [-1, 1, 1])
+    areas = contact_areas(Microstructure([wedge, mirror], depth=0.01), gap=0.0)
+    assert areas[0, 1] == areas[1, 0] == pytest.approx(0.2, rel=1e-12)
 
 
 def test_a_lattice_has_six_neighbours_at_most():
@@ -37,25 +47,25 @@ def test_a_lattice_has_six_neighbours_at_most():
 def test_faces_of_a_polycrystal_are_those_of_its_diagram():
     seeds = np.random.default_rng(1).random((40, 3))
     touching = voronoi_grains(seeds - 0.5, 1.0, gap=0.0, depth=0.0, scheme="centroid")
-    wanted = measure(seeds, np.zeros(40), np.ones(3)).areas.toarray()
-    found = contact_areas(touching, gap=0.0)
-    np.testing.assert_allclose(found, wanted, atol=1e-9)
+    expected = measure_cells(seeds, np.zeros(40), np.ones(3)).areas.toarray()
+    computed = contact_areas(touching, gap=0.0)
+    np.testing.assert_allclose(computed, expected, atol=1e-9)
     # What is left of a grain's surface lies on the box.
     surface = [
         sum(np.linalg.norm(_area(grain.vertices[list(face)])) for face in grain.faces)
         for grain in touching.grains
     ]
-    assert sum(surface) - found.sum() == pytest.approx(6, abs=1e-9)
+    assert sum(surface) - computed.sum() == pytest.approx(6, abs=1e-9)
     parted = voronoi_grains(seeds - 0.5, 1.0, gap=1e-3, depth=0.0, scheme="centroid")
-    np.testing.assert_allclose(contact_areas(parted, gap=1e-3), wanted, atol=0.01)
+    np.testing.assert_allclose(contact_areas(parted, gap=1e-3), expected, atol=0.01)
 
 
 def test_a_turned_magnet_has_the_same_neighbours():
     magnet = voronoi_grains(20, 1.0, 2, 0.01, depth=0.0, scheme="centroid")
     turn = Rotation.from_rotvec([0.3, -0.5, 0.7]).as_matrix()
     turned = Microstructure([(g.vertices @ turn.T, g.faces) for g in magnet.grains], depth=0.0)
-    found = [contact_areas(each, gap=0.01) for each in (magnet, turned)]
-    np.testing.assert_allclose(found[1], found[0], atol=1e-9)
+    computed = [contact_areas(each, gap=0.01) for each in (magnet, turned)]
+    np.testing.assert_allclose(computed[1], computed[0], atol=1e-9)
 
 
 def test_a_grain_that_is_not_convex_is_refused():

@@ -48,8 +48,8 @@ def test_phases_have_the_volumes_asked_for():
     magnet = polycrystal()
     phases = mixed_phases(magnet, [ND2FE14B, SMCO5, SOFTER], [5, 3, 2], seed=1)
     volumes = [magnet.volumes[[m is phase for m in phases]].sum() for phase in (ND2FE14B, SMCO5)]
-    wanted = np.array([0.5, 0.3]) * magnet.volumes.sum()
-    assert (np.abs(volumes - wanted) <= magnet.volumes.max()).all()
+    expected = np.array([0.5, 0.3]) * magnet.volumes.sum()
+    assert (np.abs(volumes - expected) <= magnet.volumes.max()).all()
     assert phases != mixed_phases(magnet, [ND2FE14B, SMCO5, SOFTER], [5, 3, 2], seed=2)
 
 
@@ -58,15 +58,15 @@ def test_phases_have_the_volumes_asked_for():
     "make", [polycrystal, lambda: cubic_grains((2, 2, 2))], ids=["irregular", "cubes"]
 )
 def test_core_and_shell_are_the_grain(make):
-    whole = make()
-    g, both = len(whole), core_shell(whole, 4e-9)
+    structure = make()
+    g, both = len(structure), core_shell(structure, 4e-9)
     assert len(both) == 2 * g
-    np.testing.assert_allclose(both.volumes[:g] + both.volumes[g:], whole.volumes, rtol=1e-12)
-    assert both.packing_fraction == pytest.approx(whole.packing_fraction, rel=1e-12)
-    points = np.random.default_rng(0).uniform(*whole.bounds, (100, 3))
+    np.testing.assert_allclose(both.volumes[:g] + both.volumes[g:], structure.volumes, rtol=1e-12)
+    assert both.packing_fraction == pytest.approx(structure.packing_fraction, rel=1e-12)
+    points = np.random.default_rng(0).uniform(*structure.bounds, (100, 3))
     for i in (0, g - 1):
         parts = [demag_tensor(points, b.vertices, b.faces) for b in both.grains[i::g]]
-        grain = whole.grains[i]
+        grain = structure.grains[i]
         np.testing.assert_allclose(
             sum(parts), demag_tensor(points, grain.vertices, grain.faces), atol=1e-11
         )
@@ -107,9 +107,9 @@ def test_layers_follow_the_material_of_each_grain():
     np.testing.assert_allclose(np.asarray(same)[0], loop.magnetization, atol=2e-4)
     moments = random_easy_axes((1, g), seed=2)
     polarized = np.array([m.Js for m in material])[:, None] * moments[0]
-    wanted = np.einsum("gpihj,hj->gpi", demag_matrix(magnet), polarized)
-    found = GuptasarmaDemag(magnet, material=material)(moments)
-    np.testing.assert_allclose(np.asarray(found)[0], wanted, atol=1e-5)
+    expected = np.einsum("gpihj,hj->gpi", demag_matrix(magnet), polarized)
+    computed = GuptasarmaDemag(magnet, material=material)(moments)
+    np.testing.assert_allclose(np.asarray(computed)[0], expected, atol=1e-5)
 
 
 def test_bad_input():

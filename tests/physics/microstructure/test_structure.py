@@ -43,7 +43,7 @@ def cubes(*shifts, size=1.0):
 
 
 def sorted_rows(points):
-    """Rows in an order that rounding does not disturb."""
+    """Return the rows in an order that is independent of rounding."""
     rounded = np.round(points, 9) + 0.0
     return points[np.lexsort(rounded.T)]
 
@@ -100,7 +100,7 @@ def test_every_grain_has_its_particles_in_the_same_order():
     np.testing.assert_allclose(offsets, np.broadcast_to(offsets[0], offsets.shape), atol=1e-20)
 
 
-def test_the_order_of_particles_does_not_hang_on_scale():
+def test_the_order_of_particles_does_not_depend_on_scale():
     unit = cubic_grains((2, 2, 2), size=1.0, gap=0.06, depth=0.05)
     for scale in (1e-9, 50e-9, 3.0, 1e9):
         scaled = cubic_grains((2, 2, 2), size=scale, gap=0.06 * scale, depth=0.05 * scale)
@@ -180,7 +180,7 @@ def test_bad_scheme():
 
 
 def mixed_grains(scale=1.0):
-    """Counts of particles: cube 27, tetrahedron 15, truncated octahedron 75."""
+    """Return a cube, a tetrahedron and a truncated octahedron, with 27, 15 and 75 particles."""
     return [
         oracles.moved(oracles.cube(), scale=scale),
         oracles.moved(oracles.tetrahedron(), scale=scale, shift=(2 * scale, 0, 0)),
@@ -501,7 +501,7 @@ def test_bad_grains():
 
 
 def horseshoe():
-    """A prism, open at the top between two arms, whose flat ends are not convex."""
+    """Return a prism, open at the top between two arms, whose flat ends are not convex."""
     outline = np.array([(0, 0), (3, 0), (3, 3), (2, 3), (2, 1), (1, 1), (1, 3), (0, 3)], float)
     n = len(outline)
     vertices = np.concatenate([np.column_stack([outline, np.full(n, z)]) for z in (0.0, 1.0)])

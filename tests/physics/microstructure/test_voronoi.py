@@ -55,7 +55,7 @@ def lattice(n, spacing):
 
 
 def filling(*args, **kwargs):
-    """Grains that touch, with a particle at each centroid."""
+    """Return grains that touch, with a particle at each centroid."""
     return voronoi_grains(*args, gap=0.0, depth=0.0, scheme=("centroid",), **kwargs)
 
 
@@ -106,8 +106,8 @@ def test_sizes_are_those_drawn(sigma):
     magnet = filling(400, 1e-6, 5, sigma=sigma)
     rng = np.random.default_rng(5)
     rng.random((400, 3))  # the seeds
-    wanted = np.exp(3 * sigma * rng.standard_normal(400))
-    np.testing.assert_allclose(magnet.volumes / 1e-18, wanted / wanted.sum(), rtol=1e-5)
+    expected = np.exp(3 * sigma * rng.standard_normal(400))
+    np.testing.assert_allclose(magnet.volumes / 1e-18, expected / expected.sum(), rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -159,11 +159,11 @@ def test_every_face_moves_by_half_the_gap():
     touching = filling(100, BOX, 1)
     parted = voronoi_grains(100, BOX, 1, gap, depth=0.0, scheme="centroid")
     assert len(parted) == 100
-    for whole, grain in zip(touching.grains, parted.grains, strict=True):
-        same = grain.normals @ whole.normals.T > 1 - 1e-9
+    for cell, grain in zip(touching.grains, parted.grains, strict=True):
+        same = grain.normals @ cell.normals.T > 1 - 1e-9
         assert same.any(axis=1).all()
         # Plane constants about the origin.
-        mine, theirs = (body.offsets + body.normals @ body.centroid for body in (grain, whole))
+        mine, theirs = (body.offsets + body.normals @ body.centroid for body in (grain, cell))
         np.testing.assert_allclose(mine, theirs[same.argmax(axis=1)] - gap / 2, atol=1e-17)
     assert parted.volume == pytest.approx(np.prod(BOX))
     assert parted.packing_fraction < touching.packing_fraction
@@ -171,11 +171,11 @@ def test_every_face_moves_by_half_the_gap():
 
 @pytest.mark.slow
 def test_what_vanishes_is_named_or_dropped():
-    whole = filling(100, BOX, 1)
+    cells = filling(100, BOX, 1)
     with pytest.raises(ValueError, match=r"`gap` must leave something of every grain") as refused:
         voronoi_grains(100, BOX, 1, 25e-9)
     numbers = [int(n) for n in re.findall(r"\d+", str(refused.value).split("seeds")[1])]
-    assert whole.volumes[numbers].mean() < whole.volumes.mean()
+    assert cells.volumes[numbers].mean() < cells.volumes.mean()
     kept = voronoi_grains(100, BOX, 1, 25e-9, vanishing="drop")
     assert 1 <= len(kept) < 100 - len(numbers) + 1
     with pytest.raises(ValueError, match="`depth` must leave room for particles in every grain"):
@@ -203,19 +203,19 @@ def test_grains_that_touch_have_the_field_of_their_box():
     magnet = filling(40, BOX, 7)
     box = oracles.prism(*BOX)
     points = BOX * (np.random.default_rng(0).random((200, 3)) - 0.5)
-    whole = demag_tensor(points, *box)
+    total = demag_tensor(points, *box)
     parts = sum(demag_tensor(points, grain.vertices, grain.faces) for grain in magnet.grains)
-    np.testing.assert_allclose(parts, whole, atol=1e-9)
+    np.testing.assert_allclose(parts, total, atol=1e-9)
 
 
-def test_a_small_gap_changes_the_field_of_the_whole_a_little():
+def test_a_small_gap_changes_the_total_field_a_little():
     points = filling(40, BOX, 7).centroids
-    whole = demag_tensor(points, *oracles.prism(*BOX))
+    total = demag_tensor(points, *oracles.prism(*BOX))
     errors = []
     for gap in (1e-9, 1e-10, 1e-11):
         magnet = voronoi_grains(40, BOX, 7, gap, depth=0.0, scheme="centroid")
         parts = sum(demag_tensor(points, grain.vertices, grain.faces) for grain in magnet.grains)
-        errors.append(np.abs(parts - whole).max())
+        errors.append(np.abs(parts - total).max())
     assert errors[0] < 0.1
     assert errors[1] / errors[0] == pytest.approx(0.1, rel=0.2)
     assert errors[2] / errors[1] == pytest.approx(0.1, rel=0.2)
@@ -230,7 +230,7 @@ def test_traces():
 
 @pytest.fixture(scope="module")
 def cubes_thrice(tmp_path_factory):
-    """The paper's magnet by each of three ways."""
+    """Return the magnet of the paper, made in each of three ways."""
     path = tmp_path_factory.mktemp("neper") / "cubes.tess"
     write_neper(path, cubic_grains(size=53e-9, gap=0.0))
     return {

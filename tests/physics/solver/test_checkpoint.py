@@ -1,4 +1,4 @@
-"""Loops that are killed, and go on: to the last bit, or with one sentence."""
+"""Loops that are killed and continued, with results equal to the last bit."""
 
 import dataclasses
 import errno
@@ -24,6 +24,8 @@ from keras_micromag.physics import (
     simulate,
 )
 from keras_micromag.physics.solver import checkpoint, field_steps, problem
+from keras_micromag.utils import versions
+from keras_micromag.utils.files import PARTIAL
 from tests import oracles, waiting
 from tests.keras_parts import precision
 
@@ -35,19 +37,19 @@ CALLS = 3
 
 
 def loop(structure=MAGNET, easy_axes=AXES, **options):
-    """What all processes simulate."""
+    """Simulate the loop of all processes."""
     return simulate(structure, easy_axes, **{"field": FIELD, **options})
 
 
 def irregular():
-    """Grains with particles of different number, for which the solver pads its arrays."""
+    """Return grains with different numbers of particles, for which the solver pads its arrays."""
     cells = [oracles.moved(body, scale=60e-9) for body in oracles.voronoi_cells(seed=3, count=5)]
     return Microstructure(cells, depth=1e-9)
 
 
-def assert_equal(found, expected):
+def assert_equal(actual, expected):
     for field in dataclasses.fields(expected):
-        ours, theirs = getattr(found, field.name), getattr(expected, field.name)
+        ours, theirs = getattr(actual, field.name), getattr(expected, field.name)
         np.testing.assert_array_equal(ours, theirs, field.name, strict=True)
 
 
@@ -86,7 +88,7 @@ def _counted(patch):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """The solver's calls, and what was collected in each is kept at once."""
+    """Count the solver's calls, after each of which the checkpoint is written at once."""
     return _counted(monkeypatch)
 
 
@@ -119,7 +121,7 @@ def test_a_killed_process_is_followed_by_another(undisturbed, calls, tmp_path):
     folder, there = tmp_path / "new" / "kept", tmp_path / "there"
     code = f"""if True:
         import pathlib, signal
-        from keras_micromag.physics import checkpoint, solver
+        from keras_micromag.physics.solver import checkpoint, field_steps
         from tests.physics.solver.test_checkpoint import loop
 
         advance, calls = field_steps.advance, []
@@ -134,7 +136,7 @@ def test_a_killed_process_is_followed_by_another(undisturbed, calls, tmp_path):
         checkpoint._SAVED_EVERY, field_steps.advance = 0.0, stopping
         loop(checkpoint={str(folder)!r})
     """
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     process = subprocess.Popen([sys.executable, "-c", code], cwd=root)
     try:
         waiting.when(lambda: there.exists() or process.poll() is not None)
@@ -209,12 +211,16 @@ def test_an_operator_goes_on_whoever_made_it(calls, tmp_path):
 def test_what_a_kill_left_half_written_is_written_over(undisturbed, begun):
     for name in ("part-0003.npz", "part-0004.npz.partial", "state.npz.partial"):
         (begun / name).write_bytes(b"half")
+    temporary = [f"{PARTIAL}12ab-{name}" for name in ("part-0003.npz", "state.npz")]
+    for name in temporary:
+        (begun / name).write_bytes(b"half")
     assert_equal(loop(checkpoint=begun), undisturbed)
+    assert not set(temporary) & set(names(begun))
     assert_equal(loop(checkpoint=begun), undisturbed)
 
 
 def test_killed_before_anything_was_kept(undisturbed, tmp_path):
-    for name in ("lock", "settings.json.partial"):
+    for name in ("lock", "settings.json.partial", f"{PARTIAL}12ab-settings.json"):
         (tmp_path / name).write_text("{")
     assert_equal(loop(checkpoint=tmp_path), undisturbed)
 
@@ -243,8 +249,8 @@ def test_a_step_without_equilibrium_stops_whom_it_would_have_stopped(calls, tmp_
     options = {"max_iterations": 3}
     with pytest.raises(ConvergenceError, match="found no equilibrium") as first:
         loop(checkpoint=tmp_path, **options)
-    found = loop(checkpoint=tmp_path, allow_unconverged=True, **options)
-    assert found.converged.any() and not found.converged.all()
+    actual = loop(checkpoint=tmp_path, allow_unconverged=True, **options)
+    assert actual.converged.any() and not actual.converged.all()
     calls.limit = 0
     with pytest.raises(ConvergenceError) as again:
         loop(checkpoint=tmp_path, **options)
@@ -310,8 +316,8 @@ def test_an_operator_of_another_structure(begun):
 
 
 def test_the_folder_of_another_version(begun, monkeypatch):
-    version = checkpoint.__version__
-    monkeypatch.setattr(checkpoint, "__version__", "9.9")
+    version = versions.__version__
+    monkeypatch.setattr(versions, "__version__", "9.9")
     sentence = rf"differs in `keras_micromag` \({version} there, 9.9 here\)"
     with pytest.raises(ValueError, match=sentence):
         loop(checkpoint=begun)
@@ -329,7 +335,7 @@ def test_the_folder_of_an_older_format(begun, calls):
     assert contents(begun) == before and not calls
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "settings.json"])
+@pytest.mark.parametrize("name", ["notes.txt", "settings.json", f"{PARTIAL}12ab-notes.txt"])
 def test_a_folder_of_other_files(tmp_path, name):
     (tmp_path / name).write_text("[]" if name == "settings.json" else "mine")
     before = contents(tmp_path)
@@ -403,11 +409,11 @@ def test_a_full_disk(begun, undisturbed, monkeypatch, writes):
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez", full)
         sentence = r"`checkpoint` cannot be written: .*/kept: No space left on device"
-        with pytest.raises(OSError, match=sentence) as told:
+        with pytest.raises(OSError, match=sentence) as raised:
             loop(checkpoint=begun)
-    assert told.value.errno == errno.ENOSPC
+    assert raised.value.errno == errno.ENOSPC
     assert contents(begun).items() >= before.items()
-    assert not list(begun.glob("*.partial"))
+    assert not list(begun.glob("*partial*"))
     assert_equal(loop(checkpoint=begun), undisturbed)
 
 

@@ -33,7 +33,7 @@ from keras_micromag.physics import (
 )
 from keras_micromag.physics.solver import by_events
 from keras_micromag.physics.solver.events import continuation
-from keras_micromag.physics.solver.events.dense_output import Legs
+from keras_micromag.physics.solver.events.dense_output import Segments
 from keras_micromag.utils import memory
 from tests import oracles
 
@@ -44,45 +44,49 @@ MAGNETS = {
     "polycrystal": voronoi_grains(7, (150e-9, 100e-9, 100e-9), seed=1, gap=3e-9),
 }
 CLOSE = {"float32": 5e-5, "float64": 1e-6}
-"""How right a component of a moment is."""
+"""Tolerance of a moment's component."""
 
 
 def expected(structure, axes, loop, resolution):
-    """(k,) fields, those asked for and before and after each avalanche; (k, g) sides there.
+    """Return fields at which loops are compared, and the branches of the grains there.
 
-    And (k,) which of the fields asked for each is, or -1.
+    Returns:
+        Fields (k,): those asked for, and one before and one after each avalanche; sides (k, g) ±1;
+        and (k,) the index of each among the fields asked for, or -1.
     """
-    legs, events = Legs.along(loop.field), loop.events
-    began = np.unique(events.avalanche, return_index=True)[1]
-    rows, way = [], legs.of
-    for first in began:
-        root, step = events.field[first], events.step[first]
-        # The leg that leads to the field which is not before it.
-        leg = max(int(np.searchsorted(legs.way, way[step], side="left")) - 1, 0)
-        at, towards = legs.travelled(leg, root), legs.direction[leg]
-        if at < 2 * resolution:
+    segments, events = Segments.along(loop.field), loop.events
+    lengths = segments.field_path_length
+
+    def length_at(root, step):
+        # On the segment that leads to the field at `step`, the first one not before the root.
+        before = np.searchsorted(segments.start_path_length, lengths[step], side="left")
+        segment = max(int(before) - 1, 0)
+        return segments.path_length(segment, root), segments.direction[segment]
+
+    rows = []
+    for first in np.unique(events.avalanche, return_index=True)[1]:
+        root = events.field[first]
+        length, direction = length_at(root, events.step[first])
+        if length < 2 * resolution:
             continue  # at the first field: nothing is before
-        rows += [(at - resolution, root - towards * resolution, -1)]
-        rows += [(at + resolution, root + towards * resolution, -1)]
-    rows += [(at, value, i) for i, (at, value) in enumerate(zip(way, loop.field, strict=True))]
+        rows += [(length - resolution, root - direction * resolution, -1)]
+        rows += [(length + resolution, root + direction * resolution, -1)]
+    rows += [(*row, i) for i, row in enumerate(zip(lengths, loop.field, strict=True))]
     rows.sort(key=lambda row: (row[0], row[2]))
-    way_, field, asked = (np.array(part) for part in zip(*rows, strict=True))
+    all_lengths, field, asked = (np.array(part) for part in zip(*rows, strict=True))
     side = np.where(axes[:, 2] >= 0, 1, -1)
-    of_event = np.array(
-        [
-            legs.travelled(max(int(np.searchsorted(legs.way, way[s], side="left")) - 1, 0), root)
-            for s, root in zip(events.step, events.field, strict=True)
-        ]
+    event_lengths = np.array(
+        [length_at(root, step)[0] for step, root in zip(events.step, events.field, strict=True)]
     )
     sides = []
-    for at in way_:
-        flips = np.bincount(events.grain[of_event <= at + 1e-9], minlength=len(axes))
+    for length in all_lengths:
+        flips = np.bincount(events.grain[event_lengths <= length + 1e-9], minlength=len(axes))
         sides.append(side * (1 - 2 * (flips % 2)))
     return field, np.array(sides), asked
 
 
 def literal(structure, axes, field):
-    """(t, g, 3) moments of Algorithm 1, the weakest grain first."""
+    """Return (t, g, 3) the moments of Algorithm 1, the weakest grain first."""
     states, _ = oracles.simulate_literal(
         demag_matrix(structure),
         structure.weights,
@@ -133,16 +137,16 @@ def test_states_between_avalanches_are_interpolated(dtype):
 @pytest.mark.slow
 def test_coercivity_is_where_the_moment_changes_sign(dtype):
     structure, off = MAGNETS["cubes"], {"float32": 5e-5, "float64": 2e-6}[dtype]
-    told = {"method": "events", "dtype": dtype, "progress": False}
+    kwargs = {"method": "events", "dtype": dtype, "progress": False}
     axes = random_easy_axes((4, len(structure)), seed=5)
-    few = simulate(structure, axes, field=[8.0, -8.0], **told)
-    many = simulate(structure, axes, field=np.linspace(8, -8, 100), **told)
+    few = simulate(structure, axes, field=[8.0, -8.0], **kwargs)
+    many = simulate(structure, axes, field=np.linspace(8, -8, 100), **kwargs)
     np.testing.assert_allclose(few.coercivity(), many.coercivity(), atol=off)
     for axis, value in zip(axes, few.coercivity(), strict=True):
         about = np.array([8.0, -value + off, -value - off])
-        # Steps, which know nothing of what is between.
-        given = {"dtype": dtype, "avalanche": "weakest_first", "progress": False}
-        loop = simulate(structure, axis, field=about, **given)
+        # By steps, which use nothing between the fields.
+        by_steps = {"dtype": dtype, "avalanche": "weakest_first", "progress": False}
+        loop = simulate(structure, axis, field=about, **by_steps)
         before, after = loop.magnetization_along_field[1:]
         assert before > 0 > after
 
@@ -167,22 +171,22 @@ def test_coercivity_without_an_avalanche(dtype, angle):
 @pytest.mark.slow
 def test_a_loop_that_turns_beside_an_avalanche(dtype):
     structure = cubic_grains((2, 1, 1))
-    told = {"dtype": dtype, "progress": False}
-    # As far as roots are known, and then as far as the search for them looks around.
+    kwargs = {"dtype": dtype, "progress": False}
+    # From the accuracy of a root to the range of fields in which the search for it goes on.
     near = {"float32": (5e-6, 5e-5, 2e-4), "float64": (5e-7, 4e-6, 2e-5)}[dtype]
     # In float32 the fields at which the last two of these turn are rounded to beyond them.
     for seed in (1, 4, 5):
         axes = random_easy_axes(2, seed=seed)
-        events = simulate(structure, axes, field=[8.0, -8.0], method="events", **told).events
+        events = simulate(structure, axes, field=[8.0, -8.0], method="events", **kwargs).events
         for off in (sign * value for value in near for sign in (1, -1)):
             turn = events.field[0] + off
             field = [8.0, *(turn + np.geomspace(0.3, 1e-3, 12)), turn, 0.0, 1.0]
-            loop = simulate(structure, axes, field=field, method="events", **told)
-            steps = simulate(structure, axes, field=field, avalanche="weakest_first", **told)
+            loop = simulate(structure, axes, field=field, method="events", **kwargs)
+            steps = simulate(structure, axes, field=field, avalanche="weakest_first", **kwargs)
             np.testing.assert_allclose(loop.magnetization, steps.magnetization, atol=CLOSE[dtype])
             np.testing.assert_array_equal(loop.events.grain, events.grain[: int(off < 0)])
             assert (loop.events.step == field.index(turn)).all()
-            ends_there = simulate(structure, axes, field=field[:-2], method="events", **told)
+            ends_there = simulate(structure, axes, field=field[:-2], method="events", **kwargs)
             assert len(ends_there.events) == int(off < 0)
             assert np.isnan(ends_there.coercivity()) == (off > 0)
 
@@ -204,14 +208,14 @@ def test_a_batch_is_its_magnets():
         np.testing.assert_allclose(part.switching_fields, alone.switching_fields, atol=1e-5)
         np.testing.assert_allclose(part.magnetization, alone.magnetization, atol=5e-5)
     assert batch.switching_fields.shape == (3, 7) and batch.coercivity().shape == (3,)
-    # Magnets that are picked are numbered anew, in the order in which they are picked.
+    # Magnets of an index are numbered anew, in its order.
     picked = batch[[2, 0]].events
     np.testing.assert_array_equal(picked.grain[picked.magnet == 1], batch[0].events.grain)
     np.testing.assert_array_equal(picked.crossing, batch.events.crossing[[2, 0]])
 
 
 @pytest.mark.slow
-def test_events_tell_what_the_states_tell():
+def test_events_agree_with_the_states():
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=6)
     field = np.linspace(8, -8, 400)
@@ -264,7 +268,7 @@ def test_a_magnet_without_an_event():
         np.testing.assert_allclose(loop.magnetization, steps.magnetization, atol=5e-5)
 
 
-def test_grains_that_give_way_at_the_first_field():
+def test_grains_that_are_unstable_at_the_first_field():
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=1)
     field = [-8.0, -7.0]
@@ -297,7 +301,7 @@ def test_flips_all_unstable_grains_of_a_pass_if_asked_to():
 
 
 @pytest.mark.slow
-def test_events_are_kept_in_a_file(tmp_path):
+def test_events_survive_a_file(tmp_path):
     structure = MAGNETS["cubes"]
     axes = random_easy_axes((2, len(structure)), seed=3)
     loop = simulate(structure, axes, field=LOOP, method="events", progress=False)
@@ -313,11 +317,11 @@ def test_events_are_kept_in_a_file(tmp_path):
 def test_fields_asked_for_at_an_avalanche(dtype):
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=3)
-    told = {"method": "events", "dtype": dtype, "progress": False}
-    events = simulate(structure, axes, field=[8.0, -8.0], **told).events
+    kwargs = {"method": "events", "dtype": dtype, "progress": False}
+    events = simulate(structure, axes, field=[8.0, -8.0], **kwargs).events
     first = np.flatnonzero(events.avalanche == 1)[0]
     off = {"float32": 1e-4, "float64": 1e-6}[dtype] * np.array([3, 1, 0.3, 0, -0.3, -1, -3])
-    loop = simulate(structure, axes, field=[8.0, *(events.field[first] + off), -8.0], **told)
+    loop = simulate(structure, axes, field=[8.0, *(events.field[first] + off), -8.0], **kwargs)
     flipped = ((loop.magnetization * axes).sum(axis=2) < 0).sum(axis=1) - first
     size = events.sizes[1]
     assert (flipped[1:3] == 0).all() and (flipped[6:8] == size).all()
@@ -334,7 +338,7 @@ def test_fields_far_above_the_anisotropy_field():
     )
     np.testing.assert_array_equal(near.events.grain, far.events.grain)
     np.testing.assert_allclose(near.events.field, far.events.field, atol=5e-5)
-    # On the way down and up again they take as long as field doubles: 23 times each.
+    # Steps double from the top down, and from the last flip on: 23 times each.
     assert far.iterations.sum() < near.iterations.sum() + 200
 
 
@@ -348,8 +352,8 @@ def test_a_batch_of_none():
     assert loops.switching_fields.shape == (0, 12)
 
 
-def test_a_bar_tells_of_products(monkeypatch):
-    told = []
+def test_a_progress_bar_counts_matvecs(monkeypatch):
+    shown = []
 
     class Bar:
         def __init__(self, wanted, loops):
@@ -359,7 +363,7 @@ def test_a_bar_tells_of_products(monkeypatch):
             return self
 
         def __call__(self, state):
-            told.append((self.loops.done, self.loops.products, self.loops.field_behind))
+            shown.append((self.loops.done, self.loops.products, self.loops.field_behind))
 
         def __exit__(self, *error):
             pass
@@ -368,17 +372,17 @@ def test_a_bar_tells_of_products(monkeypatch):
     structure = MAGNETS["cubes"]
     axes = random_easy_axes((2, len(structure)), seed=3)
     loop = simulate(structure, axes, field=np.linspace(8, -8, 50), method="events")
-    done, products, field = zip(*told, strict=True)
-    assert len(told) >= 2 and (np.diff(done) >= 0).all() and (np.diff(products) > 0).all()
+    done, products, field = zip(*shown, strict=True)
+    assert len(shown) >= 2 and (np.diff(done) >= 0).all() and (np.diff(products) > 0).all()
     assert done[-1] == 100 and field[-1] == -8.0
     assert 0.5 * loop.iterations.sum() < products[-1] <= loop.iterations.sum()
 
 
-def test_memory_is_looked_at_on_the_way(monkeypatch):
+def test_memory_is_checked_after_every_call(monkeypatch):
     structure = MAGNETS["cubes"]
     axes = random_easy_axes((2, len(structure)), seed=3)
-    given = {"field": LOOP, "method": "events", "progress": False}
-    simulate(structure, axes, **given)
+    kwargs = {"field": LOOP, "method": "events", "progress": False}
+    simulate(structure, axes, **kwargs)
     advance, calls = continuation.advance, []
 
     def advanced(*arguments):
@@ -388,29 +392,29 @@ def test_memory_is_looked_at_on_the_way(monkeypatch):
         return advance(*arguments)
 
     monkeypatch.setattr(continuation, "advance", advanced)
-    sentence = r"what 2 magnets leave behind on the way to .* T needs .* 1e-06 GB are free; fewer"
+    sentence = r"the record of 2 magnets up to .* T needs .* 1e-06 GB are free; fewer"
     with pytest.raises(MemoryError, match=sentence):
-        simulate(structure, axes, **given)
+        simulate(structure, axes, **kwargs)
     assert len(calls) == 2
 
 
 @pytest.mark.slow
 @pytest.mark.contract
-def test_too_few_products_are_told(monkeypatch):
+def test_too_few_iterations_raise(monkeypatch):
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=3)
-    given = {"field": LOOP, "method": "events", "max_iterations": 2, "progress": False}
+    kwargs = {"field": LOOP, "method": "events", "max_iterations": 2, "progress": False}
     with pytest.raises(ConvergenceError, match=r"field step 0 .*within `max_iterations` = 2"):
-        simulate(structure, axes, **given)
-    loop = simulate(structure, axes, allow_unconverged=True, **given)
+        simulate(structure, axes, **kwargs)
+    loop = simulate(structure, axes, allow_unconverged=True, **kwargs)
     assert not loop.converged.any() and np.isnan(loop.magnetization).all()
     # Where it raises, it does so at once.
-    monkeypatch.setattr(continuation, "advance", _then_none(continuation.advance))
+    monkeypatch.setattr(continuation, "advance", _once(continuation.advance))
     with pytest.raises(ConvergenceError, match=r"field step 0 .*within `max_iterations` = 2"):
-        simulate(structure, axes, **given)
+        simulate(structure, axes, **kwargs)
 
 
-def _then_none(advance):
+def _once(advance):
     calls = []
 
     def advanced(*arguments):
@@ -421,7 +425,7 @@ def _then_none(advance):
     return advanced
 
 
-def test_refuses_what_it_cannot_do(tmp_path):
+def test_arguments_that_raise(tmp_path):
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=3)
     with pytest.raises(ValueError, match="`method` must be one of 'steps', 'events'"):
@@ -431,12 +435,3 @@ def test_refuses_what_it_cannot_do(tmp_path):
     assert not (tmp_path / "kept").exists()
     with pytest.raises(ValueError, match=r"`checkpoint` must be None for .*; received '3'"):
         simulate(structure, axes, method="events", checkpoint=3)
-
-
-def test_legs():
-    legs = Legs.along(np.array([8.0, 8.0, 2.0, -3.0, -3.0, 5.0, 6.0, 6.0, 1.0]))
-    np.testing.assert_array_equal(legs.ends, [-3, 6, 1])
-    np.testing.assert_array_equal(legs.direction, [-1, 1, -1])
-    np.testing.assert_array_equal(legs.way, [0, 11, 20])
-    np.testing.assert_array_equal(legs.of, [0, 0, 6, 11, 11, 19, 20, 20, 25])
-    np.testing.assert_array_equal(legs.travelled(np.array([0, 1]), np.array([2, 2])), [6, 16])

@@ -1,4 +1,4 @@
-"""Which grains a grain's particles see exactly, and the blocks of the matrix that say how."""
+"""The near field: which pairs of grains belong to it, and the dense blocks that hold it."""
 
 import math
 import os
@@ -8,133 +8,162 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from keras_micromag.physics.field.demag import Kernel, OnEdgeError, on_edge
-from keras_micromag.physics.field.precorrected.mesh import Mesh, Sources
-from keras_micromag.physics.field.precorrected.precorrection import meshed
+from keras_micromag.physics.field.demag import Kernel, OnEdgeError, on_edge_message
+from keras_micromag.physics.field.precorrected.mesh import Mesh, Pieces
+from keras_micromag.physics.field.precorrected.precorrection import precorrection
 from keras_micromag.utils import memory
 from keras_micromag.utils.indices import ranges
 from keras_micromag.utils.progress import tracked
 
-_WHOLE = 8
-"""Blocks have columns by as many: others are multiplied half as fast again."""
+_COLUMN_MULTIPLE = 8
+"""The columns of a block are a multiple of it: other blocks take half as long again to multiply."""
 
-_BLOCK = 1 / 512
-"""What a further block costs, as part of the numbers in all: as much padding is worth it."""
+_BLOCK_COST = 1 / 512
+"""Cost of one more block, as part of the entries of all blocks: as much padding is worth it."""
 
-_LARGE = 3.0
-"""Grains this much larger than the median are looked up on their own."""
+_LARGE_GRAIN = 3.0
+"""Grains this much larger than the median are looked up one by one."""
 
-_LEFT = 4 / 3
-"""Distance of a particle from all pieces of a near grain, over the reach, from which it leaves that
-grain to the mesh."""
+_NEAR_LIMIT = 4 / 3
+"""A particle of a near pair leaves the source grain to the mesh where it is further from all of its
+pieces than this many times the reach."""
 
 
-class Pairs(NamedTuple):
-    """Near pairs of a target grain and a source grain, by target."""
+class NearPairs(NamedTuple):
+    """Near pairs of a target grain and a source grain, sorted by target and then by source."""
 
     target: np.ndarray  # (m,)
     source: np.ndarray  # (m,)
 
-    def counts(self, g):
-        """(g,) sources of each target."""
+    def counts(self, g: int) -> np.ndarray:
+        """Return the number of near source grains of each of the g targets."""
         return np.bincount(self.target, minlength=g)
 
 
-class Blocks(NamedTuple):
-    """Dense blocks that grains share: rows (source, component), columns (component, particle)."""
+class BlockLayout(NamedTuple):
+    """How target grains share dense blocks.
 
-    grains: tuple  # of (k,) targets
-    sources: tuple  # of (k, s) grains that these see; padding is grain 0
-    columns: tuple  # of int
+    Rows of a block are (source, component), its columns (component, particle).
+    """
+
+    grains: tuple  # of (k,) target grains of each block
+    sources: tuple  # of (k, s) source grains of each of these; padding is grain 0
+    columns: tuple  # of int, the number of columns of each block
 
     @property
     def size(self) -> int:
-        """Numbers in all blocks."""
+        """Number of entries in all blocks."""
         return sum(3 * s.size * c for s, c in zip(self.sources, self.columns, strict=True))
 
     @property
-    def particles(self) -> list:
-        """For how many particles of a grain each block has room."""
+    def particles(self) -> list[int]:
+        """Number of particles of each target grain that fit into each block."""
         return [columns // 3 for columns in self.columns]
 
 
-def near_pairs(mesh: Mesh, sources: Sources) -> Pairs:
-    """Pairs of which the target has a particle nearer to a piece of the source than the reach."""
+def near_pairs(mesh: Mesh, pieces: Pieces) -> NearPairs:
+    """Return the pairs of grains in the near field of each other.
+
+    In a near pair a particle of the target lies within the reach of a piece of the source. Every
+    grain makes a near pair with itself.
+    """
     reach, g = mesh.precision.reach, len(mesh.structure)
-    centres = mesh.of_sources.centre(sources.corner)
-    middles = mesh.places(mesh.structure.centroids)
-    away = np.linalg.norm(mesh.particles - middles[mesh.grain], axis=1)
-    extent = np.zeros(g)
-    np.maximum.at(extent, mesh.grain, away)
-    large = extent > _LARGE * np.median(extent)
-    usual = np.flatnonzero(~large)
-    pieces = cKDTree(centres)
-    longest = reach + extent[usual].max(initial=0.0)
-    found = cKDTree(middles[usual]).sparse_distance_matrix(pieces, longest, output_type="ndarray")
-    target, piece = usual[found["i"]], found["j"]
-    kept = found["v"] <= reach + extent[target]
-    target, piece = target[kept], piece[kept]
-    for t in np.flatnonzero(large):
-        seen = pieces.query_ball_point(middles[t], reach + extent[t])
-        target = np.concatenate([target, np.full(len(seen), t)])
-        piece = np.concatenate([piece, np.asarray(seen, int)])
-    kept = _any_within(mesh, centres, target, piece, reach)
+    piece_centres = mesh.source_stencil.centre(pieces.corner)
+    target, piece = _candidates(mesh, piece_centres, reach)
+    kept = _any_within(mesh, piece_centres, target, piece, reach)
     # A grain is near to itself, whatever its shape: its own field is not that of the mesh.
     own = np.arange(g)
     pair = np.concatenate([target[kept], own]) * g + np.concatenate(
-        [sources.grain[piece[kept]], own]
+        [pieces.grain[piece[kept]], own]
     )
     pair = np.unique(pair)
-    return Pairs(pair // g, pair % g)
+    return NearPairs(pair // g, pair % g)
+
+
+def _candidates(mesh, piece_centres, reach):
+    """Return target grains and pieces (m,) of which the bounding spheres are within reach."""
+    centroids = mesh.in_spacings(mesh.structure.centroids)
+    from_centroid = np.linalg.norm(mesh.mesh_positions - centroids[mesh.particle_grain], axis=1)
+    radius = np.zeros(len(mesh.structure))
+    np.maximum.at(radius, mesh.particle_grain, from_centroid)
+    large = radius > _LARGE_GRAIN * np.median(radius)
+    usual = np.flatnonzero(~large)
+    tree = cKDTree(piece_centres)
+    longest = reach + radius[usual].max(initial=0.0)
+    distances = cKDTree(centroids[usual]).sparse_distance_matrix(
+        tree, longest, output_type="ndarray"
+    )
+    target, piece = usual[distances["i"]], distances["j"]
+    kept = distances["v"] <= reach + radius[target]
+    target, piece = target[kept], piece[kept]
+    for t in np.flatnonzero(large):
+        within = tree.query_ball_point(centroids[t], reach + radius[t])
+        target = np.concatenate([target, np.full(len(within), t)])
+        piece = np.concatenate([piece, np.asarray(within, int)])
+    return target, piece
 
 
 def _any_within(mesh, centres, target, piece, reach):
-    """Whether any particle of the target is within reach of the piece."""
-    first, count = mesh.first[target], np.diff(mesh.first)[target]
+    """Return for each pair (m,) whether any particle of the target is within reach of the piece."""
+    first, count = mesh.first_particle[target], np.diff(mesh.first_particle)[target]
     near = np.zeros(len(target), bool)
     for part in np.array_split(np.arange(len(target)), 1 + count.sum() // 2**22):
         pair, particle = ranges(first[part], first[part] + count[part])
-        away = mesh.particles[particle] - centres[piece[part[pair]]]
+        away = mesh.mesh_positions[particle] - centres[piece[part[pair]]]
         near[part[pair[(away**2).sum(axis=1) <= reach * reach]]] = True
     return near
 
 
-def blocks(pairs: Pairs, particles, place) -> Blocks:
-    """Grains in blocks with little padding.
+def block_layout(pairs: NearPairs, particles: np.ndarray, node: np.ndarray) -> BlockLayout:
+    """Group the target grains into blocks with little padding.
 
     Args:
-        particles: (g,) number of each grain's.
-        place: (g,) number of the node that each is at: within a block grains come in this order,
+        pairs: of g grains.
+        particles: (g,) number of particles of each grain.
+        node: (g,) flat index of the node at each grain. Within a block grains come in this order,
             in which their particles are read too.
     """
-    seen = pairs.counts(len(particles))
-    first = np.cumsum(seen) - seen
-    columns = -(-3 * particles // _WHOLE) * _WHOLE
-    cost = _BLOCK * 3 * float(columns @ seen)
-    grains, sources, widths = [], [], []
-    for some in alike(columns, 3.0 * seen, cost):
-        for part in alike(seen[some], np.full(len(some), 3.0 * columns[some].max()), cost):
-            block = some[part]
-            block = block[np.argsort(place[block], kind="stable")]
-            width = seen[block].max()
-            index = np.minimum(first[block][:, None] + np.arange(width), len(pairs.source) - 1)
-            there = np.arange(width) < seen[block][:, None]
-            grains.append(block)
-            sources.append(np.where(there, pairs.source[index], 0).astype(np.int32))
-            widths.append(int(columns[block].max()))
-    return Blocks(tuple(grains), tuple(sources), tuple(widths))
+    source_counts = pairs.counts(len(particles))
+    first_pair = np.cumsum(source_counts) - source_counts
+    columns = -(-3 * particles // _COLUMN_MULTIPLE) * _COLUMN_MULTIPLE
+    cost = _BLOCK_COST * 3 * float(columns @ source_counts)
+    block_grains, block_sources, block_columns = [], [], []
+    for group in partition(columns, 3.0 * source_counts, cost):
+        width = np.full(len(group), 3.0 * columns[group].max())
+        for part in partition(source_counts[group], width, cost):
+            grains = group[part]
+            grains = grains[np.argsort(node[grains], kind="stable")]
+            block_grains.append(grains)
+            block_sources.append(_padded_sources(pairs, first_pair, source_counts, grains))
+            block_columns.append(int(columns[grains].max()))
+    return BlockLayout(tuple(block_grains), tuple(block_sources), tuple(block_columns))
 
 
-def alike(number, weight, cost) -> list:
-    """Indices in parts with alike numbers: those with the smallest sum of their costs.
+def _padded_sources(pairs, first_pair, source_counts, grains):
+    """Return the sources (k, s) of target grains (k,); those beyond a grain's count are grain 0."""
+    number = np.arange(source_counts[grains].max())
+    pair = np.minimum(first_pair[grains][:, None] + number, len(pairs.source) - 1)
+    real = number < source_counts[grains][:, None]
+    return np.where(real, pairs.source[pair], 0).astype(np.int32)
+
+
+def partition(number: np.ndarray, weight: np.ndarray, cost: float) -> list[np.ndarray]:
+    """Partition items so that those of similar numbers are together, at the least total cost.
+
+    A part costs `cost`, and the weight of its items times the largest of their numbers, to which
+    all of them are padded. The least total is found by dynamic programming over the sorted numbers.
 
     Args:
-        number: (n,) that all of a part are filled up to. weight: (n,) what that costs for each.
-        cost: of a part.
+        number: (n,) of each item.
+        weight: (n,) of each item.
+        cost: of one more part.
+
+    Returns:
+        The indices of the items of each part.
     """
     values, which = np.unique(number, return_inverse=True)
     weight = np.concatenate([[0.0], np.cumsum(np.bincount(which, weight))])
-    # The least for the smallest values, and where the last of their parts begins.
+    # The least cost of the smallest values, and where the last of their parts begins.
     least, start = np.zeros(len(values) + 1), np.zeros(len(values) + 1, int)
     for end, value in enumerate(values, 1):
         costs = least[:end] + value * (weight[end] - weight[:end]) + cost
@@ -147,92 +176,133 @@ def alike(number, weight, cost) -> list:
     return parts
 
 
-def fill(
+def near_blocks(
     mesh: Mesh,
-    sources: Sources,
-    slopes,
-    pairs: Pairs,
-    layout: Blocks,
+    pieces: Pieces,
+    gradient_weights: np.ndarray,
+    pairs: NearPairs,
+    layout: BlockLayout,
     self_field: bool,
-    dtype,
+    dtype: str,
     progress: bool | None = False,
-) -> tuple:
-    """The blocks (k, 3s, c): exact fields, less those that the mesh carries too.
+) -> tuple[np.ndarray, ...]:
+    """Return the dense blocks (k, 3s, c): exact fields less the precorrection.
 
     Args:
-        slopes: (n, nodes, 3) of all particles, see `Stencil.slopes`.
+        gradient_weights: (n, nodes, 3) of all particles, see `Stencil.gradient_weights`.
         progress: whether to show a bar over the source grains; on a terminal if None.
 
     Raises:
         ValueError: when a particle lies on an edge of a grain whose field acts on it.
     """
     g = len(mesh.structure)
-    numbers, blocks, first = _room(layout, dtype)
-    # Where among the numbers each grain's part of a block begins, and how wide that is.
-    begin, columns = np.zeros(g, int), np.zeros(g, int)
-    for grains, block, at in zip(layout.grains, blocks, first, strict=True):
-        begin[grains] = at + block[0].size * np.arange(len(grains))
-        columns[grains] = block.shape[2]
+    storage = _allocate(layout, g, dtype)
+    # The row of each pair in its target's part of a block, and the pairs sorted by source.
     rank = np.arange(len(pairs.target)) - np.searchsorted(pairs.target, pairs.target)
-    order = np.argsort(pairs.source, kind="stable")
-    start = np.searchsorted(pairs.source[order], np.arange(g + 1))
-    first_piece = np.searchsorted(sources.grain, np.arange(g + 1))
+    by_source = np.argsort(pairs.source, kind="stable")
+    first_pair = np.searchsorted(pairs.source[by_source], np.arange(g + 1))
+    first_piece = np.searchsorted(pieces.grain, np.arange(g + 1))
 
-    def one(source):
-        chosen = order[start[source] : start[source + 1]]
-        targets = pairs.target[chosen]
-        owner, particle = ranges(mesh.first[targets], mesh.first[targets + 1])
-        pieces = slice(*first_piece[source : source + 2])
-        corner, charges = sources.corner[pieces], sources.charges[pieces]
-        # By a tree: of a grain as large as the sample, pieces times particles would not fit.
-        away, _ = cKDTree(mesh.of_sources.centre(corner)).query(mesh.particles[particle])
-        seen = (away <= _LEFT * mesh.precision.reach) | (mesh.grain[particle] == source)
-        owner, particle = owner[seen], particle[seen]
-        field = _exact(mesh, source, particle, self_field)
-        field += meshed(mesh.precision, corner, charges, mesh.corner[particle], slopes[particle])
-        wide = columns[targets]
-        row = (begin[targets] + 3 * rank[chosen] * wide)[owner]
-        row += particle - mesh.first[targets[owner]]
-        of_source = np.arange(3)[:, None] * wide[owner, None, None]
-        of_target = np.arange(3) * (wide // 3)[owner, None, None]
-        numbers[row[:, None, None] + of_source + of_target] = np.swapaxes(field, 1, 2)
+    def fill_source(source):
+        own_pairs = by_source[first_pair[source] : first_pair[source + 1]]
+        targets = pairs.target[own_pairs]
+        own_pieces = slice(*first_piece[source : source + 2])
+        corners, charges = pieces.corner[own_pieces], pieces.charges[own_pieces]
+        owner, particle = _near_particles(mesh, corners, source, targets)
+        field = _exact_field(mesh, source, particle, self_field)
+        # The gradient of the potential is minus the field.
+        field += precorrection(
+            mesh.precision,
+            corners,
+            charges,
+            mesh.stencil_corner[particle],
+            gradient_weights[particle],
+        )
+        number = particle - mesh.first_particle[targets[owner]]
+        storage.write(field, targets[owner], rank[own_pairs][owner], number)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for _ in tracked(threads.map(one, range(g)), "fields of grains", g, progress):
+        for _ in tracked(threads.map(fill_source, range(g)), "fields of grains", g, progress):
             pass
-    return blocks
+    return storage.blocks
 
 
-def _room(layout, dtype):
-    """One array for the numbers of all blocks; the blocks, which share it; where each begins."""
+class _Storage(NamedTuple):
+    """One array for the entries of all blocks, so that a source writes to them all at once."""
+
+    entries: np.ndarray  # of all blocks, one block after another
+    blocks: tuple  # of (k, 3s, c), views of the entries
+    first: np.ndarray  # (g,) where the entries of each target grain begin
+    columns: np.ndarray  # (g,) number of columns of the block of each target grain
+
+    def write(self, field, target, rank, number):
+        """Write tensors (n, 3, 3) of one source.
+
+        Args:
+            field: [target's component, source's component].
+            target: (n,) grain. rank: (n,) of the source among its near ones. number: (n,) of the
+                particle in it.
+        """
+        columns = self.columns[target]
+        entry = self.first[target] + 3 * rank * columns + number
+        of_source = np.arange(3)[:, None] * columns[:, None, None]
+        of_target = np.arange(3) * (columns // 3)[:, None, None]
+        self.entries[entry[:, None, None] + of_source + of_target] = np.swapaxes(field, 1, 2)
+
+
+def _allocate(layout, g, dtype):
+    """Return the storage of a layout for g grains, all of it 0."""
     shapes = [
         (len(sources), 3 * sources.shape[1], columns)
         for sources, columns in zip(layout.sources, layout.columns, strict=True)
     ]
-    # Each at an address that is as good as that of the whole.
+    # Each block begins at an address that is aligned as well as that of the first.
     aligned = memory.ALIGNED // np.dtype(dtype).itemsize
-    room = [-(-math.prod(shape) // aligned) * aligned for shape in shapes]
-    first = np.cumsum(room) - room
-    numbers = memory.zeros((sum(room),), dtype)
+    sizes = [-(-math.prod(shape) // aligned) * aligned for shape in shapes]
+    first_entry = np.cumsum(sizes) - sizes
+    entries = memory.zeros((sum(sizes),), dtype)
     blocks = tuple(
-        numbers[at : at + math.prod(shape)].reshape(shape)
-        for at, shape in zip(first, shapes, strict=True)
+        entries[first : first + math.prod(shape)].reshape(shape)
+        for first, shape in zip(first_entry, shapes, strict=True)
     )
-    return numbers, blocks, first
+    grain_first, grain_columns = np.zeros(g, int), np.zeros(g, int)
+    for grains, block, first in zip(layout.grains, blocks, first_entry, strict=True):
+        grain_first[grains] = first + block[0].size * np.arange(len(grains))
+        grain_columns[grains] = block.shape[2]
+    return _Storage(entries, blocks, grain_first, grain_columns)
 
 
-def _exact(mesh, source, particle, self_field):
-    """(n, 3, 3) tensors of a grain at some particles; 0 at its own, unless they feel it."""
+def _near_particles(mesh, corners, source, targets):
+    """Return the particles of the targets that feel the source directly, not through the mesh.
+
+    Returns:
+        owner: (n,) index into the targets. particle: (n,) index into the mesh's particles.
+    """
+    owner, particle = ranges(mesh.first_particle[targets], mesh.first_particle[targets + 1])
+    # By a tree: of a grain as large as the sample, pieces times particles would not fit.
+    tree = cKDTree(mesh.source_stencil.centre(corners))
+    distance, _ = tree.query(mesh.mesh_positions[particle])
+    near = distance <= _NEAR_LIMIT * mesh.precision.reach
+    near |= mesh.particle_grain[particle] == source
+    return owner[near], particle[near]
+
+
+def _exact_field(mesh, source, particle, self_field):
+    """Return the tensors (n, 3, 3) of a grain at some particles, by its surface charges.
+
+    Those at its own particles are 0 without `self_field`.
+    """
     structure, body = mesh.structure, mesh.structure.grains[source]
-    acts = np.ones(len(particle), bool) if self_field else mesh.grain[particle] != source
+    acts = np.ones(len(particle), bool) if self_field else mesh.particle_grain[particle] != source
     # Not back from the mesh, where rounding may have moved a particle off an edge.
-    points = mesh.points[particle[acts]] - body.centroid
+    points = mesh.positions[particle[acts]] - body.centroid
     field = np.zeros((len(particle), 3, 3))
     try:
         field[acts] = Kernel(body)(points)
     except OnEdgeError as error:
-        which = particle[acts][error.index]
-        target = mesh.grain[which]
-        place = np.flatnonzero(structure.weights[target] > 0)[which - mesh.first[target]]
-        raise ValueError(on_edge(place, target, source)) from None
+        on_edge = particle[acts][error.index]
+        target = mesh.particle_grain[on_edge]
+        real = np.flatnonzero(structure.weights[target] > 0)
+        number = real[on_edge - mesh.first_particle[target]]
+        raise ValueError(on_edge_message(number, target, source)) from None
     return field

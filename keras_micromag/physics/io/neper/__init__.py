@@ -1,4 +1,4 @@
-"""Polycrystals from and to Neper (https://neper.info), the generator of polycrystals."""
+"""Read and write files of Neper (https://neper.info), the generator of polycrystals; run it."""
 
 from keras_micromag.physics.io.neper.program import neper_grains
 from keras_micromag.physics.io.neper.reading import read_neper

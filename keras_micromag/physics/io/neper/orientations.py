@@ -1,4 +1,4 @@
-"""Neper's descriptors of crystal orientations.
+"""Convert Neper's descriptors of crystal orientations to rotation matrices.
 
 Neper's documentation ("Rotations and Orientations") says: "The so-called 'passive' orientation
 convention is used by default, which is based on the rotation of the sample coordinate system into
@@ -7,19 +7,20 @@ convention are obtained by taking the opposite rotation." Its example, a crystal
 about x of the sample, has the Rodrigues vector (0.268, 0, 0), the Bunge angles (0, 30, 0) and the
 rotation matrix [[1, 0, 0], [0, 0.866, 0.5], [0, −0.5, 0.866]], whose rows are the crystal's axes.
 
-So a passive descriptor names the rotation that takes the sample's axes to the crystal's: the
-matrix U with U @ c the direction in the sample of the crystal's direction c. Neper's matrix alone
-is written the other way round, as Uᵀ.
+So a passive descriptor names the rotation that takes the axes of the sample to those of the
+crystal. Its matrix U takes a direction c in the crystal to the direction U @ c in the sample. The
+descriptor "rotmat" alone is the transpose, Uᵀ.
 
 Up to Neper 4.9 (formats 2.0 to 3.4) the same numbers were called active; 4.10 swapped the two
 words with format 3.5 ("The orientation data themselves remain the same"). Neper 3 named no
-convention; its numbers mean the same again.
+convention; its numbers have the same meaning as the default of later versions.
 
-Held against files that Neper itself wrote: with `-ori "fibre(x,1,1,1)"`, U takes <111> of every
-crystal to x; and one tessellation written in formats 3.4 and 3.5 has the same U.
+This was compared with files that Neper itself wrote: with `-ori "fibre(x,1,1,1)"`, U takes <111> of
+every crystal to x; and one tessellation written in formats 3.4 and 3.5 has the same U.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from keras_micromag.utils import checks
@@ -33,11 +34,11 @@ _SHORT_NAMES = {
     "rtheta": "axis-angle",
     "q": "quaternion",
 }
-"""Those of Neper 3."""
+"""Names that Neper 3 uses."""
 
 
 def _from_rodrigues(r):
-    # (1, r) is the quaternion up to its length.
+    # (1, r) is the quaternion, not normalised.
     return Rotation.from_quat(np.insert(r, 0, 1.0, axis=1), scalar_first=True)
 
 
@@ -66,7 +67,7 @@ def _from_quaternion(values):
 
 
 def _from_rotmat(values):
-    return rotations(values.reshape(-1, 3, 3).swapaxes(1, 2), "rotmat")
+    return checked_rotations(values.reshape(-1, 3, 3).swapaxes(1, 2), "rotmat")
 
 
 _DESCRIPTORS = {
@@ -81,11 +82,11 @@ _DESCRIPTORS = {
 
 
 def parse_descriptor(text: str, version: str) -> tuple[str, bool]:
-    """The descriptor's full name, and whether its rotations are opposite to Neper's default.
+    """Return the full name of a descriptor, and whether it is opposite to Neper's default.
 
     Args:
-        text: what a file names, such as "rodrigues:active" or "e".
-        version: the file's format, such as "3.5".
+        text: the descriptor in a file, such as "rodrigues:active" or "e".
+        version: format of the file, such as "3.5".
 
     Raises:
         ValueError: for a descriptor or a convention that Neper does not have.
@@ -105,67 +106,71 @@ def parse_descriptor(text: str, version: str) -> tuple[str, bool]:
     return name, convention == ("active" if version == "3.5" else "passive")
 
 
-def width(name: str) -> int:
-    """How many numbers the descriptor `name` has for an orientation.
+def descriptor_width(name: str) -> int:
+    """Return how many numbers the descriptor `name` has for one orientation.
 
     Example:
-        >>> width("quaternion")
+        >>> descriptor_width("quaternion")
         4
     """
     return _DESCRIPTORS[name][0]
 
 
-def matrices(name: str, opposite: bool, values) -> np.ndarray:
-    """Rotation matrices (g, 3, 3) that take crystal directions to sample directions.
+def rotation_matrices(name: str, opposite: bool, values: ArrayLike) -> np.ndarray:
+    """Return matrices (g, 3, 3) that take directions in the crystal to directions in the sample.
 
     Args:
         name, opposite: see `parse_descriptor`.
-        values: (g, `width(name)`) the file's numbers, angles in degrees.
+        values: (g, `descriptor_width(name)`) numbers of the file, angles in degrees.
 
     Raises:
-        ValueError: naming the row that is no rotation.
+        ValueError: when a row is not a rotation. The message names the row.
 
     Example:
-        >>> matrices("euler-bunge", False, [[0, 90, 0]])[0].round(3) + 0
+        >>> rotation_matrices("euler-bunge", False, [[0, 90, 0]])[0].round(3) + 0
         array([[ 1.,  0.,  0.],
                [ 0.,  0., -1.],
                [ 0.,  1.,  0.]])
     """
-    values = checks.finite_array(values, name, (None, width(name)))
-    found = _DESCRIPTORS[name][1](values)
-    return (found.inv() if opposite else found).as_matrix()
+    values = checks.finite_array(values, name, (None, descriptor_width(name)))
+    _, convert = _DESCRIPTORS[name]
+    rotations = convert(values)
+    return (rotations.inv() if opposite else rotations).as_matrix()
 
 
-def rotations(matrices, name) -> Rotation:
-    """The rotations that `matrices` (g, 3, 3) are, or a sentence that names the argument `name`.
+def checked_rotations(matrices: ArrayLike, name: str) -> Rotation:
+    """Return the rotations of `matrices` (g, 3, 3).
+
+    Raises:
+        ValueError: when a matrix is not a rotation. The message names it and the argument `name`.
 
     Example:
-        >>> rotations([[[0, -1, 0], [1, 0, 0], [0, 0, 1]]], "orientations").magnitude()
+        >>> checked_rotations([[[0, -1, 0], [1, 0, 0], [0, 0, 1]]], "orientations").magnitude()
         array([1.5708])
     """
     matrices = checks.finite_array(matrices, name, (None, 3, 3))
-    off = np.abs(matrices @ matrices.swapaxes(1, 2) - np.eye(3)).max(axis=(1, 2))
-    wrong = (off > 1e-3) | (np.linalg.det(matrices) < 0)
+    deviation = np.abs(matrices @ matrices.swapaxes(1, 2) - np.eye(3)).max(axis=(1, 2))
+    wrong = (deviation > 1e-3) | (np.linalg.det(matrices) < 0)
     if wrong.any():
         raise ValueError(f"`{name}` must hold rotations; that at index {wrong.argmax()} is none.")
     return Rotation.from_matrix(matrices)
 
 
-def turned_to(easy_axes) -> np.ndarray:
-    """Rotation matrices (g, 3, 3) that take c, the crystal's z, to `easy_axes` (g, 3).
+def matrices_from_easy_axes(easy_axes: ArrayLike) -> np.ndarray:
+    """Return rotation matrices (g, 3, 3) that take c, the crystal's z, to `easy_axes` (g, 3).
 
-    They turn about an axis across both, by the least angle; how the crystal is turned about its c
-    does not matter to a uniaxial magnet.
+    Each rotates by the smallest angle, about the axis perpendicular to both. The rotation of the
+    crystal about its c axis is arbitrary in a uniaxial magnet.
 
     Example:
-        >>> turned_to([[1.0, 0.0, 0.0]])[0].round(3) + 0
+        >>> matrices_from_easy_axes([[1.0, 0.0, 0.0]])[0].round(3) + 0
         array([[ 0.,  0.,  1.],
                [ 0.,  1.,  0.],
                [-1.,  0.,  0.]])
     """
     x, y, z = np.asarray(easy_axes, float).T
-    across = np.hypot(x, y)
-    still = across == 0
-    axis = np.stack([-y, np.where(still, 1.0, x), 0 * z], axis=1)
-    axis /= np.where(still, 1.0, across)[:, None]
-    return Rotation.from_rotvec(axis * np.arctan2(across, z)[:, None]).as_matrix()
+    sin = np.hypot(x, y)
+    along_z = sin == 0  # any perpendicular axis serves, such as y
+    axis = np.stack([-y, np.where(along_z, 1.0, x), 0 * z], axis=1)
+    axis /= np.where(along_z, 1.0, sin)[:, None]
+    return Rotation.from_rotvec(axis * np.arctan2(sin, z)[:, None]).as_matrix()

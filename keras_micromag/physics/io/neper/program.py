@@ -19,22 +19,24 @@ def neper_grains(
     arguments: Sequence[str] = (),
     unit: float = 1e-6,
 ) -> Tessellation:
-    """Grains by the program `neper`, which must be installed: `neper -T -n N -id SEED …`.
+    """Generate grains with the program `neper`, which must be installed.
+
+    The command is `neper -T -n N -id SEED …`.
 
     Args:
         n: number of grains.
-        seed: Neper's `-id`, which chooses the random numbers.
-        box: the domain's edges along x, y and z in units of `unit`, from the origin.
-        arguments: further ones of Neper's module -T, such as `("-morpho", "gg", "-reg", "1")`; a
-            `-domain` or `-n` among them would contradict the above.
+        seed: Neper's `-id`, which selects the random numbers.
+        box: edges of the domain along x, y and z in units of `unit`, from the origin.
+        arguments: further arguments of Neper's module -T, such as `("-morpho", "gg", "-reg", "1")`.
+            They must not repeat `-domain` or `-n`.
         unit: metres per unit of length.
 
     Raises:
         FileNotFoundError: when there is no `neper` on the PATH.
-        RuntimeError: with Neper's last lines, when it fails.
+        RuntimeError: when Neper fails. The message quotes its last lines.
 
     Notes:
-        Written after Neper's documentation; tested here with a stand-in, not with Neper itself.
+        The call follows the documentation of Neper. The tests use a substitute for the program.
 
     Example:
         >>> neper_grains(0)
@@ -56,7 +58,7 @@ def neper_grains(
     with TemporaryDirectory(prefix="neper-") as folder:
         command = [program, "-T", "-n", str(n), "-id", str(seed), "-domain", domain]
         command += [*arguments, "-o", "grains", "-format", "tess"]
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -66,7 +68,8 @@ def neper_grains(
             errors="replace",
         )
         path = Path(folder, "grains.tess")
-        if done.returncode or not path.exists():
-            last = " / ".join(line.strip() for line in done.stdout.strip().splitlines()[-5:])
-            raise RuntimeError(f"neper failed (exit status {done.returncode}): {last}")
+        if completed.returncode or not path.exists():
+            lines = completed.stdout.strip().splitlines()[-5:]
+            message = " / ".join(line.strip() for line in lines)
+            raise RuntimeError(f"neper failed (exit status {completed.returncode}): {message}")
         return read_neper(path, unit=unit)

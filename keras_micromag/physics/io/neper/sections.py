@@ -1,4 +1,4 @@
-"""The text of a tessellation file: its sections, their words and numbers, and what is wrong."""
+"""Split a tessellation file into sections, read their words and numbers, and report errors."""
 
 import re
 from dataclasses import dataclass
@@ -21,167 +21,193 @@ _SECTIONS = {
     "periodicity": ("general", "seed", "vertex", "edge", "face"),
     "scale": ("general", "cellid"),
 }
-"""Every section with its subsections."""
+"""All sections of the format, with their subsections."""
 
-_NEEDED = ("format", "general", "cell", "vertex", "edge", "face", "polyhedron")
+_REQUIRED = ("format", "general", "cell", "vertex", "edge", "face", "polyhedron")
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 _LARGEST = 1e50
-"""Of numbers: products of four of them must not overflow."""
+"""Limit of the numbers, so that products of four of them do not overflow."""
 
 
 @dataclass
 class Section:
-    """The words between one starred name and the next."""
+    """The words between one starred name and the next.
+
+    Attributes:
+        path: of the file.
+        line: on which the section begins.
+        text: of the section.
+        words: of the text.
+        numbers: (words,) values of the words, after `read_numbers`.
+    """
 
     path: str
-    line: int  # on which it begins
+    line: int
     text: str
 
     def __post_init__(self):
         self.words = self.text.split()
 
-    def wrong(self, k, wanted, found=None):
-        """The error about word `k`, which may be the one after the last."""
-        if found is None:
-            found = f"{self.words[k]:.40}" if k < len(self.words) else "the section's end"
-        return _wrong(self.path, self.line_of(k), wanted, found)
+    def error(self, k, requirement, received=None):
+        """Return the error to raise about word `k`, which may be the one after the last."""
+        if received is None:
+            received = f"{self.words[k]:.40}" if k < len(self.words) else "the section's end"
+        return _format_error(self.path, self.line_of(k), requirement, received)
 
     def line_of(self, k):
-        """The line of word `k`, or of the last one."""
+        """Return the line of word `k`, or the last line if there is no such word."""
         words = islice(re.finditer(r"\S+", self.text), k, None)
         word = next(words, None)
-        at = word.start() if word else len(self.text.rstrip())
-        return self.line + self.text.count("\n", 0, at)
+        position = word.start() if word else len(self.text.rstrip())
+        return self.line + self.text.count("\n", 0, position)
 
     def word(self, choices=None):
-        """The only word, one of `choices` if given."""
+        """Return the only word, which must be one of `choices` if these are given."""
         if len(self.words) != 1:
-            raise self.wrong(min(len(self.words), 1), "hold one word for the section")
+            raise self.error(min(len(self.words), 1), "hold one word for the section")
         if choices and self.words[0] not in choices:
-            raise self.wrong(0, f"hold one of {', '.join(choices)}")
+            raise self.error(0, f"hold one of {', '.join(choices)}")
         return self.words[0]
 
     def read_numbers(self, start=0):
-        """Make `numbers` of the words from `start` on."""
+        """Set `numbers` to the values of the words from `start` on, nan before."""
         self.numbers = np.full(len(self.words), np.nan)
         try:
             self.numbers[start:] = np.fromiter(map(float, self.words[start:]), float)
-            # float() is fast, but takes nan, inf and 1_000 for numbers.
-            fine = "_" not in self.text and (np.abs(self.numbers[start:]) < _LARGEST).all()
+            # float() is fast, but accepts nan, inf and 1_000.
+            valid = "_" not in self.text and (np.abs(self.numbers[start:]) < _LARGEST).all()
         except ValueError:
-            fine = False
-        if fine:
+            valid = False
+        if valid:
             return
+        # Find the first word that is not a number.
         for k, word in enumerate(self.words[start:], start):
             if not _NUMBER.fullmatch(word) or abs(float(word)) >= _LARGEST:
-                raise self.wrong(k, f"hold a number smaller than {_LARGEST:g}")
+                raise self.error(k, f"hold a number smaller than {_LARGEST:g}")
 
-    def whole(self, k, n, least, most, what, *, signed=False):
-        """`n` whole numbers from word `k` on, `least` to `most` up to the sign if `signed`."""
-        run = self.numbers[k : k + n].tolist()
-        for j, value in enumerate(run):
+    def integers(self, k, n, least, most, what, *, signed=False):
+        """Return `n` integers from word `k` on, between `least` and `most`.
+
+        If `signed`, the limits are those of their absolute values.
+        """
+        values = self.numbers[k : k + n].tolist()
+        for j, value in enumerate(values):
             if not least <= (abs(value) if signed else value) <= most or not value.is_integer():
-                raise self.wrong(k + j, f"hold {what}")
-        if len(run) < n:
-            raise self.wrong(len(self.words), f"hold {what}")
-        return [int(value) for value in run]
+                raise self.error(k + j, f"hold {what}")
+        if len(values) < n:
+            raise self.error(len(self.words), f"hold {what}")
+        return [int(value) for value in values]
 
     def count(self, what, alone=False):
-        """The number with which the section begins, at least 1."""
+        """Return the number with which the section begins, at least 1.
+
+        If `alone`, nothing may follow it.
+        """
         self.read_numbers()
-        [n] = self.whole(0, 1, 1, np.inf, f"a {what} of at least 1")
+        [n] = self.integers(0, 1, 1, np.inf, f"a {what} of at least 1")
         if alone and len(self.words) > 1:
-            raise self.wrong(1, f"hold nothing after the {what}")
+            raise self.error(1, f"hold nothing after the {what}")
         return n
 
     def table(self, start, rows, columns, what):
-        """(rows, columns) numbers from word `start` on: all that are left."""
-        have = len(self.words) - start
-        if have != rows * columns:
-            raise self.wrong(
-                start + min(have, rows * columns),
+        """Return all numbers from word `start` on, as an array (rows, columns)."""
+        count = len(self.words) - start
+        if count != rows * columns:
+            raise self.error(
+                start + min(count, rows * columns),
                 f"hold {rows} {what} of {columns} numbers",
-                f"{have} numbers",
+                f"{count} numbers",
             )
         return self.numbers[start:].reshape(rows, columns)
 
-    def numbered(self, start, rows, columns, what):
-        """The table without its first column, in the order of that."""
+    def numbered_table(self, start, rows, columns, what):
+        """Return the table sorted by its first column, which numbers the rows, and without it."""
         table = self.table(start, rows, columns, what)
         starts = range(start, len(self.words), columns)
         return table[self.order(starts, table[:, 0], what), 1:]
 
     def order(self, starts, numbers, what):
-        """What sorts the records that begin at words `starts` by `numbers`, 1 to n."""
+        """Return the order that sorts records, which begin at words `starts`, by their numbers.
+
+        The `numbers` must be 1 to n, each once.
+        """
         order = np.argsort(numbers, kind="stable")
         wrong = np.flatnonzero(np.array(numbers)[order] != np.arange(1, len(numbers) + 1))
         if len(wrong):
             k = starts[int(order[wrong[0]])]
-            raise self.wrong(k, f"number the {what} from 1 to {len(numbers)}, each once")
+            raise self.error(k, f"number the {what} from 1 to {len(numbers)}, each once")
         return order
 
 
-def _wrong(path, line, wanted, found):
+def _format_error(path, line, requirement, received):
+    """Return the error to raise about a line of a file."""
     return ValueError(
-        f"`path` must be a tessellation of Neper; line {line} of {path} must {wanted}; "
-        f"received {found}."
+        f"`path` must be a tessellation of Neper; line {line} of {path} must {requirement}; "
+        f"received {received}."
     )
 
 
-def read_sections(path) -> dict[str, Section]:
-    """The file's sections by name, {"cell": …, "cell/ori": …}.
+def read_sections(path: str) -> dict[str, Section]:
+    """Read the sections of a file by name, {"cell": …, "cell/ori": …}.
 
     Raises:
-        ValueError: naming the line, for a file that is no text, lacks a section, or has one that
-            Neper does not; for one of fewer than three dimensions.
+        ValueError: when the file is not text, lacks a section, has one that Neper does not write,
+            or is not three-dimensional. The message names the line.
     """
     text = _text(path)
     names = list(re.finditer(r"(?<!\S)\*\S*", text))
     if not names or names[0][0] != "***tess" or text[: names[0].start()].strip():
-        raise _wrong(path, 1, "begin with ***tess", repr(text.lstrip()[:20]))
+        raise _format_error(path, 1, "begin with ***tess", repr(text.lstrip()[:20]))
     if names[-1][0] != "***end":
-        raise _wrong(path, text.count("\n") + 1, "end the file with ***end", "the file's end")
-    sections, top, line, last = {}, None, 1, 0
+        raise _format_error(
+            path, text.count("\n") + 1, "end the file with ***end", "the file's end"
+        )
+    sections, parent, line, position = {}, None, 1, 0
     for k, name in enumerate(names):
-        line, last = line + text.count("\n", last, name.start()), name.start()
+        line += text.count("\n", position, name.start())
+        position = name.start()
         end = names[k + 1].start() if name is not names[-1] else None
         section = Section(path, line, text[name.end() : end])
         if k in (0, len(names) - 1):
             if section.words:
-                raise section.wrong(0, f"hold nothing after {name[0]}")
+                raise section.error(0, f"hold nothing after {name[0]}")
             continue
         if name[0].startswith("**"):
-            key = top = name[0][2:]
+            key = parent = name[0][2:]
             known = key in _SECTIONS
         else:
-            key = f"{top}/{name[0][1:]}"
-            known = name[0][1:] in _SECTIONS.get(top, ())
+            key = f"{parent}/{name[0][1:]}"
+            known = name[0][1:] in _SECTIONS.get(parent, ())
         if not known or key in sections:
-            raise _wrong(path, line, "name a section of the format, once", f"{name[0]:.40}")
+            raise _format_error(path, line, "name a section of the format, once", f"{name[0]:.40}")
         sections[key] = section
-    for needed in _NEEDED:
-        if needed not in sections:
-            raise _wrong(path, line, f"be preceded by **{needed}", "none")
-        if needed == "general":  # at once: a plane tessellation lacks what comes next
-            _check_dimension(sections[needed])
+    for required in _REQUIRED:
+        if required not in sections:
+            raise _format_error(path, line, f"be preceded by **{required}", "none")
+        # Checked before the later sections, some of which a plane tessellation does not have.
+        if required == "general":
+            _check_dimension(sections[required])
     return sections
 
 
 def _text(path):
+    """Return the text of a file, which must be ASCII."""
     with open(path, "rb") as file:
         raw = file.read()
-    stray = re.search(rb"[^\t-\r -~]", raw)
-    if stray:
-        line = raw.count(b"\n", 0, stray.start()) + 1
-        raise _wrong(path, line, "be text (Neper has no binary .tess)", f"the byte {stray[0]!r}")
+    binary = re.search(rb"[^\t-\r -~]", raw)
+    if binary:
+        line = raw.count(b"\n", 0, binary.start()) + 1
+        received = f"the byte {binary[0]!r}"
+        raise _format_error(path, line, "be text (Neper has no binary .tess)", received)
     return raw.decode("ascii")
 
 
 def _check_dimension(section):
+    """Raise unless the section "general" says that the tessellation is three-dimensional."""
     dim, *kind = section.words or [""]
     if dim not in ("1", "2", "3") or kind not in (["standard"], ["periodic"]):
-        raise section.wrong(0, "hold the dimension and `standard` or `periodic`")
+        raise section.error(0, "hold the dimension and `standard` or `periodic`")
     if dim != "3":
         raise ValueError(f"`path` must be three-dimensional; {section.path} has dim {dim}.")

@@ -1,4 +1,4 @@
-"""A polycrystal as Neper's files hold it."""
+"""The contents of a tessellation file of Neper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from keras_micromag.utils import checks
 
 @dataclass(frozen=True, eq=False)
 class Tessellation:
-    """The cells of a tessellation with their crystals: what `read_neper` returns.
+    """The cells of a tessellation and their crystal orientations, as `read_neper` returns them.
 
     Attributes:
         cells: g polyhedra in metres.
-        ids: (g,) the file's names of its cells, 1 to g unless it gives others.
+        ids: (g,) numbers of the cells in the file, 1 to g unless the file names others.
         seeds: (g, 3) in metres, or None.
-        weights: (g,) of the seeds, or None. In metres: Neper's weights w are radii, and a cell
-            holds the points of the least d² − w².
+        weights: (g,) of the seeds in metres, or None. Neper's weights w are radii: a cell holds the
+            points where d² − w² is least, with d the distance from its seed.
         orientations: (g, 3, 3) rotation matrices, or None. `orientations[g] @ c` is the direction
             in the sample that has the components c in the axes of crystal g.
-        crystal_symmetry: Neper's name of it, such as "hexagonal", or None.
-        periodic: whether the cells are those of a periodic tessellation. They are then whole, and
-            stick out of the box that they fill when it is repeated.
+        crystal_symmetry: Neper's name of the symmetry, such as "hexagonal", or None.
+        periodic: whether the tessellation is periodic. Its cells are then not cut at the box: they
+            extend beyond it, and fill space when the box is repeated.
         unit: metres per unit of length of the file.
 
     Example:
@@ -57,7 +57,7 @@ class Tessellation:
 
     @property
     def easy_axes(self) -> np.ndarray:
-        """(g, 3) the crystals' c axes in the sample, unit vectors.
+        """The c axes of the crystals in the sample, unit vectors (g, 3).
 
         Raises:
             ValueError: when the tessellation has no orientations.
@@ -70,7 +70,7 @@ class Tessellation:
 
     @property
     def volumes(self) -> np.ndarray:
-        """(g,) the cells' volumes in m³."""
+        """Volumes (g,) of the cells in m³."""
         return np.array([cell.volume for cell in self.cells])
 
     def microstructure(
@@ -81,20 +81,20 @@ class Tessellation:
         scheme: Sequence[str] = SCHEME,
         material: Material = ND2FE14B,
     ) -> Microstructure:
-        """The magnet whose grains are the cells, parted by a non-magnetic gap.
+        """Return the magnet whose grains are the cells, separated by a non-magnetic gap.
 
         Args:
-            gap: between the faces of neighbours in metres: each cell's faces move inwards by half
-                of it. The cells must be convex for a gap above 0.
+            gap: distance between the faces of neighbours in metres. The faces of each cell move
+                inwards by half of it. For a gap above 0 the cells must be convex.
             depth, scheme, material: see `Microstructure`.
 
         Returns:
-            The grains in the order of the cells. Its volume is that of all cells, so its packing
-            fraction counts the gaps.
+            The grains in the order of the cells. The volume of the magnet is that of all cells, so
+            that its packing fraction includes the gaps.
 
         Raises:
-            ValueError: naming the cell, when a gap leaves nothing of it; and see `Microstructure`,
-                whose grain k is `cells[k]`.
+            ValueError: when a gap leaves nothing of a cell, whose id the message names; and as
+                `Microstructure` does, whose grain k is `cells[k]`.
         """
         gap = checks.number(gap, "gap", least=0)
         return Microstructure(
@@ -106,6 +106,7 @@ class Tessellation:
         )
 
     def _inset(self, k, gap):
+        """Return cell k with every face moved inwards by half the gap."""
         try:
             return self.cells[k].inset(gap / 2)
         except ValueError as error:

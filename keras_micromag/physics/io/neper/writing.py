@@ -1,72 +1,77 @@
 """Write Neper's tessellation files."""
 
+import os
 from itertools import chain, product
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from keras_micromag.physics.io.neper.orientations import rotations, turned_to
+from keras_micromag.physics.io.neper.orientations import checked_rotations, matrices_from_easy_axes
 from keras_micromag.physics.io.neper.tessellation import Tessellation
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks
-from keras_micromag.utils.files import whole
+from keras_micromag.utils.files import atomic_open
 
 CRYSTAL_SYMMETRIES = (
     *("triclinic", "cubic", "hexagonal", "-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m"),
     *("6/mmm", "m-3", "m-3m"),
 )
-"""Neper's names."""
+"""Neper's names of crystal symmetries."""
 
-_WELD = 1e-10
-"""Corners of two grains nearer than this, in units of the smaller grain's size, are one."""
+_WELD_TOL = 1e-10
+"""Corners of two grains nearer than this, in units of the size of the smaller grain, are merged."""
 
-_FILLED = 1e-9
-"""What may be missing of a box that is full, in units of its volume or of its edges."""
+_BOX_TOL = 1e-9
+"""Tolerance, relative to its volume and edges, within which grains fill their bounding box."""
 
 
 def write_neper(
-    path,
+    path: str | os.PathLike,
     structure: Microstructure | Tessellation,
     *,
-    easy_axes=None,
-    orientations=None,
+    easy_axes: ArrayLike | None = None,
+    orientations: ArrayLike | None = None,
     unit: float = 1e-6,
     crystal_symmetry: str | None = None,
 ) -> None:
-    """Write grains to a tessellation file (`.tess`) of format 3.5: whole, or not at all.
+    """Write grains to a tessellation file (`.tess`) of format 3.5.
+
+    The file is written completely, or not at all.
 
     Args:
         path: of the file.
-        structure: its grains or cells become the cells.
-        easy_axes: (g, 3) unit vectors that the crystals' c axes lie along; how the crystals are
-            turned about their c is arbitrary. Without these and `orientations`, a tessellation's
-            own orientations are written, and none for a microstructure.
+        structure: a microstructure, whose grains become the cells, or a tessellation.
+        easy_axes: (g, 3) unit vectors along the c axes of the crystals; the rotation of a crystal
+            about its c axis is arbitrary. Without `easy_axes` and `orientations`, a tessellation is
+            written with its own orientations, and a microstructure without any.
         orientations: (g, 3, 3) rotation matrices, instead of `easy_axes`; see `Tessellation`.
         unit: metres per unit of length of the file.
-        crystal_symmetry: one of Neper's names, such as "4/mmm". By default the tessellation's own,
-            else "hexagonal".
+        crystal_symmetry: one of Neper's names, such as "4/mmm". By default that of the
+            tessellation, else "hexagonal".
 
     Raises:
-        ValueError: for a symmetry that Neper does not have, both `easy_axes` and `orientations`,
-            or a wrong shape of one.
+        ValueError: for a symmetry that Neper does not have, for both `easy_axes` and
+            `orientations`, or for one of a wrong shape.
 
     Notes:
-        Corners of different grains that coincide (to 1e-10 of the grain's size), and the edges and
-        faces between them, are written once, which is what Neper needs to mesh a polycrystal.
-        Faces that touch without having the same corners, such as of bricks in a wall, stay two
-        faces: Neper then takes them for free surfaces, and does not join the meshes.
+        Corners of different grains that coincide (to 1e-10 of the size of the grain), and the edges
+        and faces between them, are written once: Neper needs this to mesh a polycrystal. Faces that
+        touch but differ in their corners, such as those of bricks in a wall, remain two faces.
+        Neper then treats them as free surfaces and does not join the meshes.
 
-        Grains that fill their bounding box get a domain `cube` whose vertices, edges and faces
-        name those of the grains, as Neper writes it. All others, so also grains parted by a gap,
-        get a domain `unknown` that has none: Neper can draw the cells and mesh each of them, but
-        has no names for their outer faces. Orientations are written as `quaternion:passive`, ids,
-        seeds and weights are those of a tessellation, and periodicity is not written. All numbers
-        have the digits to come back as they were, up to rounding by `unit`.
+        Grains that fill their bounding box get a domain `cube`, whose vertices, edges and faces
+        list those of the grains, as in Neper's own files. All other grains, including grains
+        separated by a gap, get a domain `unknown` without vertices, edges or faces. Neper can draw
+        the cells and mesh each of them, but has no names for their outer faces. Orientations are
+        written as `quaternion:passive`. Ids, seeds and weights are those of a tessellation;
+        periodicity is not written. All numbers have enough digits to be read back unchanged, up to
+        rounding by `unit`.
 
-        Neper itself was not at hand: what it does with such files follows its documentation and
-        the files in its repository.
+        The format follows Neper's documentation and the files in its repository. It was not tested
+        with Neper itself.
 
     Example:
         >>> from pathlib import Path
@@ -87,13 +92,13 @@ def write_neper(
     checks.one_of(crystal_symmetry, "crystal_symmetry", CRYSTAL_SYMMETRIES)
     if tessellation and easy_axes is None and orientations is None:
         orientations = tessellation.orientations
-    turns = _turns(len(grains), easy_axes, orientations)
-    points, loops, normals, surfaces = _joined(grains)
+    rotations = _rotations(len(grains), easy_axes, orientations)
+    points, loops, normals, surfaces = _shared_faces(grains)
     edges, sides = _edges(loops)
     points = points / unit
     lines = chain(
         ("***tess", " **format", "   3.5", " **general", "   3 standard"),
-        _cell_lines(len(grains), tessellation, crystal_symmetry, turns, unit),
+        _cell_lines(len(grains), tessellation, crystal_symmetry, rotations, unit),
         (" **vertex", f"  {len(points)}"),
         (f"  {k} {_row(point)} 0" for k, point in enumerate(points, 1)),
         (" **edge", f"  {len(edges)}"),
@@ -113,28 +118,30 @@ def write_neper(
         _domain_lines(points, edges, loops, float(sum(g.volume for g in grains)) / unit**3),
         ("***end",),
     )
-    with whole(path, "w", encoding="ascii", newline="\n") as file:
+    with atomic_open(path, "w", encoding="ascii", newline="\n") as file:
         file.write("\n".join(lines) + "\n")
 
 
 def _row(values):
-    """Numbers as Neper reads them, with all their digits."""
+    """Return numbers as a line of Neper, with all their digits."""
     return " ".join(map(str, np.asarray(list(values)).tolist()))
 
 
-def _turns(g, easy_axes, orientations):
+def _rotations(g, easy_axes, orientations):
+    """Return the g rotations of the crystals, or None."""
     if easy_axes is not None and orientations is not None:
         raise ValueError("`easy_axes` or `orientations` must be given, not both; received both.")
     if easy_axes is not None:
         axes = checks.unit_vectors(easy_axes, "easy_axes", (g, 3), f"with g = {g}")
-        return rotations(turned_to(axes), "easy_axes")
+        return checked_rotations(matrices_from_easy_axes(axes), "easy_axes")
     if orientations is not None:
         matrices = checks.finite_array(orientations, "orientations", (g, 3, 3), f"with g = {g}")
-        return rotations(matrices, "orientations")
+        return checked_rotations(matrices, "orientations")
     return None
 
 
-def _cell_lines(g, tessellation, crystal_symmetry, turns, unit):
+def _cell_lines(g, tessellation, crystal_symmetry, rotations, unit):
+    """Yield the lines of the section "cell"."""
     yield from (" **cell", f"  {g}")
     if tessellation:
         yield from ("  *id", f"   {_row(tessellation.ids)}")
@@ -144,28 +151,33 @@ def _cell_lines(g, tessellation, crystal_symmetry, turns, unit):
         weights = np.zeros(g) if tessellation.weights is None else tessellation.weights
         seeds = np.column_stack([tessellation.seeds, weights]) / unit
         yield from (f"   {k} {_row(seed)}" for k, seed in enumerate(seeds, 1))
-    if turns is not None:
+    if rotations is not None:
         yield from ("  *ori", "   quaternion:passive")
-        yield from (f"   {_row(q)}" for q in turns.as_quat(canonical=True, scalar_first=True))
+        yield from (f"   {_row(q)}" for q in rotations.as_quat(canonical=True, scalar_first=True))
 
 
 # ---------------------------------------------------------------------------------------------
-# What grains share
+# Shared vertices, edges and faces
 # ---------------------------------------------------------------------------------------------
 
 
-def _joined(grains):
-    """Points (v, 3) in metres; of each face its points and normal; of each grain its ±faces."""
-    points, corners = _welded(grains)
+def _shared_faces(grains):
+    """Merge the corners and faces that grains have in common.
+
+    Returns:
+        Points (v, 3) in metres; for each face its points and its normal; for each grain its faces,
+        counted from 1, negative where the grain is on the side that the normal points to.
+    """
+    points, indices = _merged_corners(grains)
     numbers, loops, normals, surfaces = {}, [], [], []
-    for grain, corner in zip(grains, corners, strict=True):
+    for grain, index in zip(grains, indices, strict=True):
         surface = []
         for face, normal in zip(grain.faces, grain.normals, strict=True):
-            loop = [int(v) for v in corner[list(face)]]
-            # Its neighbour, if there is one, has the same corners in the opposite order.
-            shared = numbers.pop(_from_least(loop[::-1]), None)
+            loop = [int(v) for v in index[list(face)]]
+            # The face of a neighbour has the same corners in the opposite order.
+            shared = numbers.pop(_from_smallest(loop[::-1]), None)
             if shared is None:
-                loops.append(_from_least(loop))
+                loops.append(_from_smallest(loop))
                 normals.append(normal)
                 numbers[loops[-1]] = len(loops)
             surface.append(-shared if shared else len(loops))
@@ -173,41 +185,46 @@ def _joined(grains):
     return points, loops, normals, surfaces
 
 
-def _from_least(loop):
+def _from_smallest(loop):
+    """Return a loop rotated so that it begins with its smallest index."""
     k = loop.index(min(loop))
     return tuple(loop[k:] + loop[:k])
 
 
-def _welded(grains):
-    """Points without repetitions, and for each grain which of them its vertices are."""
+def _merged_corners(grains):
+    """Return the distinct points of all grains, and for each grain the indices of its vertices."""
     points = np.concatenate([grain.vertices for grain in grains])
     counts = [len(grain.vertices) for grain in grains]
     owner = np.repeat(np.arange(len(grains)), counts)
-    room = _WELD * np.array([grain.size for grain in grains])[owner]
-    a, b = cKDTree(points).query_pairs(room.max(), output_type="ndarray").T
-    near = np.linalg.norm(points[a] - points[b], axis=1) <= np.minimum(room[a], room[b])
+    tol = _WELD_TOL * np.array([grain.size for grain in grains])[owner]
+    a, b = cKDTree(points).query_pairs(tol.max(), output_type="ndarray").T
+    near = np.linalg.norm(points[a] - points[b], axis=1) <= np.minimum(tol[a], tol[b])
     links = coo_array((near[near], (a[near], b[near])), shape=(len(points),) * 2)
     group = connected_components(links, directed=False)[1]
-    # A grain may have edges as short as that, which must not vanish: there, equal corners are one.
+    # Two corners of one grain must not be merged, even at the ends of a very short edge. In groups
+    # with two such corners, only corners with equal coordinates are merged.
     _, which, times = np.unique(
         np.stack([group, owner]), axis=1, return_inverse=True, return_counts=True
     )
-    apart = np.isin(group, group[times[which] > 1])
-    group[apart] = len(points) + np.unique(points[apart], axis=0, return_inverse=True)[1]
+    exact = np.isin(group, group[times[which] > 1])
+    group[exact] = len(points) + np.unique(points[exact], axis=0, return_inverse=True)[1]
     _, first, index = np.unique(group, return_index=True, return_inverse=True)
     return points[first], np.split(index, np.cumsum(counts)[:-1])
 
 
 def _edges(loops):
-    """(e, 2) the points that edges join, and of each face its ±edges, counted from 1."""
+    """Return the edges as pairs of points (e, 2), and for each face its edges, counted from 1.
+
+    The number of an edge is negative where a face runs along it from the second point to the first.
+    """
     numbers = {}
     sides = []
     for loop in loops:
-        side = []
+        signed = []
         for a, b in zip(loop, loop[1:] + loop[:1], strict=True):
             number = numbers.setdefault((min(a, b), max(a, b)), len(numbers) + 1)
-            side.append(number if a < b else -number)
-        sides.append(side)
+            signed.append(number if a < b else -number)
+        sides.append(signed)
     return np.array(list(numbers)), sides
 
 
@@ -217,56 +234,63 @@ def _edges(loops):
 
 
 def _domain_lines(points, edges, loops, volume):
+    """Yield the lines of the section "domain": a box that the grains fill, or an unknown domain."""
     bounds = np.stack([points.min(axis=0), points.max(axis=0)])
-    edge = bounds[1] - bounds[0]
-    # on[axis][end]: (v,) whether a point lies on that side of the box.
-    on = np.abs(points.T[:, None] - bounds.T[:, :, None]) <= _FILLED * edge[:, None, None]
+    lengths = bounds[1] - bounds[0]
+    # on_side[axis][end]: (v,) whether a point lies on that side of the box.
+    on_side = np.abs(points.T[:, None] - bounds.T[:, :, None]) <= _BOX_TOL * lengths[:, None, None]
     corners = [
-        (ends, np.flatnonzero(on[0][ends[0]] & on[1][ends[1]] & on[2][ends[2]]))
+        (ends, np.flatnonzero(on_side[0][ends[0]] & on_side[1][ends[1]] & on_side[2][ends[2]]))
         for ends in product((0, 1), repeat=3)
     ]
-    full = abs(volume / np.prod(edge) - 1) <= _FILLED and all(len(at) == 1 for _, at in corners)
-    yield from (" **domain", "  *general", f"   {'cube' if full else 'unknown'}")
-    if full:
-        yield from _box_lines(bounds, on, corners, edges, loops)
+    filled = abs(volume / np.prod(lengths) - 1) <= _BOX_TOL
+    filled = filled and all(len(at_corner) == 1 for _, at_corner in corners)
+    yield from (" **domain", "  *general", f"   {'cube' if filled else 'unknown'}")
+    if filled:
+        yield from _box_lines(bounds, on_side, corners, edges, loops)
     else:
         yield from ("  *vertex", "   0", "  *edge", "   0", "  *face", "   0")
 
 
-def _box_lines(bounds, on, corners, edges, loops):
-    """The box with what lies on it, in the labels that Neper gives it."""
-    ends = [end for end, _ in corners]
+def _box_lines(bounds, on_side, corners, edges, loops):
+    """Yield the vertices, edges and faces of the box, with Neper's labels and what lies on them.
+
+    `corners` holds for each corner of the box its ends (0 or 1 along x, y and z) and the points
+    that lie there.
+    """
+    corner_ends = [ends for ends, _ in corners]
     yield from ("  *vertex", "   8")
-    for k, (end, at) in enumerate(corners, 1):
-        place = (bounds[end[axis], axis] for axis in range(3))
-        yield f"   {k} {_row(place)} {_label(zip('xyz', end, strict=True))}"
-        yield f"     1 {at[0] + 1}"
+    for k, (ends, at_corner) in enumerate(corners, 1):
+        position = (bounds[ends[axis], axis] for axis in range(3))
+        yield f"   {k} {_row(position)} {_label(zip('xyz', ends, strict=True))}"
+        yield f"     1 {at_corner[0] + 1}"
     yield from ("  *edge", "   12")
-    numbers = {}
-    for (i, a), (j, b) in product(enumerate(ends), repeat=2):
+    edge_numbers = {}
+    for (i, a), (j, b) in product(enumerate(corner_ends), repeat=2):
         fixed = [axis for axis in range(3) if a[axis] == b[axis]]
         if i < j and len(fixed) == 2:
-            numbers[i, j] = numbers[j, i] = len(numbers) // 2 + 1
-            along = on[fixed[0]][a[fixed[0]]] & on[fixed[1]][a[fixed[1]]]
-            held = np.flatnonzero(along[edges].all(axis=1)) + 1
-            yield f"   {numbers[i, j]} 2 {i + 1} {j + 1}"
+            edge_numbers[i, j] = edge_numbers[j, i] = len(edge_numbers) // 2 + 1
+            on_edge = on_side[fixed[0]][a[fixed[0]]] & on_side[fixed[1]][a[fixed[1]]]
+            members = np.flatnonzero(on_edge[edges].all(axis=1)) + 1
+            yield f"   {edge_numbers[i, j]} 2 {i + 1} {j + 1}"
             yield from ("     line", "     0")
             yield f"     {_label(('xyz'[axis], a[axis]) for axis in fixed)}"
-            yield f"     {len(held)} {_row(held)}"
+            yield f"     {len(members)} {_row(members)}"
     yield from ("  *face", "   6")
     for k, (axis, end) in enumerate(product(range(3), (0, 1)), 1):
         around = ((0, 0), (0, 1), (1, 1), (1, 0))
-        ring = [ends.index((*pair[:axis], end, *pair[axis:])) for pair in around]
-        sides = (numbers[i, j] for i, j in zip(ring, ring[1:] + ring[:1], strict=True))
-        held = [f for f, loop in enumerate(loops, 1) if on[axis][end][list(loop)].all()]
+        ring = [corner_ends.index((*pair[:axis], end, *pair[axis:])) for pair in around]
+        sides = (edge_numbers[i, j] for i, j in zip(ring, ring[1:] + ring[:1], strict=True))
+        members = [f for f, loop in enumerate(loops, 1) if on_side[axis][end][list(loop)].all()]
         inward = (np.arange(3) == axis) * (1.0 - 2.0 * end)
         yield f"   {k} 4 {_row(i + 1 for i in ring)}"
         yield f"     4 {_row(sides)}"
         yield "     plane"
         yield f"     4 {_row((bounds[end] @ inward, *inward))}"
         yield f"     {'xyz'[axis]}{end}"
-        yield f"     {len(held)} {_row(held)}"
+        yield f"     {len(members)} {_row(members)}"
 
 
 def _label(sides):
+    """Return Neper's label of sides of the box, given as (axis, end): "x0y1"."""
     return "".join(f"{axis}{end}" for axis, end in sides)

@@ -1,4 +1,4 @@
-"""Polycrystals of our own making: Voronoi and Laguerre tessellations of a box."""
+"""Voronoi and Laguerre polycrystals, generated here without another program."""
 
 from keras_micromag.physics.microstructure.voronoi.polycrystal import voronoi_grains
 

@@ -1,73 +1,81 @@
 """Polycrystals of irregular grains."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from keras_micromag.physics.geometry.halfspaces import EmptyBodyError, convex_body
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
-from keras_micromag.physics.microstructure.structure import SCHEME, Microstructure, NoRoomError
+from keras_micromag.physics.microstructure.structure import (
+    SCHEME,
+    GrainTooThinError,
+    Microstructure,
+)
 from keras_micromag.physics.microstructure.voronoi.diagram import neighbours
-from keras_micromag.physics.microstructure.voronoi.samples import SAMPLES, sample_in
-from keras_micromag.physics.microstructure.voronoi.sizes import log_normal_volumes, relaxed
+from keras_micromag.physics.microstructure.voronoi.samples import SAMPLES, inscribed_sample
+from keras_micromag.physics.microstructure.voronoi.sizes import log_normal_volumes, relax_seeds
 from keras_micromag.utils import checks
 
-_APART = 1e-9
-"""Seeds nearer to each other than this part of the box are one."""
+_SAME_SEED = 1e-9
+"""Seeds nearer to each other than this, in units of the box, coincide."""
 
 
 def voronoi_grains(
-    n,
-    box,
-    seed=None,
+    n: int | ArrayLike,
+    box: float | ArrayLike,
+    seed: int | np.random.Generator | None = None,
     gap: float = 3e-9,
     *,
     sigma: float = 0.0,
     relaxation: int = 0,
-    stretch=(1.0, 1.0, 1.0),
-    weights=None,
-    sample: str = "box",
-    vanishing: str = "refuse",
+    stretch: ArrayLike = (1.0, 1.0, 1.0),
+    weights: ArrayLike | None = None,
+    sample: Literal["box", "cylinder", "sphere"] = "box",
+    vanishing: Literal["refuse", "drop"] = "refuse",
     depth: float | None = None,
     scheme: Sequence[str] = SCHEME,
     material: Material = ND2FE14B,
 ) -> Microstructure:
-    """A polycrystal: the Voronoi or Laguerre cells of points in a box, parted by boundaries.
+    """Make a polycrystal: Voronoi or Laguerre cells in a box, separated by grain boundaries.
 
     Args:
-        n: how many grains, their seeds drawn uniformly in the box; or the seeds themselves, (n, 3)
-            in metres in a box about the origin.
+        n: number of grains, whose seeds are drawn uniformly in the box; or the seeds themselves,
+            (n, 3) in metres in a box about the origin.
         box: edge of a cube in metres, or (3,) edges along x, y and z.
-        seed: what `numpy.random.default_rng` takes, for all that is drawn.
-        gap: thickness of the non-magnetic boundaries in metres: every face is moved inwards by half
-            of it, on the box's walls too.
-        sigma: standard deviation of the logarithm of the grains' diameters, those of spheres of
-            the same volume. The cells then have log-normal sizes, to a millionth of their volume
-            before the faces are moved. 0 for Voronoi cells, whose sizes are what they are.
-        relaxation: how often every seed moves to its cell's centroid (Lloyd): 0 for cells of all
-            shapes, 5 or more for nearly regular ones.
-        stretch: (3,) how much longer grains are along x, y and z, such as (1, 1, 3) for needles and
-            (2, 2, 1) for flat grains. Only the ratios count.
-        weights: (n,) in m², of Laguerre cells for given seeds; see Notes.
-        sample: "box"; "cylinder", with its axis along z, or "sphere": inscribed in the box, which
-            it is cut from, so that it has fewer grains than n. An elliptical one in a box of
-            unequal edges.
-        vanishing: "refuse" raises where a grain vanishes between its boundaries, or is too thin
-            for its particles; "drop" leaves it out.
+        seed: for the random numbers, as `numpy.random.default_rng` takes it. It is needed unless
+            the seeds of the grains are given and `sigma` is 0.
+        gap: thickness of the non-magnetic boundaries in metres. Every face moves inwards by half
+            of it, also on the walls of the box.
+        sigma: standard deviation of the logarithm of the grain diameters (of spheres of the same
+            volume). The cells then have log-normal sizes, accurate to a millionth of their volume
+            before the faces move inwards. 0 leaves the sizes of Voronoi cells as they are.
+        relaxation: number of Lloyd iterations, each of which moves every seed to the centroid of
+            its cell: 0 for cells of all shapes, 5 or more for nearly regular ones.
+        stretch: (3,) relative length of the grains along x, y and z, such as (1, 1, 3) for needles
+            and (2, 2, 1) for flat grains. Only the ratios count.
+        weights: (n,) Laguerre weights in m², for given seeds; see Notes.
+        sample: "box"; "cylinder", with its axis along z; or "sphere". A cylinder or sphere is
+            inscribed in the box and cut from it, so that it has fewer grains than n. In a box of
+            unequal edges it is elliptical.
+        vanishing: "refuse" raises an error where a grain vanishes between its boundaries, or is too
+            thin for its particles; "drop" leaves that grain out.
         depth, scheme, material: see `Microstructure`.
 
     Returns:
-        The magnet, centred on the origin; its `volume` is that of the sample, boundaries included.
+        The magnet, centred on the origin. Its `volume` is that of the sample, boundaries included.
 
     Raises:
-        ValueError: naming the argument; for seeds that are not apart, or outside the box; and for
-            grains that vanish, with their numbers, unless they are to be dropped.
+        ValueError: for a bad argument, which the message names; for seeds that coincide or lie
+            outside the box; and for grains that vanish, with their numbers, unless `vanishing` is
+            "drop".
 
     Notes:
-        The cell of seed i is where |x - x_i|² - w_i is least, distances being measured after the
-        stretch has been undone. Cells of equal weights are Voronoi's. A curved sample is a
+        The cell of seed i holds the points where |x - x_i|² - w_i is least. Distances are measured
+        before the stretch. Cells of equal weights are Voronoi cells. A curved sample is a
         polyhedron of the same volume: a cylinder has 48 sides, a sphere 200 faces.
 
     Example:
@@ -79,7 +87,7 @@ def voronoi_grains(
         >>> len(plate), float(plate.bounds[1, 2])
         (100, 4.85e-08)
     """
-    box = _box(box)
+    box = _box_edges(box)
     stretch = checks.finite_array(stretch, "stretch", (3,))
     if not (stretch > 0).all():
         raise ValueError(f"`stretch` must be positive; received {stretch.tolist()}.")
@@ -88,57 +96,47 @@ def voronoi_grains(
     checks.one_of(sample, "sample", SAMPLES)
     checks.one_of(vanishing, "vanishing", ("refuse", "drop"))
     relaxation = checks.count(relaxation, "relaxation", least=0)
-    seeds, rng = _seeds(n, box, seed, sigma)
-    # All distances are those before the stretch.
-    unstretched = box / stretch
+    seeds, rng = _seeds_and_rng(n, box, seed, sigma)
+
+    # The diagram is computed before the stretch, in a box that begins at the origin.
+    unstretched_box = box / stretch
     seeds = (seeds + box / 2) / stretch
     if weights is None:
-        volumes = None
-        if sigma:
-            volumes = log_normal_volumes(len(seeds), sigma, np.prod(unstretched), rng)
-        seeds, weights = relaxed(seeds, unstretched, relaxation, volumes)
+        seeds, weights = _relaxed_seeds(seeds, unstretched_box, sigma, relaxation, rng)
     else:
         if sigma or relaxation:
             raise ValueError("`weights` must not be given beside `sigma` or `relaxation`.")
         weights = checks.finite_array(weights, "weights", (len(seeds),), "one per seed")
 
-    body = sample_in(box, sample)
-    cells = _cells(seeds, weights, unstretched, stretch, body)
-    grains = {}
-    for number, (normals, offsets, inside) in cells.items():
-        try:
-            corners, faces, _ = convex_body(normals, offsets - gap / 2, inside)
-        except EmptyBodyError:
-            continue  # told below
-        grains[number] = Polyhedron(corners, faces)
-    empty = [] if sample != "box" else [i for i in range(len(seeds)) if i not in cells]
-    thin = [i for i in cells if i not in grains]
+    sample_body = inscribed_sample(box, sample)
+    cells = _cells(seeds, weights, unstretched_box, stretch, sample_body)
+    grains = _shrunken_cells(cells, gap)
     if vanishing == "refuse":
-        _refuse_vanished(empty, "`weights` must leave every grain a cell")
+        if sample == "box":
+            # In a cylinder or sphere, cells outside the sample are empty for a good reason.
+            empty = [number for number in range(len(seeds)) if number not in cells]
+            _refuse_vanished(empty, "`weights` must leave every grain a cell")
+        thin = [number for number in cells if number not in grains]
         _refuse_vanished(thin, f"`gap` must leave something of every grain; received {gap:g} m")
     if not grains:
         raise ValueError(f"`gap` must leave something of the grains; received {gap:g} m.")
-    told = {"depth": depth, "scheme": scheme, "material": material, "volume": body.volume}
-    try:
-        return Microstructure(list(grains.values()), **told)
-    except NoRoomError as error:
-        thin = [list(grains)[i] for i in error.grains]
-        if vanishing == "refuse":
-            _refuse_vanished(thin, "`depth` must leave room for particles in every grain")
-        if len(thin) == len(grains):
-            raise
-        return Microstructure([grains[i] for i in grains if i not in set(thin)], **told)
+    return _embed_particles(
+        grains,
+        vanishing,
+        depth=depth,
+        scheme=scheme,
+        material=material,
+        volume=sample_body.volume,
+    )
 
 
-def _refuse_vanished(numbers, wanted):
-    if numbers:
-        listed = ", ".join(map(str, numbers[:10])) + (" …" if len(numbers) > 10 else "")
-        raise ValueError(
-            f'{wanted}, or `vanishing` be "drop"; {len(numbers)} vanish, those of seeds {listed}.'
-        )
+# ---------------------------------------------------------------------------------------------
+# Arguments
+# ---------------------------------------------------------------------------------------------
 
 
-def _box(box):
+def _box_edges(box):
+    """Return the edges (3,) of the box in metres."""
     edges = checks.numbers(box, "box")
     edges = checks.finite_array(np.full(3, edges) if edges.ndim == 0 else edges, "box", (3,))
     if not (edges > 0).all():
@@ -146,14 +144,22 @@ def _box(box):
     return edges
 
 
-def _seeds(n, box, seed, drawn):
-    """Seeds (n, 3) in a box about the origin, and the generator of what else is to be drawn."""
+def _seeds_and_rng(n, box, seed, sigma):
+    """Return seeds (n, 3) in a box about the origin, and the random generator.
+
+    The generator is None where nothing is drawn: for given seeds and `sigma` = 0.
+    """
     if np.ndim(n) == 0:
         n = checks.count(n, "n")
-    rng = checks.generator(seed, "grains") if drawn or isinstance(n, int) else None
-    if isinstance(n, int):
+        rng = checks.generator(seed, "grains")
         return box * (rng.random((n, 3)) - 0.5), rng
-    seeds = checks.finite_array(n, "n", (None, 3), "if it holds the seeds")
+    rng = checks.generator(seed, "grains") if sigma else None
+    return _checked_seeds(n, box), rng
+
+
+def _checked_seeds(seeds, box):
+    """Return given seeds (n, 3) as an array; raise where they coincide or leave the box."""
+    seeds = checks.finite_array(seeds, "n", (None, 3), "if it holds the seeds")
     if not len(seeds):
         raise ValueError("`n` must hold at least one seed; received none.")
     outside = (np.abs(seeds) >= box / 2).any(axis=1)
@@ -162,42 +168,115 @@ def _seeds(n, box, seed, drawn):
         raise ValueError(
             f"`n` must hold seeds in the box about the origin; seed {i} is {seeds[i].tolist()}."
         )
-    twins = cKDTree(seeds / box).query_pairs(_APART)
-    if twins:
-        i, j = min(twins)
+    coinciding = cKDTree(seeds / box).query_pairs(_SAME_SEED)
+    if coinciding:
+        i, j = min(coinciding)
         raise ValueError(f"`n` must hold different seeds; {i} and {j} coincide.")
-    return seeds, rng
+    return seeds
 
 
-def _cells(seeds, weights, unstretched, stretch, body):
-    """{number: (normals, offsets, inside)} of the cells that reach into the sample.
+# ---------------------------------------------------------------------------------------------
+# Cells
+# ---------------------------------------------------------------------------------------------
 
-    All in real space, about the origin; `inside` is a point likely to lie in the cell.
+
+def _relaxed_seeds(seeds, box, sigma, relaxation, rng):
+    """Return seeds after Lloyd's iterations, and the weights that give log-normal volumes."""
+    volumes = log_normal_volumes(len(seeds), sigma, np.prod(box), rng) if sigma else None
+    return relax_seeds(seeds, box, relaxation, volumes)
+
+
+def _cells(seeds, weights, unstretched_box, stretch, sample_body):
+    """Return the half-spaces of the cells that reach into the sample.
+
+    Args:
+        seeds, weights: of the diagram, before the stretch, in a box that begins at the origin.
+        unstretched_box: (3,) edges of that box.
+        stretch: (3,) factors that take it to the box of the magnet.
+        sample_body: the `Sample` that the cells are cut by.
+
+    Returns:
+        {number of the seed: (normals, offsets, inside)} in real space, about the origin. Only
+        planes on which the cell has a face are kept. `inside` is a point likely to lie in the cell.
     """
-    pairs = neighbours(seeds, weights, unstretched)
-    own, other = pairs.T
-    along = seeds[other] - seeds[own]
-    square = (seeds**2).sum(axis=1) - weights
-    # |u - u_i|² - w_i < |u - u_j|² - w_j, with u = (x + box / 2) / stretch.
-    normals = along / stretch
-    length = np.linalg.norm(normals, axis=1)
-    normals /= length[:, None]
-    offsets = (square[other] - square[own]) / (2 * length)
-    offsets -= normals @ (unstretched * stretch / 2)
-    starts = np.searchsorted(own, np.arange(len(seeds) + 1))
-    places = (seeds - unstretched / 2) * stretch
+    pairs = neighbours(seeds, weights, unstretched_box)
+    normals, offsets = _planes_between(pairs, seeds, weights, unstretched_box, stretch)
+    # `pairs` is sorted by its first column, so that the planes of a cell are consecutive.
+    starts = np.searchsorted(pairs[:, 0], np.arange(len(seeds) + 1))
+    stretched_seeds = (seeds - unstretched_box / 2) * stretch
     cells = {}
-    for number, inside in enumerate(places):
-        part = slice(starts[number], starts[number + 1])
-        if len(seeds) > 1 and part.start == part.stop:
-            continue  # covered by other cells
+    for number, inside in enumerate(stretched_seeds):
+        own = slice(starts[number], starts[number + 1])
+        if len(seeds) > 1 and own.start == own.stop:
+            continue  # other cells cover it
         planes = (
-            np.concatenate([normals[part], body.normals]),
-            np.concatenate([offsets[part], body.offsets]),
+            np.concatenate([normals[own], sample_body.normals]),
+            np.concatenate([offsets[own], sample_body.offsets]),
         )
         try:
             _, _, faces = convex_body(*planes, inside)
         except EmptyBodyError:
-            continue  # cut away
+            continue  # it lies outside the sample
         cells[number] = (*(plane[faces] for plane in planes), inside)
     return cells
+
+
+def _planes_between(pairs, seeds, weights, unstretched_box, stretch):
+    """Return normals (k, 3) and offsets (k,), in real space, of the planes between cells.
+
+    The plane of the pair (i, j) is where |u - u_i|² - w_i = |u - u_j|² - w_j, for a point x of real
+    space that was at u = (x + box / 2) / stretch before the stretch. Its normal points to j.
+    """
+    own, other = pairs.T
+    separation = seeds[other] - seeds[own]
+    power = (seeds**2).sum(axis=1) - weights
+    normals = separation / stretch
+    length = np.linalg.norm(normals, axis=1)
+    normals /= length[:, None]
+    offsets = (power[other] - power[own]) / (2 * length)
+    offsets -= normals @ (unstretched_box * stretch / 2)
+    return normals, offsets
+
+
+# ---------------------------------------------------------------------------------------------
+# Grains
+# ---------------------------------------------------------------------------------------------
+
+
+def _shrunken_cells(cells, gap):
+    """Return {number: Polyhedron} of the cells with every face moved inwards by half the gap.
+
+    Cells of which nothing is left are missing.
+    """
+    grains = {}
+    for number, (normals, offsets, inside) in cells.items():
+        try:
+            corners, faces, _ = convex_body(normals, offsets - gap / 2, inside)
+        except EmptyBodyError:
+            continue
+        grains[number] = Polyhedron(corners, faces)
+    return grains
+
+
+def _embed_particles(grains, vanishing, **kwargs):
+    """Return the `Microstructure` of the grains; refuse or drop those too thin for particles."""
+    try:
+        return Microstructure(list(grains.values()), **kwargs)
+    except GrainTooThinError as error:
+        numbers = list(grains)
+        thin = {numbers[index] for index in error.grains}
+        if vanishing == "refuse":
+            _refuse_vanished(sorted(thin), "`depth` must leave room for particles in every grain")
+        if len(thin) == len(grains):
+            raise
+    return Microstructure([grains[i] for i in grains if i not in thin], **kwargs)
+
+
+def _refuse_vanished(numbers, requirement):
+    """Raise where there are `numbers` of seeds whose grains vanish."""
+    if numbers:
+        listed = ", ".join(map(str, numbers[:10])) + (" …" if len(numbers) > 10 else "")
+        raise ValueError(
+            f'{requirement}, or `vanishing` be "drop"; {len(numbers)} vanish, those of seeds '
+            f"{listed}."
+        )

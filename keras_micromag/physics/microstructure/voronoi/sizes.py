@@ -1,84 +1,95 @@
-"""Seeds and weights of cells that have the volumes and the regularity that are asked for."""
+"""Seeds and weights of cells with prescribed volumes and a chosen regularity."""
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.sparse.linalg import cg
 
-from keras_micromag.physics.microstructure.voronoi.diagram import measure
+from keras_micromag.physics.microstructure.voronoi.diagram import Cells, measure_cells
 
-_CLOSE = 1e-6
-"""How far a cell's volume may be off, in units of the volume wanted."""
+_VOLUME_TOL = 1e-6
+"""Relative tolerance of the volume of a cell."""
 
-_EXACT = 1e-6
-"""Of a Newton step: the next one mends the rest."""
+_LINEAR_TOL = 1e-6
+"""Relative residual of a Newton step; the next step corrects what is left."""
 
-_HALVINGS = 40
+_MAX_HALVINGS = 40
 
 
-def log_normal_volumes(n: int, sigma: float, volume: float, rng) -> np.ndarray:
-    """(n,) volumes that add up to `volume`, of grains with log-normal diameters."""
+def log_normal_volumes(n: int, sigma: float, volume: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw (n,) volumes, which add up to `volume`, of grains with log-normal diameters."""
     shares = np.exp(3 * sigma * rng.standard_normal(n))
     return volume * shares / shares.sum()
 
 
-def relaxed(seeds, box, rounds: int, volumes=None):
-    """Seeds, each of which has moved to its cell's centroid that many times, and their weights.
+def relax_seeds(
+    seeds: np.ndarray, box: np.ndarray, iterations: int, volumes: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Move every seed to the centroid of its cell, repeatedly (Lloyd's algorithm).
 
     Args:
         seeds: (n, 3) in a box from the origin to `box` (3,).
-        rounds: of S. P. Lloyd, IEEE Trans. Inf. Theory 28 (1982) 129-137. With volumes, of
-            D. P. Bourne et al., Philos. Mag. 100 (2020) 2677-2707, where every round has weights
-            of its own.
+        iterations: of S. P. Lloyd, IEEE Trans. Inf. Theory 28 (1982) 129-137. With volumes, of
+            D. P. Bourne et al., Philos. Mag. 100 (2020) 2677-2707, who compute new weights in every
+            iteration.
         volumes: (n,) of the cells, which together fill the box; None for cells without weights.
 
     Returns:
-        (n, 3) and (n,).
+        Seeds (n, 3), and their weights (n,).
     """
-    for done in range(rounds + 1):
-        weights = np.zeros(len(seeds)) if volumes is None else weights_for(seeds, box, volumes)
-        if done < rounds:
-            seeds = measure(seeds, weights, box).centroids
+    for iteration in range(iterations + 1):
+        if volumes is None:
+            weights = np.zeros(len(seeds))
+        else:
+            weights = weights_for_volumes(seeds, box, volumes)
+        if iteration < iterations:
+            seeds = measure_cells(seeds, weights, box).centroids
     return seeds, weights
 
 
-def weights_for(seeds, box, volumes):
-    """(n,) weights with which the cells have the `volumes` wanted, to a millionth.
+def weights_for_volumes(seeds: np.ndarray, box: np.ndarray, volumes: np.ndarray) -> np.ndarray:
+    """Return weights (n,) with which the cells have the given volumes, to a millionth.
+
+    Raises:
+        ValueError: when no damped step reduces the error of the volumes.
 
     Notes:
-        The volumes are the gradient of a concave function of the weights, and there is a solution
-        for any seeds, found by the damped Newton steps of J. Kitagawa, Q. Mérigot and B. Thibert,
-        J. Eur. Math. Soc. 21 (2019) 2603-2651, which never let a cell vanish.
+        The volumes are the gradient of a concave function of the weights, and a solution exists for
+        any seeds. The damped Newton method of J. Kitagawa, Q. Mérigot and B. Thibert, J. Eur. Math.
+        Soc. 21 (2019) 2603-2651, finds it: its steps never let a cell vanish.
     """
     weights = np.zeros(len(seeds))
-    cells = measure(seeds, weights, box)
-    least = 0.5 * min(cells.volumes.min(), volumes.min())
+    cells = measure_cells(seeds, weights, box)
+    min_volume = 0.5 * min(cells.volumes.min(), volumes.min())
     while True:
-        missing = volumes - cells.volumes
-        if (np.abs(missing) <= _CLOSE * volumes).all():
+        residual = volumes - cells.volumes
+        if (np.abs(residual) <= _VOLUME_TOL * volumes).all():
             return weights
-        step = _newton_step(seeds, cells, missing)
-        for halving in range(_HALVINGS):
-            share = 0.5**halving
-            tried = measure(seeds, weights + share * step, box)
-            left = np.linalg.norm(volumes - tried.volumes)
-            if tried.volumes.min() >= least and left <= (1 - share / 2) * np.linalg.norm(missing):
+        step = _newton_step(seeds, cells, residual)
+        for halvings in range(_MAX_HALVINGS):
+            damping = 0.5**halvings
+            trial = measure_cells(seeds, weights + damping * step, box)
+            trial_error = np.linalg.norm(volumes - trial.volumes)
+            sufficient = trial_error <= (1 - damping / 2) * np.linalg.norm(residual)
+            if trial.volumes.min() >= min_volume and sufficient:
                 break
         else:
             raise ValueError(
                 "`sigma` must be one that the seeds allow; found no weights for these sizes."
             )
-        weights, cells = weights + share * step, tried
+        weights, cells = weights + damping * step, trial
 
 
-def _newton_step(seeds, cells, missing):
+def _newton_step(seeds: np.ndarray, cells: Cells, residual: np.ndarray) -> np.ndarray:
+    """Return the change of the weights (n,) that would change the volumes by `residual` (n,)."""
     faces = cells.areas.tocoo()
     first, second = faces.coords
     distance = np.linalg.norm(seeds[first] - seeds[second], axis=1)
     slopes = coo_array((faces.data / (2 * distance), faces.coords), faces.shape).tocsr()
-    stiffness = diags_array(slopes.sum(axis=1)) - slopes
-    # Weights count up to a constant: the first stays, and what is left is positive definite.
+    jacobian = diags_array(slopes.sum(axis=1)) - slopes
+    # A constant added to all weights changes nothing. With the first weight fixed, the remaining
+    # system is positive definite.
     step = np.zeros(len(seeds))
-    rest = csr_array(stiffness)[1:, 1:]
-    scaling = diags_array(1 / rest.diagonal())
-    step[1:], _ = cg(rest, missing[1:], rtol=_EXACT, M=scaling)
+    reduced = csr_array(jacobian)[1:, 1:]
+    preconditioner = diags_array(1 / reduced.diagonal())
+    step[1:], _ = cg(reduced, residual[1:], rtol=_LINEAR_TOL, M=preconditioner)
     return step

@@ -1,13 +1,13 @@
 """Loops by events: states follow the field smoothly from one avalanche to the next.
 
-continuation  the compiled part: to the field at which the next grain gives way, and through
-              the avalanche that it begins
-prediction    what one iteration of that tells: whether a root is reached, and where the next is
-equilibrate   the compiled part that finds equilibria at given fields, of many states at once
-dense_output  pieces between avalanches, and interpolation within them
-trace         from these to the states at the fields asked for
+continuation  compiled loop: to the field at which the next grain becomes unstable, and through the
+              avalanche that begins there
+prediction    step control: the outcome of a trial, and the field of the next one
+equilibrate   compiled loop: equilibria of many states at once, at given fields
+dense_output  interpolation of the states between avalanches
+trace         host: from these to the states at the fields asked for, and the events
 """
 
-from keras_micromag.physics.solver.events.trace import Follower
+from keras_micromag.physics.solver.events.trace import EventTracer
 
-__all__ = ["Follower"]
+__all__ = ["EventTracer"]

@@ -1,19 +1,23 @@
-"""From avalanche to avalanche: the field at which the next grain loses its equilibrium.
+"""Continuation of a magnet's states in the applied field, from one avalanche to the next.
 
-A magnet's states are followed as a function of the field, not from one given field to the next. An
-iteration is one product with the demagnetising operator for all magnets, each at its own field. It
-tells of every grain how far its field is inside the astroid, as a number that grows nearly linearly
-with the field and is 1 on the astroid; secants of it foretell which grain gets there first, and
-where. The next trial is there, field and moments moved along their slopes together, so that the
-root is found while the moments still relax. On the way, where no step may be that long, and where a
-leg of the path ends, equilibria are settled, from which slopes are taken.
+Between two avalanches the equilibrium is a smooth function of the field. It is followed with a
+predictor and a corrector, and not solved at given fields. An iteration takes one product with the
+demagnetising operator for all magnets, each at its own field.
 
-At the root the grain flips, and the avalanche runs at that field: the weakest unstable grain next,
-as soon as it is certain which. An avalanche that is over need not have settled: what is left of it
-relaxes on the way to the next.
+The test function is the switching ratio of each grain, the field at its weakest particle over the
+switching field in the same direction (Eq. 2): it grows nearly linearly with the field, and its root
+is where it is 1, on the astroid. Secants of it predict which grain becomes unstable first, and at
+which field. The next trial is made there, with moments extrapolated along their slopes, so that the
+root is found while the moments still relax. Where the predicted root is beyond the longest step, or
+beyond the end of a segment, the trial relaxes to an equilibrium instead, a node, from which the
+slopes are taken anew.
 
-Axes as in `solver`: b magnets, g grains, particles in c columns of p rows. A path has l legs, along
-each of which the field runs one way.
+At the root the grain flips, and the avalanche runs at that field: the weakest unstable grain flips
+next, as soon as it is certain which one that is. An avalanche may end before the moments have
+converged: they go on relaxing during the next trials.
+
+Axes as in `field_steps`: b magnets, g grains, particles in c columns of p rows. A path has
+segments, along each of which the field is monotonic.
 """
 
 from functools import cache
@@ -28,98 +32,97 @@ from keras_micromag.physics.solver.step_control import LONGEST_STRIDE, at, where
 from keras_micromag.utils.backend import compiled
 
 NODE, FLIP = 1, 2
-"""What a record tells: an equilibrium, or grains that flip."""
+"""Kinds of records: an equilibrium, or grains that flip."""
 
 LONGEST_STEP = 2 * LONGEST_STRIDE
-"""How far the next trial may be from the last equilibrium, in units of the smallest anisotropy
-field."""
+"""Distance of a trial from the last node at most, in units of the smallest anisotropy field."""
 
 HIGH = 2.0
-"""Field, over the largest anisotropy field and polarisation together, beyond which no grain flips:
-a step may go as far as there."""
+"""Field, over the largest anisotropy field and polarisation together, above which no grain flips:
+a step may go down to there at once."""
 
 
 class Path(NamedTuple):
-    """Where the field goes, and how closely; shared by all magnets.
+    """The path of the field, and its tolerances; all magnets share it.
 
-    Of legs there may be more than count, so that paths share compiled code.
+    Arrays of segments may be longer than their number, so that paths share compiled code.
     """
 
-    legs: Any  # () int, how many count: l
+    segments: Any  # () int, number of segments
     start: Any  # () tesla
-    ends: Any  # (l or more,) tesla, of each leg
-    direction: Any  # (l or more,) ±1
-    longest: Any  # (b,) step in tesla, in fields up to
-    high: Any  # () tesla, beyond which they may be longer
-    resolution: Any  # () tesla, to which the fields of flips are found
+    ends: Any  # (segments or more,) tesla, end of each segment
+    direction: Any  # (segments or more,) ±1
+    longest: Any  # (b,) longest step in tesla, up to the field `high`
+    high: Any  # () tesla, above which steps may be longer
+    root_tol: Any  # () tesla, to which the fields of flips are found
 
 
 class State(NamedTuple):
-    """What a magnet carries from one iteration to the next."""
+    """The state that a magnet carries from one iteration to the next."""
 
-    leg: Any  # (b,) int; l when all are done
-    settling: Any  # (b,) int, 1 in an avalanche: the field stands still
+    segment: Any  # (b,) int; the number of segments when all are done
+    avalanching: Any  # (b,) int, 1 in an avalanche and at first: the field is held
     field: Any  # (b,) of the trial, tesla
     branch: Any  # (b, g) ±1: the moment lies in the well around branch * easy axis
     tau: Any  # (b, p, c) tan(φ/2) of the particles
     moments: Any  # (b, 3, g) of the trial
-    node: Any  # (b, 3, g) last equilibrium since the last avalanche
-    before: Any  # (b, 3, g) the divided difference that led to it
-    near: Any  # (b, g) how near to the astroid it was,
-    nearing: Any  # (b, g) and the divided difference that led to it
-    node_field: Any  # (b,) tesla
-    span: Any  # (b,) from the one before, tesla
-    nodes: Any  # (b,) int, how many since the last avalanche
-    slope: Any  # (b, 3, g) of the moments
-    rate: Any  # (b, g) of the nearness, both per tesla
-    step: Any  # (b,) how far a trial may be from the node, tesla
-    moved: Any  # (b,) between the last two trials, tesla
-    aim: Any  # (b,) int, the grain that is foreseen to flip there
+    node_moments: Any  # (b, 3, g) at the last node since the last avalanche
+    node_slope: Any  # (b, 3, g) divided difference of the moments from the node before it
+    node_ratio: Any  # (b, g) switching ratio at the last node
+    node_ratio_slope: Any  # (b, g) its divided difference from the node before
+    node_field: Any  # (b,) of the last node, tesla
+    node_spacing: Any  # (b,) from the node before, tesla
+    nodes: Any  # (b,) int, number of nodes since the last avalanche
+    slope: Any  # (b, 3, g) of the moments, per tesla
+    ratio_slope: Any  # (b, g) of the switching ratio, per tesla
+    step: Any  # (b,) largest distance of a trial from the node, tesla
+    trial_spacing: Any  # (b,) distance of the last two trials, tesla
+    next_grain: Any  # (b,) int, the grain that is predicted to flip at the trial
     flipped: Any  # (b, g) 1 where the grain flipped in this avalanche
-    change: Any  # (b,) of the moments in the last iteration
+    change: Any  # (b,) largest change of a moment's component in the last iteration
     outside: Any  # (b, g) of the astroid in the last iteration, see `relaxation`
-    products: Any  # (b,) since the last record
-    relaxing: Any  # (b,) of these, since the last flip or move
+    products: Any  # (b,) matvecs since the last record
+    relaxing: Any  # (b,) of these, since the last flip or node
 
 
 class Record(NamedTuple):
-    """What an iteration leaves behind."""
+    """The output of an iteration: a node, flips, or neither."""
 
     kind: Any  # (b,) NODE, FLIP, or 0 if neither
-    leg: Any  # (b,)
-    field: Any  # (b,) tesla
-    off: Any  # (b,) from there to the root, which no trial hits exactly, in tesla; 0 if at none
+    segment: Any  # (b,)
+    field: Any  # (b,) of the trial, tesla
+    root_offset: Any  # (b,) tesla, from the trial to the root beside it; 0 if at none
     moments: Any  # (b, 3, g) of the equilibrium, or before the flip
     flips: Any  # (b, g) 1 where grains flip
-    change: Any  # (b,) of the moments in this iteration
-    products: Any  # (b,) since the last record
+    change: Any  # (b,) largest change of a moment's component in this iteration
+    matvecs: Any  # (b,) since the last record
     converged: Any  # (b,) 0 where max_iterations was spent first
 
 
 def start(magnet: field_steps.Magnet, path: Path, branch) -> State:
-    """The state before anything: moments along their branches, at the first field; all NumPy."""
+    """Return the state before the first iteration: moments along their branches; all NumPy."""
     vectors = np.zeros_like(magnet.easy_axes)
     grains, zeros = vectors[:, 0], vectors[:, 0, 0]
     count = zeros.astype(int)
     return State(
-        leg=count,
-        settling=count + 1,
+        segment=count,
+        avalanching=count + 1,
         field=zeros + path.start,
         branch=branch,
         tau=grains[:, :1, None] + np.zeros_like(magnet.columns.weights),
         moments=branch[:, None] * magnet.easy_axes,
-        node=vectors,
-        before=vectors,
-        near=grains,
-        nearing=grains,
+        node_moments=vectors,
+        node_slope=vectors,
+        node_ratio=grains,
+        node_ratio_slope=grains,
         node_field=zeros,
-        span=zeros,
+        node_spacing=zeros,
         nodes=count,
         slope=vectors,
-        rate=grains,
+        ratio_slope=grains,
         step=zeros + np.maximum(path.longest, abs(path.start) - path.high),
-        moved=zeros,
-        aim=count,
+        trial_spacing=zeros,
+        next_grain=count,
         flipped=grains,
         change=zeros,
         outside=grains,
@@ -128,8 +131,10 @@ def start(magnet: field_steps.Magnet, path: Path, branch) -> State:
     )
 
 
-def advance(magnet: field_steps.Magnet, path: Path, state: State, avalanche: str):
-    """Go on by up to `field_steps.ITERATIONS` iterations.
+def advance(
+    magnet: field_steps.Magnet, path: Path, state: State, avalanche: str
+) -> tuple[State, Record]:
+    """Run up to `field_steps.ITERATIONS` iterations.
 
     Returns:
         The new state, and the records of all iterations, stacked along a new first axis.
@@ -147,151 +152,213 @@ def _advance(magnet, path, state, avalanche):
     dtype, n = state.tau.dtype, field_steps.ITERATIONS
     records = Record(
         kind=ops.zeros((n, b), "int32"),
-        leg=ops.zeros((n, b), "int32"),
+        segment=ops.zeros((n, b), "int32"),
         field=ops.zeros((n, b), dtype),
-        off=ops.zeros((n, b), dtype),
+        root_offset=ops.zeros((n, b), dtype),
         moments=ops.zeros((n, b, 3, g), dtype),
         flips=ops.zeros((n, b, g), dtype),
         change=ops.zeros((n, b), dtype),
-        products=ops.zeros((n, b), "int32"),
+        matvecs=ops.zeros((n, b), "int32"),
         converged=ops.zeros((n, b), "int32"),
     )
     return field_steps.recorded(
         lambda state: _iterate(magnet, path, state, avalanche),
-        lambda state: ops.any(state.leg < path.legs),
+        lambda state: ops.any(state.segment < path.segments),
         state,
         records,
     )
 
 
-def _iterate(magnet, path, state, avalanche):
-    """The state after one product, and what it leaves behind."""
-    dtype = state.tau.dtype
-    active = state.leg < path.legs
-    leg = ops.minimum(state.leg, path.legs - 1)
-    trial = _tried(magnet, state, avalanche)
-    secant = prediction.secants(path, state, trial)
-    end, direction = ops.take(path.ends, leg), ops.take(path.direction, leg)
-    fate = prediction.fate(path, state, trial, secant, end, direction)
-
-    flips = trial.unstable * ops.cast(fate.again, dtype)[:, None]
-    flips = flips + trial.weakest * ops.cast(fate.root, dtype)[:, None]
-    flips = flips * ops.cast(active, dtype)[:, None]
-    flip = ops.any(flips > 0.5, axis=1)
-    node = (fate.over | fate.arrived) & active
-    nothing = ops.zeros_like(leg)
-    record = Record(
-        ops.where(flip, FLIP, ops.where(node, NODE, nothing)),
-        leg,
-        state.field,
-        ops.where(fate.root, fate.off, ops.zeros_like(fate.off)),
-        trial.moments,
-        flips,
-        trial.change,
-        trial.products,
-        ops.cast(~trial.exhausted | flip, "int32"),
-    )
-
-    turned = relaxation.flip(magnet, state, trial.moments, trial.tau, flips)
-    trials = ops.where(node | flip, 0, state.relaxing + 1)
-    slopes = prediction.slopes(state, trial, secant, fate, turned.flipped)
-    step = prediction.longest_step(path, state, trial, secant, fate, node, trials)
-    at_node = ops.where(node, state.field, state.node_field)
-    leg_on = _leg(path, state, trial, fate, node, end)
-    aim, target, early = prediction.aim(
-        path, state, trial, fate, slopes.rate, step, at_node, leg_on
-    )
-
-    going = active & (fate.over | fate.searching) & ~(flip | fate.lost)
-    # The next trial from an equilibrium is on the parabola through the last three.
-    way = target - state.field
-    straight = ops.zeros_like(slopes.bend)
-    slope = slopes.slope + where(
-        slopes.curved, slopes.bend * (way + secant.far)[:, None, None], straight
-    )
-    ahead = trial.moments + slope * way[:, None, None]
-    again = fate.lost | early
-    new = turned._replace(
-        leg=leg_on,
-        settling=ops.where(
-            flip | again, nothing + 1, ops.where(fate.over, nothing, state.settling)
-        ),
-        field=ops.where(going, target, state.field),
-        moments=where(going, ahead, turned.moments),
-        node=where(node, trial.moments, state.node),
-        before=where(fate.arrived, secant.slope, state.before),
-        near=where(node, trial.near, state.near),
-        nearing=where(fate.arrived, secant.rate, state.nearing),
-        node_field=at_node,
-        span=ops.where(fate.arrived, secant.far, state.span),
-        nodes=ops.where(
-            fate.over, nothing + 1, ops.where(fate.arrived, state.nodes + 1, state.nodes)
-        ),
-        slope=slope,
-        rate=slopes.rate,
-        step=step,
-        moved=where(going, ops.abs(way), state.moved),
-        aim=aim,
-        flipped=where(fate.over, ops.zeros_like(turned.flipped), turned.flipped),
-        change=trial.change,
-        outside=trial.outside,
-        products=ops.where(flip | node, nothing, trial.products),
-        relaxing=ops.where(again, nothing, trials),
-    )
-    return new, record
-
-
 class _Trial(NamedTuple):
-    """What one product tells of the trial."""
+    """The trial state after one product with the operator."""
 
     moments: Any  # (b, 3, g)
     tau: Any  # (b, p, c)
     outside: Any  # (b, g) of the astroid, see `relaxation`
-    near: Any  # (b, g) the same, nearly linear in the field
-    worst: Any  # (b,) int, the grain for which it is largest
-    nearest: Any  # (b,) how near that one is
-    weakest: Any  # (b, g) 1 for that one
+    ratio: Any  # (b, g) switching ratio
+    weakest_grain: Any  # (b,) int, the grain whose ratio is largest
+    largest_ratio: Any  # (b,) its ratio
+    weakest: Any  # (b, g) 1 for that grain
     unstable: Any  # (b, g) 1 for the grains to flip, in an avalanche
-    change: Any  # (b,) of the moments
-    certain: Any  # (b,) whether it is certain that these will be unstable, and no others
-    products: Any  # (b,) int, since the last record
-    exhausted: Any  # (b,) whether these are all that are allowed
+    change: Any  # (b,) largest change of a moment's component
+    certain: Any  # (b,) whether exactly these grains will be unstable once the moments converge
+    matvecs: Any  # (b,) int, since the last record
+    exhausted: Any  # (b,) whether max_iterations is spent
 
 
-def _tried(magnet, state, avalanche):
+class _Decision(NamedTuple):
+    """What a magnet does at the trial: record a node, flip grains, or neither."""
+
+    active: Any  # (b,) whether a part of the path is left
+    flips: Any  # (b, g) 1 for the grains that flip
+    flip: Any  # (b,) whether any does
+    node: Any  # (b,) whether the trial becomes a node
+
+
+class _Plan(NamedTuple):
+    """Where the next trial is, and the slopes that lead there."""
+
+    relaxing: Any  # (b,) int, iterations since the last flip or node
+    predictor: prediction.Predictor
+    step: Any  # (b,) largest distance of a trial from the node, tesla
+    node_field: Any  # (b,) tesla
+    segment: Any  # (b,) int
+    next_grain: Any  # (b,) int, predicted to flip first
+    field: Any  # (b,) of the next trial, tesla
+    hold: Any  # (b,) whether the field is held there, as in an avalanche
+
+
+def _iterate(magnet, path, state, avalanche):
+    """Return the state after one product with the operator, and the record of this iteration."""
+    active = state.segment < path.segments
+    segment = ops.minimum(state.segment, path.segments - 1)
+    trial = _evaluate_trial(magnet, state, avalanche)
+    secant = prediction.secants(path, state, trial)
+    end, direction = ops.take(path.ends, segment), ops.take(path.direction, segment)
+    outcome = prediction.outcome(path, state, trial, secant, end, direction)
+    decision = _decide(trial, outcome, active)
+    record = _record(state, trial, outcome, decision, segment)
+    turned = relaxation.flip(magnet, state, trial.moments, trial.tau, decision.flips)
+    plan = _plan(path, state, trial, secant, outcome, decision, turned.flipped, end)
+    new = _move_trial(state, turned, trial, secant, outcome, decision, plan)
+    new = _update_node(new, state, trial, secant, outcome, decision, plan)
+    return _update_counters(new, trial, outcome, decision, plan), record
+
+
+def _evaluate_trial(magnet, state, avalanche):
+    """Take one product with the operator at the trial field."""
     moments, tau, outside, unsettled = relaxation.relax(magnet, state, state.field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
-    near = ops.sqrt(outside)
-    worst = ops.cast(ops.argmax(near, axis=1), "int32")
-    weakest = ops.one_hot(worst, near.shape[1], dtype=near.dtype)
-    unstable = ops.cast(outside > 1.0, near.dtype)
+    # A root: `outside` goes as the square of the field.
+    ratio = ops.sqrt(outside)
+    weakest_grain = ops.cast(ops.argmax(ratio, axis=1), "int32")
+    weakest = ops.one_hot(weakest_grain, ratio.shape[1], dtype=ratio.dtype)
+    unstable = ops.cast(outside > 1.0, ratio.dtype)
     if avalanche == "weakest_first":
         unstable = unstable * weakest
-    settled = (change <= magnet.tol) & ~unsettled
-    # Nobody knows whether anything will flip where nothing has, as where a leg ends beside a root:
-    # there moments settle more slowly than others change.
+    converged = (change <= magnet.tol) & ~unsettled
+    # The forecast serves only where a grain has flipped. Where none has, as at the end of a segment
+    # beside a root, the moments converge more slowly than it assumes.
     begun = ops.any(state.flipped > 0.5, axis=1)
     foreseen = begun & relaxation.foreseen(state, change, outside, unstable)
-    products = state.products + 1
+    matvecs = state.products + 1
     return _Trial(
         moments,
         tau,
         outside,
-        near,
-        worst,
-        at(near, worst),
+        ratio,
+        weakest_grain,
+        at(ratio, weakest_grain),
         weakest,
         unstable,
         change,
-        settled | foreseen,
-        products,
-        products >= magnet.max_iterations,
+        converged | foreseen,
+        matvecs,
+        matvecs >= magnet.max_iterations,
     )
 
 
-def _leg(path, state, trial, fate, node, end):
-    """(b,) the leg of the next trial: a node at the end of one ends it."""
-    leg = ops.where(node & ops.equal(state.field, end), state.leg + 1, state.leg)
-    # A magnet that finds no equilibrium is given up.
-    given_up = fate.over & trial.exhausted
-    return ops.where(given_up, ops.zeros_like(leg) + path.legs, leg)
+def _decide(trial, outcome, active):
+    """Decide which grains flip, and whether the trial becomes a node."""
+    dtype = trial.tau.dtype
+    flips = trial.unstable * ops.cast(outcome.continues, dtype)[:, None]
+    flips = flips + trial.weakest * ops.cast(outcome.root, dtype)[:, None]
+    flips = flips * ops.cast(active, dtype)[:, None]
+    flip = ops.any(flips > 0.5, axis=1)
+    node = (outcome.ended | outcome.equilibrium) & active
+    return _Decision(active, flips, flip, node)
+
+
+def _record(state, trial, outcome, decision, segment):
+    """Return what the host is to know of this iteration."""
+    return Record(
+        ops.where(decision.flip, FLIP, ops.where(decision.node, NODE, ops.zeros_like(segment))),
+        segment,
+        state.field,
+        ops.where(outcome.root, outcome.root_offset, ops.zeros_like(outcome.root_offset)),
+        trial.moments,
+        decision.flips,
+        trial.change,
+        trial.matvecs,
+        ops.cast(~trial.exhausted | decision.flip, "int32"),
+    )
+
+
+def _plan(path, state, trial, secant, outcome, decision, flipped, end):
+    """Choose the field of the next trial.
+
+    Args:
+        flipped: (b, g) 1 where the grain flipped in this avalanche. end: (b,) of the segment.
+    """
+    relaxing = ops.where(decision.node | decision.flip, 0, state.relaxing + 1)
+    predictor = prediction.predictor(state, trial, secant, outcome, flipped)
+    step = prediction.longest_step(path, state, trial, outcome, decision.node, relaxing)
+    node_field = ops.where(decision.node, state.field, state.node_field)
+    segment = _next_segment(path, state, trial, outcome, decision.node, end)
+    next_grain, field, early = prediction.next_trial(
+        path, state, trial, outcome, predictor.ratio_slope, step, node_field, segment
+    )
+    hold = outcome.failed | early
+    return _Plan(relaxing, predictor, step, node_field, segment, next_grain, field, hold)
+
+
+def _next_segment(path, state, trial, outcome, node, end):
+    """Return (b,) the segment of the next trial: a node at the end of one ends it."""
+    segment = ops.where(node & ops.equal(state.field, end), state.segment + 1, state.segment)
+    # A magnet whose avalanche does not converge within max_iterations is given up.
+    given_up = outcome.ended & trial.exhausted
+    return ops.where(given_up, ops.zeros_like(segment) + path.segments, segment)
+
+
+def _move_trial(state, turned, trial, secant, outcome, decision, plan):
+    """Return the state at the next trial, with moments extrapolated along the predictor.
+
+    Args:
+        turned: the state after the flips of this iteration.
+    """
+    moving = decision.active & (outcome.ended | outcome.between) & ~(decision.flip | outcome.failed)
+    distance = plan.field - state.field
+    slope = prediction.chord(plan.predictor, secant.span, distance)
+    predicted = trial.moments + slope * distance[:, None, None]
+    zero = ops.zeros_like(plan.segment)
+    avalanching = ops.where(outcome.ended, zero, state.avalanching)
+    return turned._replace(
+        segment=plan.segment,
+        avalanching=ops.where(decision.flip | plan.hold, zero + 1, avalanching),
+        field=ops.where(moving, plan.field, state.field),
+        moments=where(moving, predicted, turned.moments),
+        slope=slope,
+        ratio_slope=plan.predictor.ratio_slope,
+        step=plan.step,
+        trial_spacing=where(moving, ops.abs(distance), state.trial_spacing),
+        next_grain=plan.next_grain,
+    )
+
+
+def _update_node(new, state, trial, secant, outcome, decision, plan):
+    """Return the state `new` with the trial as its last node, where it became one.
+
+    Divided differences and the spacing stay those of before at the first node after an avalanche.
+    """
+    nodes = ops.where(outcome.equilibrium, state.nodes + 1, state.nodes)
+    return new._replace(
+        node_moments=where(decision.node, trial.moments, state.node_moments),
+        node_slope=where(outcome.equilibrium, secant.slope, state.node_slope),
+        node_ratio=where(decision.node, trial.ratio, state.node_ratio),
+        node_ratio_slope=where(outcome.equilibrium, secant.ratio_slope, state.node_ratio_slope),
+        node_field=plan.node_field,
+        node_spacing=ops.where(outcome.equilibrium, secant.span, state.node_spacing),
+        nodes=ops.where(outcome.ended, ops.ones_like(nodes), nodes),
+    )
+
+
+def _update_counters(new, trial, outcome, decision, plan):
+    """Return the state `new` with what the next iteration compares itself with."""
+    zero = ops.zeros_like(plan.relaxing)
+    return new._replace(
+        flipped=where(outcome.ended, ops.zeros_like(new.flipped), new.flipped),
+        change=trial.change,
+        outside=trial.outside,
+        products=ops.where(decision.flip | decision.node, zero, trial.matvecs),
+        relaxing=ops.where(plan.hold, zero, plan.relaxing),
+    )

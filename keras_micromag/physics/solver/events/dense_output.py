@@ -1,9 +1,11 @@
-"""The courses of magnets from one avalanche to the next, and their states at the fields asked for.
+"""Dense output of the continuation: states at any field, interpolated between computed ones.
 
-Between two avalanches a magnet's state is a function of the field alone, smooth but where the next
-grain gives way: there its moments go as the square root of the distance. So states are interpolated
-in that root, by curves through eight known states, and where the curve through seven of these
-disagrees, one of the fields asked for is settled, and known from then on.
+The solution curve of a magnet falls into arcs, from one avalanche to the next. Along an arc the
+state is a function of the field alone, smooth but at the arc's end: where the next grain becomes
+unstable (a fold), the moments go as the square root of the distance in field. So states are
+interpolated in that root, by polynomials through eight computed states, the nodes. The polynomial
+through seven of them gives an error estimate; where it disagrees, the state is computed and becomes
+a node.
 """
 
 from typing import NamedTuple
@@ -15,210 +17,236 @@ from scipy import sparse
 from keras_micromag.physics.solver.events.continuation import FLIP, NODE, Record
 
 _POINTS = 8
-"""States through which a curve goes, where as many are known in a piece."""
+"""Nodes of an interpolating polynomial, where an arc has as many."""
+
+_SAME = 1e-7
+"""Distance of two coordinates up to which they count as one."""
 
 
-class Legs(NamedTuple):
-    """A sequence of t fields as l legs, along each of which the field runs one way.
+class Segments(NamedTuple):
+    """A sequence of t fields as l segments, along each of which the field is monotonic.
+
+    The path length is the distance in field that a magnet has covered since the first field: it
+    grows along the sequence, also where the field turns.
 
     Attributes:
-        start: tesla. ends: (l,) tesla. direction: (l,) ±1. way: (l,) how far the field has come in
-            all when a leg begins, in tesla. of: (t,) way of each field.
+        start: first field in tesla.
+        ends: (l,) field in tesla at the end of each segment.
+        direction: (l,) ±1.
+        start_path_length: (l,) tesla, at the start of each segment.
+        field_path_length: (t,) tesla, at each field of the sequence.
     """
 
     start: float
     ends: np.ndarray
     direction: np.ndarray
-    way: np.ndarray
-    of: np.ndarray
+    start_path_length: np.ndarray
+    field_path_length: np.ndarray
 
     @classmethod
-    def along(cls, field) -> "Legs":
-        """Those of fields (t,) in tesla, in any order; a single field is a leg without length."""
+    def along(cls, field: np.ndarray) -> "Segments":
+        """Divide the fields (t,) in tesla at their turning points.
+
+        A single field is a segment of length 0.
+        """
         moves = np.diff(field)
-        real = np.flatnonzero(moves)
-        sign = np.sign(moves[real])
+        moved = np.flatnonzero(moves)
+        sign = np.sign(moves[moved])
         last = np.flatnonzero(np.diff(sign, append=0) != 0)
-        end = real[last] + 1 if len(real) else np.zeros(1, int)
-        direction = sign[last] if len(real) else np.ones(1)
+        end = moved[last] + 1 if len(moved) else np.zeros(1, int)
+        direction = sign[last] if len(moved) else np.ones(1)
         lengths = np.abs(np.diff(field[end], prepend=field[0]))
-        way = np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
-        legs = cls(float(field[0]), field[end], direction, way, np.zeros(0))
-        # To the last digit as that of what happens there, which a sum of all moves would not be.
-        leg = np.minimum(np.searchsorted(end, np.arange(len(field))), len(end) - 1)
-        return legs._replace(of=legs.travelled(leg, field))
+        begin = np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
+        segments = cls(float(field[0]), field[end], direction, begin, np.zeros(0))
+        # By `path_length`, and not as a sum of all moves: fields and events then compare exactly.
+        segment = np.minimum(np.searchsorted(end, np.arange(len(field))), len(end) - 1)
+        return segments._replace(field_path_length=segments.path_length(segment, field))
 
     @property
     def starts(self) -> np.ndarray:
-        """(l,) tesla."""
+        """Return (l,) the field in tesla at the start of each segment."""
         return np.concatenate([[self.start], self.ends[:-1]])
 
-    def travelled(self, leg, field):
-        """How far the field has come at `field` on `leg`, in tesla."""
-        return self.way[leg] + self.direction[leg] * (field - self.starts[leg])
+    def path_length(self, segment: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """Return the path length in tesla at `field` on `segment`."""
+        travelled = self.direction[segment] * (field - self.starts[segment])
+        return self.start_path_length[segment] + travelled
 
-    def unrounded(self, leg, field):
-        """Fields (n,) in float64, as tried in their dtype: where legs begin and end exactly so.
+    def snap_to_ends(self, segment: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """Return fields (n,) in float64, with exact values where segments begin and end.
 
-        Or what happens at a field that is asked for could seem to happen behind it.
+        Those were rounded to the dtype of the computation, so that an event at one of them could
+        seem to lie behind it.
         """
-        found = field.astype(float)
-        for exact in (self.starts[leg], self.ends[leg]):
-            found = np.where(field == exact.astype(field.dtype), exact, found)
-        return found
+        exact_field = field.astype(float)
+        for exact in (self.starts[segment], self.ends[segment]):
+            exact_field = np.where(field == exact.astype(field.dtype), exact, exact_field)
+        return exact_field
 
 
-class Seen(NamedTuple):
-    """What happened to magnets, in the order in which it did; joined, magnet by magnet."""
+class EventLog(NamedTuple):
+    """Nodes and flips in their order; of several calls magnet by magnet."""
 
     magnet: np.ndarray  # (n,)
-    kind: np.ndarray  # (n,)
-    leg: np.ndarray  # (n,)
-    field: np.ndarray  # (n,) tesla, as tried
-    root: np.ndarray  # (n,) tesla, of a flip
+    kind: np.ndarray  # (n,) NODE or FLIP
+    segment: np.ndarray  # (n,)
+    field: np.ndarray  # (n,) of the trial, tesla
+    root: np.ndarray  # (n,) field in tesla at which the grain becomes unstable; of a flip
     moments: np.ndarray  # (n, 3, g)
     flips: np.ndarray  # (n, g) bool
-    change: np.ndarray  # (n,)
-    products: np.ndarray  # (n,)
+    change: np.ndarray  # (n,) largest change of a moment's component in the last iteration
+    matvecs: np.ndarray  # (n,)
     converged: np.ndarray  # (n,) bool
 
     @classmethod
-    def of(cls, record: Record, legs: Legs, grains: int) -> "Seen":
-        """From what a call of `continuation.advance` told; padding is left out."""
-        kind = ops.convert_to_numpy(record.kind)
-        when, magnet = np.nonzero(kind)
-        own = Record(*(ops.convert_to_numpy(part)[when, magnet] for part in record))
-        field = legs.unrounded(own.leg, own.field)
-        # No root is beyond its leg.
-        left = np.abs(legs.ends[own.leg] - field)
+    def from_records(cls, records: Record, segments: Segments, grains: int) -> "EventLog":
+        """Return the log of one call of `continuation.advance`, without padded grains."""
+        kind = ops.convert_to_numpy(records.kind)
+        iteration, magnet = np.nonzero(kind)
+        rows = Record(*(ops.convert_to_numpy(part)[iteration, magnet] for part in records))
+        field = segments.snap_to_ends(rows.segment, rows.field)
+        # No root is beyond its segment.
+        left = np.abs(segments.ends[rows.segment] - field)
         return cls(
             magnet=magnet,
-            kind=own.kind,
-            leg=own.leg,
+            kind=rows.kind,
+            segment=rows.segment,
             field=field,
-            root=field + np.clip(own.off, -left, left),
-            moments=own.moments[..., :grains],
-            flips=own.flips[..., :grains] > 0.5,
-            change=own.change,
-            products=own.products,
-            converged=own.converged > 0,
+            root=field + np.clip(rows.root_offset, -left, left),
+            moments=rows.moments[..., :grains],
+            flips=rows.flips[..., :grains] > 0.5,
+            change=rows.change,
+            matvecs=rows.matvecs,
+            converged=rows.converged > 0,
         )
 
     @classmethod
-    def joined(cls, parts) -> "Seen":
-        """All calls' records, magnet by magnet."""
-        whole = cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-        order = np.argsort(whole.magnet, kind="stable")
-        return whole.some(order)
+    def concatenate(cls, logs: list["EventLog"]) -> "EventLog":
+        """Return the logs of all calls as one, magnet by magnet."""
+        log = cls(*(np.concatenate(parts) for parts in zip(*logs, strict=True)))
+        return log.select(np.argsort(log.magnet, kind="stable"))
 
-    def some(self, which) -> "Seen":
-        """Those of an index or a mask."""
-        return Seen(*(part[which] for part in self))
+    def select(self, index: np.ndarray) -> "EventLog":
+        """Return the entries of an index or a mask."""
+        return EventLog(*(part[index] for part in self))
 
 
-def without_reopened(seen: Seen) -> Seen:
-    """Without the ends of avalanches that were none, since more grains flip at the same field."""
-    same = np.diff(seen.magnet) == 0
-    flip, node = seen.kind == FLIP, seen.kind == NODE
-    follows = same & (np.diff(seen.leg) == 0) & (np.diff(seen.field) == 0)
-    after = np.zeros(len(flip), bool)
-    after[1:] = flip[:-1] & same
+def without_reopened(log: EventLog) -> EventLog:
+    """Drop the ends of avalanches that had not ended: more grains flip at the same field."""
+    same_magnet = np.diff(log.magnet) == 0
+    flip, node = log.kind == FLIP, log.kind == NODE
+    same_field = same_magnet & (np.diff(log.segment) == 0) & (np.diff(log.field) == 0)
+    after_flip = np.zeros(len(flip), bool)
+    after_flip[1:] = flip[:-1] & same_magnet
     dropped = np.zeros(len(flip), bool)
-    dropped[:-1] = (node & after)[:-1] & flip[1:] & follows
-    return seen.some(~dropped)
+    dropped[:-1] = (node & after_flip)[:-1] & flip[1:] & same_field
+    return log.select(~dropped)
 
 
-class Pieces:
-    """Known states between avalanches: piece by piece, in the order of a coordinate.
+class DenseOutput:
+    """Interpolates the states of n arcs between nodes, sorted by arc and by a coordinate u.
 
     Args:
-        end: (n,) tesla, the root that ends each of n pieces; nan where none does.
+        root: (n,) field in tesla of the root that ends each arc; nan where none does.
     """
 
-    def __init__(self, end):
-        self.end = end
-        self.piece, self.u = np.zeros(0, int), np.zeros(0)
-        self.field, self.moments = np.zeros(0), None
-        self.edge = np.zeros(0, bool)
+    def __init__(self, root: np.ndarray):
+        self.root = root
+        self.arc, self.u = np.zeros(0, int), np.zeros(0)
+        self.moments, self.edge = None, np.zeros(0, bool)
 
-    def coordinate(self, piece, field):
-        """In which states are smooth."""
-        away = np.sqrt(np.abs(self.end[piece] - field))
-        return np.where(np.isnan(away), field, away)
+    def coordinate(self, arc: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """Return the coordinate u in which states are smooth: √|root - field|, or the field."""
+        u = np.sqrt(np.abs(self.root[arc] - field))
+        return np.where(np.isnan(u), field, u)
 
-    def add(self, piece, field, moments, u=None, edge=False):
-        """States (n, 3, g) at fields (n,) of pieces (n,); those known already stay.
+    def add(
+        self,
+        arc: np.ndarray,
+        field: np.ndarray,
+        moments: np.ndarray,
+        u: np.ndarray | None = None,
+        edge: np.ndarray | bool = False,
+    ) -> None:
+        """Add n nodes; where there is one already, it stays.
 
         Args:
-            u: (n,) their coordinates, if not of these fields.
-            edge: (n,) whether a grain may give way just behind.
+            arc: (n,).
+            field: (n,) in tesla.
+            moments: (n, 3, g).
+            u: (n,) their coordinates, if not those of `field`.
+            edge: (n,) whether a grain may become unstable just behind the node.
         """
-        u = self.coordinate(piece, field) if u is None else u
-        edge = np.concatenate([self.edge, np.broadcast_to(edge, piece.shape)])
-        piece = np.concatenate([self.piece, piece])
-        field = np.concatenate([self.field, field])
+        u = self.coordinate(arc, field) if u is None else u
+        edge = np.concatenate([self.edge, np.broadcast_to(edge, arc.shape)])
+        arc = np.concatenate([self.arc, arc])
         u = np.concatenate([self.u, u])
-        known = moments if self.moments is None else np.concatenate([self.moments, moments])
-        order = np.lexsort((u, piece))
+        nodes = moments if self.moments is None else np.concatenate([self.moments, moments])
+        order = np.lexsort((u, arc))
         new = np.ones(len(order), bool)
-        new[1:] = (np.diff(piece[order]) > 0) | (np.diff(u[order]) > 1e-7)
+        new[1:] = (np.diff(arc[order]) > 0) | (np.diff(u[order]) > _SAME)
         order = order[new]
-        self.piece, self.u, self.field = piece[order], u[order], field[order]
-        self.moments, self.edge = known[order], edge[order]
+        self.arc, self.u = arc[order], u[order]
+        self.moments, self.edge = nodes[order], edge[order]
 
-    def gap(self, piece, u):
-        """(n,) of each place the number of the first known state that is not before it."""
+    def locate(self, arc: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Return (n,) the index of the first node that is not before each place."""
         reach = 1.0 + max(np.abs(self.u).max(), np.abs(u).max(initial=0.0))
-        return np.searchsorted(self.piece * 4 * reach + self.u, piece * 4 * reach + u - 1e-7)
+        return np.searchsorted(self.arc * 4 * reach + self.u, arc * 4 * reach + u - _SAME)
 
-    def holds(self, piece, u):
-        """(n,) whether the state at each place is known."""
-        at = np.minimum(self.gap(piece, u), len(self.u) - 1)
-        return (self.piece[at] == piece) & (np.abs(self.u[at] - u) < 1e-7)
+    def contains(self, arc: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Return (n,) whether there is a node at each place."""
+        at = np.minimum(self.locate(arc, u), len(self.u) - 1)
+        return (self.arc[at] == arc) & (np.abs(self.u[at] - u) < _SAME)
 
-    def stencils(self, piece, u):
-        """Known states (n, 8) for each place, weights of the curve through them, and of its error.
+    def stencils(self, arc: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the stencils of n places for `combine`: nodes, weights, weights of the error.
 
-        The error is the curve's difference from that through all but one of them: the furthest,
-        or, beside an edge, the state there: it alone tells of a grain that gives way behind, and at
-        a root is known least. Where fewer than three states are known in the piece, it is nan, but
-        at a known state itself.
+        The error is the difference from the polynomial through all nodes but one: the furthest,
+        or, beside an edge, the node there, which alone depends on a grain that becomes unstable
+        behind it, and which at a root is the least accurate. Where an arc has fewer than three
+        nodes, the error is nan, but at a node itself.
+
+        Returns:
+            Index (n, 8) of the nodes, weights (n, 8), and weights of the error (n, 8); a stencil
+            of fewer nodes has weights of 0.
         """
-        first = np.searchsorted(self.piece, piece)
-        count = np.searchsorted(self.piece, piece, side="right") - first
+        first = np.searchsorted(self.arc, arc)
+        count = np.searchsorted(self.arc, arc, side="right") - first
         width = np.minimum(count, _POINTS)
-        gap = self.gap(piece, u)
-        begin = np.clip(gap - _POINTS // 2, first, first + count - width)
+        next_node = self.locate(arc, u)
+        begin = np.clip(next_node - _POINTS // 2, first, first + count - width)
         index = begin[:, None] + np.arange(_POINTS)
-        there = np.arange(_POINTS) < width[:, None]
-        index = np.where(there, index, begin[:, None])
-        at = self.u[index]
-        away = np.where(there, np.abs(at - u[:, None]), -1.0)
-        left_out = away.argmax(axis=1)
-        for beside in (np.minimum(gap, first + count - 1), np.maximum(gap - 1, first)):
-            left_out = np.where(self.edge[beside], beside - begin, left_out)
-        others = there & (np.arange(_POINTS) != left_out[:, None])
-        weights = _lagrange(at, there, u)
-        error = weights - _lagrange(at, others, u)
-        known = (np.abs(at - u[:, None]) < 1e-7) & there
-        error[(width < 3) & ~known.any(axis=1)] = np.nan
+        used = np.arange(_POINTS) < width[:, None]
+        index = np.where(used, index, begin[:, None])
+        nodes = self.u[index]
+        distance = np.where(used, np.abs(nodes - u[:, None]), -1.0)
+        left_out = distance.argmax(axis=1)
+        last = first + count - 1
+        for neighbour in (np.minimum(next_node, last), np.maximum(next_node - 1, first)):
+            left_out = np.where(self.edge[neighbour], neighbour - begin, left_out)
+        others = used & (np.arange(_POINTS) != left_out[:, None])
+        weights = _lagrange_weights(nodes, used, u)
+        error = weights - _lagrange_weights(nodes, others, u)
+        at_node = (np.abs(nodes - u[:, None]) < _SAME) & used
+        error[(width < 3) & ~at_node.any(axis=1)] = np.nan
         return index, weights, error
 
-    def combined(self, index, weights):
-        """(n, 3, g) sums of known states with weights (n, 8)."""
-        (n, k), (known, *shape) = index.shape, self.moments.shape
+    def combine(self, index: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return (n, 3, g) the sums of the nodes `index` (n, 8) with `weights` (n, 8)."""
+        (n, k), (nodes, *shape) = index.shape, self.moments.shape
         weights = weights.astype(self.moments.dtype).ravel()
-        sums = sparse.csr_array((weights, index.ravel(), np.arange(0, n * k + 1, k)), (n, known))
-        return (sums @ self.moments.reshape(known, -1)).reshape(n, *shape)
+        sums = sparse.csr_array((weights, index.ravel(), np.arange(0, n * k + 1, k)), (n, nodes))
+        return (sums @ self.moments.reshape(nodes, -1)).reshape(n, *shape)
 
 
-def _lagrange(at, there, u):
-    """(n, k) weights at u (n,) of values at (n, k), those that are `there`."""
-    weights = np.where(there, 1.0, 0.0)
-    for j in range(at.shape[1]):
-        for i in range(at.shape[1]):
+def _lagrange_weights(nodes, used, u):
+    """Return (n, k) the weights, at u (n,), of values at the `used` ones of the nodes (n, k)."""
+    weights = np.where(used, 1.0, 0.0)
+    for j in range(nodes.shape[1]):
+        for i in range(nodes.shape[1]):
             if i != j:
-                both = there[:, i] & there[:, j]
-                step = np.where(both, at[:, j] - at[:, i], 1.0)
-                weights[:, j] *= np.where(both, (u - at[:, i]) / step, 1.0)
+                both = used[:, i] & used[:, j]
+                spacing = np.where(both, nodes[:, j] - nodes[:, i], 1.0)
+                weights[:, j] *= np.where(both, (u - nodes[:, i]) / spacing, 1.0)
     return weights

@@ -1,4 +1,4 @@
-"""Equilibria at given fields with the branches held, of many states at once."""
+"""Equilibria of many states at once, at given fields and with the branches held."""
 
 from functools import cache
 from typing import Any, NamedTuple
@@ -10,65 +10,80 @@ from keras_micromag.physics.solver import field_steps, relaxation
 from keras_micromag.utils.backend import compiled, sum_over, tensors
 
 _EULER_STEPS = 4
-"""Of each particle for one product: it starts from its grain's angle."""
+"""Steps of each particle per product with the operator: it starts from its grain's angle."""
 
-_FALL = 0.7
-"""What the first product leaves of its change, over polarisation / anisotropy field. In trials with
-the paper's magnets half of the states kept a third of that, and 99 of 100 no more than it."""
+_FIRST_RATIO = 0.7
+"""Share of the first iteration's change that is left after it, over polarisation / anisotropy
+field. In trials with the paper's magnets half of the states kept a third of that, and 99 of 100 no
+more than it."""
 
-_ROOM = 2**23
-"""Components of particles' fields in one call."""
+_MAX_COMPONENTS = 2**23
+"""Components of the particles' fields in one call at most."""
 
-_MOST = 128
-"""States in one call."""
+_MAX_STATES = 128
+"""States in one call at most."""
 
-_FEW = 16
+_MIN_STATES = 16
 """States that are not worth another call."""
 
 
-class Settled(NamedTuple):
-    """What became of n states; NumPy."""
+class Equilibria(NamedTuple):
+    """The states of n magnets after relaxation; NumPy."""
 
     moments: np.ndarray  # (n, 3, g)
     outside: np.ndarray  # (n,) of the astroid, as in `relaxation`, the furthest grain's
-    change: np.ndarray  # (n,) of the moments, by the last product
-    products: np.ndarray  # (n,)
+    change: np.ndarray  # (n,) largest change of a moment's component in the last iteration
+    matvecs: np.ndarray  # (n,)
     converged: np.ndarray  # (n,) bool
 
 
-class _Rows(NamedTuple):
+class _Iterate(NamedTuple):
+    """The parts of a state that `relaxation.relax` reads."""
+
     branch: Any  # (n, g)
     tau: Any  # (n, p, c)
     moments: Any  # (n, 3, g)
 
 
-class Settler:
-    """Settles states of a batch of magnets.
+class Equilibrator:
+    """Relaxes states of a batch of magnets to their equilibria.
 
     Args:
-        magnet: of b magnets; tensors. max_iterations: products for a state.
+        magnet: b magnets; tensors.
+        max_iterations: matvecs allowed per state.
     """
 
     def __init__(self, magnet: field_steps.Magnet, max_iterations: int):
         p, c = magnet.columns.weights.shape
         self._magnet, self._dtype = magnet, ops.dtype(magnet.easy_axes)
-        self._limit = max_iterations
-        self._most = int(2 ** np.floor(np.log2(np.clip(_ROOM // (3 * p * c), 1, _MOST))))
+        self._max_iterations = max_iterations
+        states = np.clip(_MAX_COMPONENTS // (3 * p * c), 1, _MAX_STATES)
+        self._max_states = int(2 ** np.floor(np.log2(states)))
 
-    def __call__(self, which, branch, field, moments, most: int | None = None) -> Settled:
-        """Settle n states from near their equilibria.
+    def __call__(
+        self,
+        magnet: np.ndarray,
+        branch: np.ndarray,
+        field: np.ndarray,
+        moments: np.ndarray,
+        max_iterations: int | None = None,
+    ) -> Equilibria:
+        """Relax n states from near their equilibria.
 
         Args:
-            which: (n,) magnet. branch: (n, g). field: (n,) in tesla. moments: (n, 3, g).
-            most: products for a state, if not `max_iterations`.
+            magnet: (n,) index of each state's magnet.
+            branch: (n, g) ±1.
+            field: (n,) in tesla.
+            moments: (n, 3, g).
+            max_iterations: matvecs allowed per state, if other than for this object.
 
         Notes:
-            All states of a call go on until the last is done. So those that few are waited for
-            are given back, and share the next calls.
+            A call of the compiled loop goes on until its last state has converged. So it ends as
+            soon as few of its states are left, and these share the next calls.
         """
-        limit = self._limit if most is None else most
-        n = len(which)
-        found = Settled(
+        limit = self._max_iterations if max_iterations is None else max_iterations
+        n = len(magnet)
+        states = Equilibria(
             np.array(moments, self._dtype),
             np.zeros(n, self._dtype),
             np.zeros(n, self._dtype),
@@ -77,76 +92,106 @@ class Settler:
         )
         left = np.arange(n)
         while len(left):
-            size = self._size(len(left))
-            waits_for = 0 if len(left) <= _FEW else size // 4
+            size = self._batch_size(len(left))
+            abandon = 0 if len(left) <= _MIN_STATES else size // 4
             for first in range(0, len(left), size):
-                some = left[first : first + size]
-                # Padding is the last once more.
-                rows = some[np.minimum(np.arange(size), len(some) - 1)]
-                given = (branch, field, found.moments, found.change)
-                given = tuple(np.asarray(part[rows], self._dtype) for part in given)
-                counts = which[rows], found.products[rows], limit, len(some), waits_for
-                inputs = tensors((*counts, *given), self._dtype)
-                for whole, part in zip(found, _compiled()(self._magnet, *inputs), strict=True):
-                    whole[some] = ops.convert_to_numpy(part)[: len(some)]
-            left = left[~found.converged[left] & (found.products[left] < limit)]
-        return found
+                batch = left[first : first + size]
+                # Padding repeats the last state.
+                rows = batch[np.minimum(np.arange(size), len(batch) - 1)]
+                counts = magnet[rows], states.matvecs[rows], limit, len(batch), abandon
+                values = (branch, field, states.moments, states.change)
+                values = tuple(np.asarray(part[rows], self._dtype) for part in values)
+                inputs = tensors((*counts, *values), self._dtype)
+                relaxed = _compiled()(self._magnet, *inputs)
+                for all_states, part in zip(states, relaxed, strict=True):
+                    all_states[batch] = ops.convert_to_numpy(part)[: len(batch)]
+            left = left[~states.converged[left] & (states.matvecs[left] < limit)]
+        return states
 
-    def _size(self, n):
-        """Of a call that n states share: one of few, since each is compiled."""
-        size = self._most
-        while size > _FEW and size // 4 >= n:
+    def _batch_size(self, n):
+        """Return the size of the calls that n states share: one of few, since each is compiled."""
+        size = self._max_states
+        while size > _MIN_STATES and size // 4 >= n:
             size //= 4
         return size
 
 
 @cache
 def _compiled():
-    return compiled(_settled)
+    return compiled(_equilibrate)
 
 
-def _settled(magnet, which, products, limit, real, waits_for, branch, field, moments, change):
-    """Take products of `real` rows until no more than `waits_for` are left, at least one.
+def _equilibrate(magnet, index, matvecs, limit, real, abandon, branch, field, moments, change):
+    """Iterate n states, at least once, until no more than `abandon` of them are left.
 
     Args:
-        products: (n,) that they have had. limit: of these. change: (n,) by the last of them.
+        magnet: b magnets. index: (n,) of each state's magnet.
+        matvecs: (n,) of each state so far. limit: of these.
+        real: () number of states that are no padding.
+        branch: (n, g). field: (n,). moments: (n, 3, g).
+        change: (n,) largest change of a moment's component in the last iteration; 0 before any.
+
+    Returns:
+        The parts of `Equilibria`.
     """
+    magnet = _gather(magnet, index)
+    first_ratio = _FIRST_RATIO * ops.max(magnet.strength, axis=(1, 2))
+    first_ratio = first_ratio * ops.max(magnet.softness, axis=(1, 2, 3))
+    tau = _initial_tau(magnet, branch, moments)
+    used = ops.arange(index.shape[0], dtype="int32") < real
 
-    def own(part):
-        return ops.take(part, which, axis=0) if part.shape[0] > 1 else part
+    def ended(matvecs, converged):
+        return ops.logical_or(converged, matvecs >= limit)
 
-    axes = ops.take(magnet.easy_axes, which, axis=0)
-    strength, softness = own(magnet.strength), own(magnet.softness)
-    magnet = magnet._replace(easy_axes=axes, strength=strength, softness=softness)
-    fall = _FALL * ops.max(strength, axis=(1, 2)) * ops.max(softness, axis=(1, 2, 3))
-    cos = sum_over(moments * axes, axis=1) * branch
+    def unfinished(i, state, change, outside, matvecs, converged):
+        left = ops.logical_and(used, ops.logical_not(ended(matvecs, converged)))
+        return ops.logical_or(i < 1, ops.sum(ops.cast(left, "int32")) > abandon)
+
+    def body(i, state, before, outside, matvecs, converged):
+        moments, tau, outside, unsettled = relaxation.relax(magnet, state, field, _EULER_STEPS)
+        change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
+        error = _remaining_change(change, before, first_ratio)
+        now = ops.logical_and(error <= magnet.tol, ops.logical_not(unsettled))
+        matvecs = ops.where(ended(matvecs, converged), matvecs, matvecs + 1)
+        converged = ops.logical_or(converged, now)
+        state = _Iterate(branch, tau, moments)
+        return i + 1, state, change, ops.max(outside, axis=1), matvecs, converged
+
+    nothing, none = ops.zeros_like(field), ops.zeros_like(used)
+    begin = (real * 0, _Iterate(branch, tau, moments), change, nothing, matvecs, none)
+    _, state, change, outside, matvecs, converged = ops.while_loop(unfinished, body, begin)
+    return state.moments, outside, change, matvecs, converged
+
+
+def _gather(magnet, index):
+    """Return the magnets of the states: (n, ...) where `magnet` has (b, ...)."""
+
+    def gathered(part):
+        return ops.take(part, index, axis=0) if part.shape[0] > 1 else part
+
+    axes = ops.take(magnet.easy_axes, index, axis=0)
+    strength, softness = gathered(magnet.strength), gathered(magnet.softness)
+    return magnet._replace(easy_axes=axes, strength=strength, softness=softness)
+
+
+def _initial_tau(magnet, branch, moments):
+    """Return (n, p, c) tan(φ/2) of the particles, each at its grain's angle, up to 90°."""
+    cos = sum_over(moments * magnet.easy_axes, axis=1) * branch
     zero, one = ops.zeros_like(cos), ops.ones_like(cos)
     cos = ops.where(cos > one, one, ops.where(cos < zero, zero, cos))
-    tau = relaxation.of_particles(magnet, ops.sqrt((1.0 - cos) / (1.0 + cos)))
-    there = ops.arange(which.shape[0], dtype="int32") < real
+    return relaxation.of_particles(magnet, ops.sqrt((1.0 - cos) / (1.0 + cos)))
 
-    def ended(products, done):
-        return ops.logical_or(done, products >= limit)
 
-    def waited_for(i, rows, change, outside, products, done):
-        left = ops.logical_and(there, ops.logical_not(ended(products, done)))
-        return ops.logical_or(i < 1, ops.sum(ops.cast(left, "int32")) > waits_for)
+def _remaining_change(change, before, first_ratio):
+    """Return (n,) an estimate of how far the moments still are from their limit.
 
-    def body(i, rows, before, outside, products, done):
-        moments, tau, outside, unsettled = relaxation.relax(magnet, rows, field, _EULER_STEPS)
-        change = ops.max(ops.abs(moments - rows.moments), axis=(1, 2))
-        # Changes fall like a geometric series, which tells what is left of them.
-        falling = change < 0.5 * before
-        left = change * change / ops.where(falling, before - change, ops.ones_like(change))
-        first = ops.equal(before, 0)
-        left = ops.where(falling, left, ops.where(first, fall * change, change))
-        settled = ops.logical_and(left <= magnet.tol, ops.logical_not(unsettled))
-        products = ops.where(ended(products, done), products, products + 1)
-        done = ops.logical_or(done, settled)
-        rows = _Rows(branch, tau, moments)
-        return i + 1, rows, change, ops.max(outside, axis=1), products, done
+    Changes fall like a geometric series, whose remainder follows from its last two terms.
 
-    nothing, nobody = ops.zeros_like(field), ops.zeros_like(there)
-    begin = (real * 0, _Rows(branch, tau, moments), change, nothing, products, nobody)
-    _, rows, change, outside, products, done = ops.while_loop(waited_for, body, begin)
-    return rows.moments, outside, change, products, done
+    Args:
+        change, before: (n,) in the last iteration and in the one before; 0 before any.
+        first_ratio: (n,) remainder over change after the first iteration.
+    """
+    falling = change < 0.5 * before
+    left = change * change / ops.where(falling, before - change, ops.ones_like(change))
+    first = ops.equal(before, 0)
+    return ops.where(falling, left, ops.where(first, first_ratio * change, change))

@@ -1,8 +1,8 @@
-"""What becomes of a trial, and where the next one goes.
+"""Step control of the continuation: the outcome of a trial, and the field of the next one.
 
-From the last equilibrium to the trial runs a secant of every grain's nearness to the astroid: it
-tells whether the trial is at the root, and foretells which root is next. Axes, paths, states and
-trials as in `continuation`.
+A secant of every grain's switching ratio runs from the last node to the trial. It shows whether the
+trial is at the root, and predicts which root is next. Axes, paths, states and trials as in
+`continuation`.
 """
 
 from typing import Any, NamedTuple
@@ -13,164 +13,221 @@ from keras import ops
 from keras_micromag.physics.solver.step_control import at, where
 from keras_micromag.physics.solver.stoner_wohlfarth import at_least
 
-_SETTLED = 6e-5
-"""Change of a moment's component in the last iteration, up to which an equilibrium serves for
-slopes."""
+_NODE_TOL = 6e-5
+"""Change of a moment's component in the last iteration, up to which an equilibrium serves as a
+node."""
 
-_TELLING = 0.3
-"""Share of the way to the astroid from which its slope foretells."""
+_MIN_RATIO = 0.3
+"""Switching ratio above which its slope serves for predictions."""
 
-_LEAST_RATE = 1e-3
-"""Of the nearness to the astroid per tesla, from which a root is foretold."""
+_MIN_SLOPE = 1e-3
+"""Least slope of a switching ratio per tesla in a prediction."""
 
-_APART = 1e-3
-"""How far apart two fields must be for a secant, over the longest step."""
+_MIN_SPAN = 1e-3
+"""Least distance of two fields for a secant, over the longest step."""
 
 _FAR = 0.6
-"""Share of the way to the astroid up to which steps may be twice as long."""
+"""Switching ratio up to which steps may be twice as long."""
 
 _PATIENCE = 8
-"""Trials after which steps are cut to a fourth."""
+"""Trials after which the step is cut to a fourth."""
 
 
 class Secant(NamedTuple):
-    """From the last equilibrium to the trial."""
+    """The secant from the last node to the trial."""
 
-    apart: Any  # (b,) whether they are far enough apart for one
-    far: Any  # (b,) how far, in tesla; 1 where they are not
-    slope: Any  # (b, 3, g) of the moments per tesla
-    rate: Any  # (b, g) of the nearness per tesla; both the old ones where there are no new
+    valid: Any  # (b,) whether the two fields are far enough apart
+    span: Any  # (b,) field of the trial less that of the node, tesla; 1 where not valid
+    slope: Any  # (b, 3, g) of the moments per tesla; the state's where not valid
+    ratio_slope: Any  # (b, g) of the switching ratio per tesla; the state's where not valid
 
 
-def secants(path, state, trial):
-    """From the last equilibrium to the trial, where they are far enough apart."""
-    away = state.field - state.node_field
-    apart = ~(state.settling > 0) & (ops.abs(away) > _APART * path.longest)
-    far = ops.where(apart, away, ops.ones_like(away))
-    telling = (trial.near > _TELLING) & (state.near > _TELLING) & apart[:, None]
+def secants(path, state, trial) -> Secant:
+    """Return the secants from the last node to the trial."""
+    distance = state.field - state.node_field
+    valid = ~(state.avalanching > 0) & (ops.abs(distance) > _MIN_SPAN * path.longest)
+    span = ops.where(valid, distance, ops.ones_like(distance))
+    linear = (trial.ratio > _MIN_RATIO) & (state.node_ratio > _MIN_RATIO) & valid[:, None]
     return Secant(
-        apart,
-        far,
-        where(apart, (trial.moments - state.node) / far[:, None, None], state.slope),
-        ops.where(telling, (trial.near - state.near) / far[:, None], state.rate),
+        valid,
+        span,
+        where(valid, (trial.moments - state.node_moments) / span[:, None, None], state.slope),
+        ops.where(linear, (trial.ratio - state.node_ratio) / span[:, None], state.ratio_slope),
     )
 
 
-class Fate(NamedTuple):
-    """What has come of the trial: (b,) each."""
+class Outcome(NamedTuple):
+    """The outcome of a trial; each part has shape (b,)."""
 
-    searching: Any  # it was none in an avalanche
-    again: Any  # more grains flip in the avalanche
-    over: Any  # the avalanche is over
-    root: Any  # here the next one begins
-    arrived: Any  # it is an equilibrium
-    close: Any  # a root is as good as found
-    lost: Any  # nothing is found, however short the step, or the leg ends just before a root
-    off: Any  # tesla, from here to the root
+    between: Any  # the trial lies between two avalanches
+    continues: Any  # in an avalanche: more grains flip
+    ended: Any  # the avalanche has ended
+    root: Any  # between two: at the root, where the next avalanche begins
+    equilibrium: Any  # between two: the trial has relaxed
+    near_root: Any  # a root is so near that the trial should go there
+    failed: Any  # nothing is found with the shortest step, or the segment ends just before a root
+    root_offset: Any  # tesla, from the trial to the root
 
 
-def fate(path, state, trial, secant, end, direction):
-    """What has come of the trial.
+def outcome(path, state, trial, secant, end, direction) -> Outcome:
+    """Return the outcome of a trial.
 
     Args:
-        end, direction: (b,) of the leg that it is on.
+        end, direction: (b,) of its segment.
     """
-    dtype = state.tau.dtype
-    avalanching = state.settling > 0
-    searching = ~avalanching
-    # In an avalanche: flip, or be done with it, as soon as either is certain.
-    more = ops.any(trial.unstable > 0.5, axis=1)
-    over = (trial.certain & ~more) | trial.exhausted
-    again = trial.certain & more & ~trial.exhausted
-
-    # Between two: at the root, at an equilibrium, or neither.
-    forward = at(secant.rate, trial.worst) * direction
-    off = (1.0 - trial.nearest) / at_least(forward, _LEAST_RATE)
-    # Trials may go round the root, where moments that go as a root themselves act back on it.
-    patience = ops.cast(state.relaxing, dtype) * (1.0 / _PATIENCE)
-    resolution = path.resolution * (1.0 + patience * patience)
-    beyond = off > direction * (end - state.field)
-    root = searching & (ops.abs(off) < resolution) & (state.moved < 20.0 * resolution)
-    root = root & ops.equal(trial.worst, state.aim) & ~beyond
-    # What is left to change moves the root by about as many tesla.
-    close = ops.abs(off) < 20.0 * at_least(trial.change, path.resolution)
-    arrived = searching & (trial.nearest < 1.0) & (trial.change <= _SETTLED) & ~close
-    # So be it, and see what the moments do there.
-    lost = (state.step < path.resolution) | trial.exhausted
-    lost = lost | (beyond & close & ops.equal(state.field, end))
-    lost = searching & lost & ~(root | arrived)
-    return Fate(
-        searching,
-        avalanching & again,
-        avalanching & over,
-        root,
-        arrived,
-        close,
-        lost,
-        direction * off,
+    avalanching = state.avalanching > 0
+    between = ~avalanching
+    continues, ended = _avalanche_goes_on(trial)
+    distance = _distance_to_root(trial, secant, direction)
+    beyond = distance > direction * (end - state.field)
+    root = between & _is_root(path, state, trial, distance, beyond)
+    # The root still moves by about as many tesla as the moments will change.
+    near_root = ops.abs(distance) < 20.0 * at_least(trial.change, path.root_tol)
+    stable = trial.largest_ratio < 1.0
+    equilibrium = between & stable & (trial.change <= _NODE_TOL) & ~near_root
+    # The field is held there then, and the moments show whether an avalanche begins.
+    failed = (state.step < path.root_tol) | trial.exhausted
+    failed = failed | (beyond & near_root & ops.equal(state.field, end))
+    failed = between & failed & ~(root | equilibrium)
+    return Outcome(
+        between=between,
+        continues=avalanching & continues,
+        ended=avalanching & ended,
+        root=root,
+        equilibrium=equilibrium,
+        near_root=near_root,
+        failed=failed,
+        root_offset=direction * distance,
     )
 
 
-class Slopes(NamedTuple):
-    """Along which the next trial lies."""
+def _avalanche_goes_on(trial):
+    """Return (b,) whether more grains flip in an avalanche, and (b,) whether it has ended.
+
+    Neither holds as long as that is not certain.
+    """
+    more = ops.any(trial.unstable > 0.5, axis=1)
+    ended = (trial.certain & ~more) | trial.exhausted
+    return trial.certain & more & ~trial.exhausted, ended
+
+
+def _distance_to_root(trial, secant, direction):
+    """Return (b,) tesla that the field has to go on until the weakest grain is on the astroid."""
+    slope = at(secant.ratio_slope, trial.weakest_grain) * direction
+    return (1.0 - trial.largest_ratio) / at_least(slope, _MIN_SLOPE)
+
+
+def _is_root(path, state, trial, distance, beyond):
+    """Return (b,) whether the trial is at the root of the predicted grain, on its segment."""
+    dtype = state.tau.dtype
+    # Near a root the moments go as the square root of the distance, so that trials may oscillate
+    # around it: the tolerance grows with their number.
+    patience = ops.cast(state.relaxing, dtype) * (1.0 / _PATIENCE)
+    tol = path.root_tol * (1.0 + patience * patience)
+    root = (ops.abs(distance) < tol) & (state.trial_spacing < 20.0 * tol)
+    return root & ops.equal(trial.weakest_grain, state.next_grain) & ~beyond
+
+
+class Predictor(NamedTuple):
+    """The slopes along which the next trial lies."""
 
     slope: Any  # (b, 3, g) of the moments per tesla
-    rate: Any  # (b, g) of the nearness per tesla
-    bend: Any  # (b, 3, g) second divided difference of the moments
-    curved: Any  # (b,) whether that counts
+    ratio_slope: Any  # (b, g) of the switching ratio per tesla
+    curvature: Any  # (b, 3, g) second divided difference of the moments
+    quadratic: Any  # (b,) whether the curvature counts
 
 
-def slopes(state, trial, secant, fate, flipped):
-    """At a new equilibrium those of the parabola through three; old ones after an avalanche."""
-    curved = fate.arrived & (state.nodes >= 2) & secant.apart & (secant.far * state.span > 0)
-    whole = ops.where(curved, secant.far + state.span, ops.ones_like(secant.far))
-    bend = (secant.slope - state.before) / whole[:, None, None]
-    curve = (secant.rate - state.nearing) / whole[:, None]
-    tangent = where(curved, secant.rate + curve * secant.far[:, None], secant.rate)
-    tangent = ops.where(trial.near > _TELLING, tangent, ops.zeros_like(tangent))
+def predictor(state, trial, secant, outcome, flipped) -> Predictor:
+    """Return the parabola through three nodes, else a secant; old slopes after an avalanche.
+
+    Args:
+        flipped: (b, g) 1 where the grain flipped in this avalanche: it has no slope yet.
+    """
+    quadratic = outcome.equilibrium & (state.nodes >= 2) & secant.valid
+    # Not across a turning point of the field.
+    quadratic = quadratic & (secant.span * state.node_spacing > 0)
+    width = ops.where(quadratic, secant.span + state.node_spacing, ops.ones_like(secant.span))
+    curvature = (secant.slope - state.node_slope) / width[:, None, None]
+    ratio_curvature = (secant.ratio_slope - state.node_ratio_slope) / width[:, None]
+    tangent = secant.ratio_slope + ratio_curvature * secant.span[:, None]
+    tangent = where(quadratic, tangent, secant.ratio_slope)
+    tangent = ops.where(trial.ratio > _MIN_RATIO, tangent, ops.zeros_like(tangent))
     unflipped = 1.0 - flipped
-    return Slopes(
-        where(fate.over, state.slope * unflipped[:, None], secant.slope),
-        where(fate.over, state.rate * unflipped, where(fate.arrived, tangent, secant.rate)),
-        bend,
-        curved,
+    ratio_slope = where(outcome.equilibrium, tangent, secant.ratio_slope)
+    return Predictor(
+        slope=where(outcome.ended, state.slope * unflipped[:, None], secant.slope),
+        ratio_slope=where(outcome.ended, state.ratio_slope * unflipped, ratio_slope),
+        curvature=curvature,
+        quadratic=quadratic,
     )
 
 
-def longest_step(path, state, trial, secant, fate, node, trials):
-    """(b,) how far the next trial may be from the last equilibrium, in tesla."""
-    away = ops.abs(state.field - state.node_field)
-    tired = fate.searching & ops.equal(trials % _PATIENCE, _PATIENCE - 1) & ~fate.close
-    wide = ops.where(trial.nearest < _FAR, 2.0 * ops.ones_like(away), ops.ones_like(away))
-    longest = at_least(ops.abs(state.field) - path.high, path.longest * wide)
-    longer = ops.minimum(2.0 * at_least(state.step, path.resolution), longest)
-    step = ops.where(node, longer, ops.where(tired, 0.25 * away, state.step))
-    # A root as good as found shall not lie just beyond a short step.
-    return ops.where(fate.searching & fate.close, longer, step)
-
-
-def aim(path, state, trial, fate, rate, step, node, leg):
-    """The nearest of the roots that are foreseen, or as far as a step may be.
+def chord(predictor, span, distance):
+    """Return (b, 3, g) the mean slope of the moments from the trial to `distance` (b,) beyond.
 
     Args:
-        rate: (b, g) of the nearness. step: (b,). node: (b,) field of the last equilibrium.
-        leg: (b,) on which it is.
+        span: (b,) of the secant that leads to the trial.
+    """
+    straight = ops.zeros_like(predictor.curvature)
+    bend = predictor.curvature * (distance + span)[:, None, None]
+    return predictor.slope + where(predictor.quadratic, bend, straight)
+
+
+def longest_step(path, state, trial, outcome, node, relaxing):
+    """Return (b,) the largest distance of the next trial from the last node, in tesla.
+
+    It doubles at each node, up to a limit that is higher far from the astroid and above the fields
+    in which grains flip. It is cut to a fourth of the present distance whenever trials have not led
+    to a root or a node for some time.
+
+    Args:
+        node: (b,) whether the trial becomes a node. relaxing: (b,) trials since the last one.
+    """
+    distance = ops.abs(state.field - state.node_field)
+    stuck = outcome.between & ops.equal(relaxing % _PATIENCE, _PATIENCE - 1) & ~outcome.near_root
+    factor = 2.0 * ops.ones_like(distance)
+    factor = ops.where(trial.largest_ratio < _FAR, factor, ops.ones_like(distance))
+    limit = at_least(ops.abs(state.field) - path.high, path.longest * factor)
+    doubled = ops.minimum(2.0 * at_least(state.step, path.root_tol), limit)
+    step = ops.where(node, doubled, ops.where(stuck, 0.25 * distance, state.step))
+    # A root that is as good as found must not lie just beyond a short step.
+    return ops.where(outcome.between & outcome.near_root, doubled, step)
+
+
+def next_trial(path, state, trial, outcome, ratio_slope, step, node_field, segment):
+    """Return where the next trial is: at the first predicted root, or as far as a step may go.
+
+    Args:
+        ratio_slope: (b, g) of the switching ratio, per tesla. step: (b,) longest, tesla.
+        node_field: (b,) tesla. segment: (b,) of the next trial.
 
     Returns:
-        The grain (b,) that is first, the field (b,) to try next, and whether that root is at or
-        before the equilibrium (b,), which was none then: most often an avalanche not over.
+        The grain (b,) whose root is first, the field (b,) of the next trial, and whether that root
+        is at or before the node (b,): the node was no equilibrium then, most often since its
+        avalanche had not ended.
     """
-    leg = ops.minimum(leg, path.legs - 1)
-    towards, stop = ops.take(path.direction, leg), ops.take(path.ends, leg)
-    near, forward = trial.near, rate * towards[:, None]
-    never = ops.zeros_like(near) + np.inf
-    distance = (1.0 - near) / at_least(forward, _LEAST_RATE)
-    hopeless = (near < 1.0) & (forward < 1e-6 * _LEAST_RATE)
-    distance = ops.where(hopeless | (near < _TELLING), never, distance)
-    first = ops.cast(ops.argmin(distance, axis=1), "int32")
-    ahead = at(distance, first) + towards * (state.field - node)
-    early = fate.searching & (ahead <= 0) & ~(fate.root | fate.arrived)
-    ahead = at_least(ops.minimum(ahead, step), 0.125 * ops.abs(state.field - node))
-    ahead = at_least(ahead, 0.5 * path.resolution)
-    target = ops.where(ahead >= towards * (stop - node), stop, node + towards * ahead)
-    return first, ops.where(early, node, target), early
+    segment = ops.minimum(segment, path.segments - 1)
+    direction, end = ops.take(path.direction, segment), ops.take(path.ends, segment)
+    distances = _distances_to_roots(trial.ratio, ratio_slope * direction[:, None])
+    grain = ops.cast(ops.argmin(distances, axis=1), "int32")
+    from_node = at(distances, grain) + direction * (state.field - node_field)
+    early = outcome.between & (from_node <= 0) & ~(outcome.root | outcome.equilibrium)
+    # Towards the node by no more than seven eighths of the way, or no secant is left.
+    least = 0.125 * ops.abs(state.field - node_field)
+    from_node = at_least(ops.minimum(from_node, step), least)
+    from_node = at_least(from_node, 0.5 * path.root_tol)
+    target = node_field + direction * from_node
+    target = ops.where(from_node >= direction * (end - node_field), end, target)
+    return grain, ops.where(early, node_field, target), early
+
+
+def _distances_to_roots(ratio, slope):
+    """Return (b, g) tesla from the trial to the predicted root of each grain; inf for none.
+
+    Args:
+        slope: (b, g) of the ratio per tesla, in the direction in which the field goes.
+    """
+    never = ops.zeros_like(ratio) + np.inf
+    distance = (1.0 - ratio) / at_least(slope, _MIN_SLOPE)
+    receding = (ratio < 1.0) & (slope < 1e-6 * _MIN_SLOPE)
+    return ops.where(receding | (ratio < _MIN_RATIO), never, distance)

@@ -1,204 +1,236 @@
-"""Loops by events: courses followed, and states given at the fields that are asked for."""
+"""Loops by events: magnets traced along the field, and their states at the fields asked for."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from keras import ops
 
 from keras_micromag.physics.hysteresis import Events
+from keras_micromag.physics.solver import field_steps
 from keras_micromag.physics.solver.equilibria import ConvergenceError
 from keras_micromag.physics.solver.events import continuation
 from keras_micromag.physics.solver.events.continuation import FLIP, NODE
-from keras_micromag.physics.solver.events.dense_output import Legs, Pieces, Seen, without_reopened
-from keras_micromag.physics.solver.events.equilibrate import Settler
+from keras_micromag.physics.solver.events.dense_output import (
+    DenseOutput,
+    EventLog,
+    Segments,
+    without_reopened,
+)
+from keras_micromag.physics.solver.events.equilibrate import Equilibrator
 from keras_micromag.utils import memory
 from keras_micromag.utils.backend import tensors
 
-FINEST = 2.5e-7
+ROOT_TOL = 2.5e-7
 """Tesla by which the last trial may miss a root, or `tol` where that is larger; roots are right to
 1e-6 then."""
 
-_BEYOND = 1e-4
-"""How far outside the astroid a state between two avalanches may seem, at a root's own rounding."""
+_ASTROID_TOL = 1e-4
+"""How far outside the astroid an equilibrium between two avalanches may seem: a root is rounded."""
 
-_ROUGH = 6
-"""Change in the last iteration, over `tol`, beyond which a state on the way is settled further: an
-iteration leaves a seventh of it or less, see `settling`."""
+_MAX_CHANGE = 6
+"""Change in the last iteration, over `tol`, beyond which a node is relaxed further: an iteration
+leaves a seventh of it or less, see `equilibrate`."""
 
-_AT_ROOT = 4
-"""Products for the state at a root, where it need not settle further than a root is known."""
+_ROOT_MATVECS = 4
+"""Matvecs for the state at a root, which need not be known better than the root itself."""
 
-_ROUNDS = 20
-"""Most states in the search for the field at which the mean moment vanishes; four do as a rule."""
+_MAX_ROUNDS = 20
+"""States computed at most in the search for the coercivity; four do as a rule."""
+
+_BEFORE, _AFTER, _NODE, _ASKED = range(4)
+"""Kinds of points on the curve of a magnet's moment: before and after an avalanche, at a node, at a
+field asked for. Of those with one path length it goes through these in this order."""
+
+_LENGTH_TOL = 1e-9
+"""Path length in tesla by which an event may seem to lie behind a field at which it happens."""
 
 
-class Followed(NamedTuple):
-    """Loops of b magnets."""
+class TracedLoops(NamedTuple):
+    """The loops of b magnets."""
 
     moments: np.ndarray  # (b, t, g, 3)
     converged: np.ndarray  # (b, t) bool
-    iterations: np.ndarray  # (b, t) products
+    iterations: np.ndarray  # (b, t) matvecs
     events: Events
 
 
-class Follower:
-    """Follows b magnets of g grains along t fields; with padding, of what the solver has room for.
+class _Avalanches(NamedTuple):
+    """The m avalanches in a log of n entries, magnet by magnet."""
+
+    begins: np.ndarray  # (n,) bool, whether an avalanche begins with the entry
+    count: np.ndarray  # (n,) avalanches of all magnets up to the entry
+    first: np.ndarray  # (m,) entry with which each begins
+    magnet: np.ndarray  # (m,)
+    root: np.ndarray  # (m,) tesla
+    path_length: np.ndarray  # (m,) tesla, of the root
+
+    @classmethod
+    def of(cls, log: EventLog, segments: Segments) -> "_Avalanches":
+        """Find the avalanches: flips in a row of one magnet."""
+        flip = log.kind == FLIP
+        begins = flip.copy()
+        begins[1:] &= ~(flip[:-1] & (np.diff(log.magnet) == 0))
+        first = np.flatnonzero(begins)
+        root = log.root[first]
+        length = segments.path_length(log.segment[first], root)
+        return cls(begins, np.cumsum(begins), first, log.magnet[first], root, length)
+
+
+class _Arcs(NamedTuple):
+    """The arcs of all magnets: each magnet begins one, and each avalanche begins one."""
+
+    magnet: np.ndarray  # (n,)
+    branch: np.ndarray  # (n, g) ±1
+
+
+class EventTracer:
+    """Traces b magnets of g grains along t fields.
 
     Args:
-        magnet: see `solver.magnet`; NumPy. branch: (b, g + padding) ±1 at the first field.
-        field: (t,) in tesla. share: (b, g) or (1, g) of each grain in its magnet's moment.
-        direction: (3,) of the field. dtype: to compute in.
+        magnet: b magnets, padded to the solver's capacity; NumPy.
+        branch: (b, g + padding) ±1 at the first field.
+        field: (t,) in tesla.
+        share: (b, g) or (1, g) of each grain in its magnet's moment.
+        direction: (3,) of the field.
+        avalanche: "weakest_first" or "simultaneous".
+        dtype: to compute in.
         refuse: whether a field without an equilibrium raises.
     """
 
     def __init__(
-        self, magnet, branch, field, share, direction, *, avalanche: str, dtype: str, refuse: bool
+        self,
+        magnet: field_steps.Magnet,
+        branch: np.ndarray,
+        field: np.ndarray,
+        share: np.ndarray,
+        direction: np.ndarray,
+        *,
+        avalanche: str,
+        dtype: str,
+        refuse: bool,
     ):
         self.branch, self.field = branch, field
         self.share, self.direction = share, direction
-        self.avalanche, self.legs = avalanche, Legs.along(field)
+        self.avalanche, self.segments = avalanche, Segments.along(field)
         self.dtype, self.refuse = dtype, refuse
         self.tol, self.max_iterations = magnet.tol, magnet.max_iterations
         self.iterations = np.zeros((len(branch), len(field)), int)
         self.converged = np.ones((len(branch), len(field)), bool)
         self._reached = np.zeros(len(branch), int)
-        path = self._path_of(magnet)
+        path = self._padded_path(magnet)
         start = continuation.start(magnet, path, branch)
         self._magnet, self._path, self._start = tensors((magnet, path, start), dtype)
-        self._settle = Settler(self._magnet, self.max_iterations)
-        self._seen = []
+        self._equilibrator = Equilibrator(self._magnet, self.max_iterations)
+        self._logs = []
+        self._arcs = None  # known once all magnets are traced
 
-    # What a progress bar wants to know.
+    # For a progress bar.
 
     @property
     def done(self) -> int:
-        """Field steps that the magnets have behind them."""
+        """Return the number of field steps behind all magnets."""
         return int(self._reached.sum())
 
     @property
     def products(self) -> int:
-        """Products that led to what is recorded, over all magnets."""
+        """Return the number of matvecs up to the last records, over all magnets."""
         return int(self.iterations.sum())
 
     @property
     def field_behind(self) -> float:
-        """The field, in tesla, at which the magnet is that is furthest behind."""
+        """Return the field in tesla of the magnet that is furthest behind."""
         last = len(self.field) - 1
         return float(self.field[min(self._reached.min(initial=last), last)])
 
-    def follow(self, report) -> None:
-        """Go along all of the field.
+    def trace(self, report: Callable) -> None:
+        """Trace all magnets to the last field.
 
         Args:
-            report: called with the state, from time to time.
+            report: called with the state after each call of the compiled loop.
 
         Raises:
-            ConvergenceError: where an equilibrium is not found, if that is to be refused.
-            MemoryError: before what is recorded takes more than there is.
+            ConvergenceError: where an equilibrium is not found, with `refuse`.
+            MemoryError: before the records need more memory than there is.
         """
-        legs, state = self.legs, self._start
+        segments, state = self.segments, self._start
         while len(self.branch):
             state, records = continuation.advance(self._magnet, self._path, state, self.avalanche)
-            self._keep(records)
+            self._append(records)
             if self.refuse:
                 self._refuse_unconverged()
-            leg = ops.convert_to_numpy(state.leg)
-            at = np.minimum(leg, len(legs.ends) - 1)
-            way = legs.travelled(at, ops.convert_to_numpy(state.field).astype(float))
-            ended = leg == len(legs.ends)
-            reached = np.searchsorted(legs.of, way)
+            segment = ops.convert_to_numpy(state.segment)
+            field = ops.convert_to_numpy(state.field).astype(float)
+            length = segments.path_length(np.minimum(segment, len(segments.ends) - 1), field)
+            ended = segment == len(segments.ends)
+            reached = np.searchsorted(segments.field_path_length, length)
             self._reached = np.where(ended, len(self.field), reached)
             report(state)
             if ended.all():
                 break
 
-    def _path_of(self, magnet):
-        legs, softness = self.legs, magnet.softness[magnet.softness > 0]
-        room = 4 ** int(np.ceil(np.log2(max(len(legs.ends), 4)) / 2))
-        return continuation.Path(
-            legs=len(legs.ends),
-            start=float(legs.start),
-            ends=np.resize(legs.ends, room).astype(float),
-            direction=np.resize(legs.direction, room).astype(float),
-            longest=np.full(len(self.branch), continuation.LONGEST_STEP / magnet.softness.max()),
-            high=continuation.HIGH * (1.0 / softness.min() + magnet.strength.max()),
-            resolution=max(FINEST, self.tol),
-        )
-
-    def _keep(self, records):
-        seen = Seen.of(records, self.legs, self.share.shape[1])
-        self._seen.append(seen)
-        step = self._step(self.legs.travelled(seen.leg, seen.field))
-        np.add.at(self.iterations, (seen.magnet, step), seen.products)
-        # Where a magnet was given up there is nothing to come.
-        for i in np.flatnonzero(~seen.converged):
-            self.converged[seen.magnet[i], step[i] :] = False
-        # All of it is copied twice, to be put together and in order.
-        held = sum(part.nbytes for seen in self._seen for part in seen)
-        memory.require(
-            2 * held,
-            f"what {len(self.branch)} magnets leave behind on the way to {self.field_behind:.3g} T",
-            "fewer magnets at a time do, or `method` 'steps'",
-        )
-
-    def result(self) -> Followed:
-        """The states at all fields, and what happened.
+    def result(self) -> TracedLoops:
+        """Return the states at all fields, and the events.
 
         Raises:
-            ConvergenceError: as in `follow`.
+            ConvergenceError: as in `trace`.
         """
         b, t = self.converged.shape
         if not b:
             nothing = np.zeros((0, t, self.share.shape[1], 3), self.dtype)
-            return Followed(nothing, self.converged, self.iterations, Events.none())
-        seen = without_reopened(Seen.joined(self._seen))
-        self._seen = []
-        legs, of = self.legs, self._step
-        flip = seen.kind == FLIP
-        first = flip.copy()
-        first[1:] &= ~(flip[:-1] & (np.diff(seen.magnet) == 0))
-        number = np.cumsum(first)
-        piece = seen.magnet + number  # each magnet begins one, and each avalanche
-        way = legs.travelled(seen.leg, seen.field)
-        lost = ~self.converged
-
-        began = np.flatnonzero(first)
-        starts = np.searchsorted(seen.magnet, np.arange(b))
-        pieces_of = np.arange(b) + np.append(number, 0)[starts - 1] * (starts > 0)
-        count = b + len(began)
-        end = np.full(count, np.nan)
-        end[piece[began] - 1] = seen.root[began]
-        self.owner = np.searchsorted(pieces_of, np.arange(count), side="right") - 1
-        self.branches = self._branches(seen, piece, pieces_of, count)
-
-        known = Pieces(end)
-        node = np.flatnonzero(seen.kind == NODE)
-        moments = seen.moments
-        # Those before a flip belong to the piece that it ends.
-        piece = piece - first
-        for rough, most in ((node, None), (began, _AT_ROOT)):
-            # What is left of a change is a fraction of it.
-            rough = rough[seen.change[rough] > _ROUGH * self.tol]
-            moments[rough] = self._settled(
-                piece[rough], seen.field[rough], moments[rough], of(way[rough]), most
-            )
-        turns = seen.field[node] == legs.ends[seen.leg[node]]
-        known.add(piece[node], seen.field[node], moments[node], edge=turns)
-        short = np.maximum(legs.direction[seen.leg] * (seen.root - seen.field), 0.0)[began]
-        known.add(piece[began], seen.field[began], moments[began], np.sqrt(short), edge=True)
-
-        # The piece of each field asked for, after what happens at it.
-        reach = 2 * (legs.of[-1] + 1.0)
-        event = seen.magnet[began] * reach + legs.travelled(seen.leg[began], seen.root[began])
-        asked = np.arange(b)[:, None] * reach + legs.of
-        where = np.arange(b)[:, None] + np.searchsorted(event, asked, side="right")
-        self._fill(known, where, ~lost)
-        states = self._states(known, where)
-        states[lost] = np.nan
-        events = self._events(seen, flip, first, number, known, states, where)
+            return TracedLoops(nothing, self.converged, self.iterations, Events.none())
+        log = without_reopened(EventLog.concatenate(self._logs))
+        self._logs = []
+        avalanches = _Avalanches.of(log, self.segments)
+        self._arcs = self._divide_into_arcs(log, avalanches)
+        given_up = ~self.converged
+        dense = self._nodes(log, avalanches)
+        arc = self._arc_of_fields(avalanches)
+        self._refine(dense, arc, ~given_up)
+        states = self._states(dense, arc)
+        states[given_up] = np.nan
+        events = self._events(log, avalanches, dense, states, arc)
         if self.refuse:
             self._refuse_unconverged()
-        return Followed(states, self.converged, self.iterations, events)
+        return TracedLoops(states, self.converged, self.iterations, events)
+
+    # The continuation.
+
+    def _padded_path(self, magnet):
+        """Return the path in padded arrays: each length of them is compiled on its own."""
+        segments, softness = self.segments, magnet.softness[magnet.softness > 0]
+        capacity = 4 ** int(np.ceil(np.log2(max(len(segments.ends), 4)) / 2))
+        return continuation.Path(
+            segments=len(segments.ends),
+            start=float(segments.start),
+            ends=np.resize(segments.ends, capacity).astype(float),
+            direction=np.resize(segments.direction, capacity).astype(float),
+            longest=np.full(len(self.branch), continuation.LONGEST_STEP / magnet.softness.max()),
+            high=continuation.HIGH * (1.0 / softness.min() + magnet.strength.max()),
+            root_tol=max(ROOT_TOL, self.tol),
+        )
+
+    def _append(self, records):
+        """Log the records of a call, and count their matvecs at the next field each."""
+        log = EventLog.from_records(records, self.segments, self.share.shape[1])
+        self._logs.append(log)
+        step = self._step(self.segments.path_length(log.segment, log.field))
+        np.add.at(self.iterations, (log.magnet, step), log.matvecs)
+        # A magnet that is given up has no states from there on.
+        for i in np.flatnonzero(~log.converged):
+            self.converged[log.magnet[i], step[i] :] = False
+        # `result` copies all logs twice, to concatenate and to sort them.
+        held = sum(part.nbytes for log in self._logs for part in log)
+        memory.require(
+            2 * held,
+            f"the record of {len(self.branch)} magnets up to {self.field_behind:.3g} T",
+            "fewer magnets at a time do, or `method` 'steps'",
+        )
+
+    def _step(self, path_length):
+        """Return (n,) the index of the first field that is not before each path length."""
+        step = np.searchsorted(self.segments.field_path_length, path_length - _LENGTH_TOL)
+        return np.minimum(step, len(self.field) - 1)
 
     def _refuse_unconverged(self):
         if not self.converged.all():
@@ -208,87 +240,139 @@ class Follower:
                 f"before it, found no equilibrium within `max_iterations` = {self.max_iterations}."
             )
 
-    def _step(self, way):
-        """(n,) index of the first field that is not before it."""
-        return np.minimum(np.searchsorted(self.legs.of, way - 1e-9), len(self.field) - 1)
+    # Arcs, and the states along them.
 
-    def _branches(self, seen, piece, pieces_of, count):
-        """(pieces, g) ±1."""
-        g = seen.flips.shape[1]
-        flips = np.zeros((count, g), int)
-        np.add.at(flips, piece, seen.flips)
+    def _divide_into_arcs(self, log, avalanches):
+        """Return the arcs, with the branches that flips have led to."""
+        b, g = len(self.branch), log.flips.shape[1]
+        n = b + len(avalanches.first)
+        begin = np.searchsorted(log.magnet, np.arange(b))
+        before = np.append(avalanches.count, 0)[begin - 1] * (begin > 0)
+        first_arc = np.arange(b) + before
+        magnet = np.searchsorted(first_arc, np.arange(n), side="right") - 1
+        flips = np.zeros((n, g), int)
+        np.add.at(flips, self._arc_after(log, avalanches), log.flips)
         total = np.cumsum(flips, axis=0)
-        total -= (total - flips)[pieces_of][self.owner]
-        return self.branch[self.owner, :g] * (1 - 2 * (total % 2))
+        total -= (total - flips)[first_arc][magnet]
+        return _Arcs(magnet, self.branch[magnet, :g] * (1 - 2 * (total % 2)))
 
-    def _settled(self, piece, field, moments, step, most=None):
-        """(n, 3, g) equilibria in pieces (n,) near some moments; counts what they take.
+    @staticmethod
+    def _arc_after(log, avalanches):
+        """Return (n,) the arc on which each entry of the log ends."""
+        return log.magnet + avalanches.count
+
+    def _nodes(self, log, avalanches):
+        """Return the dense output through all nodes, and through the states at roots.
+
+        States of the log that are not accurate enough are relaxed further, in place.
+        """
+        first, lengths = avalanches.first, self.segments.path_length(log.segment, log.field)
+        # The state before an avalanche belongs to the arc that ends there.
+        arc = self._arc_after(log, avalanches) - avalanches.begins
+        root = np.full(len(self._arcs.magnet), np.nan)
+        root[arc[first]] = avalanches.root
+        node = np.flatnonzero(log.kind == NODE)
+        for rows, matvecs in ((node, None), (first, _ROOT_MATVECS)):
+            # The error is a fraction of the last change.
+            rows = rows[log.change[rows] > _MAX_CHANGE * self.tol]
+            log.moments[rows] = self._equilibrate(
+                arc[rows], log.field[rows], log.moments[rows], self._step(lengths[rows]), matvecs
+            )
+        dense = DenseOutput(root)
+        turns = log.field[node] == self.segments.ends[log.segment[node]]
+        dense.add(arc[node], log.field[node], log.moments[node], edge=turns)
+        direction = self.segments.direction[log.segment]
+        short = np.maximum(direction * (log.root - log.field), 0.0)[first]
+        dense.add(arc[first], log.field[first], log.moments[first], np.sqrt(short), edge=True)
+        return dense
+
+    def _arc_of_fields(self, avalanches):
+        """Return (b, t) the arc of each field asked for, after the avalanches at it."""
+        b, lengths = len(self.branch), self.segments.field_path_length
+        # One axis for all magnets, each with a range of its own.
+        reach = 2 * (lengths[-1] + 1.0)
+        event = avalanches.magnet * reach + avalanches.path_length
+        asked = np.arange(b)[:, None] * reach + lengths
+        return np.arange(b)[:, None] + np.searchsorted(event, asked, side="right")
+
+    def _equilibrate(self, arc, field, moments, step, max_matvecs=None):
+        """Return (n, 3, g) the equilibria at `field` (n,) on arcs (n,) near `moments` (n, 3, g).
 
         Args:
-            step: (n,) of the fields asked for, to count it there. most: products for each, after
-                which it does as it is.
+            step: (n,) index of the field asked for, at which the matvecs are counted.
+            max_matvecs: for each state, after which it need not have converged.
         """
-        if not len(piece):
+        if not len(arc):
             return moments
         g = moments.shape[2]
-        missing = [(0, 0), (0, self.branch.shape[1] - g)]
-        # Grains that are not there are as they began: along their axes, whichever these are.
-        padding = 3**-0.5
-        magnet = self.owner[piece]
-        found = self._settle(
+        padding = [(0, 0), (0, self.branch.shape[1] - g)]
+        magnet = self._arcs.magnet[arc]
+        relaxed = self._equilibrator(
             magnet,
-            np.pad(self.branches[piece], missing, constant_values=1),
+            np.pad(self._arcs.branch[arc], padding, constant_values=1),
             field,
-            np.pad(moments, [(0, 0), *missing], constant_values=padding),
-            most,
+            # Grains that are padding lie along their axes, all of which are (1, 1, 1) / √3.
+            np.pad(moments, [(0, 0), *padding], constant_values=3**-0.5),
+            max_matvecs,
         )
-        np.add.at(self.iterations, (magnet, step), found.products)
-        bad = (most is None) & (~found.converged | (found.outside > 1.0 + _BEYOND))
+        np.add.at(self.iterations, (magnet, step), relaxed.matvecs)
+        unstable = relaxed.outside > 1.0 + _ASTROID_TOL
+        bad = (max_matvecs is None) & (~relaxed.converged | unstable)
         self.converged[magnet[bad], step[bad]] = False
-        return found.moments[..., :g]
+        return relaxed.moments[..., :g]
 
-    def _fill(self, known, where, wanted):
-        """Settle fields that are asked for until the rest can be interpolated.
+    def _refine(self, dense, arc, wanted):
+        """Compute states at fields asked for, until the others can be interpolated to `tol`.
 
         Args:
-            where, wanted: (b, t) piece of each, and whether it counts.
+            arc, wanted: (b, t) arc of each field asked for, and whether its state is wanted.
         """
         step = np.nonzero(wanted)[1]
-        piece, field = where[wanted], self.field[step]
-        u = known.coordinate(piece, field)
+        arc, field = arc[wanted], self.field[step]
+        u = dense.coordinate(arc, field)
         while True:
-            gap = known.gap(piece, u)
-            order = np.lexsort((u, gap))
-            order = order[~known.holds(piece, u)[order]]
-            if not len(order):
+            chosen = self._inaccurate(dense, arc, u)
+            if not len(chosen):
                 return
-            begin = np.flatnonzero(np.diff(gap[order], prepend=-1))
-            middle = order[(begin + np.append(begin[1:], len(order))) // 2]
-            index, _, error = known.stencils(piece[middle], u[middle])
-            wrong = np.abs(known.combined(index, error)).max(axis=(1, 2))
-            # Those together that take alike many products; nan, of which nothing is known, last.
-            middle = middle[np.argsort(wrong)][np.sum(wrong <= self.tol) :]
-            if not len(middle):
-                return
-            index, weights, _ = known.stencils(piece[middle], u[middle])
-            start = known.combined(index, weights)
-            found = self._settled(piece[middle], field[middle], start, step[middle])
-            known.add(piece[middle], field[middle], found)
+            index, weights, _ = dense.stencils(arc[chosen], u[chosen])
+            start = dense.combine(index, weights)
+            moments = self._equilibrate(arc[chosen], field[chosen], start, step[chosen])
+            dense.add(arc[chosen], field[chosen], moments)
 
-    def _states(self, known, where):
-        """(b, t, g, 3) interpolated."""
-        b, t = where.shape
-        states = np.empty((b, t, known.moments.shape[2], 3), self.dtype)
+    def _inaccurate(self, dense, arc, u):
+        """Return the places whose interpolation is off by more than `tol`, one per interval.
+
+        Of the places between two nodes the one in the middle is looked at.
+        """
+        interval = dense.locate(arc, u)
+        order = np.lexsort((u, interval))
+        order = order[~dense.contains(arc, u)[order]]
+        if not len(order):
+            return order
+        begin = np.flatnonzero(np.diff(interval[order], prepend=-1))
+        middle = order[(begin + np.append(begin[1:], len(order))) // 2]
+        index, _, weights = dense.stencils(arc[middle], u[middle])
+        error = np.abs(dense.combine(index, weights)).max(axis=(1, 2))
+        # Sorted, since states with alike errors take alike many matvecs; nan, of places with too
+        # few nodes, comes last.
+        return middle[np.argsort(error)][np.sum(error <= self.tol) :]
+
+    def _states(self, dense, arc):
+        """Return (b, t, g, 3) the interpolated states."""
+        b, t = arc.shape
+        states = np.empty((b, t, dense.moments.shape[2], 3), self.dtype)
         for magnet in range(b):
-            u = known.coordinate(where[magnet], self.field)
-            index, weights, _ = known.stencils(where[magnet], u)
-            moments = known.combined(index, weights)
+            u = dense.coordinate(arc[magnet], self.field)
+            index, weights, _ = dense.stencils(arc[magnet], u)
+            moments = dense.combine(index, weights)
             norm = np.sqrt((moments * moments).sum(axis=1, keepdims=True))
             states[magnet] = np.swapaxes(moments / norm, 1, 2)
         return states
 
-    def _along(self, magnet, moments):
-        """(n,) mean component along the field of states (n, 3, g)."""
+    # Events.
+
+    def _mean_moment(self, magnet, moments):
+        """Return (n,) the mean component along the field of states (n, 3, g)."""
         share = self.share[magnet] if len(self.share) > 1 else self.share
         return np.einsum(
             "nig,ng,i->n",
@@ -297,98 +381,145 @@ class Follower:
             self.direction,
         )
 
-    def _events(self, seen, flip, first, number, known, states, where):
-        row, grain = np.nonzero(seen.flips & flip[:, None])
-        began = np.flatnonzero(first)
-        avalanche = number[row] - 1
-        magnet = seen.magnet[row]
-        before_it = np.searchsorted(seen.magnet[began], np.arange(len(self.branch)))
-        # The first state that is known after an avalanche is where it ended.
-        ended = began + 1
-        while (more := flip[np.minimum(ended, len(flip) - 1)]).any():
-            ended = ended + more
-        moment = np.stack(
-            [
-                self._along(seen.magnet[rows], seen.moments[rows])
-                for rows in (began, np.minimum(ended, len(flip) - 1))
-            ],
-            axis=1,
-        ).reshape(-1, 2)
-        root, way = seen.root[began], self.legs.travelled(seen.leg[began], seen.root[began])
+    def _events(self, log, avalanches, dense, states, arc):
+        """Return the flips, the avalanches to which they belong, and the coercivity."""
+        entry, grain = np.nonzero(log.flips & (log.kind == FLIP)[:, None])
+        avalanche = avalanches.count[entry] - 1
+        magnet = log.magnet[entry]
+        first_of_magnet = np.searchsorted(avalanches.magnet, np.arange(len(self.branch)))
+        moment = self._moments_around(log, avalanches)
+        step = np.searchsorted(
+            self.segments.field_path_length, avalanches.path_length - _LENGTH_TOL
+        )
         return Events(
             magnet=magnet,
             grain=grain,
-            field=root[avalanche],
-            avalanche=avalanche - before_it[magnet],
-            step=np.searchsorted(self.legs.of, way - 1e-9)[avalanche],
+            field=avalanches.root[avalanche],
+            avalanche=avalanche - first_of_magnet[magnet],
+            step=step[avalanche],
             moment=moment[avalanche],
-            crossing=self._crossing(seen, began, way, moment, known, states, where),
+            crossing=self._crossings(log, avalanches, moment, dense, states, arc),
         )
 
-    def _crossing(self, seen, began, way, moment, known, states, where):
-        """(b,) field at which the mean moment along the field first vanishes."""
-        b, t = where.shape
-        legs = self.legs
-        flat = np.swapaxes(states, 2, 3)
-        crossing = np.full(b, np.nan)
-        smooth = []
-        # But those in which avalanches end: these are told by what is after them.
-        flip = seen.kind == FLIP
-        node = np.flatnonzero(~flip & ~np.append(False, flip[:-1]))
-        node_way = legs.travelled(seen.leg[node], seen.field[node])
-        node_along = self._along(seen.magnet[node], seen.moments[node])
-        for magnet in range(b):
-            mine, nodes = seen.magnet[began] == magnet, seen.magnet[node] == magnet
-            along = [node_along[nodes], *moment[mine].T]
-            along.append(self._along(np.full(t, magnet), flat[magnet]))
-            ways = [node_way[nodes], way[mine], way[mine], legs.of]
-            fields = [seen.field[node][nodes], *2 * [seen.root[began][mine]], self.field]
-            rank = np.repeat([2, 0, 1, 3], [len(part) for part in ways])
-            way_, along, at = (np.concatenate(part) for part in (ways, along, fields))
-            order = np.lexsort((rank, way_))
-            order = order[np.argmax(rank[order] == 3) :]  # from the first field's state on
-            along, at, rank = along[order], at[order], rank[order]
-            crossed = np.flatnonzero(along[:-1] * along[1:] <= 0)
-            if along[0] == 0 or not len(crossed):
-                crossing[magnet] = at[0] if along[0] == 0 else np.nan
-                continue
-            i = crossed[0]
-            crossing[magnet] = at[i]
-            if not (rank[i] == 0 and rank[i + 1] == 1):
-                piece = where[magnet, 0] + np.count_nonzero(rank[: i + 1] == 1)
-                smooth.append((magnet, piece, at[i], at[i + 1], along[i], along[i + 1]))
-        if smooth:
-            magnet, piece, *bracket = (np.array(part) for part in zip(*smooth, strict=True))
-            crossing[magnet] = self._root(known, magnet, piece, *bracket)
-        return crossing
+    def _moments_around(self, log, avalanches):
+        """Return (m, 2) the mean moment along the field before and after each avalanche."""
+        flip = log.kind == FLIP
+        last = len(flip) - 1
+        # The first node after an avalanche is the state in which it ended.
+        ended = avalanches.first + 1
+        while (more := flip[np.minimum(ended, last)]).any():
+            ended = ended + more
+        return np.stack(
+            [
+                self._mean_moment(log.magnet[rows], log.moments[rows])
+                for rows in (avalanches.first, np.minimum(ended, last))
+            ],
+            axis=1,
+        ).reshape(-1, 2)
 
-    def _root(self, known, magnet, piece, low, high, under, over):
-        """Return the (n,) fields between `low` and `high` where the mean moment vanishes.
+    # The coercivity.
 
-        Regula falsi in the form of Illinois (M. Dowell and P. Jarratt, BIT 11 (1971) 168-174): an
-        end that stays twice counts half, or the other would come ever slower where the moments
-        curve.
+    def _crossings(self, log, avalanches, moment, dense, states, arc):
+        """Return (b,) the field at which the mean moment along the field first vanishes, or nan.
 
         Args:
-            under, over: (n,) mean moments along the field at `low` and `high`, of opposite signs.
+            moment: (m, 2) before and after each avalanche. states: (b, t, g, 3). arc: (b, t).
         """
-        root, left, stayed = low.copy(), np.arange(len(low)), np.zeros(len(low))
-        for _ in range(_ROUNDS):
-            change = np.where(over == under, 1.0, over - under)
-            field = low - under * (high - low) / change
-            root[left] = field
-            index, weights, _ = known.stencils(piece[left], known.coordinate(piece[left], field))
-            start = known.combined(index, weights)
-            step = np.abs(self.field - field[:, None]).argmin(axis=1)
-            along = self._along(magnet[left], self._settled(piece[left], field, start, step))
-            lower = along * under > 0
-            side = np.where(lower, 1, -1)
-            half = np.where(side == stayed, 0.5, 1.0)
-            low, under = np.where(lower, field, low), np.where(lower, along, half * under)
-            high, over = np.where(lower, high, field), np.where(lower, half * over, along)
-            open_ = np.abs(along) > self.tol
-            if not open_.any():
-                break
-            left, stayed = left[open_], side[open_]
-            low, high, under, over = (part[open_] for part in (low, high, under, over))
-        return root
+        crossing = np.full(len(states), np.nan)
+        nodes = self._moments_at_nodes(log)
+        brackets = []
+        for magnet, own_states in enumerate(states):
+            values, fields, kinds = self._moment_curve(
+                magnet, nodes, avalanches, moment, own_states
+            )
+            crossed = np.flatnonzero(values[:-1] * values[1:] <= 0)
+            if values[0] == 0:
+                crossing[magnet] = fields[0]
+            elif len(crossed):
+                i = crossed[0]
+                crossing[magnet] = fields[i]
+                if not (kinds[i] == _BEFORE and kinds[i + 1] == _AFTER):
+                    own_arc = arc[magnet, 0] + np.count_nonzero(kinds[: i + 1] == _AFTER)
+                    brackets.append((magnet, own_arc, *fields[i : i + 2], *values[i : i + 2]))
+        if brackets:
+            magnet, own_arc, *bracket = (np.array(part) for part in zip(*brackets, strict=True))
+
+            def moment_at(rows, field):
+                return self._moment_on_arcs(dense, magnet[rows], own_arc[rows], field)
+
+            crossing[magnet] = _find_roots(moment_at, *bracket, self.tol)
+        return crossing
+
+    def _moments_at_nodes(self, log):
+        """Return the magnet, path length, field and mean moment of all nodes inside arcs.
+
+        A node in which an avalanche ends counts as the state after it instead.
+        """
+        flip = log.kind == FLIP
+        nodes = log.select(np.flatnonzero(~flip & ~np.append(False, flip[:-1])))
+        length = self.segments.path_length(nodes.segment, nodes.field)
+        return nodes.magnet, length, nodes.field, self._mean_moment(nodes.magnet, nodes.moments)
+
+    def _moment_curve(self, magnet, nodes, avalanches, moment, states):
+        """Return mean moments, fields and kinds of points of one magnet, from the first field on.
+
+        Args:
+            nodes: of all magnets, as by `_moments_at_nodes`. moment: (m, 2) as in `_crossings`.
+            states: (t, g, 3) of this magnet.
+        """
+        node_magnet, *node_parts = nodes
+        lengths, fields, values = (part[node_magnet == magnet] for part in node_parts)
+        own = avalanches.magnet == magnet
+        asked = self._mean_moment(np.full(len(states), magnet), np.swapaxes(states, 1, 2))
+        root, root_length = avalanches.root[own], avalanches.path_length[own]
+        values = [values, *moment[own].T, asked]
+        fields = [fields, root, root, self.field]
+        lengths = [lengths, root_length, root_length, self.segments.field_path_length]
+        kinds = np.repeat([_NODE, _BEFORE, _AFTER, _ASKED], [len(part) for part in lengths])
+        values, fields, lengths = (np.concatenate(part) for part in (values, fields, lengths))
+        order = np.lexsort((kinds, lengths))
+        order = order[np.argmax(kinds[order] == _ASKED) :]
+        return values[order], fields[order], kinds[order]
+
+    def _moment_on_arcs(self, dense, magnet, arc, field):
+        """Return (n,) the mean moment along the field of the equilibria at `field` (n,)."""
+        index, weights, _ = dense.stencils(arc, dense.coordinate(arc, field))
+        start = dense.combine(index, weights)
+        step = np.abs(self.field - field[:, None]).argmin(axis=1)
+        return self._mean_moment(magnet, self._equilibrate(arc, field, start, step))
+
+
+def _find_roots(function, low, high, low_value, high_value, tol):
+    """Return the (n,) roots of n functions, each between its `low` and its `high`.
+
+    Regula falsi in the form of Illinois (M. Dowell and P. Jarratt, BIT 11 (1971) 168-174): the
+    value at an end that stays twice is halved, without which the other end would converge ever more
+    slowly on a curved function.
+
+    Args:
+        function: called with rows (k,), those that have not converged yet, and a place for each.
+        low_value, high_value: (n,) of the functions at `low` and `high`, of opposite signs.
+        tol: absolute value of a function at which its root is accepted.
+    """
+    root, left, stayed = low.copy(), np.arange(len(low)), np.zeros(len(low))
+    for _ in range(_MAX_ROUNDS):
+        change = np.where(high_value == low_value, 1.0, high_value - low_value)
+        place = low - low_value * (high - low) / change
+        root[left] = place
+        value = function(left, place)
+        lower = value * low_value > 0
+        side = np.where(lower, 1, -1)
+        factor = np.where(side == stayed, 0.5, 1.0)
+        low, high = np.where(lower, place, low), np.where(lower, high, place)
+        low_value, high_value = (
+            np.where(lower, value, factor * low_value),
+            np.where(lower, factor * high_value, value),
+        )
+        unconverged = np.abs(value) > tol
+        if not unconverged.any():
+            break
+        left, stayed = left[unconverged], side[unconverged]
+        low, high, low_value, high_value = (
+            part[unconverged] for part in (low, high, low_value, high_value)
+        )
+    return root

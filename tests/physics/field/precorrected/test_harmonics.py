@@ -46,9 +46,9 @@ def test_how_many_there_are():
 def test_the_first_by_hand():
     x, y, z = 0.3, -0.7, 1.1
     square = x * x + y * y + z * z
-    wanted = [1, z, -x / 2, -y / 2, (3 * z * z - square) / 4, -x * z / 2, -y * z / 2]
-    wanted += [(x * x - y * y) / 8, x * y / 4]
-    np.testing.assert_allclose(harmonics([[x, y, z]], 2)[0], wanted, rtol=1e-14)
+    expected = [1, z, -x / 2, -y / 2, (3 * z * z - square) / 4, -x * z / 2, -y * z / 2]
+    expected += [(x * x - y * y) / 8, x * y / 4]
+    np.testing.assert_allclose(harmonics([[x, y, z]], 2)[0], expected, rtol=1e-14)
 
 
 def test_scipys_legendre_functions(points):
@@ -61,9 +61,9 @@ def test_scipys_legendre_functions(points):
             # SciPy's have the sign (-1)^m too.
             value = r**n * special.lpmv(m, n, cosine) * np.exp(1j * m * azimuth) / factorial(n + m)
             columns += [value.real, value.imag][: 1 + (m > 0)]
-    wanted = np.stack(columns, axis=1)
-    scale = largest(wanted)
-    np.testing.assert_allclose(harmonics(points, DEGREE) / scale, wanted / scale, atol=1e-13)
+    expected = np.stack(columns, axis=1)
+    scale = largest(expected)
+    np.testing.assert_allclose(harmonics(points, DEGREE) / scale, expected / scale, atol=1e-13)
 
 
 def test_addition_theorem(points):
@@ -77,8 +77,8 @@ def test_addition_theorem(points):
         weight = [(1 + (m > 0)) * factorial(n - m) * factorial(n + m) for m in orders]
         part = slice(first, first + 2 * n + 1)
         total = (a[:, part] * b[:, part]) @ np.array(weight, float)
-        wanted = size**n * special.eval_legendre(n, cosine)
-        np.testing.assert_allclose(total, wanted, rtol=0, atol=1e-12 * size.max() ** n)
+        expected = size**n * special.eval_legendre(n, cosine)
+        np.testing.assert_allclose(total, expected, rtol=0, atol=1e-12 * size.max() ** n)
         first += 2 * n + 1
 
 
@@ -89,23 +89,23 @@ def test_degree_is_the_power_of_the_distance(points):
 
 def test_gradients_are_those_of_finite_differences(points):
     step = 1e-5
-    wanted = np.stack(
+    expected = np.stack(
         [
             (harmonics(points + shift, DEGREE) - harmonics(points - shift, DEGREE)) / (2 * step)
             for shift in step * np.eye(3)
         ],
         axis=-1,
     )
-    scale = largest(abs(wanted).max(axis=-1))[:, None]
+    scale = largest(abs(expected).max(axis=-1))[:, None]
     scale[0] = 1
     # Rounding over the step.
-    np.testing.assert_allclose(gradients(points, DEGREE) / scale, wanted / scale, atol=1e-8)
+    np.testing.assert_allclose(gradients(points, DEGREE) / scale, expected / scale, atol=1e-8)
 
 
 def test_euler(points):
     values = harmonics(points, DEGREE)
-    found = np.einsum("nki,ni->nk", gradients(points, DEGREE), points)
+    computed = np.einsum("nki,ni->nk", gradients(points, DEGREE), points)
     scale = largest(values)
     np.testing.assert_allclose(
-        found / scale, values * degrees(DEGREE) / scale, rtol=1e-12, atol=1e-12
+        computed / scale, values * degrees(DEGREE) / scale, rtol=1e-12, atol=1e-12
     )

@@ -1,17 +1,17 @@
-"""Near grains exactly, far ones over a mesh: its parts, and its worst cases.
+"""The hierarchical operator, a precorrected FFT: its parts, and its worst cases.
 
 | who                                       | must agree with whom                   | to        |
 | ----------------------------------------- | -------------------------------------- | --------- |
 | charges on the mesh of a grain, whole or  | its volume: ∮ n dS = 0, ∮ x n dS = V   | 2e-6      |
 | in pieces                                 |                                        |           |
 | `near_pairs`                              | distances of all particles and pieces  | exactly   |
-| `blocks`                                  | each near pair, once                   | exactly   |
-| `alike`                                   | all other ways to part, by their costs | rounding  |
+| `block_layout`                            | each near pair, once                   | exactly   |
+| `partition`                               | all other partitions, by their costs   | rounding  |
 | `Probe`                                   | `demag_matrix`                         | 1e-12     |
 | the operator of needles, plates, a large  | `demag_matrix`                         | rtol      |
 | grain among small ones, clusters far      |                                        |           |
 | apart, and of any grains (hypothesis)     |                                        |           |
-| a precision that does not reach rtol      | the next, or an error that tells which |           |
+| a precision that does not reach rtol      | the next, or an error that names one   |           |
 """
 
 import re
@@ -81,12 +81,12 @@ def mesh_of(structure, precision, spacing=0.4):
 def test_charges_are_the_grains_dipoles(name, precision):
     structure = mixed() if name == "mixed" else magnet(name)
     mesh = mesh_of(structure, precision)
-    sources = mesh.sources()
+    sources = mesh.pieces()
     assert sorted(set(sources.grain)) == list(range(len(structure)))
     assert (np.diff(sources.grain) >= 0).all()
     if name == "mixed":
         assert (sources.grain == 0).sum() > 10  # the large one in pieces
-    nodes = sources.corner[:, None] + mesh.of_sources.steps
+    nodes = sources.corner[:, None] + mesh.source_stencil.offsets
     assert (nodes >= 0).all() and (nodes < mesh.shape).all()
     for number, grain in enumerate(structure.grains):
         mine = sources.grain == number
@@ -104,14 +104,19 @@ def test_charges_are_the_grains_dipoles(name, precision):
 def test_the_mesh_has_room_for_all_stencils(precision):
     for structure in (magnet("box"), magnet("corners"), mixed(), magnet("one")):
         mesh = mesh_of(structure, precision)
-        nodes = mesh.corner[:, None] + mesh.of_targets.steps
+        nodes = mesh.stencil_corner[:, None] + mesh.target_stencil.offsets
         assert (nodes >= 0).all() and (nodes < mesh.shape).all()
         real = structure.weights > 0
-        assert len(mesh.particles) == len(mesh.grain) == len(mesh.points) == real.sum()
-        np.testing.assert_array_equal(mesh.points, structure.particles[real])
-        back = (mesh.particles + mesh.origin) * mesh.spacing
+        assert (
+            len(mesh.mesh_positions)
+            == len(mesh.particle_grain)
+            == len(mesh.positions)
+            == real.sum()
+        )
+        np.testing.assert_array_equal(mesh.positions, structure.particles[real])
+        back = (mesh.mesh_positions + mesh.origin) * mesh.spacing
         np.testing.assert_allclose(
-            back, mesh.points, rtol=0, atol=1e-12 * structure.volume ** (1 / 3)
+            back, mesh.positions, rtol=0, atol=1e-12 * structure.volume ** (1 / 3)
         )
 
 
@@ -126,17 +131,17 @@ def test_the_mesh_has_room_for_all_stencils(precision):
 def test_near_pairs_are_all_within_reach(name, precision):
     structure = mixed() if name == "mixed" else magnet(name)
     mesh = mesh_of(structure, precision, 0.3)
-    sources = mesh.sources()
+    sources = mesh.pieces()
     pairs = near.near_pairs(mesh, sources)
     assert (np.diff(pairs.target) >= 0).all()
-    centres = mesh.of_sources.centre(sources.corner)
-    distance = np.linalg.norm(mesh.particles[:, None] - centres, axis=-1)
-    wanted = {(i, i) for i in range(len(structure))}
+    centres = mesh.source_stencil.centre(sources.corner)
+    distance = np.linalg.norm(mesh.mesh_positions[:, None] - centres, axis=-1)
+    expected = {(i, i) for i in range(len(structure))}
     for particle, piece in np.argwhere(distance <= precision.reach):
-        wanted.add((int(mesh.grain[particle]), int(sources.grain[piece])))
-    found = list(zip(pairs.target.tolist(), pairs.source.tolist(), strict=True))
-    assert len(found) == len(set(found))
-    assert set(found) == wanted
+        expected.add((int(mesh.particle_grain[particle]), int(sources.grain[piece])))
+    computed = list(zip(pairs.target.tolist(), pairs.source.tolist(), strict=True))
+    assert len(computed) == len(set(computed))
+    assert set(computed) == expected
     np.testing.assert_array_equal(
         pairs.counts(len(structure)), np.bincount(pairs.target, minlength=len(structure))
     )
@@ -147,14 +152,14 @@ def test_near_pairs_are_all_within_reach(name, precision):
 def test_blocks_hold_every_pair_once(seed, g):
     rng = np.random.default_rng(seed)
     near_by = (rng.random((g, g)) < rng.uniform(0, 1)) | np.eye(g, dtype=bool)
-    pairs = near.Pairs(*np.nonzero(near_by))
+    pairs = near.NearPairs(*np.nonzero(near_by))
     particles, place = rng.integers(1, 40, g), rng.permutation(g)
-    layout = near.blocks(pairs, particles, place)
+    layout = near.block_layout(pairs, particles, place)
     assert sorted(np.concatenate(layout.grains)) == list(range(g))
     for grains, sources, columns in zip(*layout, strict=True):
         assert sources.shape == (len(grains), near_by[grains].sum(axis=1).max())
         assert sources.dtype == np.int32
-        # The fewest whole columns.
+        # The fewest columns that are a multiple of 8.
         assert columns % 8 == 0
         assert 0 <= columns - 3 * particles[grains].max() < 8
         assert (np.diff(place[grains]) > 0).all()
@@ -179,7 +184,7 @@ def test_no_other_parts_cost_less(number, cost, seed):
     def costs(parts):
         return sum(number[part].max() * weight[part].sum() + cost for part in parts)
 
-    parts = near.alike(number, weight, cost)
+    parts = near.partition(number, weight, cost)
     assert sorted(np.concatenate(parts)) == list(range(len(number)))
     values = np.unique(number)
     for many in range(len(values)):
@@ -202,18 +207,18 @@ def test_the_probe_has_the_exact_fields(name, self_field):
     assert (magnet(name).weights[probe.grain, probe.place] > 0).all()
     np.testing.assert_allclose(np.linalg.norm(probe.moments, axis=-1), 1.0, rtol=1e-14)
     moments = probe.moments.reshape(-1, len(magnet(name)), 3)
-    wanted = by_matrix(matrix(name, self_field), moments)[:, probe.grain, probe.place]
-    wanted = wanted.reshape(probe.field.shape)
-    np.testing.assert_allclose(probe.field, wanted, rtol=0, atol=1e-12)
+    expected = by_matrix(matrix(name, self_field), moments)[:, probe.grain, probe.place]
+    expected = expected.reshape(probe.field.shape)
+    np.testing.assert_allclose(probe.field, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.slow
 def test_the_probe_sees_what_is_wrong():
     probe = Probe(magnet("corners"), False)
-    product, places = hierarchical.made(magnet("corners"), False, "float64", PRECISIONS[1])
+    product, places = hierarchical.build_product(magnet("corners"), False, "float64", PRECISIONS[1])
     error = probe.error(product, places)
     assert 0 < error <= 1e-4
-    halved = product._replace(slopes=0.5 * product.slopes)
+    halved = product._replace(gradient_weights=0.5 * product.gradient_weights)
     assert probe.error(halved, places) > 100 * error
     double = product._replace(blocks=tuple(1.1 * block for block in product.blocks))
     assert probe.error(double, places) > 100 * error
@@ -223,7 +228,7 @@ def test_the_probe_sees_what_is_wrong():
 def test_the_probe_allows_for_particles_that_it_does_not_see():
     structure = magnet("touching")
     particles = int((structure.weights > 0).sum())
-    product, places = hierarchical.made(structure, False, "float64", PRECISIONS[1])
+    product, places = hierarchical.build_product(structure, False, "float64", PRECISIONS[1])
     probe, few = (Probe(structure, False, most=n) for n in (particles, particles // 10))
     few.moments = probe.moments
     more = (few.errors(product, places) / probe.errors(product, places)).mean(axis=1)
@@ -232,7 +237,7 @@ def test_the_probe_allows_for_particles_that_it_does_not_see():
 
 def test_the_probe_allows_for_states_that_it_does_not_see():
     structure = magnet("corners")
-    product, places = hierarchical.made(structure, False, "float64", PRECISIONS[1])
+    product, places = hierarchical.build_product(structure, False, "float64", PRECISIONS[1])
     probe = Probe(structure, False)
     errors = probe.errors(product, places)
     assert errors.max() <= probe.error(product, places) <= 2.0 * errors.max()
@@ -243,8 +248,8 @@ def test_a_bar_tells_how_far_the_set_up_is(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     structure = magnet("corners")
     demag_operator(structure, "hierarchical", progress=True)
-    told = capsys.readouterr().err
-    assert "fields of grains" in told and f"{len(structure)}/{len(structure)}" in told
+    bar = capsys.readouterr().err
+    assert "fields of grains" in bar and f"{len(structure)}/{len(structure)}" in bar
     demag_operator(structure, "hierarchical")
     assert capsys.readouterr() == ("", "")
 
@@ -252,13 +257,13 @@ def test_a_bar_tells_how_far_the_set_up_is(capsys, monkeypatch):
 @pytest.mark.slow
 def test_a_precision_that_does_not_do_is_followed_by_the_next(monkeypatch):
     # Long grains look larger to each other than those for which the precisions are tried.
-    made, tried = hierarchical.made, []
+    made, tried = hierarchical.build_product, []
 
     def record(structure, self_field, dtype, precision, progress):
         tried.append(precision)
         return made(structure, self_field, dtype, precision, progress)
 
-    monkeypatch.setattr(hierarchical, "made", record)
+    monkeypatch.setattr(hierarchical, "build_product", record)
     structure = magnet("corners")
     bad = [p._replace(reach=0.2, error=p.error) for p in PRECISIONS[:2]]
     monkeypatch.setattr(hierarchical, "PRECISIONS", (*bad, PRECISIONS[2]))
@@ -289,8 +294,10 @@ def test_where_none_does_the_least_that_will_is_told(monkeypatch):
 def test_where_no_rtol_does_the_distance_is_told(apart):
     cube = cubic_grains((1, 1, 1)).grains[0]
     pair = Microstructure([cube, cube.translated([0.0, 0.0, apart])])
-    wanted = re.escape(f"received grains of 5e-08 m over {apart:.2g} m")
-    with pytest.raises(ValueError, match=f"^`structure` must have .* 'dense' serves it; {wanted}"):
+    expected = re.escape(f"received grains of 5e-08 m over {apart:.2g} m")
+    with pytest.raises(
+        ValueError, match=f"^`structure` must have .* 'dense' serves it; {expected}"
+    ):
         demag_operator(pair, "hierarchical", rtol=0.9)
     assert np.isfinite(demag_operator(pair, "dense")(unit_moments(2))).all()
 
@@ -373,8 +380,8 @@ def test_far_apart_they_are_two_magnets():
     moments = unit_moments(16)
     field = demag_operator(pair, "hierarchical", dtype="float64")(moments)
     for half in (slice(0, 8), slice(8, 16)):
-        wanted = by_matrix(demag_matrix(alone), moments[None, half])[0]
-        np.testing.assert_allclose(field[half], wanted, rtol=0, atol=1e-9)
+        expected = by_matrix(demag_matrix(alone), moments[None, half])[0]
+        np.testing.assert_allclose(field[half], expected, rtol=0, atol=1e-9)
 
 
 def test_a_single_grain_has_no_field_but_its_own():
@@ -410,5 +417,5 @@ def test_any_state_of_few_grains(seed):
     moments = np.concatenate([states(g), unit_moments(100, g, seed=5)])
     for rtol in (1e-3, 1e-4):
         operator = demag_operator(structure, "hierarchical", rtol=rtol, dtype="float64")
-        found, wanted = operator(moments), by_matrix(exact, moments)
-        assert relative_error(found, wanted) <= rtol
+        computed, expected = operator(moments), by_matrix(exact, moments)
+        assert relative_error(computed, expected) <= rtol

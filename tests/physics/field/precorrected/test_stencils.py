@@ -1,12 +1,12 @@
-"""Stencils: nodes that stand for what is between them.
+"""Interpolation stencils: the mesh nodes that stand for a source or a particle.
 
 | who                                   | must agree with whom                       | to         |
 | ------------------------------------- | ------------------------------------------ | ---------- |
 | charges fitted to a grain's moments   | the grain, seen from `reach` and further   | 30 errors  |
-| `Stencil.slopes` of nodes' potentials | the field of a charge `reach` away         | 10 errors  |
+| `gradient_weights` of potentials      | the field of a charge `reach` away         | 10 errors  |
 | both                                  | the third power of the distance            |            |
-| `Stencil.slopes`, moved               | themselves                                 | 1e-9       |
-| `Stencil.slopes`, turned              | themselves                                 | 1e-4       |
+| `gradient_weights`, moved             | themselves                                 | 1e-9       |
+| `gradient_weights`, turned            | themselves                                 | 1e-4       |
 
 The error is that of the `Precision`: of the whole field, of which the nearest piece makes a part.
 """
@@ -47,8 +47,8 @@ def test_precisions_go_from_coarse_to_fine():
 def test_nodes_are_those_of_a_sphere(precision, which):
     stencil = precision.stencils[which]
     width, square, *_ = (precision.sources, precision.targets)[which]
-    assert (stencil.steps >= 0).all() and (stencil.steps < width).all()
-    assert len(np.unique(stencil.steps, axis=0)) == len(stencil)
+    assert (stencil.offsets >= 0).all() and (stencil.offsets < width).all()
+    assert len(np.unique(stencil.offsets, axis=0)) == len(stencil)
     np.testing.assert_allclose(stencil.nodes.sum(axis=0), 0, atol=1e-12)
     distance = (stencil.nodes**2).sum(axis=1)
     assert (distance <= square).all()
@@ -82,9 +82,9 @@ def test_charges_on_nodes_look_like_the_cluster(precision):
     fitted = sources.weights @ (harmonics(places, sources.degree).T @ charges)
     for distance in (precision.reach, 2 * precision.reach):
         seen = distance * unit_moments(300, seed=5)
-        wanted = field(seen, charges, places)
-        found = field(seen, fitted, sources.nodes)
-        error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+        expected = field(seen, charges, places)
+        computed = field(seen, fitted, sources.nodes)
+        error = np.linalg.norm(computed - expected) / np.linalg.norm(expected)
         # What comes from the nearest pieces of all is but a part of the field.
         assert error <= 30 * precision.error * (precision.reach / distance) ** 4
 
@@ -93,16 +93,16 @@ def test_charges_on_nodes_look_like_the_cluster(precision):
 def test_slopes_are_the_field_of_what_is_far(precision):
     _, targets = precision.stencils
     points = 30 + np.random.default_rng(3).uniform(-0.5, 0.5, (100, 3))
-    slopes, corner = targets.slopes(points), targets.corner(points)
-    assert slopes.shape == (100, len(targets), 3)
+    weights, corner = targets.gradient_weights(points), targets.corner(points)
+    assert weights.shape == (100, len(targets), 3)
     for distance in (precision.reach, 2 * precision.reach):
         charge = 30 + distance * unit_moments(100, seed=6)
-        found, wanted = np.empty((2, 100, 3))
+        computed, expected = np.empty((2, 100, 3))
         for n in range(100):
-            nodes = corner[n] + targets.steps
-            found[n] = potential(nodes, np.ones(1), charge[n : n + 1]) @ slopes[n]
-            wanted[n] = field(points[n : n + 1], np.ones(1), charge[n : n + 1])[0]
-        error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+            nodes = corner[n] + targets.offsets
+            computed[n] = potential(nodes, np.ones(1), charge[n : n + 1]) @ weights[n]
+            expected[n] = field(points[n : n + 1], np.ones(1), charge[n : n + 1])[0]
+        error = np.linalg.norm(computed - expected) / np.linalg.norm(expected)
         assert error <= 10 * precision.error * (precision.reach / distance) ** 3
 
 
@@ -110,10 +110,12 @@ def test_slopes_are_the_field_of_what_is_far(precision):
 def test_symmetries(precision):
     _, targets = precision.stencils
     points = np.random.default_rng(4).uniform(-0.4, 0.4, (20, 3)) + targets.centre(np.zeros(3))
-    slopes = targets.slopes(points)
-    np.testing.assert_allclose(targets.slopes(points + np.array([3, -2, 7])), slopes, atol=1e-9)
+    weights = targets.gradient_weights(points)
+    np.testing.assert_allclose(
+        targets.gradient_weights(points + np.array([3, -2, 7])), weights, atol=1e-9
+    )
     # x -> y -> z -> x about the stencil's centre, but for the fit's points on a sphere.
-    turned = targets.slopes(points[:, [2, 0, 1]])
-    number = {tuple(step): s for s, step in enumerate(targets.steps)}
-    there = [number[tuple(step[[2, 0, 1]])] for step in targets.steps]
-    np.testing.assert_allclose(turned[:, there], slopes[:, :, [2, 0, 1]], atol=1e-4)
+    turned = targets.gradient_weights(points[:, [2, 0, 1]])
+    number = {tuple(step): s for s, step in enumerate(targets.offsets)}
+    there = [number[tuple(step[[2, 0, 1]])] for step in targets.offsets]
+    np.testing.assert_allclose(turned[:, there], weights[:, :, [2, 0, 1]], atol=1e-4)

@@ -126,14 +126,14 @@ DOMAIN["3.3"] = DOMAIN["3.4"]
 
 
 def two_tetrahedra(version="3.5", *, cell="", tail=None):
-    """The file's text, with these lines in **cell and after **polyhedron."""
+    """Return the text of the file, with these lines in **cell and after **polyhedron."""
     return TWO_TETRAHEDRA.format(
         version=version, cell=cell, tail=DOMAIN[version] if tail is None else tail
     )
 
 
 def tessellation(vertices, faces, points, surfaces):
-    """The text of a file: faces are of vertices from 1, surfaces of ±faces."""
+    """Return the text of a file: faces list vertices, and surfaces ±faces, from 1."""
     numbers = {}
     for face in faces:
         for a, b in zip(face, face[1:] + face[:1], strict=True):
@@ -157,7 +157,7 @@ def tessellation(vertices, faces, points, surfaces):
 
 
 def bent_interface(point):
-    """A unit cube in two cells; the face between them is bent, and cut at `point`."""
+    """Return a unit cube in two cells; the face between them is bent, and cut at `point`."""
     corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
     heights = [(0.0, 0.4, 1.0), (0.0, 0.6, 1.0), (0.0, 0.4, 1.0), (0.0, 0.6, 1.0)]
     vertices = [(x, y, heights[k][level]) for level in range(3) for k, (x, y) in enumerate(corners)]

@@ -1,12 +1,12 @@
 """Who must agree with whom.
 
 ==========================================  ==============================================
-`matrices`                                  held to
+`rotation_matrices`                         held to
 ==========================================  ==============================================
 every descriptor                            the values in Neper's documentation
 every descriptor of one rotation            formulas written out from their definitions
 active and passive, formats 3.4 and 3.5     opposite rotations
-`turned_to`                                 rotations that take z to the axes
+`matrices_from_easy_axes`                   rotations that take z to the axes
 ==========================================  ==============================================
 """
 
@@ -15,11 +15,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from keras_micromag.physics.io.neper.orientations import (
-    matrices,
+    checked_rotations,
+    descriptor_width,
+    matrices_from_easy_axes,
     parse_descriptor,
-    rotations,
-    turned_to,
-    width,
+    rotation_matrices,
 )
 
 # In Neper's documentation, of a crystal turned by +30° about x: the passive values.
@@ -35,7 +35,7 @@ DOCUMENTED = {
 
 
 def descriptors(axis, angle):
-    """The passive values of a turn of the crystal by `angle` about `axis`, from definitions."""
+    """Return the matrix and the passive values of a rotation, written out from the definitions."""
     axis = np.asarray(axis) / np.linalg.norm(axis)
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     u = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross  # Rodrigues
@@ -57,9 +57,9 @@ def descriptors(axis, angle):
 def test_the_documented_example():
     turned = Rotation.from_euler("x", 30, degrees=True).as_matrix()
     for name, values in DOCUMENTED.items():
-        assert width(name) == len(values)
-        np.testing.assert_allclose(matrices(name, False, [values])[0], turned, atol=1e-9)
-        np.testing.assert_allclose(matrices(name, True, [values])[0], turned.T, atol=1e-9)
+        assert descriptor_width(name) == len(values)
+        np.testing.assert_allclose(rotation_matrices(name, False, [values])[0], turned, atol=1e-9)
+        np.testing.assert_allclose(rotation_matrices(name, True, [values])[0], turned.T, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -68,7 +68,9 @@ def test_one_rotation_in_every_descriptor(seed):
     u, values = descriptors(rng.normal(size=3), rng.uniform(0.1, 3.0))
     assert set(values) == set(DOCUMENTED)
     for name, row in values.items():
-        np.testing.assert_allclose(matrices(name, False, [row])[0], u, atol=1e-13, err_msg=name)
+        np.testing.assert_allclose(
+            rotation_matrices(name, False, [row])[0], u, atol=1e-13, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("short", ["R", "e", "ek", "er", "g", "rtheta", "q"])
@@ -103,19 +105,19 @@ def test_other_descriptors(text):
 )
 def test_what_is_no_rotation(name, row):
     with pytest.raises(ValueError, match=r"`(quaternion|axis|rotmat|rodrigues)` must .* index"):
-        matrices(name, False, [DOCUMENTED[name], row])
+        rotation_matrices(name, False, [DOCUMENTED[name], row])
 
 
 def test_half_turns():
     # A Rodrigues vector is infinite there; what Neper writes instead is very long.
-    long = matrices("rodrigues", False, [[0, 1e16, 0], [3e40, 0, 0]])
+    long = rotation_matrices("rodrigues", False, [[0, 1e16, 0], [3e40, 0, 0]])
     np.testing.assert_allclose(long, [np.diag([-1, 1, -1]), np.diag([1, -1, -1])], atol=1e-15)
 
 
-def test_turned_to():
+def test_matrices_from_easy_axes():
     axes = np.random.default_rng(1).normal(size=(50, 3))
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
     axes = np.concatenate([axes, np.eye(3), -np.eye(3), [[1e-200, 0, -1]]])
-    turned = turned_to(axes)
+    turned = matrices_from_easy_axes(axes)
     np.testing.assert_allclose(turned[:, :, 2], axes, atol=1e-15)
-    np.testing.assert_allclose(rotations(turned, "turned").as_matrix(), turned, atol=1e-15)
+    np.testing.assert_allclose(checked_rotations(turned, "turned").as_matrix(), turned, atol=1e-15)

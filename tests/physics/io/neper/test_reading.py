@@ -193,9 +193,9 @@ def test_gaps(tmp_path):
     assert magnet.particles.shape == (8, 8, 3)
     reach = np.abs(magnet.particles - magnet.centroids[:, None])
     np.testing.assert_allclose(reach, 45e-9, rtol=1e-9)
-    whole = cells.microstructure()
-    assert whole.grains == cells.cells
-    assert whole.packing_fraction == pytest.approx(1, rel=1e-14)
+    touching = cells.microstructure()
+    assert touching.grains == cells.cells
+    assert touching.packing_fraction == pytest.approx(1, rel=1e-14)
 
 
 def test_a_cell_that_vanishes(read):
@@ -367,7 +367,7 @@ WORDS += ("0.5", "1_0", "0x1p3", "*ori", "**cell", "***end", "***tess", "**", "*
 
 @st.composite
 def mutated(draw):
-    """A valid text with some of its lines, words or bytes changed."""
+    """Draw a valid text with some of its lines, words or bytes changed."""
     text = draw(st.sampled_from(SEEDS)).encode()
     for _ in range(draw(st.integers(1, 3))):
         way = draw(st.sampled_from(["lines", "words", "word", "number", "bytes", "cut"]))
@@ -397,7 +397,7 @@ def mutated(draw):
 
 
 def check_mutant(path, text):
-    """Whether it is still a tessellation; else the error must be one helpful sentence."""
+    """Return whether a text is still a tessellation; if not, check that the error is a sentence."""
     path.write_bytes(text)
     try:
         tessellation = read_neper(path)
@@ -426,7 +426,7 @@ def test_mutants(text, mutant_path):
 
 @pytest.mark.parametrize("text", SEEDS, ids=range(len(SEEDS)))
 def test_cut_anywhere(text, mutant_path):
-    whole = text.rstrip()
-    for end in range(0, len(whole), 7):
-        assert not check_mutant(mutant_path, whole[:end].encode())
-    assert check_mutant(mutant_path, whole.encode())
+    complete = text.rstrip()
+    for end in range(0, len(complete), 7):
+        assert not check_mutant(mutant_path, complete[:end].encode())
+    assert check_mutant(mutant_path, complete.encode())

@@ -24,13 +24,13 @@ from tests.physics.io.neper.files import bent_interface, two_tetrahedra
 
 
 def counts(path):
-    """Of vertices, edges, faces and polyhedra in the file."""
+    """Return the numbers of vertices, edges, faces and polyhedra in the file."""
     words = path.read_text().split()
     return [int(words[words.index(f"**{s}") + 1]) for s in ("vertex", "edge", "face", "polyhedron")]
 
 
 def boxes(*bounds):
-    """Grains between lower and upper corners, without particles' worries."""
+    """Return cuboids between lower and upper corners, with particles at their centroids."""
     grains = []
     for low, high in bounds:
         vertices, faces = oracles.cube(1.0)

@@ -1,10 +1,10 @@
-"""What is named where an operator does not fit: all that would, and nothing else."""
+"""The advice where an operator does not fit names all options that would, and no other."""
 
 import numpy as np
 import pytest
 
 from keras_micromag.physics import cubic_grains
-from keras_micromag.physics.field.remedy import remedy
+from keras_micromag.physics.field.memory_advice import memory_advice
 from keras_micromag.utils import memory
 from tests.physics.field.magnets import CORNERS
 
@@ -12,12 +12,12 @@ MANY, FEW = cubic_grains((4, 1, 1)), cubic_grains((4, 1, 1), scheme=CORNERS)  # 
 SHORT, CORNER = "`dtype` 'float32'", "`scheme` ('vertices',)"
 
 
-def need(particles, dtype):
+def required_bytes(particles, dtype):
     return particles * np.dtype(dtype).itemsize
 
 
 @pytest.mark.parametrize(
-    ("structure", "dtype", "room", "wanted"),
+    ("structure", "dtype", "capacity", "expected"),
     [
         (MANY, "float64", 432, f"{SHORT} or {CORNER}"),
         (MANY, "float64", 431, CORNER),
@@ -31,11 +31,11 @@ def need(particles, dtype):
         (FEW, "float32", 127, "a magnet of fewer grains"),
     ],
 )
-def test_what_would_fit_is_named(monkeypatch, structure, dtype, room, wanted):
-    monkeypatch.setattr(memory, "fits", lambda size: size <= room)
-    assert remedy(structure, dtype, need) == f"{wanted} would fit"
+def test_what_would_fit_is_named(monkeypatch, structure, dtype, capacity, expected):
+    monkeypatch.setattr(memory, "fits", lambda size: size <= capacity)
+    assert memory_advice(structure, dtype, required_bytes) == f"{expected} would fit"
 
 
 def test_a_dtype_that_may_not_be_asked_for_is_not_named(monkeypatch):
     monkeypatch.setattr(memory, "fits", lambda size: size <= 432)
-    assert remedy(MANY, "float64", need, "float64") == f"{CORNER} would fit"
+    assert memory_advice(MANY, "float64", required_bytes, "float64") == f"{CORNER} would fit"

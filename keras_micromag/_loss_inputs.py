@@ -1,0 +1,56 @@
+"""Checks of the inputs of losses and metrics, and the weights of a rollout's steps."""
+
+from keras import ops
+
+
+def require_moments(y_true, y_pred, min_axes: int = 2) -> None:
+    """Raise unless both static shapes are the same, (b, ..., 3), with at least `min_axes` axes."""
+    shape = tuple(y_pred.shape)
+    valid = len(shape) >= min_axes and shape[-1] in (3, None)
+    expected = "(b, ..., 3)" if min_axes == 2 else "(b, ..., g, 3)"
+    _require_same_shape(y_true, y_pred, valid, expected)
+
+
+def require_latents(y_true, y_pred) -> None:
+    """Raise unless both static shapes are the same, (b, l, d)."""
+    _require_same_shape(y_true, y_pred, len(y_pred.shape) == 3, "(b, l, d)")
+
+
+def step_weights(weights, y):
+    """Return weights (b, l) for the errors of latent states y (b, l, d).
+
+    Args:
+        weights: a tensor, (b,) or (b, 1), one per window, (b, l), one per step, or a number.
+        y: a tensor or NumPy array.
+
+    Raises:
+        ValueError: for weights of another shape.
+    """
+    zeros = ops.zeros_like(y[:, :, 0], dtype=weights.dtype)
+    # TensorFlow forgets the rank where weights of both kinds come to one compiled function.
+    if getattr(weights.shape, "rank", 0) is not None:
+        shape, (b, steps) = tuple(weights.shape), y.shape[:2]
+        if not any(_compatible(shape, expected) for expected in ((), (b,), (b, 1), (b, steps))):
+            raise ValueError(
+                "`sample_weight` must have shape (b,), one per window, or (b, l), one per step, "
+                f"with b = {b} and l = {steps}; received {shape}."
+            )
+        if not shape:
+            return weights + zeros
+    return ops.reshape(weights, (ops.shape(y)[0], -1)) + zeros
+
+
+def _require_same_shape(y_true, y_pred, valid, expected):
+    shapes = tuple(y_true.shape), tuple(y_pred.shape)
+    if not (valid and _compatible(*shapes)):
+        raise ValueError(
+            f"`y_true` and `y_pred` must have the same shape {expected}; received "
+            f"{shapes[0]} and {shapes[1]}."
+        )
+
+
+def _compatible(shape, other):
+    """Return whether two static shapes may be the same; None stands for any size."""
+    return len(shape) == len(other) and all(
+        None in sizes or sizes[0] == sizes[1] for sizes in zip(shape, other, strict=True)
+    )
