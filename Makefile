@@ -82,9 +82,10 @@ environment: .venv/dev-$(KEY)
 		-c tests/constraints.txt -e ".[$(EXTRAS)]"
 	@touch $(if $(filter dev,$(EXTRAS)),$(@D)/demo-$(KEY) $(@D)/search-$(KEY)) $@
 
-lint: environment ## check style and format
+lint: environment ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: environment ## format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
@@ -98,5 +99,5 @@ dist: environment ## build sdist and wheel into dist/
 	$(BIN)/python -m build --no-isolation
 
 clean: ## remove what the tools left; keep the environments and runs/
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -165,7 +165,7 @@ class FiniteFit:
         else:
             # First, so that no other callback saves weights that are NaN.
             callbacks = [guard, *tree.flatten(callbacks)]
-        history = super().fit(**arguments, callbacks=callbacks)
+        history = super().fit(**arguments, callbacks=callbacks)  # type: ignore[misc]  # of a Model
         if guard.message:
             raise DivergenceError(guard.message)
         return history

@@ -1,6 +1,7 @@
 """Training of the paper's method on polycrystals, each with its own grains."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -51,7 +52,7 @@ def train_on_polycrystals(
         ValueError: when a shape does not fit, or there is only one loop.
         DivergenceError: when a loss is not finite.
     """
-    options = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    options: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
     autoencoder, autoencoder_history = train_grain_autoencoder(recipe, loops, **options)
     rollout, history = train_grain_predictor(recipe, autoencoder, loops, field, **options)
     return Trained(assemble_grain_model(autoencoder, rollout, field), autoencoder_history, history)
@@ -151,17 +152,16 @@ def train_grain_predictor(
         The `RecursiveRolloutModel`, and the training's history.
     """
     training, validation = _split(recipe, loops)
-    encoded = [
-        _encode(autoencoder, part) for part in (_with_rotated_copies(training, seed), validation)
-    ]
+    encoded = _encode(autoencoder, _with_rotated_copies(training, seed))
+    held_out = _encode(autoencoder, validation)
     keras.utils.set_random_seed(seed)
     microstructure = None
     if recipe.microstructure_size:
-        embedding_size = encoded[0].start.shape[-1]
+        embedding_size = encoded.start.shape[-1]
         microstructure = grains_encoder(embedding_size, recipe.microstructure_size)
     model = compile_rollout(recipe, field, microstructure)
-    options = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    return model, fit_predictor(recipe, model, *encoded, field, **options)
+    options: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    return model, fit_predictor(recipe, model, encoded, held_out, field, **options)
 
 
 def _encode(autoencoder, loops):

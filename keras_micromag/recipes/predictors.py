@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_micromag.data import Windows, sample_weights
 from keras_micromag.losses import RolloutLoss
@@ -34,7 +35,7 @@ class Encoded(NamedTuple):
         return cls(encode(encoder, moments), eq8, moments[:, 0])
 
 
-def build_predictor(recipe: Recipe, start: np.ndarray, field: np.ndarray) -> RecursiveRolloutModel:
+def build_predictor(recipe: Recipe, start: np.ndarray, field: ArrayLike) -> RecursiveRolloutModel:
     """Return a compiled predictor for grains on a lattice.
 
     Args:
@@ -55,7 +56,7 @@ def build_predictor(recipe: Recipe, start: np.ndarray, field: np.ndarray) -> Rec
 
 
 def compile_rollout(
-    recipe: Recipe, field: np.ndarray, microstructure: keras.Model | None
+    recipe: Recipe, field: ArrayLike, microstructure: keras.Model | None
 ) -> RecursiveRolloutModel:
     """Return a compiled predictor.
 
@@ -86,7 +87,7 @@ def fit_predictor(
     model: RecursiveRolloutModel,
     training: Encoded,
     validation: Encoded,
-    field: np.ndarray,
+    field: ArrayLike,
     *,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),

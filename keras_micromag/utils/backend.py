@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -128,7 +129,8 @@ class Constants:
     """
 
     def __init__(self, tree, dtype: str):
-        self._tree, self._dtype, self._cache = tree, dtype, {}
+        self._tree, self._dtype = tree, dtype
+        self._cache: dict[str, Any] = {}
 
     def tensors(self):
         """Return the tree as tensors, on the device that Keras computes on."""

@@ -6,6 +6,7 @@ import zlib
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from errno import ENOLCK, ENOSYS, ENOTSUP
 from pathlib import Path, PurePath
+from typing import cast
 from zipfile import BadZipFile
 
 PARTIAL = ".partial-"
@@ -36,7 +37,7 @@ def atomic_path(path: str | os.PathLike):
         path: of the file, which is replaced if it exists. A path of `etils.epath` may lie on a file
             system that is not this machine's.
     """
-    path = path if isinstance(path, PurePath) else Path(path)
+    path = cast(Path, path) if isinstance(path, PurePath) else Path(path)  # of `etils.epath`
     # A random name, since two processes or threads may write the same file at the same time. The
     # suffix stays, since Keras, PyVista and matplotlib take the format from it.
     partial = path.with_name(f"{PARTIAL}{secrets.token_hex(4)}-{path.name}")

@@ -207,12 +207,13 @@ def describe_operator(chosen: str | DemagOperator, rtol: float) -> str:
 
     Checkpoints hold the description.
     """
-    kind = chosen
     if isinstance(chosen, DemagOperator):
         kind, rtol = chosen.kind, chosen.rtol
         if kind == "dense":
             # One that the solver builds may have more padding, and the backend rounds otherwise.
             return "given dense"
+    else:
+        kind = chosen
     return f"{kind} within {float(rtol)!r}" if kind == "hierarchical" else kind
 
 

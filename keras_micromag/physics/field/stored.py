@@ -63,7 +63,7 @@ def write_operator(operator: DemagOperator, path: str | os.PathLike) -> None:
         else:
             content[key] = part
     with atomic_open(path, "wb") as file:
-        np.savez(file, **content)
+        np.savez(file, **content)  # type: ignore[arg-type]  # none is called allow_pickle
 
 
 def read_operator(path: str | os.PathLike, structure: Microstructure) -> DemagOperator:

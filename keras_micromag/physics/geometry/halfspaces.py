@@ -58,7 +58,7 @@ def convex_body(
     # Merge equal points, and collect the planes that meet in each. Corners are sorted by their
     # planes, which do not depend on rounding.
     same = (cdist(points, points, "chebyshev") <= _SAME * size).argmax(axis=1)
-    planes_of = {corner: set() for corner in same.tolist()}
+    planes_of: dict[int, set] = {corner: set() for corner in same.tolist()}
     for corner, three_planes in zip(same.tolist(), planes, strict=True):
         planes_of[corner].update(three_planes)
     order = sorted(planes_of, key=lambda corner: sorted(planes_of[corner]))

@@ -220,11 +220,11 @@ def embed(
             last, feel no field and make none.
     """
     sizes = sizes or Sizes.of(structure)
-    if operator == "dense":
+    if isinstance(operator, DemagOperator):
+        product, places = operator.product, operator.places
+    else:
         shape = sizes.grains, sizes.particles
         product, places = dense_product(structure, self_field, dtype, shape)
-    else:
-        product, places = operator.product, operator.places
     polarization = np.array([[m.Js for m in row] for row in materials])
     anisotropy_field = np.array([[m.anisotropy_field for m in row] for row in materials])
     columns = in_columns(structure, places, sizes)

@@ -31,13 +31,13 @@ def harmonics(points: ArrayLike, degree: int) -> np.ndarray:
     return _real(_complex(points, degree), degree)
 
 
-def gradients(points: ArrayLike, degree: int) -> np.ndarray:
+def gradients(points: np.ndarray, degree: int) -> np.ndarray:
     """Return the gradients (n, k, 3) of `harmonics`.
 
     ∂z R_l^m = R_{l-1}^m, (∂x + i∂y) R_l^m = R_{l-1}^{m+1}, (∂x - i∂y) R_l^m = -R_{l-1}^{m-1}.
     """
     table = _complex(points, degree)
-    zero = np.zeros(len(points), complex)
+    zero = np.zeros(len(points), np.complex128)
 
     def one_degree_lower(l, m):
         if l < 1 or abs(m) > l - 1:

@@ -137,7 +137,7 @@ class Probe:
             return field
 
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            parts = np.array_split(np.arange(len(self.structure)), 4 * os.cpu_count())
+            parts = np.array_split(np.arange(len(self.structure)), 4 * (os.cpu_count() or 1))
             return sum(threads.map(field_of, parts))
 
     def error(self, product: Hierarchical, places: np.ndarray) -> float:

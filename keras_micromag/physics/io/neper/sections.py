@@ -179,7 +179,7 @@ def read_sections(path: str) -> dict[str, Section]:
             known = key in _SECTIONS
         else:
             key = f"{parent}/{name[0][1:]}"
-            known = name[0][1:] in _SECTIONS.get(parent, ())
+            known = name[0][1:] in _SECTIONS.get(parent or "", ())
         if not known or key in sections:
             raise _format_error(path, line, "name a section of the format, once", f"{name[0]:.40}")
         sections[key] = section

@@ -85,7 +85,7 @@ def write_neper(
         ['***tess', '**format', '3.5', '**general', '3', 'standard']
     """
     tessellation = structure if isinstance(structure, Tessellation) else None
-    grains = structure.cells if tessellation else structure.grains
+    grains = structure.cells if isinstance(structure, Tessellation) else structure.grains
     unit = checks.number(unit, "unit", above=0)
     if crystal_symmetry is None:
         crystal_symmetry = (tessellation and tessellation.crystal_symmetry) or "hexagonal"

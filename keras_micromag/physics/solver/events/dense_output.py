@@ -153,7 +153,7 @@ class DenseOutput:
     def __init__(self, root: np.ndarray):
         self.root = root
         self.arc, self.u = np.zeros(0, int), np.zeros(0)
-        self.moments, self.edge = None, np.zeros(0, bool)
+        self.moments, self.edge = np.zeros((0, 3, 0)), np.zeros(0, bool)
 
     def coordinate(self, arc: np.ndarray, field: np.ndarray) -> np.ndarray:
         """Return the coordinate u in which states are smooth: √|root - field|, or the field."""
@@ -181,7 +181,7 @@ class DenseOutput:
         edge = np.concatenate([self.edge, np.broadcast_to(edge, arc.shape)])
         arc = np.concatenate([self.arc, arc])
         u = np.concatenate([self.u, u])
-        nodes = moments if self.moments is None else np.concatenate([self.moments, moments])
+        nodes = np.concatenate([self.moments, moments]) if len(self.moments) else moments
         order = np.lexsort((u, arc))
         new = np.ones(len(order), bool)
         new[1:] = (np.diff(arc[order]) > 0) | (np.diff(u[order]) > _SAME)

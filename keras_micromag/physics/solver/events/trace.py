@@ -59,7 +59,7 @@ class _Avalanches(NamedTuple):
     """The m avalanches in a log of n entries, magnet by magnet."""
 
     begins: np.ndarray  # (n,) bool, whether an avalanche begins with the entry
-    count: np.ndarray  # (n,) avalanches of all magnets up to the entry
+    number: np.ndarray  # (n,) avalanches of all magnets up to the entry
     first: np.ndarray  # (m,) entry with which each begins
     magnet: np.ndarray  # (m,)
     root: np.ndarray  # (m,) tesla
@@ -122,7 +122,7 @@ class EventTracer:
         start = continuation.start(magnet, path, branch)
         self._magnet, self._path, self._start = tensors((magnet, path, start), dtype)
         self._equilibrator = Equilibrator(self._magnet, self.max_iterations)
-        self._logs = []
+        self._logs: list[EventLog] = []
         self._arcs = None  # known once all magnets are traced
 
     # For a progress bar.
@@ -247,7 +247,7 @@ class EventTracer:
         b, g = len(self.branch), log.flips.shape[1]
         n = b + len(avalanches.first)
         begin = np.searchsorted(log.magnet, np.arange(b))
-        before = np.append(avalanches.count, 0)[begin - 1] * (begin > 0)
+        before = np.append(avalanches.number, 0)[begin - 1] * (begin > 0)
         first_arc = np.arange(b) + before
         magnet = np.searchsorted(first_arc, np.arange(n), side="right") - 1
         flips = np.zeros((n, g), int)
@@ -259,7 +259,7 @@ class EventTracer:
     @staticmethod
     def _arc_after(log, avalanches):
         """Return (n,) the arc on which each entry of the log ends."""
-        return log.magnet + avalanches.count
+        return log.magnet + avalanches.number
 
     def _nodes(self, log, avalanches):
         """Return the dense output through all nodes, and through the states at roots.
@@ -384,7 +384,7 @@ class EventTracer:
     def _events(self, log, avalanches, dense, states, arc):
         """Return the flips, the avalanches to which they belong, and the coercivity."""
         entry, grain = np.nonzero(log.flips & (log.kind == FLIP)[:, None])
-        avalanche = avalanches.count[entry] - 1
+        avalanche = avalanches.number[entry] - 1
         magnet = log.magnet[entry]
         first_of_magnet = np.searchsorted(avalanches.magnet, np.arange(len(self.branch)))
         moment = self._moments_around(log, avalanches)

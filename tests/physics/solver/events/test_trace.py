@@ -77,7 +77,7 @@ def test_flips_in_a_row_are_one_avalanche():
     )
     avalanches = _Avalanches.of(log, segments)
     np.testing.assert_array_equal(avalanches.first, [1, 4, 5])
-    np.testing.assert_array_equal(avalanches.count, [0, 1, 1, 1, 2, 3, 3])
+    np.testing.assert_array_equal(avalanches.number, [0, 1, 1, 1, 2, 3, 3])
     np.testing.assert_array_equal(avalanches.magnet, [0, 0, 1])
     np.testing.assert_array_equal(avalanches.root, [1.0, -1.0, 0.5])
     np.testing.assert_array_equal(avalanches.path_length, [1.0, 3.0, 1.5])
