@@ -73,7 +73,7 @@ def measure(hypermodel, tuner: str | None, trials: int) -> np.ndarray:
 
 
 def main(argv=None) -> None:
-    """Measure and print; the results are in the README's table."""
+    """Measure and print; the results are in docs/speed.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=main.__doc__)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=10.0)
