@@ -41,9 +41,9 @@ from keras_micromag.physics.solver.events.trace import EventTracer
 GOALS = {"events": 120, "coercivity": 150, "steps": ""}
 PER_FIELD = 0.5
 PARTS = {
-    "following": (EventTracer, "trace"),
+    "tracing": (EventTracer, "trace"),
     "states": (EventTracer, "result"),
-    "settling": (Equilibrator, "__call__"),  # within the one before
+    "equilibrating": (Equilibrator, "__call__"),  # within the one before
 }
 
 
@@ -209,19 +209,19 @@ def main(argv=None) -> list:
     print_table(rows)
     print(f"goal: {PER_FIELD} products for each field asked for; {arguments.rounds} rounds")
     where = [
-        ("% of the call", "bare products", "following", "settling", "states and events", "rest")
+        ("% of the call", "bare products", "tracing", "equilibrating", "states and events", "rest")
     ]
     for case, taken in zip(cases, seconds[:, 1:].T, strict=True):
         if case[0] != "steps":
             # The first of them compiles, and counts for nothing.
             told = np.array([[*own.seconds.values()] for own in parts[case][1:]])
-            following, result, settling = (told / taken[:, None]).T
+            tracing, result, equilibrating = (told / taken[:, None]).T
             shares = (
                 products[case].mean() * bare[case[1:]] / taken,
-                following,
-                settling,
-                result - settling,
-                1 - following - result,
+                tracing,
+                equilibrating,
+                result - equilibrating,
+                1 - tracing - result,
             )
             name = rows[2 + cases.index(case)][0]
             where.append((name, *(spread(100 * share, 0) for share in shares)))

@@ -141,7 +141,7 @@ def test_file_systems_without_locks(tmp_path, monkeypatch, number):
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with files.lock(tmp_path), files.lock(tmp_path):
-        pass
+        assert names(tmp_path) == ["lock"]
 
 
 def test_other_failures_of_locks_are_told(tmp_path, monkeypatch):

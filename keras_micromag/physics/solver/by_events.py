@@ -32,5 +32,4 @@ def solve(problem: Problem) -> Solution:
     )
     with Progress(problem.progress, tracer) as bar:
         tracer.trace(bar)
-    result = tracer.result()
-    return Solution(result.moments, result.converged, result.iterations, result.events)
+    return tracer.result()

@@ -18,6 +18,7 @@ from keras_micromag.physics.solver.events.dense_output import (
     without_reopened,
 )
 from keras_micromag.physics.solver.events.equilibrate import Equilibrator
+from keras_micromag.physics.solver.problem import Solution
 from keras_micromag.utils import memory
 from keras_micromag.utils.backend import tensors
 
@@ -44,15 +45,6 @@ field asked for. Of those with one path length it goes through these in this ord
 
 _LENGTH_TOL = 1e-9
 """Path length in tesla by which an event may seem to lie behind a field at which it happens."""
-
-
-class TracedLoops(NamedTuple):
-    """The loops of b magnets."""
-
-    moments: np.ndarray  # (b, t, g, 3)
-    converged: np.ndarray  # (b, t) bool
-    iterations: np.ndarray  # (b, t) matvecs
-    events: Events
 
 
 class _Avalanches(NamedTuple):
@@ -169,7 +161,7 @@ class EventTracer:
             if ended.all():
                 break
 
-    def result(self) -> TracedLoops:
+    def result(self) -> Solution:
         """Return the states at all fields, and the events.
 
         Raises:
@@ -178,7 +170,7 @@ class EventTracer:
         b, t = self.converged.shape
         if not b:
             nothing = np.zeros((0, t, self.share.shape[1], 3), self.dtype)
-            return TracedLoops(nothing, self.converged, self.iterations, Events.none())
+            return Solution(nothing, self.converged, self.iterations, Events.none())
         log = without_reopened(EventLog.concatenate(self._logs))
         self._logs = []
         avalanches = _Avalanches.of(log, self.segments)
@@ -192,7 +184,7 @@ class EventTracer:
         events = self._events(log, avalanches, dense, states, arc)
         if self.refuse:
             self._refuse_unconverged()
-        return TracedLoops(states, self.converged, self.iterations, events)
+        return Solution(states, self.converged, self.iterations, events)
 
     # The continuation.
 
