@@ -21,9 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     formats = "tfrecord (needs TensorFlow; the default where it is) or array_record"
     build.add_argument("--file_format", metavar="FORMAT", help=formats)
     build.add_argument("--num_shards", metavar="N", type=command_line.count, help="files per split")
-    build.add_argument("--overwrite", action="store_true", help="build it even if it is there")
+    build.add_argument("--overwrite", action="store_true", help="build it again if it exists")
 
-    show = commands.add_parser("show", help="print figures of merit and draw loops of a built one")
+    show = commands.add_parser("show", help="print figures of merit and draw loops of a data set")
     show.set_defaults(run=_show)
     show.add_argument("--split", default="train", help="split in TFDS's syntax: train, test[:3] …")
     show.add_argument("--out", type=Path, metavar="FILE", help="a picture of the loops")
@@ -74,7 +74,7 @@ def _show(options) -> None:
         summary.check_matplotlib()
     builder = _builder(options)
     if not builder.is_prepared():
-        raise ValueError(f"`CONFIG` must have been built; {builder.data_path} is not there.")
+        raise ValueError(f"`CONFIG` must have been built; {builder.data_path} does not exist.")
     loops = hysteresis(examples(builder, options.split), builder.info)
     summary.print_merits(loops)
     if options.out:

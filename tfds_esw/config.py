@@ -12,12 +12,12 @@ import tensorflow_datasets as tfds
 from keras_micromag.utils import checks
 
 _DIGITS = 10
-"""Of the digest, those that are part of the name."""
+"""Number of digits of the digest in the name."""
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Config(tfds.core.BuilderConfig):
-    """Every parameter of the simulations; the defaults are the paper's magnet, or ours for it.
+    """All parameters of the simulations; the defaults are those of the paper, completed by ours.
 
     A digest of all parameters is appended to the name, so that data on disk are never read as those
     of other physics.

@@ -1,17 +1,16 @@
-"""Simulations of a configuration: magnet i is drawn from (seed, i), which fixes its loop too."""
+"""Simulations of a configuration; magnet i and its loop depend on (seed, i) alone."""
 
 import functools
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_micromag.data import sample_weights
 from keras_micromag.physics import (
-    Events,
     Hysteresis,
     Material,
     Microstructure,
@@ -22,6 +21,7 @@ from keras_micromag.physics import (
     spread_materials,
     voronoi_grains,
 )
+from keras_micromag.physics.hysteresis import Events
 from keras_micromag.physics.solver.problem import SolverOptions, per_grain
 from keras_micromag.utils import checks
 from tfds_esw.config import DRAWN, Config, metadata
@@ -52,18 +52,25 @@ def shared_structure(config: Config) -> dict | None:
     return structure(config).get_config() if config.grains is None else None
 
 
-def _irregular(config: Config, rng) -> Microstructure:
-    """Draw the irregular grains of one magnet."""
-    n = config.grains
+def _irregular(config: Config, n: int | tuple[int, int], rng) -> Microstructure:
+    """Draw the irregular grains of one magnet: n, or a number of them from a range."""
     n = int(rng.integers(n[0], n[1] + 1)) if isinstance(n, tuple) else n
-    edge = (config.size + config.gap) * n ** (1 / 3)
-    shape = {"sigma": config.sigma, "relaxation": config.relaxation, "vanishing": "drop"}
-    return voronoi_grains(n, edge, rng, config.gap, **shape, **_embedding(config))
+    return voronoi_grains(
+        n,
+        (config.size + config.gap) * n ** (1 / 3),
+        rng,
+        config.gap,
+        sigma=config.sigma,
+        relaxation=config.relaxation,
+        vanishing="drop",
+        **_embedding(config),
+    )
 
 
-def _embedding(config):
-    middle = {name: float(np.mean(getattr(config, name))) for name in ("Js", "Ku", "A", "Kd")}
-    return {"depth": config.depth, "scheme": config.scheme, "material": Material(**middle)}
+def _embedding(config) -> dict[str, Any]:
+    Js, Ku, A, Kd = (float(np.mean(getattr(config, name))) for name in ("Js", "Ku", "A", "Kd"))
+    material = Material(Js=Js, Ku=Ku, A=A, Kd=Kd)
+    return {"depth": config.depth, "scheme": config.scheme, "material": material}
 
 
 def field(config: Config) -> np.ndarray:
@@ -78,13 +85,12 @@ def draw(config: Config, index: int) -> Magnet:
     number first; then the easy axes; then the materials of the grains.
     """
     rng = np.random.default_rng([config.seed, index])
-    values = {name: getattr(config, name) for name in DRAWN}
-    values = {
-        name: float(rng.uniform(*value)) if isinstance(value, tuple) else value
-        for name, value in values.items()
-    }
+    values: dict[str, Any] = {}
+    for name in DRAWN:
+        value = getattr(config, name)
+        values[name] = float(rng.uniform(*value)) if isinstance(value, tuple) else value
     cone, material = values.pop("cone"), Material(**values)
-    body = structure(config) if config.grains is None else _irregular(config, rng)
+    body = structure(config) if config.grains is None else _irregular(config, config.grains, rng)
     easy_axes = random_easy_axes(len(body), cone=cone, seed=rng)
     spread = {"Js": config.Js_spread, "Ku": config.Ku_spread}
     grains = spread_materials(material, len(body), **spread, seed=rng)
@@ -92,12 +98,15 @@ def draw(config: Config, index: int) -> Magnet:
 
 
 def check(config: Config) -> None:
-    """Raise a ValueError that names an impossible parameter: at once, not after an hour."""
+    """Raise a ValueError that names an impossible parameter, before anything is simulated."""
     for end in (0, -1):
-        values = {name: float(np.atleast_1d(getattr(config, name))[end]) for name in DRAWN}
+        values: dict[str, Any] = {
+            name: float(np.atleast_1d(getattr(config, name))[end]) for name in DRAWN
+        }
         random_easy_axes(1, cone=values.pop("cone"), seed=0)
-        per_grain(Material(**values), 1, config.self_field)
-        spread_materials(Material(**values), 1, Js=config.Js_spread, Ku=config.Ku_spread, seed=0)
+        material = Material(**values)
+        per_grain(material, 1, config.self_field)
+        spread_materials(material, 1, Js=config.Js_spread, Ku=config.Ku_spread, seed=0)
     options = _method(config)
     checks.unit_vectors(options.pop("field_direction"), "field_direction", (3,))
     SolverOptions.checked(**options)
@@ -120,7 +129,7 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
     if not converged.all():
         warnings.warn(
             f"{(~converged).sum()} of the {converged.size} states of simulations "
-            f"{indices[0]} to {indices[-1]} found no equilibrium; `converged` tells which.",
+            f"{indices[0]} to {indices[-1]} have no equilibrium; `converged` marks the others.",
             stacklevel=2,
         )
     features = {
@@ -224,10 +233,12 @@ def hysteresis(examples: Iterable[Mapping], info: tfds.core.DatasetInfo) -> Hyst
     """
     examples = list(examples)
     if not examples:
-        raise ValueError("`examples` must hold at least one; received none.")
+        raise ValueError("`examples` must hold at least one example; received none.")
     names = {"magnetization", "easy_axes", "converged", "iterations", "Js"}
     names |= {"grain_Js", "volumes", "packing_fraction"} & set(examples[0])
-    stacked = {name: np.stack([example[name] for example in examples]) for name in names}
+    stacked: dict[str, Any] = {
+        name: np.stack([example[name] for example in examples]) for name in names
+    }
     every = stacked.pop("Js")[:, None] * np.ones(stacked["easy_axes"].shape[1])
     polarization = stacked.pop("grain_Js", every)
     if "volumes" not in stacked:

@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 import keras_micromag
 from keras_micromag.utils.versions import versions
+from tfds_esw.batch_cache import BatchCache
 from tfds_esw.config import CONFIGS, Config, metadata
-from tfds_esw.kept import Kept
 
 _SHARD_BYTES = 128 << 20
 """Largest shard by default, since all of a shard is in memory while it is written."""
@@ -34,7 +34,7 @@ class Builder(tfds.core.ShardBasedBuilder):
 
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar = {
-        "2.0.0": "`textures` and `polycrystal` are simulated by events, and tell the avalanches.",
+        "2.0.0": "`textures` and `polycrystal` are simulated by events, and have `avalanches`.",
         "1.0.0": "First release.",
     }
     BUILDER_CONFIGS = CONFIGS
@@ -68,7 +68,11 @@ class Builder(tfds.core.ShardBasedBuilder):
             "energy_product": ((), np.float64, "(BH)max of the body in J/m3"),
         }
         if config.method == "events":
-            tensors["avalanches"] = (g,), np.int32, "number of that in which each grain reversed"
+            tensors["avalanches"] = (
+                (g,),
+                np.int32,
+                "number of the avalanche that reversed it",
+            )
         if config.material_varies:
             tensors |= {
                 "grain_Js": ((g,), np.float64, "saturation polarisation of each grain in tesla"),
@@ -76,7 +80,7 @@ class Builder(tfds.core.ShardBasedBuilder):
             }
         if config.grains is not None:
             tensors |= {
-                "grains": ((), np.int64, "how many there are; what follows in a row is padding"),
+                "grains": ((), np.int64, "number of grains; the rest of each row is padding"),
                 "volumes": ((g,), np.float64, "of the grains in m3; 0 marks padding"),
                 "centroids": ((g, 3), np.float64, "of the grains in m"),
                 "contact_areas": ((g, g), np.float64, "in m2, between neighbours; else 0"),
@@ -112,28 +116,28 @@ class Builder(tfds.core.ShardBasedBuilder):
         """
         download_config = download_config or tfds.download.DownloadConfig()
         mode = download_config.download_mode
-        there = self.is_prepared() and not mode.overwrite_dataset
-        if there:
-            self._kept.clear_if_free()
-        if there or mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
+        complete = self.is_prepared() and not mode.overwrite_dataset
+        if complete:
+            self._batches.clear_if_unlocked()
+        if complete or mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
             super().download_and_prepare(download_config=download_config, **kwargs)
             return
         from tfds_esw import simulations  # here, since only a build needs Keras
 
         self.builder_config.require_unchanged()
         simulations.check(self.builder_config)
-        with self._kept.alone():
-            self._kept.remove_partial()
-            for debris in self.data_path.parent.glob(f"incomplete.*_{self.version}"):
-                debris.rmtree()
+        with self._batches.locked():
+            self._batches.remove_unfinished()
+            for unfinished in self.data_path.parent.glob(f"incomplete.*_{self.version}"):
+                unfinished.rmtree()
             super().download_and_prepare(download_config=download_config, **kwargs)
-            self._kept.clear()
+            self._batches.clear()
 
     @functools.cached_property
-    def _kept(self):
+    def _batches(self):
         name = f"{self.builder_config.digest[:16]}-{self.version}"
         folder = epath.Path(self.data_dir_root) / self.name / ".kept" / name
-        return Kept(folder, self.info.features)
+        return BatchCache(folder, self.info.features)
 
     def _download_and_prepare(self, dl_manager, download_config):
         from tfds_esw import simulations
@@ -163,7 +167,7 @@ class Builder(tfds.core.ShardBasedBuilder):
 
     def _generate_examples(self, indices: range):
         """Yield keys and examples of the simulations `indices`, in order."""
-        for key_example in _generate(self.builder_config, self._kept, indices):
+        for key_example in _generate(self.builder_config, self._batches, indices):
             yield key_example
             self._bar.update()
 
@@ -190,7 +194,7 @@ class Builder(tfds.core.ShardBasedBuilder):
             example_writer=self._example_writer(),
         )
         write = functools.partial(
-            _write, writer, self.builder_config, self._kept, keras.backend.backend()
+            _write, writer, self.builder_config, self._batches, keras.backend.backend()
         )
         options = self._download_config.beam_options
         with beam.Pipeline(runner=self._download_config.beam_runner, options=options) as pipeline:
@@ -256,7 +260,7 @@ class Builder(tfds.core.ShardBasedBuilder):
 
     def _require_files(self):
         if not self.is_prepared():
-            return  # TFDS has an error of its own for this
+            return  # TFDS then raises an error of its own
         for name, length in metadata(self.info)["files"].items():
             path = self.data_path / name
             actual = path.stat().length if path.exists() else 0
@@ -267,31 +271,31 @@ class Builder(tfds.core.ShardBasedBuilder):
                 )
 
 
-def _generate(config: Config, kept: Kept, indices: range):
+def _generate(config: Config, batches: BatchCache, indices: range):
     """Yield keys and examples of the simulations `indices`, and store batches not stored yet."""
     from tfds_esw import simulations
 
     for number in range(indices[0] // simulations.BATCH, indices[-1] // simulations.BATCH + 1):
-        name = kept_name(number)
-        batch = kept.load(name)
+        name = batch_name(number)
+        batch = batches.load(name)
         if batch is None:
             batch = simulations.batch(config, number)
-            kept.save(name, batch)
+            batches.save(name, batch)
         for row, index in enumerate(batch["index"].tolist()):
             if index in indices:
                 yield index, {feature: values[row] for feature, values in batch.items()}
 
 
-def kept_name(number: int) -> str:
+def batch_name(number: int) -> str:
     """Return the name under which batch `number` is stored; others for other backends, versions."""
     import keras
 
     return f"{number:08d}-{keras_micromag.__version__}-{keras.backend.backend()}"
 
 
-def _write(writer, config, kept, backend, task) -> None:
+def _write(writer, config, batches, backend, task) -> None:
     """Write a shard in a Beam worker, atomically."""
     os.environ.setdefault("KERAS_BACKEND", backend)
     path, indices = task
     with tfds.core.utils.incomplete_file(epath.Path(path)) as partial:
-        writer.write(examples=_generate(config, kept, indices), path=partial)
+        writer.write(examples=_generate(config, batches, indices), path=partial)

@@ -2,16 +2,17 @@
 
 import os
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
-from scipy.constants import mu_0
 
+from keras_micromag.physics.microstructure.material import MU0
 from keras_micromag.utils import checks
 from keras_micromag.utils.backend import namespace
-from keras_micromag.utils.files import UNREADABLE, atomic_open
+from keras_micromag.utils.files import UNREADABLE, atomic_open, read_arrays
 
 _EVENTS = "events."
-"""Prefix of the names of its arrays in a file."""
+"""Prefix of the names of the events in a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,16 +20,16 @@ class Events:
     """The flips of all grains of one magnet, or of b magnets, in their order.
 
     Attributes:
-        magnet: (n,) whose grain flipped; rises.
-        grain: (n,) which.
-        field: (n,) µ0·H in tesla at which its avalanche began: the field at which the grain that
-            began it lost its equilibrium.
+        magnet: (n,) number of the magnet, which never falls from a flip to the next.
+        grain: (n,) number of the grain that flips.
+        field: (n,) µ0·H in tesla at which the avalanche of the flip begins, because its first
+            grain loses its equilibrium.
         avalanche: (n,) number of the avalanche in its magnet, from 0 on.
-        step: (n,) index of the first of the loop's fields that is not before it; t where none is.
+        step: (n,) index of the first of the loop's fields at or after `field`; t if none is.
         moment: (n, 2) component of the magnet's mean moment along the field, over its saturation
-            value, before and after that avalanche.
-        crossing: (b,) field in tesla at which that component first is 0; nan if it never is. The
-            magnet of a loop without the axis b is the first.
+            value, before and after the avalanche.
+        crossing: (b,) field in tesla at which this component first is 0; nan if it never is. A
+            loop without the axis b is that of magnet 0.
     """
 
     magnet: np.ndarray
@@ -59,7 +60,7 @@ class Events:
         return np.diff(np.flatnonzero(first), append=len(self))
 
     def of(self, magnets: int | slice | np.ndarray) -> "Events":
-        """Return the events of some magnets, which are numbered anew."""
+        """Return the events of some magnets, which are then numbered from 0 on."""
         chosen = np.arange(len(self.crossing))[magnets]
         rows = [np.flatnonzero(self.magnet == magnet) for magnet in np.atleast_1d(chosen)]
         which = np.concatenate([*rows, np.zeros(0, int)]).astype(int)
@@ -189,7 +190,7 @@ class Hysteresis:
         polarization = self._saturation[..., None] * self.magnetization_along_field
         field = self.field - factor * polarization
         induction = field + polarization
-        largest = np.max(_largest_product(induction, -field), axis=-1, initial=0.0) / mu_0
+        largest = np.max(_largest_product(induction, -field), axis=-1, initial=0.0) / MU0
         return np.where(largest > 0, largest, np.nan)[()]
 
     @property
@@ -214,11 +215,11 @@ class Hysteresis:
         """
         names = [f.name for f in fields(cls) if f.name != "events"]
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                values = {name: stored[name] for name in names}
-                if any(name.startswith(_EVENTS) for name in stored):
-                    own = {f.name: stored[_EVENTS + f.name] for f in fields(Events)}
-                    values["events"] = Events(**own)
+            stored = read_arrays(path)
+            values: dict[str, Any] = {name: stored[name] for name in names}
+            if any(name.startswith(_EVENTS) for name in stored):
+                own = {f.name: stored[_EVENTS + f.name] for f in fields(Events)}
+                values["events"] = Events(**own)
         except FileNotFoundError:
             raise
         except UNREADABLE as error:
@@ -230,9 +231,9 @@ class Hysteresis:
         return cls(**values)
 
     def to_xarray(self):
-        """The same as an `xarray.Dataset` with named axes; needs xarray.
+        """Return an `xarray.Dataset` with named axes; needs xarray.
 
-        Parts of `events` are named as in a file: "events.grain" and so on, of each flip.
+        The arrays of `events` are named as in a file: "events.grain" and so on, for each flip.
         """
         import xarray
 
@@ -267,7 +268,7 @@ class Hysteresis:
         )
 
     def _events_with_axes(self):
-        """Variables of an `xarray.Dataset`."""
+        """Return the events as variables of an `xarray.Dataset`."""
         axes = dict.fromkeys((f.name for f in fields(Events)), ("flip",))
         axes |= {"moment": ("flip", "side"), "crossing": ("magnet",)}
         values = {name: getattr(self.events, name) for name in axes}

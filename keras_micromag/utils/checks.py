@@ -47,10 +47,10 @@ def finite_array(
     """
     array = np.array(numbers(value, name))  # a copy: the caller keeps its own
     if shape is not None and not _matches(array.shape, shape):
-        wanted = "(" + ", ".join("..." if s is ... else str(s or "n") for s in shape)
-        wanted += ",)" if len(shape) == 1 else ")"
+        expected = "(" + ", ".join("..." if s is ... else str(s or "n") for s in shape)
+        expected += ",)" if len(shape) == 1 else ")"
         raise ValueError(
-            f"`{name}` must have shape {wanted}{' ' + meaning if meaning else ''}; "
+            f"`{name}` must have shape {expected}{' ' + meaning if meaning else ''}; "
             f"received {array.shape}."
         )
     return finite(array, name)
@@ -166,11 +166,11 @@ def one_of(value: Any, name: str, choices: Collection[str]) -> str:
     return value
 
 
-def _matches(actual, wanted):
-    """Return whether a shape is the wanted one; see `shape` of `finite_array`."""
-    if wanted and wanted[0] is ...:
-        wanted = wanted[1:]
-        actual = actual[len(actual) - len(wanted) :] if len(actual) >= len(wanted) else (-1,)
-    return len(actual) == len(wanted) and all(
-        w is None or a == w for a, w in zip(actual, wanted, strict=True)
+def _matches(actual, expected):
+    """Return whether a shape is the expected one; see `shape` of `finite_array`."""
+    if expected and expected[0] is ...:
+        expected = expected[1:]
+        actual = actual[len(actual) - len(expected) :] if len(actual) >= len(expected) else (-1,)
+    return len(actual) == len(expected) and all(
+        w is None or a == w for a, w in zip(actual, expected, strict=True)
     )

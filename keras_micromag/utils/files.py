@@ -1,17 +1,26 @@
 """Atomic writes and locks: a file is there complete or not at all, also after a kill."""
 
+import glob
+import io
 import os
 import secrets
+import time
 import zlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from errno import ENOLCK, ENOSYS, ENOTSUP
 from pathlib import Path, PurePath
-from typing import cast
-from zipfile import BadZipFile
+from typing import IO, Any, cast
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
 
 PARTIAL = ".partial-"
 """Prefix of the name of a file that is being written; of one that is left, the process was killed.
 A random part and the file's own name, with its suffix, follow."""
+
+_ABANDONED_AFTER = 3600.0
+"""Seconds after its last change when a temporary file counts as that of a killed process."""
 
 UNREADABLE = (
     AttributeError,
@@ -27,17 +36,39 @@ UNREADABLE = (
 """Errors that reading a `.npz` file raises where it is damaged, or is another file."""
 
 
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Return the arrays of a `.npz` file by their names, each after a check of its CRC-32.
+
+    Args:
+        path: of the file. A path of `etils.epath` may lie on a file system that is not this
+            machine's.
+
+    Raises:
+        FileNotFoundError: where there is no such file.
+        Exception: one of `UNREADABLE`, for a damaged file or another one.
+    """
+    with _path(path).open("rb") as file, ZipFile(file) as archive:
+        # Not by `np.load`: where a damaged header shortens an array, it stops before the end of
+        # the data, and only there is the CRC compared.
+        return {
+            name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+            for name in archive.namelist()
+        }
+
+
 @contextmanager
-def atomic_path(path: str | os.PathLike):
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename the file written there to `path` at the end.
 
-    If the body raises, the temporary file is removed and `path` is left as it was.
+    If the body raises, the temporary file is removed and `path` is left as it was. A killed process
+    leaves its temporary file, which the first write of `path` an hour later removes.
 
     Args:
         path: of the file, which is replaced if it exists. A path of `etils.epath` may lie on a file
             system that is not this machine's.
     """
-    path = cast(Path, path) if isinstance(path, PurePath) else Path(path)  # of `etils.epath`
+    path = _path(path)
+    remove_partial(path.parent, glob.escape(path.name), idle=_ABANDONED_AFTER)
     # A random name, since two processes or threads may write the same file at the same time. The
     # suffix stays, since Keras, PyVista and matplotlib take the format from it.
     partial = path.with_name(f"{PARTIAL}{secrets.token_hex(4)}-{path.name}")
@@ -50,8 +81,31 @@ def atomic_path(path: str | os.PathLike):
         raise
 
 
+def _path(path: str | os.PathLike) -> Path:
+    return cast(Path, path) if isinstance(path, PurePath) else Path(path)  # of `etils.epath`
+
+
+def remove_partial(folder: str | os.PathLike, pattern: str = "*", idle: float = 0.0) -> None:
+    """Remove the temporary files that killed processes left in a folder of this machine.
+
+    Args:
+        folder: which need not exist.
+        pattern: of the names of the files that these processes were writing, as in `glob`.
+        idle: seconds for which a temporary file must not have been written to. Without, no other
+            process may be writing such a file now.
+    """
+    # By age, since other machines may write into the folder, of whose processes nothing is known.
+    # A writer that was suspended for longer fails at its rename, and `path` stays complete.
+    for partial in glob.glob(os.path.join(glob.escape(os.fspath(folder)), f"{PARTIAL}*-{pattern}")):
+        with suppress(OSError):
+            if not idle or time.time() - os.stat(partial).st_mtime > idle:
+                os.unlink(partial)
+
+
 @contextmanager
-def atomic_open(path: str | os.PathLike, mode: str, sync: bool = False, **kwargs):
+def atomic_open(
+    path: str | os.PathLike, mode: str, sync: bool = False, **kwargs
+) -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` to write, and rename it to `path` at the end.
 
     Args:

@@ -1,4 +1,4 @@
-"""Fingerprints: digests that tell whether two results follow from the same arrays."""
+"""Digests of arrays, which identify the input of a stored result."""
 
 import hashlib
 

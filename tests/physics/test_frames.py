@@ -18,7 +18,7 @@ def test_steps_are_close_where_the_magnet_reverses():
     assert -np.diff(field).min() < 1.0
 
 
-def test_all_steps_of_a_short_loop_are_taken():
+def test_all_steps_of_a_short_loop_are_selected():
     _, hysteresis = loop(np.full(8, -4.0), field=[3.0, 0.0, -5.0])
     assert representative_steps(hysteresis, 3).tolist() == [0, 1, 2]
     assert representative_steps(hysteresis, 2).tolist() == [0, 2]

@@ -84,7 +84,7 @@ def dask(folder):
         yield address, processes[1:]
 
 
-def test_dask_whose_worker_is_killed(alone, tmp_path):
+def test_a_build_on_dask_survives_a_killed_worker(alone, tmp_path):
     from distributed import Client
 
     data = tmp_path / "data"
@@ -94,7 +94,7 @@ def test_dask_whose_worker_is_killed(alone, tmp_path):
         options = "runner=apache_beam.runners.dask.dask_runner.DaskRunner"
         options += f",dask_client_address={address},dask_partition_size=1"
         process = build(["tfds_esw", "--imports", "tfds_esw"], data, options)
-        while process.poll() is None and not list(data.rglob("0*.kept")):
+        while process.poll() is None and not list(data.rglob("0*.npz")):
             time.sleep(0.01)
         assert process.poll() is None, process.communicate()[0]
         os.kill(workers[0].pid, signal.SIGKILL)

@@ -147,7 +147,7 @@ def test_more_files_hold_the_same(built, tmp_path):
     assert [int(e["index"]) for e in read(one, "test")] == [70, 71, 72]
 
 
-def test_shards_are_of_bounded_size_and_of_whole_batches(built):
+def test_shards_have_a_bounded_size_and_complete_batches(built):
     builder = tfds_esw.Builder(config="large", data_dir=built.data_dir_root)
     builder._download_config = tfds.download.DownloadConfig()
     parts = builder._shards(TINY.indices("train"))
@@ -189,7 +189,7 @@ def test_nothing_but_the_data_set_is_left(built):
 
 
 @pytest.mark.parametrize("damage", ["cut", "removed"])
-def test_a_damaged_shard_is_told_before_it_is_read(damage, tmp_path):
+def test_a_damaged_shard_is_refused_before_it_is_read(damage, tmp_path):
     builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
     builder.download_and_prepare()
     path = builder.data_path / "tfds_esw-train.tfrecord-00000-of-00001"
@@ -205,7 +205,7 @@ def test_a_damaged_shard_is_told_before_it_is_read(damage, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "removed"])
-def test_damaged_metadata_are_told(damage, built, tmp_path):
+def test_damaged_metadata_are_refused(damage, built, tmp_path):
     folder = shutil.copytree(built.data_path, tmp_path / "tfds_esw" / "tiny" / str(built.version))
     path = folder / "metadata.json"
     path.unlink() if damage == "removed" else path.write_text(path.read_text()[:100])
@@ -220,7 +220,7 @@ def test_damaged_metadata_are_told(damage, built, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_flipped_bit_is_told_when_it_is_read(tmp_path):
+def test_a_flipped_bit_is_refused_when_it_is_read(tmp_path):
     import tensorflow as tf
 
     builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
@@ -243,14 +243,14 @@ def test_a_single_field_will_do(tmp_path):
         assert np.isnan(example["switching_fields"]).all() and np.isnan(example["coercivity"])
 
 
-def test_what_cannot_be_simulated_is_told_before_anything_is_written(tmp_path):
+def test_an_impossible_config_is_refused_before_anything_is_written(tmp_path):
     builder = tfds_esw.Builder(config=Config(avalanche="sideways"), data_dir=tmp_path)
     with pytest.raises(ValueError, match="`avalanche` must be one of"):
         builder.download_and_prepare()
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path / "file" / "data")
     with pytest.raises(OSError, match="`data_dir` must be a folder that can be written"):

@@ -56,7 +56,7 @@ def test_the_same_parameters_are_the_same_however_they_are_written():
     assert Config(splits={"test": 1, "train": 9}).name != Config().name, "the order counts"
 
 
-def test_the_avalanche_is_that_of_the_method_unless_told():
+def test_the_default_avalanche_depends_on_the_method():
     assert AVALANCHE == DEFAULT_AVALANCHE
     by_events = dataclasses.replace(Config(), method="events")
     assert by_events.parameters["avalanche"] == "weakest_first"

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 import tfds_esw
 from tests.tfds_esw.test_builder import assert_same, files, read
 from tfds_esw import simulations
-from tfds_esw.tfds_esw_dataset_builder import kept_name
+from tfds_esw.tfds_esw_dataset_builder import batch_name
 
 pytestmark = pytest.mark.integration
 
@@ -59,7 +59,7 @@ def test_killed_at_random_moments(undisturbed, simulated, tmp_path):
     moments = random.Random(1)
     for kept in (1, 3):  # at least as many batches finished before it is killed
         process = start(tmp_path)
-        while process.poll() is None and len(list(tmp_path.rglob("0*.kept"))) < kept:
+        while process.poll() is None and len(list(tmp_path.rglob("0*.npz"))) < kept:
             time.sleep(0.002)
         time.sleep(moments.uniform(0, 0.05))
         os.kill(process.pid, signal.SIGKILL)
@@ -69,7 +69,7 @@ def test_killed_at_random_moments(undisturbed, simulated, tmp_path):
             break  # it was faster
         with pytest.raises(Exception, match="could not find data"):
             made.as_dataset(split="train")
-    kept = {int(path.stem[:8]) for path in tmp_path.rglob("0*.kept")}
+    kept = {int(path.stem[:8]) for path in tmp_path.rglob("0*.npz")}
     assert made.is_prepared() or len(kept) >= 3
     made.download_and_prepare()
     assert sorted(simulated) == sorted(set(range(BATCHES)) - kept), "it went on from there"
@@ -96,40 +96,40 @@ def test_a_full_disk(undisturbed, simulated, tmp_path):
 def test_a_damaged_batch_is_made_again(undisturbed, simulated, tmp_path):
     made = builder(tmp_path)
     for number in range(4):
-        made._kept.save(kept_name(number), simulations.batch(CONFIG, number))
-    first, second, third, _ = sorted(made._kept.folder.glob("*.kept"))
+        made._batches.save(batch_name(number), simulations.batch(CONFIG, number))
+    first, second, third, _ = sorted(made._batches.folder.glob("*.npz"))
     second.write_bytes(second.read_bytes()[:-1])
     third.write_bytes(first.read_bytes())
     simulated.clear()
-    with pytest.warns(UserWarning, match=r"\.kept (does not match its digest|is a copy of)"):
+    with pytest.warns(UserWarning, match=r"\.npz (is damaged|is a copy of)"):
         made.download_and_prepare()
     assert simulated == [1, 2, 4]
     assert_same(read(made), read(undisturbed))
 
 
-def test_what_is_left_when_all_is_there_is_removed(undisturbed):
+def test_batches_of_a_complete_data_set_are_removed(undisturbed):
     # As by a build that was killed right before it would have removed it.
     made = builder(undisturbed.data_dir_root)
-    made._kept.save(kept_name(0), {})
-    made._kept._lock.touch()
-    with made._kept.alone():
+    made._batches.save(batch_name(0), {})
+    made._batches._lock.touch()
+    with made._batches.locked():
         made.download_and_prepare()
-        assert made._kept.folder.exists(), "another process is at it"
-    made._kept._lock.touch()
+        assert made._batches.folder.exists(), "another process builds it"
+    made._batches._lock.touch()
     made.download_and_prepare()
-    assert not made._kept.folder.parent.exists()
+    assert not made._batches.folder.parent.exists()
 
 
-def test_what_another_backend_kept_is_removed_too(tmp_path):
+def test_batches_of_another_backend_are_removed_too(tmp_path):
     made = builder(tmp_path)
-    made._kept.save("00000000-0.1.0-another", {})
+    made._batches.save("00000000-0.1.0-another", {})
     made.download_and_prepare()
     assert not [n for n in files(tmp_path) if "kept" in n]
 
 
-def test_two_at_once_are_told(tmp_path):
+def test_two_builds_at_once_are_refused(tmp_path):
     made = builder(tmp_path)
-    with made._kept.alone(), pytest.raises(OSError, match="by two processes at once"):
+    with made._batches.locked(), pytest.raises(OSError, match="by two processes at once"):
         builder(tmp_path).download_and_prepare()
     made.download_and_prepare(download_config=tfds.download.DownloadConfig())
     assert np.isfinite(read(made)[0]["coercivity"])

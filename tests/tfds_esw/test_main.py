@@ -64,7 +64,7 @@ def test_bad_input_gets_a_sentence(arguments, sentence, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_tfds_it_says_what_to_install():
+def test_without_tfds_the_error_names_the_package_to_install():
     code = "import sys; sys.modules['tensorflow_datasets'] = None; import tfds_esw"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert 'pip install "keras-micromag[data]"' in ran.stderr.splitlines()[-1]

@@ -31,7 +31,7 @@ def test_these_are_the_numbers_of_this_version(batch):
 
 
 @pytest.mark.backend
-def test_a_batch_is_what_simulate_gives(batch):
+def test_a_batch_equals_the_loops_of_simulate(batch):
     indices = [0, 3, simulations.BATCH - 1]
     np.testing.assert_array_equal(batch["index"], np.arange(simulations.BATCH))
     loops = simulate(cubic_grains((2, 2, 2)), batch["easy_axes"][indices], field=batch["field"][0])
@@ -46,7 +46,7 @@ def test_a_batch_is_what_simulate_gives(batch):
 
 
 @pytest.mark.slow
-def test_simulation_i_is_the_same_whatever_else_there_is(batch):
+def test_a_simulation_depends_on_its_index_alone(batch):
     again = simulations.batch(dataclasses.replace(TINY, splits={"other": 1}), 0)
     for name in batch:
         np.testing.assert_array_equal(batch[name], again[name])
@@ -97,9 +97,9 @@ def test_by_events_switching_fields_and_avalanches_are_exact():
 
 # pytest.warns raises again what it does not match, and then it is no longer Keras's own.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
-def test_states_that_are_no_equilibrium_are_told_and_marked():
+def test_states_without_equilibrium_are_marked_with_a_warning():
     config = Config(shape=(2, 1, 1), steps=5, max_iterations=2)
-    with pytest.warns(UserWarning, match=r"of the 160 states of simulations 0 to 31 found no equ"):
+    with pytest.warns(UserWarning, match=r"of the 160 states of simulations 0 to 31 have no equ"):
         batch = simulations.batch(config, 0)
     assert batch["converged"].shape == (32, 5) and not batch["converged"].all()
 

@@ -5,7 +5,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from zipfile import BadZipFile
 
+import numpy as np
 import pytest
 from etils import epath
 
@@ -37,7 +40,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, error):
     assert names(tmp_path) == ["file"] and path.read_text() == "old"
 
 
-def test_a_failure_before_the_file_is_made_is_told_as_it_is(tmp_path):
+def test_an_error_before_the_file_is_made_is_raised(tmp_path):
     with pytest.raises(FileNotFoundError), files.atomic_open(tmp_path / "none" / "file", "w"):
         pass
 
@@ -49,7 +52,7 @@ def test_a_failed_rename_leaves_no_temporary_file(tmp_path):
     assert names(tmp_path) == ["folder"]
 
 
-def test_two_writers_do_not_meet(tmp_path):
+def test_two_writers_at_once_both_write_their_own_file(tmp_path):
     path = tmp_path / "file"
     with files.atomic_open(path, "w") as first:
         with files.atomic_open(path, "w") as second:
@@ -59,7 +62,7 @@ def test_two_writers_do_not_meet(tmp_path):
     assert names(tmp_path) == ["file"] and path.read_text() == "first"
 
 
-def test_what_a_killed_process_leaves_has_the_prefix(tmp_path):
+def test_the_temporary_file_of_a_killed_process_has_the_prefix(tmp_path):
     code = f"""if True:
         import os
         from keras_micromag.utils.files import atomic_open
@@ -71,6 +74,7 @@ def test_what_a_killed_process_leaves_has_the_prefix(tmp_path):
     assert name.startswith(files.PARTIAL) and name.endswith("-file.npz")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not synchronise folders")
 def test_synchronised_files_are_on_the_disk_before_they_have_their_name(tmp_path, monkeypatch):
     calls, fsync, replace = [], os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda file: calls.append("sync") or fsync(file))
@@ -86,12 +90,74 @@ def test_arguments_of_open_are_passed_on(tmp_path):
     assert (tmp_path / "file").read_bytes() == b"a\r\n"
 
 
+def write_stale(path, age):
+    """Write what a killed process would have left of `path`, last changed `age` seconds ago."""
+    partial = path.with_name(f"{files.PARTIAL}12345678-{path.name}")
+    partial.write_text("half")
+    os.utime(partial, (time.time() - age,) * 2)
+    return partial.name
+
+
+@pytest.mark.parametrize("kind", [str, epath.Path])
+def test_a_write_removes_what_killed_writes_of_the_same_file_left(tmp_path, kind):
+    path = tmp_path / "a[b].npz"
+    recent = write_stale(tmp_path / "c.npz", 0)
+    others = [write_stale(tmp_path / name, 4000) for name in ("ab.npz", "a[b].npy")]
+    stale = write_stale(path, 4000)
+    with files.atomic_open(kind(path), "w") as file:
+        assert stale not in names(tmp_path), "before it writes: the disk may be full"
+        file.write("text")
+    assert names(tmp_path) == sorted(["a[b].npz", recent, *others])
+
+
+def test_a_write_leaves_a_recent_file_of_another_writer(tmp_path):
+    other = write_stale(tmp_path / "file", 1000)
+    with files.atomic_open(tmp_path / "file", "w") as file:
+        file.write("text")
+    assert names(tmp_path) == sorted(["file", other])
+
+
+# Arrays
+
+
+def test_arrays_are_read_as_they_were_written(tmp_path):
+    arrays = {"a": np.arange(5.0), "b.npy": np.array("text"), "c": np.zeros((2, 0), bool)}
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "file.npz", **arrays)
+        for path in (str(tmp_path / "file.npz"), epath.Path(tmp_path / "file.npz")):
+            read = files.read_arrays(path)
+            assert read.keys() == arrays.keys()
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(read[name], array, strict=True)
+
+
+def test_a_damaged_header_that_shortens_an_array_is_refused(tmp_path):
+    path = tmp_path / "file.npz"
+    np.savez(path, a=np.arange(5000.0))
+    path.write_bytes(path.read_bytes().replace(b"(5000,)", b"(3000,)"))
+    with np.load(path) as stored:
+        assert stored["a"].shape == (3000,), "NumPy alone does not compare the checksum"
+    with pytest.raises(BadZipFile, match="Bad CRC-32"):
+        files.read_arrays(path)
+
+
+def test_arrays_of_objects_are_refused(tmp_path):
+    np.savez(tmp_path / "file.npz", a=np.array([{}]))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        files.read_arrays(tmp_path / "file.npz")
+
+
 # Locks
 
 
-fcntl = pytest.importorskip("fcntl")
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
+needs_fcntl = pytest.mark.skipif(fcntl is None, reason="Windows has no such locks")
 
 
+@needs_fcntl
 def test_a_lock_is_held_by_one_at_a_time(tmp_path):
     with files.lock(tmp_path):
         with pytest.raises(BlockingIOError):
@@ -101,7 +167,8 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path):
     assert names(tmp_path) == ["another", "lock"]
 
 
-def test_who_waits_gets_the_lock_next(tmp_path):
+@needs_fcntl
+def test_a_waiting_process_gets_the_lock_next(tmp_path):
     done = threading.Event()
 
     def wait():
@@ -116,6 +183,7 @@ def test_who_waits_gets_the_lock_next(tmp_path):
     thread.join()
 
 
+@needs_fcntl
 def test_a_lock_ends_with_its_process(tmp_path):
     code = f"""if True:
         import os
@@ -127,13 +195,15 @@ def test_a_lock_ends_with_its_process(tmp_path):
     files.lock(tmp_path).close()
 
 
-def test_a_lock_whose_file_was_removed_is_none(tmp_path, monkeypatch):
+@needs_fcntl
+def test_a_lock_whose_file_was_removed_is_refused(tmp_path, monkeypatch):
     # As by a process that held it when this one opened the file, and has removed it since.
     monkeypatch.setattr(fcntl, "flock", lambda *_: (tmp_path / "lock").unlink())
     with pytest.raises(BlockingIOError):
         files.lock(tmp_path)
 
 
+@needs_fcntl
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
 def test_file_systems_without_locks(tmp_path, monkeypatch, number):
     def flock(*_):
@@ -144,7 +214,8 @@ def test_file_systems_without_locks(tmp_path, monkeypatch, number):
         assert names(tmp_path) == ["lock"]
 
 
-def test_other_failures_of_locks_are_told(tmp_path, monkeypatch):
+@needs_fcntl
+def test_other_errors_of_locks_are_raised(tmp_path, monkeypatch):
     def flock(*_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 

@@ -77,7 +77,7 @@ def _read(path, unit):
         try:
             bodies.append(_polyhedron(vertices, body, unit))
         except ValueError as error:
-            raise ValueError(f"body {k} of {path} is no closed polyhedron: {error}") from error
+            raise ValueError(f"body {k} of {path} is not a closed polyhedron: {error}") from error
     return bodies
 
 

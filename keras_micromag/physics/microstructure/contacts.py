@@ -85,12 +85,12 @@ def _clip(polygon, start, end):
     """Return the part of a convex polygon to the left of a line (Sutherland and Hodgman)."""
     (x0, y0), (x1, y1) = start, end
     heights = [(x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) for x, y in polygon]
-    kept = []
+    clipped = []
     for k, (point, height) in enumerate(zip(polygon, heights, strict=True)):
         previous, previous_height = polygon[k - 1], heights[k - 1]
         if (height < 0) != (previous_height < 0):
             share = previous_height / (previous_height - height)
-            kept.append([p + share * (q - p) for p, q in zip(previous, point, strict=True)])
+            clipped.append([p + share * (q - p) for p, q in zip(previous, point, strict=True)])
         if height >= 0:
-            kept.append(point)
-    return kept
+            clipped.append(point)
+    return clipped

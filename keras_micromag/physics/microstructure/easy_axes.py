@@ -8,7 +8,7 @@ from keras_micromag.utils import checks
 
 
 def random_easy_axes(
-    n: int | Sequence[int], *, cone: float = 35.0, seed: int | np.random.Generator
+    n: int | Sequence[int], *, cone: float = 35.0, seed: int | Sequence[int] | np.random.Generator
 ) -> np.ndarray:
     """Draw easy axes uniformly from the spherical cap of half-angle `cone` about +z.
 

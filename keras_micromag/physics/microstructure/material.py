@@ -72,8 +72,9 @@ class Material(checks.Configured):
 # 112 (2016) 3-8. The exchange stiffness is the least certain. Real alloys differ with
 # composition: give your own `Material`.
 ND2FE14B = Material(Js=1.61, Ku=4.9e6, A=8e-12, name="Nd2Fe14B")
-SMCO5 = Material(Js=1.08, Ku=17.2e6, A=12e-12, name="SmCo5")
-SM2CO17 = Material(Js=1.25, Ku=4.2e6, A=16e-12, name="Sm2Co17")
-BAFE12O19 = Material(Js=0.48, Ku=0.33e6, A=6e-12, name="BaFe12O19")
-
-MATERIALS = {m.name: m for m in (ND2FE14B, SMCO5, SM2CO17, BAFE12O19)}
+MATERIALS = {
+    "Nd2Fe14B": ND2FE14B,
+    "SmCo5": Material(Js=1.08, Ku=17.2e6, A=12e-12, name="SmCo5"),
+    "Sm2Co17": Material(Js=1.25, Ku=4.2e6, A=16e-12, name="Sm2Co17"),
+    "BaFe12O19": Material(Js=0.48, Ku=0.33e6, A=6e-12, name="BaFe12O19"),
+}

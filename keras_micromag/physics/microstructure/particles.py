@@ -1,6 +1,6 @@
 """Positions of the Stoner-Wohlfarth particles in a grain."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -33,6 +33,18 @@ def particle_positions(grain: Polyhedron, depth: float, scheme: Collection[str])
     if not len(positions):
         raise ValueError(f"`depth` must leave something of the polyhedron; received {depth:g} m.")
     return positions
+
+
+def padded(positions: Sequence[np.ndarray], padding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return lists of positions as one array (g, p, 3), and (g, p) which of its rows are theirs.
+
+    `padding` (g, 3) holds the point that fills the other rows of each grain.
+    """
+    counts = np.array([len(each) for each in positions])
+    occupied = np.arange(counts.max()) < counts[:, None]
+    particles = np.repeat(padding[:, None], counts.max(), axis=1)
+    particles[occupied] = np.concatenate(positions)
+    return particles, occupied
 
 
 def _sites(polyhedron, scheme, vertices=None):

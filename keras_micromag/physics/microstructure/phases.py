@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
-from keras_micromag.physics.microstructure.particles import SCHEME, particle_positions
+from keras_micromag.physics.microstructure.particles import SCHEME, padded, particle_positions
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks
 
@@ -19,7 +19,7 @@ def spread_materials(
     *,
     Js: float = 0.0,
     Ku: float = 0.0,
-    seed: int | np.random.Generator,
+    seed: int | Sequence[int] | np.random.Generator,
 ) -> list[Material]:
     """Draw materials of n grains that scatter about a median material.
 
@@ -55,7 +55,7 @@ def mixed_phases(
     materials: Sequence[Material],
     fractions: ArrayLike,
     *,
-    seed: int | np.random.Generator,
+    seed: int | Sequence[int] | np.random.Generator,
 ) -> list[Material]:
     """Assign the grains of a magnet at random to phases with given volume fractions.
 
@@ -78,9 +78,10 @@ def mixed_phases(
         `simulate` raises a `ConvergenceError` (see there).
 
     Example:
-        >>> from keras_micromag.physics import ND2FE14B, SMCO5, cubic_grains, mixed_phases
-        >>> phases = mixed_phases(cubic_grains(), [ND2FE14B, SMCO5], [0.75, 0.25], seed=1)
-        >>> phases.count(SMCO5)
+        >>> from keras_micromag.physics import MATERIALS, cubic_grains, mixed_phases
+        >>> hard, soft = MATERIALS["SmCo5"], MATERIALS["Sm2Co17"]
+        >>> phases = mixed_phases(cubic_grains(), [hard, soft], [0.75, 0.25], seed=1)
+        >>> phases.count(soft)
         16
     """
     materials = [checks.instance(material, "materials", Material) for material in materials]
@@ -143,8 +144,8 @@ def core_shell(
             in_shell = particle_positions(grain, thickness / 2, sites)
         except ValueError as error:
             raise ValueError(
-                f"`thickness` must leave a core of every grain, with room for particles; received "
-                f"{thickness:g} m, and of grain {index}: {error}"
+                "`thickness` must leave a core for particles in every grain; received "
+                f"{thickness:g} m, and in grain {index}: {error}"
             ) from error
         cores.append(core)
         shells.append(_shell(grain, core))
@@ -152,9 +153,9 @@ def core_shell(
         shell_particles.append(in_shell)
     bodies = cores + shells
     # Padding repeats a corner: the centroid of a shell lies outside the shell.
-    padding = [body.vertices[0] for body in bodies]
-    particles, weights = _padded(core_particles + shell_particles, padding)
-    return Microstructure(bodies, particles=particles, weights=weights, volume=structure.volume)
+    padding = np.array([body.vertices[0] for body in bodies])
+    particles, occupied = padded(core_particles + shell_particles, padding)
+    return Microstructure(bodies, particles=particles, weights=occupied, volume=structure.volume)
 
 
 def _shell(grain, core):
@@ -163,15 +164,3 @@ def _shell(grain, core):
     # The faces of the cavity are wound the other way round, so that they face its inside.
     cavity = [tuple(first + i for i in reversed(face)) for face in core.faces]
     return Polyhedron(np.concatenate([grain.vertices, core.vertices]), [*grain.faces, *cavity])
-
-
-def _padded(positions, padding):
-    """Return particles (g, p, 3) and weights (g, p), 0 on padding, of lists of positions.
-
-    `padding` holds the point (3,) that fills the empty slots of each grain.
-    """
-    counts = np.array([len(each) for each in positions])
-    occupied = np.arange(counts.max()) < counts[:, None]
-    particles = np.repeat(np.array(padding)[:, None], counts.max(), axis=1)
-    particles[occupied] = np.concatenate(positions)
-    return particles, occupied.astype(float)

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from keras_micromag.physics.geometry.overlap import TOUCH, overlap
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
-from keras_micromag.physics.microstructure.particles import SCHEME, particle_positions
+from keras_micromag.physics.microstructure.particles import SCHEME, padded, particle_positions
 from keras_micromag.utils import checks
 from keras_micromag.utils.fingerprint import fingerprint
 from keras_micromag.utils.indices import grid
@@ -24,8 +24,8 @@ class GrainTooThinError(ValueError):
     """
 
     def __init__(self, first, grains, error):
-        more = f" So have {len(grains) - 1} more grains." if len(grains) > 1 else ""
-        super().__init__(f"grain {first} has no room for its particles: {error}{more}")
+        more = f" So are {len(grains) - 1} more grains." if len(grains) > 1 else ""
+        super().__init__(f"grain {first} is too thin for its particles: {error}{more}")
         self.grains = grains
 
 
@@ -179,18 +179,19 @@ class Microstructure(checks.Configured):
             index, error = next(iter(errors.items()))
             too_thin = np.flatnonzero(np.isin(self.shape_class, list(errors)))
             raise GrainTooThinError(index, too_thin.tolist(), error) from error
-        counts = np.array([len(offsets[index]) for index in self.shape_class])
-        particles = np.repeat(self.centroids[:, None], counts.max(), axis=1)
-        occupied = np.arange(counts.max()) < counts[:, None]
-        for grain, index in enumerate(self.shape_class):
-            particles[grain, : counts[grain]] += offsets[index]
+        positions = [
+            centroid + offsets[index]
+            for centroid, index in zip(self.centroids, self.shape_class, strict=True)
+        ]
+        particles, occupied = padded(positions, self.centroids)
         if weights is None:
-            return particles, occupied / counts[:, None]
+            return particles, occupied / occupied.sum(axis=1, keepdims=True)
         weights = self._check_weights(weights, particles)
         if ((weights > 0) & ~occupied).any():
             grain = int(np.argwhere((weights > 0) & ~occupied)[0, 0])
+            count = len(positions[grain])
             raise ValueError(
-                f"`weights` must be 0 on padding; grain {grain} has {counts[grain]} particles."
+                f"`weights` must be 0 on padding; grain {grain} has {count} particles."
             )
         return particles, weights
 
@@ -299,7 +300,7 @@ def _as_polyhedron(grain, index):
     try:
         return grain if isinstance(grain, Polyhedron) else Polyhedron(*grain)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"grain {index} is no closed polyhedron: {error}") from error
+        raise ValueError(f"grain {index} is not a closed polyhedron: {error}") from error
 
 
 def _digits(array):

@@ -81,7 +81,7 @@ def test_a_face_with_a_hole_stays_triangles(saved):
     assert sorted(map(len, body.faces)) == [3] * 48 + [4] * 24
 
 
-def test_what_is_bent_stays_triangles(saved):
+def test_bent_faces_stay_triangles(saved):
     vertices = np.array(SHAPES["box"].vertices)
     vertices[0] *= 1 + 1e-7
     [body] = read_surfaces(saved(bare(vertices, SHAPES["box"].faces), digits=15))
@@ -121,7 +121,9 @@ def test_triangles_without_area_are_left_out(saved):
 
 def test_an_open_mesh(saved):
     path = saved(bare(SHAPES["box"].vertices, SHAPES["box"].faces[1:]))
-    with pytest.raises(ValueError, match=r"^body 0 of \S+mesh\.off is no closed polyhedron: the "):
+    with pytest.raises(
+        ValueError, match=r"^body 0 of \S+mesh\.off is not a closed polyhedron: the "
+    ):
         read_surfaces(path)
 
 
@@ -130,13 +132,15 @@ def test_a_strip_with_one_side(saved):
     triangles = [(0, 1, 2), (0, 2, 3), (0, 3, 4), (0, 4, 5), (0, 5, 1)]
     triangles += [(1, 2, 4), (2, 3, 5), (3, 4, 1), (4, 5, 2), (5, 1, 3)]
     vertices = np.random.default_rng(0).random((6, 3))
-    with pytest.raises(ValueError, match=r"^body 0 of \S+ is no closed polyhedron: `faces` must"):
+    with pytest.raises(
+        ValueError, match=r"^body 0 of \S+ is not a closed polyhedron: `faces` must"
+    ):
         read_surfaces(saved(bare(vertices, triangles)))
 
 
 def test_a_flat_body(saved):
     vertices = [(0, 0, 0), (1, 0, 0), (0, 1, 0)]
-    with pytest.raises(ValueError, match=r"^body 0 of \S+ is no closed polyhedron"):
+    with pytest.raises(ValueError, match=r"^body 0 of \S+ is not a closed polyhedron"):
         read_surfaces(saved(bare(vertices, [(0, 1, 2), (0, 2, 1)])))
 
 

@@ -20,7 +20,7 @@ def bricks(shift):
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.25, 0.999, 1.0, 1.5])
-def test_bricks_share_what_they_share(shift):
+def test_bricks_touch_over_parts_of_their_faces(shift):
     areas = contact_areas(Microstructure(bricks(shift), depth=0.01), gap=0.0)
     assert areas[0, 1] == areas[1, 0] == pytest.approx(max(0, 1 - shift), abs=1e-12)
     assert areas[0, 0] == areas[1, 1] == 0
@@ -44,7 +44,7 @@ def test_a_lattice_has_six_neighbours_at_most():
     assert not contact_areas(cubes, gap=0.09).any()
 
 
-def test_faces_of_a_polycrystal_are_those_of_its_diagram():
+def test_contacts_of_a_polycrystal_equal_the_faces_of_its_diagram():
     seeds = np.random.default_rng(1).random((40, 3))
     touching = voronoi_grains(seeds - 0.5, 1.0, gap=0.0, depth=0.0, scheme="centroid")
     expected = measure_cells(seeds, np.zeros(40), np.ones(3)).areas.toarray()

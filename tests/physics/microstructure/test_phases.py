@@ -13,8 +13,8 @@ import pytest
 
 from keras_micromag.layers import EmbeddedStonerWohlfarth, GuptasarmaDemag
 from keras_micromag.physics import (
+    MATERIALS,
     ND2FE14B,
-    SMCO5,
     Material,
     core_shell,
     cubic_grains,
@@ -26,6 +26,8 @@ from keras_micromag.physics import (
     spread_materials,
     voronoi_grains,
 )
+
+SMCO5 = MATERIALS["SmCo5"]
 
 SOFTER = Material(Js=1.61, Ku=2.5e6, A=8e-12)
 
@@ -126,5 +128,7 @@ def test_bad_input():
         mixed_phases(magnet, ["iron"], [1], seed=1)
     with pytest.raises(ValueError, match="`thickness` must be greater than 0"):
         core_shell(magnet, 0)
-    with pytest.raises(ValueError, match="`thickness` must leave a core of every grain"):
+    with pytest.raises(
+        ValueError, match="`thickness` must leave a core for particles in every grain"
+    ):
         core_shell(magnet, 25e-9)

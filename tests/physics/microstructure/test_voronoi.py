@@ -170,7 +170,7 @@ def test_every_face_moves_by_half_the_gap():
 
 
 @pytest.mark.slow
-def test_what_vanishes_is_named_or_dropped():
+def test_grains_that_vanish_are_named_or_dropped():
     cells = filling(100, BOX, 1)
     with pytest.raises(ValueError, match=r"`gap` must leave something of every grain") as refused:
         voronoi_grains(100, BOX, 1, 25e-9)
@@ -178,7 +178,7 @@ def test_what_vanishes_is_named_or_dropped():
     assert cells.volumes[numbers].mean() < cells.volumes.mean()
     kept = voronoi_grains(100, BOX, 1, 25e-9, vanishing="drop")
     assert 1 <= len(kept) < 100 - len(numbers) + 1
-    with pytest.raises(ValueError, match="`depth` must leave room for particles in every grain"):
+    with pytest.raises(ValueError, match="`depth` must be small enough for every grain"):
         voronoi_grains(100, BOX, 1, depth=12e-9)
     assert len(voronoi_grains(100, BOX, 1, depth=12e-9, vanishing="drop")) < 100
     with pytest.raises(ValueError, match="`gap` must leave something of the grains"):

@@ -38,8 +38,8 @@ _SHORT_NAMES = {
 
 
 def _from_rodrigues(r):
-    # (1, r) is the quaternion, not normalised.
-    return Rotation.from_quat(np.insert(r, 0, 1.0, axis=1), scalar_first=True)
+    # (1, r) is the quaternion, not normalised; SciPy has the scalar last.
+    return Rotation.from_quat(np.insert(r, 3, 1.0, axis=1))
 
 
 def _from_bunge(angles):
@@ -63,7 +63,7 @@ def _from_axis_angle(values):
 
 def _from_quaternion(values):
     unit = checks.unit_vectors(values, "quaternion", (None, 4))
-    return Rotation.from_quat(unit, scalar_first=True)
+    return Rotation.from_quat(np.roll(unit, -1, axis=1))
 
 
 def _from_rotmat(values):

@@ -279,7 +279,7 @@ def _polyhedron(vertices, faces, surface, unit, name):
     try:
         body = Polyhedron(vertices[used] * unit, polygons)
     except ValueError as error:
-        raise ValueError(f"{name} is no closed polyhedron: {error}") from error
+        raise ValueError(f"{name} is not a closed polyhedron: {error}") from error
     if len(body.triangles) <= _MAX_SEARCHED and not body.is_convex and pierces(body, body):
-        raise ValueError(f"{name} is no closed polyhedron: its faces run through each other.")
+        raise ValueError(f"{name} is not a closed polyhedron: its faces run through each other.")
     return body

@@ -111,5 +111,5 @@ class Tessellation:
             return self.cells[k].inset(gap / 2)
         except ValueError as error:
             raise ValueError(
-                f"cell {self.ids[k]} has no room for a gap of {gap:g} m: {error}"
+                f"cell {self.ids[k]} is too small for a gap of {gap:g} m: {error}"
             ) from error

@@ -153,7 +153,8 @@ def _cell_lines(g, tessellation, crystal_symmetry, rotations, unit):
         yield from (f"   {k} {_row(seed)}" for k, seed in enumerate(seeds, 1))
     if rotations is not None:
         yield from ("  *ori", "   quaternion:passive")
-        yield from (f"   {_row(q)}" for q in rotations.as_quat(canonical=True, scalar_first=True))
+        quaternions = np.roll(rotations.as_quat(canonical=True), 1, axis=1)  # the scalar first
+        yield from (f"   {_row(q)}" for q in quaternions)
 
 
 # ---------------------------------------------------------------------------------------------

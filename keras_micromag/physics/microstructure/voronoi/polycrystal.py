@@ -27,7 +27,7 @@ _SAME_SEED = 1e-9
 def voronoi_grains(
     n: int | ArrayLike,
     box: float | ArrayLike,
-    seed: int | np.random.Generator | None = None,
+    seed: int | Sequence[int] | np.random.Generator | None = None,
     gap: float = 3e-9,
     *,
     sigma: float = 0.0,
@@ -266,7 +266,7 @@ def _embed_particles(grains, vanishing, **kwargs):
         numbers = list(grains)
         thin = {numbers[index] for index in error.grains}
         if vanishing == "refuse":
-            _refuse_vanished(sorted(thin), "`depth` must leave room for particles in every grain")
+            _refuse_vanished(sorted(thin), "`depth` must be small enough for every grain")
         if len(thin) == len(grains):
             raise
     return Microstructure([grains[i] for i in grains if i not in thin], **kwargs)

@@ -74,7 +74,7 @@ def weights_for_volumes(seeds: np.ndarray, box: np.ndarray, volumes: np.ndarray)
                 break
         else:
             raise ValueError(
-                "`sigma` must be one that the seeds allow; found no weights for these sizes."
+                "`sigma` must be one that the seeds allow; no weights give the cells these volumes."
             )
         weights, cells = weights + damping * step, trial
 
@@ -82,9 +82,9 @@ def weights_for_volumes(seeds: np.ndarray, box: np.ndarray, volumes: np.ndarray)
 def _newton_step(seeds: np.ndarray, cells: Cells, residual: np.ndarray) -> np.ndarray:
     """Return the change of the weights (n,) that would change the volumes by `residual` (n,)."""
     faces = cells.areas.tocoo()
-    first, second = faces.coords
+    first, second = faces.row, faces.col
     distance = np.linalg.norm(seeds[first] - seeds[second], axis=1)
-    slopes = coo_array((faces.data / (2 * distance), faces.coords), faces.shape).tocsr()
+    slopes = coo_array((faces.data / (2 * distance), (first, second)), faces.shape).tocsr()
     jacobian = diags_array(slopes.sum(axis=1)) - slopes
     # A constant added to all weights changes nothing. With the first weight fixed, the remaining
     # system is positive definite.

@@ -103,7 +103,7 @@ def test_other_descriptors(text):
         ("rodrigues", (np.nan, 0, 0)),
     ],
 )
-def test_what_is_no_rotation(name, row):
+def test_matrices_that_are_not_rotations_are_refused(name, row):
     with pytest.raises(ValueError, match=r"`(quaternion|axis|rotmat|rodrigues)` must .* index"):
         rotation_matrices(name, False, [DOCUMENTED[name], row])
 

@@ -37,7 +37,7 @@ def install(tmp_path, monkeypatch):
     return install
 
 
-def test_what_neper_is_told(install, tmp_path):
+def test_arguments_of_the_command_neper(install, tmp_path):
     arguments = install(COPY)
     grains = neper_grains(2, seed=7, box=(2, 1, 0.5), arguments=("-morpho", "gg"), unit=2e-6)
     assert arguments.read_text().split("\n") == [

@@ -124,7 +124,7 @@ def test_a_file_is_of_a_micrometre(read):
         ("3.5", "rodrigues:active", 1),
     ],
 )
-def test_what_active_means(version, descriptor, y, read):
+def test_the_active_convention_of_each_format(version, descriptor, y, read):
     cells = read(two_tetrahedra(version, cell=CELL.format(descriptor=descriptor)), unit=1e-6)
     np.testing.assert_allclose(cells.easy_axes, [[0, y, 0], [0, 0, 1]], atol=1e-15)
     np.testing.assert_array_equal(cells.ids, [7, 3])
@@ -133,7 +133,7 @@ def test_what_active_means(version, descriptor, y, read):
     assert cells.crystal_symmetry == "hexagonal"
 
 
-def test_what_is_skipped(read):
+def test_sections_without_use_are_skipped(read):
     bare = read(two_tetrahedra(tail=""))
     full = read(two_tetrahedra(cell=SKIPPED, tail=DOMAIN["3.5"] + PERIODIC))
     assert full.periodic
@@ -200,7 +200,9 @@ def test_gaps(tmp_path):
 
 def test_a_cell_that_vanishes(read):
     cells = read(two_tetrahedra(cell="  *id\n   7 3\n"))
-    with pytest.raises(ValueError, match=r"^cell 7 has no room for a gap of 5e-07 m: `depth` must"):
+    with pytest.raises(
+        ValueError, match=r"^cell 7 is too small for a gap of 5e-07 m: `depth` must"
+    ):
         cells.microstructure(gap=5e-7)
     with pytest.raises(ValueError, match="`gap` must be at least 0"):
         cells.microstructure(gap=-1e-9)
@@ -277,14 +279,14 @@ ORI = "  *ori\n   {}\n"
             r"line 59 of \S+ must hold a side of a face that no other cell has",
         ),
         ("5 6 7 -4", "5 6 7 -8", r"line 59 of \S+ must hold a face, ±1 to ±7; received -8"),
-        ("5 6 7 -4", "5 6 -7 -4", r"^cell 2 of \S+ is no closed polyhedron: `faces` must"),
-        ("2 4 5 6 7 -4", "2 3 5 6 7", r"^cell 2 of \S+ is no closed polyhedron: `faces` must"),
+        ("5 6 7 -4", "5 6 -7 -4", r"^cell 2 of \S+ is not a closed polyhedron: `faces` must"),
+        ("2 4 5 6 7 -4", "2 3 5 6 7", r"^cell 2 of \S+ is not a closed polyhedron: `faces` must"),
         (
             "1 4 1 2 3 4\n   2 4 5 6 7 -4",
             "1 4 -1 -2 -3 -4\n   2 4 5 6 7 4",
             "^cell 1 .* inside out",
         ),
-        ("   5  1.0", "   5  -1.5", r"^cell 2 of \S+ is no closed polyhedron"),
+        ("   5  1.0", "   5  -1.5", r"^cell 2 of \S+ is not a closed polyhedron"),
         (
             "  2\n **v",
             "  2\n" + ORI.format("rodrigues 1 2") + " **v",
@@ -305,7 +307,7 @@ ORI = "  *ori\n   {}\n"
     ],
     ids=str,
 )
-def test_what_is_wrong(old, new, message, read):
+def test_the_line_of_an_error_is_named(old, new, message, read):
     text = two_tetrahedra(tail=DOMAIN["3.5"])
     assert old in text
     with pytest.raises(ValueError, match=message):

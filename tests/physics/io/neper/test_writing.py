@@ -56,7 +56,7 @@ def test_grains_come_back(scale, tmp_path):
     assert vertices - edges + faces - cells == 1  # Euler, of a complex that is joined up
 
 
-def test_what_cubes_share(tmp_path):
+def test_cubes_share_vertices_edges_and_faces(tmp_path):
     write_neper(tmp_path / "n.tess", cubic_grains((2, 3, 4), gap=0.0))
     edges = 2 * 4 * 5 + 3 * 3 * 5 + 3 * 4 * 4
     faces = 3 * 3 * 4 + 2 * 4 * 4 + 2 * 3 * 5
@@ -79,7 +79,7 @@ def test_bricks_in_a_wall_share_corners_alone(tmp_path):
     np.testing.assert_allclose(read_neper(tmp_path / "n.tess", unit=1.0).volumes, [2, 1, 1])
 
 
-def test_short_edges_are_kept(tmp_path):
+def test_short_edges_are_written(tmp_path):
     # Shorter than the distance at which corners of two grains are one.
     ring = [(0, 0), (1, 0), (3e-11, 1), (0, 1)]
     vertices = [(x, y, z) for z in (0, 1) for x, y in ring]
