@@ -1,1 +1,1 @@
-"""What one can do with the package, each in a file of its own: `python -m examples.<name>`."""
+"""Short uses of the package, each in a file of its own: `python -m examples.<name>`."""

@@ -1,8 +1,7 @@
-"""A model of one's own with the exact demagnetising field inside.
+"""A Keras model with the exact demagnetising field inside.
 
-From the moments of a magnet's grains it learns how strongly the grains' corners are driven to
-reverse: the largest field against each moment. The physics goes into the model as one layer, the
-rest is plain Keras.
+The model learns from the moments of the grains the largest demagnetising field against each moment,
+which drives the grain to reverse. The field is one layer of the model, the rest is plain Keras.
 """
 
 import keras
@@ -14,7 +13,7 @@ from keras_micromag.physics import cubic_grains
 
 
 def build(magnet):
-    """Moments (b, g, 3) -> (b, g), by a small network that sees the field at every particle."""
+    """Return a small network, (b, g, 3) to (b, g), with the field at every particle as an input."""
     moments = keras.Input((len(magnet), 3))
     unit = UnitNorm()(moments)
     field = GuptasarmaDemag(magnet)(unit)  # (b, g, 27, 3) in tesla
@@ -25,7 +24,7 @@ def build(magnet):
 
 
 def main(grid=(3, 3, 3), samples=2000, epochs=20):
-    """Train it on random moments and return its history."""
+    """Train the model on random moments and return its history."""
     magnet = cubic_grains(grid)
     rng = np.random.default_rng(1)
     moments = rng.normal(size=(samples, len(magnet), 3)).astype("float32")
@@ -38,8 +37,8 @@ def main(grid=(3, 3, 3), samples=2000, epochs=20):
     history = model.fit(
         moments, against, epochs=epochs, batch_size=32, validation_split=0.2, verbose=2
     )
-    print(f"spread of the targets: {against.std():.3f} T, error: ", end="")
-    print(f"{history.history['val_mae'][-1]:.3f} T")
+    error = history.history["val_mae"][-1]
+    print(f"spread of the targets: {against.std():.3f} T, error: {error:.3f} T")
     return history.history
 
 

@@ -1,7 +1,7 @@
-"""A polycrystal of irregular grains: made, simulated, and looked into.
+"""A polycrystal of irregular grains, its loop, and figures of both.
 
-Writes pictures of the magnet cut open along its loop, of its texture and of its avalanches, an
-animation, a file for Neper, and one for ParaView where PyVista is installed.
+The figures show the magnet cut open along its loop, its texture and its avalanches. An animation, a
+file for Neper and, if PyVista is installed, one for ParaView are written, too.
 """
 
 import argparse
@@ -20,8 +20,9 @@ from keras_micromag.physics import (
     voronoi_grains,
     write_neper,
 )
+from keras_micromag.plots import style
 
-CUT = ((0.0, -1.0, 0.0), 0.0)  # away with the half towards the viewer
+CUT = ((0.0, -1.0, 0.0), 0.0)  # removes the half that faces the viewer
 
 
 def main(grains=150, fields=600, frames=40, out="runs/polycrystal"):
@@ -37,16 +38,16 @@ def main(grains=150, fields=600, frames=40, out="runs/polycrystal"):
     print(f"{len(magnet)} grains, packing fraction {magnet.packing_fraction:.2f}")
     print(f"coercivity {loop.coercivity():.2f} T, remanence {loop.remanence():.2f} T")
 
-    plots.save_figure(plots.plot_reversal(magnet, loop, cut=CUT), out / "reversal.png")
-    figure = Figure(figsize=(2 * plots.COLUMN, 0.9 * plots.COLUMN), layout="constrained")
+    style.save_figure(plots.plot_reversal(magnet, loop, cut=CUT), out / "reversal.png")
+    figure = Figure(figsize=(2 * style.COLUMN, 0.9 * style.COLUMN), layout="constrained")
     left, right = figure.subplots(1, 2)
     label = "Switching field (T)"
     plots.plot_magnet(magnet, values=loop.switching_fields, label=label, explode=0.35, ax=left)
     plots.plot_pole_figure(easy_axes, weights=magnet.volumes, ax=right)
-    plots.save_figure(figure, out / "grains.png")
-    figure = Figure(figsize=(plots.COLUMN, 0.75 * plots.COLUMN), layout="constrained")
+    style.save_figure(figure, out / "grains.png")
+    figure = Figure(figsize=(style.COLUMN, 0.75 * style.COLUMN), layout="constrained")
     plots.plot_avalanches(loop, ax=figure.add_subplot())
-    plots.save_figure(figure, out / "avalanches.png")
+    style.save_figure(figure, out / "avalanches.png")
     plots.animate_loop(magnet, loop, out / "loop.gif", frames=frames, cut=CUT)
 
     write_neper(out / "grains.tess", magnet, easy_axes=easy_axes)

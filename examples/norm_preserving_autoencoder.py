@@ -1,7 +1,7 @@
-"""`NormPreservingLoss` in a plain Keras autoencoder, beside the squared error alone.
+"""`NormPreservingLoss` in a plain Keras autoencoder, compared with the squared error alone.
 
-Nothing of this package is in the model: the loss takes any vectors on the last axis. The two terms
-of the loss are followed as metrics, so that the two trainings can be compared (Fig. 5).
+The model has no layer of this package: the loss takes any vectors on the last axis. Its two terms
+are metrics of both trainings, which can therefore be compared (Fig. 5).
 """
 
 import keras
@@ -14,7 +14,7 @@ from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
 
 
 def build(grains, latent_size=8):
-    """A dense autoencoder of (b, g, 3)."""
+    """Return a dense autoencoder of (b, g, 3)."""
     return keras.Sequential(
         [
             keras.Input((grains, 3)),
@@ -35,7 +35,7 @@ def main(grid=(3, 3, 3), magnets=5, fields=200, epochs=20):
     field = np.linspace(8.0, -8.0, fields)
     states = simulate(magnet, easy_axes, field=field, progress=False).magnetization
     training, validation = states[:-1].reshape(-1, len(magnet), 3), states[-1]
-    told = {}
+    errors = {}
     for name, loss in (
         ("squared error alone", NormPreservingLoss(1.0, 0.0)),
         ("norm-preserving", NormPreservingLoss(0.85, 0.15)),
@@ -45,9 +45,9 @@ def main(grid=(3, 3, 3), magnets=5, fields=200, epochs=20):
         model.compile("nadam", loss, metrics=[SquaredError(), NormError()])
         model.fit(training, training, epochs=epochs, batch_size=32, verbose=0)
         _, squared, norm = model.evaluate(validation, validation, verbose=0)
-        told[name] = squared, norm
-        print(f"{name}: squared error {squared:.3f}, norm error {norm:.3f} on a magnet not seen")
-    return told
+        errors[name] = squared, norm
+        print(f"{name}: squared error {squared:.3f}, norm error {norm:.3f} on an unseen magnet")
+    return errors
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The fall of the switching field with grain size.
+"""The decrease of the switching field with grain size.
 
-Near an edge a grain's stray field grows with the logarithm of size over depth. Reversal begins at a
-depth that the exchange length sets, so large grains reverse first. In H_sw = H_sw⁰ - N·Ms, with
-H_sw⁰ free of the stray field, N grows by about 1 from 55 nm to 8.3 µm, as found by S. Bance et al.,
-J. Appl. Phys. 116 (2014) 233903, https://doi.org/10.1063/1.4904854.
+Near an edge the stray field of a grain grows with the logarithm of its size over the depth.
+Reversal begins at a depth given by the exchange length, so large grains reverse first. In
+H_sw = H_sw⁰ - N·Ms, with H_sw⁰ free of the stray field, N grows by about 1 from 55 nm to 8.3 µm, as
+found by S. Bance et al., J. Appl. Phys. 116 (2014) 233903, https://doi.org/10.1063/1.4904854.
 """
 
 import argparse
@@ -12,15 +12,16 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from keras_micromag import physics, plots
+from keras_micromag import physics
+from keras_micromag.plots import style
 
 MATERIAL, TILTS = physics.ND2FE14B, (1, 10)  # degrees from the field to the easy axis
-# Within a millitesla of a switching the solver may find no equilibrium; the steps are coarser.
+# Within a millitesla of a switching field the solver may not converge; the steps are coarser.
 OWN_FIELD = {"self_field": True, "allow_unconverged": True, "progress": False}
 
 
 def cube_factor(size, tilt):
-    """N of one cube, from its switching field to 2 mT."""
+    """Return N of one cube, from its switching field to 2 mT."""
     cube = physics.cubic_grains((1, 1, 1), size=size)
     axis = np.array([[np.sin(np.radians(tilt)), 0.0, np.cos(np.radians(tilt))]])
     bracket = 0.0, -MATERIAL.anisotropy_field
@@ -34,14 +35,14 @@ def cube_factor(size, tilt):
 
 
 def polycrystal_coercivity(size, textures):
-    """µ0·Hc (textures,) in tesla of 20 grains: of one structure, in which all but depth scales."""
+    """Return µ0·Hc (textures,) in tesla of 20 grains, whose lengths scale, except for the depth."""
     magnet = physics.voronoi_grains(20, size * 20 ** (1 / 3), 1, 0.06 * size, relaxation=5)
     axes = physics.random_easy_axes((textures, 20), cone=15.0, seed=1)
     return physics.simulate(magnet, axes, field=np.linspace(0, -6, 601), **OWN_FIELD).coercivity()
 
 
 def main(sizes=9, textures=10, out="size_effects.png"):
-    """Return N (2, sizes), what it grows by per unit of ln(size), and Hc (sizes, textures)."""
+    """Return N (2, sizes), its growth per unit of ln(size), and µ0·Hc (sizes, textures)."""
     cubes, grains = np.geomspace(55e-9, 8.3e-6, sizes), np.geomspace(20e-9, 500e-9, sizes)
     factors = np.array([[cube_factor(size, tilt) for size in cubes] for tilt in TILTS])
     fits = np.polyfit(np.log(cubes), factors.T, 1).T
@@ -51,15 +52,15 @@ def main(sizes=9, textures=10, out="size_effects.png"):
         row = f"{1e9 * cube:8.0f} {one:8.2f} {ten:10.2f} {1e9 * grain:17.0f}"
         print(f"{row}   {hc.mean():.2f} ± {hc.std():.2f}")
     print(f"N grows by {np.ptp(factors, axis=1).round(2)}, {fits[:, 0].round(3)} per ln(size)")
-    plots.save_figure(_figure(cubes, factors, fits, grains, coercivity), out)
+    style.save_figure(_figure(cubes, factors, fits, grains, coercivity), out)
     return factors, fits[:, 0], coercivity
 
 
-@rc_context(plots.STYLE)
+@rc_context(style.STYLE)
 def _figure(cubes, factors, fits, grains, coercivity):
-    figure = Figure(figsize=(plots.COLUMN, 1.2 * plots.COLUMN), layout="constrained")
+    figure = Figure(figsize=(style.COLUMN, 1.2 * style.COLUMN), layout="constrained")
     top, bottom = figure.subplots(2)
-    for tilt, each, fit, color in zip(TILTS, factors, fits, (plots.ACCENT, "#3b6c96"), strict=True):
+    for tilt, each, fit, color in zip(TILTS, factors, fits, (style.ACCENT, "#3b6c96"), strict=True):
         top.plot(1e9 * cubes, np.polyval(fit, np.log(cubes)), color=color, lw=0.8)
         top.plot(1e9 * cubes, each, "o", color=color, ms=3, label=f"{tilt}°: {fit[0]:.2f} ln(size)")
     bottom.errorbar(1e9 * grains, coercivity.mean(1), coercivity.std(1), fmt="ko-", ms=3, lw=0.8)

@@ -1,8 +1,8 @@
-"""The paper's method, small: simulate, encode, train a predictor through its recursion, predict.
+"""The paper's method on ten magnets: simulate, encode, train a predictor, predict a loop.
 
-An autoencoder compresses the states of ten magnets. A predictor learns from windows of their latent
-loops how to go on, fed its own predictions. Both together predict the loop of the magnet that was
-left out from its first four states.
+An autoencoder compresses the states of nine magnets. A predictor learns the next latent states from
+windows of their loops, with its own predictions as input. Together they predict the loop of the
+tenth magnet from its first four states.
 """
 
 import keras
@@ -22,31 +22,29 @@ def main(magnets=10, fields=500, epochs=40, window=4, horizon=8):
     easy_axes = random_easy_axes((magnets, len(structure)), seed=1)
     loops = simulate(structure, easy_axes, field=field, progress=False)
     moments = loops.magnetization.astype("float32")  # (magnets, fields, 64, 3)
-    weights = 1.0 + sample_weights(moments)
-    states = moments.reshape(magnets, fields, 4, 4, 4, 3)
-    seen = slice(0, magnets - 1)
+    seen = moments[:-1]
+    weights = 1.0 + sample_weights(seen)
+    weights /= weights.mean()
 
-    whole = autoencoder()
-    whole.compile(keras.optimizers.Nadam(1e-3), NormPreservingLoss())
-    flat = states[seen].reshape(-1, 4, 4, 4, 3)
-    flat_weights = weights[seen].ravel() / weights[seen].mean()
-    whole.fit(flat, flat, sample_weight=flat_weights, batch_size=64, epochs=epochs, verbose=2)
+    encoding = autoencoder()
+    encoding.compile(keras.optimizers.Nadam(1e-3), NormPreservingLoss())
+    states = seen.reshape(-1, 1, 64, 3)  # loops of one state, so that all states are shuffled
+    options = {"sample_weight": weights.reshape(-1, 1), "batch_size": 64, "epochs": epochs}
+    encoding.fit(states, states, **options, verbose=2)
 
-    latent = whole.encoder.predict(flat, verbose=0).reshape(magnets - 1, fields, -1)
-    windows = Windows(
-        latent, field, window, horizon, step_weights=weights[seen] / weights[seen].mean()
-    )
-    # The paper's: what the package has found since is its default.
-    papers = {"hidden_layers": 4, "width": 128, "activation": "elu", "output_activation": "elu"}
-    network = predictor(window=window, **papers)
+    latent = encoding.encoder.predict(seen, verbose=0)  # (magnets - 1, fields, 16)
+    windows = Windows(latent, field, window, horizon, step_weights=weights)
+    # The settings of the paper; the defaults of the package are better.
+    settings = {"hidden_layers": 4, "width": 128, "activation": "elu", "output_activation": "elu"}
+    network = predictor(window=window, **settings)
     rollout = RecursiveRolloutModel(network, window=window, horizon=horizon)
     rollout.compile(keras.optimizers.Nadam(1e-3), RolloutLoss())
     rollout.fit(windows, epochs=epochs, verbose=2)
 
-    model = LatentHysteresis(whole.encoder, rollout, whole.decoder)
-    predicted = model.coercivity(states[-1:, :window], field)[0]
+    model = LatentHysteresis(encoding, rollout)
+    predicted = model.coercivity(moments[-1:, :window], field)[0]
     simulated = loops.coercivity()[-1]
-    print(f"coercivity of the magnet left out: {simulated:.3f} T, predicted {predicted:.3f} T")
+    print(f"coercivity of the unseen magnet: {simulated:.3f} T, predicted {predicted:.3f} T")
     return model, (simulated, predicted)
 
 

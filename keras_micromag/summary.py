@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
+
 from keras_micromag.utils.command_line import PROGRAM
 
 
@@ -29,16 +31,16 @@ def draw_loops(hysteresis, path: Path) -> None:
     from matplotlib.figure import Figure
 
     from keras_micromag import plots
+    from keras_micromag.plots import style
 
-    with rc_context(plots.STYLE):
-        figure = Figure(figsize=(plots.COLUMN, 0.75 * plots.COLUMN), layout="constrained")
+    with rc_context(style.STYLE):
+        figure = Figure(figsize=(style.COLUMN, 0.75 * style.COLUMN), layout="constrained")
         plots.plot_loops(hysteresis, ax=figure.add_subplot())
-    plots.save_figure(figure, path)
+    style.save_figure(figure, path)
 
 
 def print_merits(hysteresis) -> None:
     """Print a table of the loops' coercivity, remanence and energy product."""
-    import numpy as np
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -61,7 +63,7 @@ def _rounded(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "none"
 
 
-def _mean_and_spread(values, digits: int) -> str:
+def _mean_and_spread(values: np.ndarray, digits: int) -> str:
     """Return mean ± standard deviation over the magnets that have the figure of merit."""
     values = values[[math.isfinite(value) for value in values]]
     if len(values) < 2:

@@ -30,10 +30,10 @@ from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks
 from keras_micromag.utils.files import atomic_path
 
-__all__ = ["plotter", "show", "unstructured_grid", "write_vtk"]
+__all__ = ["plotter", "unstructured_grid", "write_vtk"]
 
-STEPS = 100
-"""Largest number of states in a series whose steps are not given."""
+FILE = "step_{:04d}.vtu"
+STEPS = 100  # largest number of states in a series whose steps are not given
 
 
 def unstructured_grid(structure: Microstructure, **cell_data: ArrayLike) -> pv.UnstructuredGrid:
@@ -69,18 +69,13 @@ def unstructured_grid(structure: Microstructure, **cell_data: ArrayLike) -> pv.U
     )
     own = {"grain": np.arange(len(structure)), "volume_m3": structure.volumes}
     for name, values in (own | cell_data).items():
-        grid.cell_data[name] = _of_grains(values, name, len(structure))
+        array, g = np.asarray(values), len(structure)
+        if array.shape not in ((g,), (g, 3)):
+            raise ValueError(
+                f"`{name}` must have shape (g,) or (g, 3) with g = {g}; received {array.shape}."
+            )
+        grid.cell_data[name] = array
     return grid
-
-
-def _of_grains(values, name, g):
-    """Return `values` as an array, whose shape must be (g,) or (g, 3)."""
-    values = np.asarray(values)
-    if values.shape not in ((g,), (g, 3)):
-        raise ValueError(
-            f"`{name}` must have shape (g,) or (g, 3) with g = {g}; received {values.shape}."
-        )
-    return values
 
 
 def write_vtk(
@@ -140,7 +135,7 @@ def write_vtk(
 def _write_series(path, states, steps):
     """Write the states to a folder beside `path`, and their names and times to `path`."""
     folder = path.with_suffix("")
-    _refuse_foreign(folder)
+    require_own_folder(folder)
     with (
         tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as scratch,
         atomic_path(path) as partial,
@@ -148,7 +143,7 @@ def _write_series(path, states, steps):
         new = Path(scratch, "new")
         new.mkdir()
         for number, state in enumerate(states):
-            state.save(new / _name(number))
+            state.save(new / FILE.format(number))
         _write_collection(partial, folder.name, steps)
         if folder.exists():
             os.rename(folder, Path(scratch, "old"))
@@ -186,14 +181,10 @@ def _state(structure, loop, step, cell_data):
     return grid
 
 
-def _name(number):
-    return f"step_{number:04d}.vtu"
-
-
-def _refuse_foreign(folder):
-    """Raise where the folder holds files that no series wrote."""
-    foreign = [] if not folder.exists() else sorted(folder.iterdir())
-    foreign = [file.name for file in foreign if not file.match("step_*.vtu")]
+def require_own_folder(folder: Path) -> None:
+    """Raise where the folder of a series holds files that no series wrote."""
+    files = sorted(folder.iterdir()) if folder.exists() else []
+    foreign = [file.name for file in files if not file.match("step_*.vtu")]
     if foreign:
         raise FileExistsError(
             f"`path` must leave a folder to the series; {folder} holds {foreign[0]}."
@@ -205,7 +196,7 @@ def _write_collection(path, folder, steps):
     root = ElementTree.Element("VTKFile", type="Collection", version="0.1")
     collection = ElementTree.SubElement(root, "Collection")
     for number, step in enumerate(steps):
-        attributes = {"timestep": str(step), "part": "0", "file": f"{folder}/{_name(number)}"}
+        attributes = {"timestep": str(step), "part": "0", "file": f"{folder}/{FILE.format(number)}"}
         ElementTree.SubElement(collection, "DataSet", attributes)
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
@@ -219,20 +210,23 @@ def plotter(
     label: str = "",
     off_screen: bool = False,
 ) -> pv.Plotter:
-    """Return a scene with the grains and a plane that cuts them open and follows the mouse.
+    """Return a scene of the grains and a plane that cuts them open and follows the mouse.
+
+    `plotter(structure, moments).show()` opens a window.
 
     Args:
         structure: a `Microstructure` of g grains.
         moments: (g, 3) unit vectors, whose m_z is shown.
         values: (g,) shown in place of moments; grey where nan.
         label: name of the values, with their unit.
-        off_screen: whether to render into memory, for `screenshot`, and not in a window.
+        off_screen: whether to render into memory, for `screenshot`, instead of a window.
 
     Returns:
         PyVista's plotter, to which more can be added.
 
     Raises:
         ValueError: for arrays of another shape, and for both or neither.
+        RuntimeError: for a window where there is no display.
 
     Notes:
         With Mesa's software renderer and TensorFlow in one process, rendering was seen to crash;
@@ -240,44 +234,28 @@ def plotter(
     """
     if (moments is None) == (values is None):
         raise ValueError("either `moments` or `values` must be given; received both or neither.")
+    if not off_screen and not pv.system_supports_plotting():
+        raise RuntimeError(
+            "A window needs a display, and there is none: write_vtk writes files for another "
+            "machine, and plotter(..., off_screen=True).screenshot(path) a picture."
+        )
     g = len(structure)
     if moments is not None:
         moments = checks.finite_array(moments, "moments", (g, 3), f"with g = {g}")
-        values, label = moments[:, 2], "m_z"
-        look = {"cmap": "coolwarm", "clim": (-1.0, 1.0)}
-    else:
-        values = checks.numbers(values, "values")
-        look = {"cmap": "viridis", "nan_color": "lightgrey"}
+        name, shown = "m_z", moments[:, 2]
+        colors: dict = {"cmap": "coolwarm", "clim": (-1.0, 1.0)}
+    elif values is not None:
+        name, shown = label or "value", checks.numbers(values, "values")
+        colors = {"cmap": "viridis", "nan_color": "lightgrey"}
     scene = pv.Plotter(off_screen=off_screen)
-    name = label or "value"
-    grid = unstructured_grid(structure, **{name: values})
+    grid = unstructured_grid(structure, **{name: shown})
     scene.add_mesh_clip_plane(
         grid,
         normal="-y",
         scalars=name,
         ambient=0.3,
         scalar_bar_args={"title": f"{name}\n", "position_x": 0.25, "width": 0.5, "fmt": "%.3g"},
-        **look,
+        **colors,
     )
-    scene.add_axes()
+    scene.add_axes()  # type: ignore[call-arg]  # its decorator has another signature
     return scene
-
-
-def show(
-    structure: Microstructure,
-    moments: ArrayLike | None = None,
-    *,
-    values: ArrayLike | None = None,
-    label: str = "",
-) -> None:
-    """Open a window with the grains and a plane that cuts them open; see `plotter`.
-
-    Raises:
-        RuntimeError: where there is no display.
-    """
-    if not pv.system_supports_plotting():
-        raise RuntimeError(
-            "A window needs a display, and there is none: write_vtk writes files for another "
-            "machine, and plotter(..., off_screen=True).screenshot(path) a picture."
-        )
-    plotter(structure, moments, values=values, label=label).show()

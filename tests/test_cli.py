@@ -355,8 +355,8 @@ def test_a_full_disk_leaves_no_half_written_file(quick, capsys, tmp_path, monkey
 
 
 def test_a_figure_that_fails_leaves_no_half_written_file(quick, capsys, tmp_path, monkeypatch):
-    plots = pytest.importorskip("keras_micromag.plots")
-    monkeypatch.setattr(plots, "save_figure", lambda figure, path: _disk_full(path))
+    style = pytest.importorskip("keras_micromag.plots.style")
+    monkeypatch.setattr(style, "save_figure", lambda figure, path: _disk_full(path))
     quick.remove("--no-figures")
     refusal(capsys, [*quick, "--out", str(tmp_path)])
     assert names(tmp_path) == set()
@@ -431,15 +431,17 @@ def test_what_needs_no_keras_imports_none(request_):
     assert ran.returncode == (2 if request_.endswith("0") else 0), ran.stderr
 
 
-def test_help_tells_every_default_with_its_unit(capsys):
+def test_help_names_every_default_with_its_unit(capsys):
     assert cli.main(["simulate", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     for piece in (
         "grains along x, y and z (default: 4 4 4)",
-        "of a cube of the mean volume for --voronoi (default: 50.0)",
-        "(default: 3.0); a .tess file's cells are made smaller by it (default: 0.0)",
-        "first and last in T (default: 8.0 -8.0)",
-        "1.2 exchange lengths if not given",
+        "with --voronoi, of a cube of the mean volume (default: 50.0)",
+        "(default: 3.0); the cells of a .tess file are made smaller for it (default: 0.0)",
+        "elongated along x, y and z (default: 1.0 1.0 1.0)",
+        "first and last field in T (default: 8.0 -8.0)",
+        "in nm (default: 1.2 exchange lengths)",
+        *physics.MATERIALS,
     ):
         assert piece in text
     assert "None" not in text

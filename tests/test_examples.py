@@ -26,8 +26,8 @@ def test_demag_in_your_model():
 
 
 def test_norm_preserving_autoencoder():
-    told = norm_preserving_autoencoder.main(grid=(2, 1, 1), magnets=2, fields=40, epochs=2)
-    assert np.isfinite(list(told.values())).all()
+    errors = norm_preserving_autoencoder.main(grid=(2, 1, 1), magnets=2, fields=40, epochs=2)
+    assert np.isfinite(list(errors.values())).all()
 
 
 def test_train_a_rollout():
@@ -37,9 +37,9 @@ def test_train_a_rollout():
 
 
 def test_recipe_on_own_magnets():
-    told = recipe_on_own_magnets.main(magnets=3, unseen=2, fields=40, batches=2)
-    assert all(len(errors) == 2 for errors in told.values())
-    assert told["mean loop"].max() < 1
+    errors = recipe_on_own_magnets.main(magnets=3, unseen=2, fields=40, batches=2)
+    assert all(len(rmse) == 2 for rmse in errors.values())
+    assert errors["mean loop"].max() < 1
 
 
 def test_size_effects(tmp_path):
@@ -52,14 +52,14 @@ def test_size_effects(tmp_path):
 
 
 def test_field_steps(tmp_path):
-    told, rate = field_steps.main(
+    differences, rate = field_steps.main(
         magnets=4, steps=(200.0, 20.0), grid=(2, 2, 1), out=tmp_path / "steps.png"
     )
     # Finer steps are nearer to no steps.
-    coarse, fine = told["weakest_first", 200.0], told["weakest_first", 20.0]
+    coarse, fine = differences["weakest_first", 200.0], differences["weakest_first", 20.0]
     assert fine[0] < 0.02 and coarse[0] > fine[0] and rate > 0.5
     # More grains seem to flip together where a step holds more than an avalanche.
-    assert coarse[5] > fine[5] >= told["weakest_first", 0.0][5] - 0.5
+    assert coarse[5] > fine[5] >= differences["weakest_first", 0.0][5] - 0.5
     assert (tmp_path / "steps.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -72,8 +72,8 @@ def test_look_into_a_polycrystal(tmp_path):
 
 def test_large_magnets_grains(tmp_path):
     out = tmp_path / "grains.png"
-    told = f"grains --sides 3 5 --magnets 12 12 --out {out}"
-    mean, spread, exponent = large_magnets.main(told.split())
+    arguments = f"grains --sides 3 5 --magnets 12 12 --out {out}"
+    mean, spread, exponent = large_magnets.main(arguments.split())
     assert ((mean > 3) & (mean < 4.2)).all()
     assert spread[0] > spread[1] and exponent < 0
     assert out.read_bytes().startswith(b"\x89PNG")
@@ -81,30 +81,32 @@ def test_large_magnets_grains(tmp_path):
 
 def test_large_magnets_avalanches(tmp_path):
     out = tmp_path / "avalanches.png"
-    told = f"avalanches --sides 3 --magnets 2 --steps 100 20 --out {out}"
-    found = large_magnets.main(told.split())
+    arguments = f"avalanches --sides 3 --magnets 2 --steps 100 20 --out {out}"
+    sizes = large_magnets.main(arguments.split())
     # Whatever reverses together in a small step does so in a large one.
-    assert found[3, 100].mean() > found[3, 20].mean() >= 1
-    assert max(sizes.sum() for sizes in found.values()) <= 2 * 27
+    assert sizes[3, 100].mean() > sizes[3, 20].mean() >= 1
+    assert max(each.sum() for each in sizes.values()) <= 2 * 27
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
 def test_large_magnets_touching(tmp_path):
     out = tmp_path / "touching.png"
-    told = f"touching --side 4 --steps 50 --sides 3 --magnets 4 --out {out}"
-    by_step, by_side = large_magnets.main(told.split())
-    for whole, clusters in (by_step[50], by_side[3]):
-        # The same grains, once by the step and once by what touches in it.
-        assert whole.sum() == clusters.sum() > 0
-        assert len(clusters) >= len(whole)
+    arguments = f"touching --side 4 --steps 50 --sides 3 --magnets 4 --out {out}"
+    by_step, by_side = large_magnets.main(arguments.split())
+    for sizes, clusters in (by_step[50], by_side[3]):
+        # The same grains, once by step and once by the clusters in it.
+        assert sizes.sum() == clusters.sum() > 0
+        assert len(clusters) >= len(sizes)
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
 def test_grains_that_touch():
-    at = np.zeros((2, 4, 4, 4), int)
-    at[0, 0, 0, :2] = at[0, 1, 1, 2] = at[0, 3, 3, 3] = 1  # two side by side, one at their corner
-    at[0, 0, 0, 2] = at[1, 0, 0, 3] = 2  # another step, another magnet
-    assert sorted(large_magnets.touching.clusters(at)) == [1, 1, 1, 3]
+    steps = np.zeros((2, 4, 4, 4), int)
+    steps[0, 0, 0, :2] = steps[0, 1, 1, 2] = steps[0, 3, 3, 3] = (
+        1  # two side by side, one at a corner
+    )
+    steps[0, 0, 0, 2] = steps[1, 0, 0, 3] = 2  # another step, another magnet
+    assert sorted(large_magnets.touching.clusters(steps)) == [1, 1, 1, 3]
 
 
 def test_demagnetizing_factor_by_the_grains():
@@ -123,9 +125,9 @@ def test_demagnetizing_factor_by_the_grains():
 
 def test_large_magnets_shape(tmp_path):
     out = tmp_path / "shape.png"
-    told = f"shape --cube 4 4 4 --plate 6 6 2 --needle 3 3 7 --magnets 2 --out {out}"
-    shapes, applied, inside = large_magnets.main(told.split())
-    assert applied > 2 * inside, "in the field inside, shapes do alike"
+    arguments = f"shape --cube 4 4 4 --plate 6 6 2 --needle 3 3 7 --magnets 2 --out {out}"
+    shapes, applied, inside = large_magnets.main(arguments.split())
+    assert applied > 2 * inside, "in the internal field the loops of all shapes are alike"
     # By the formula of A. Aharoni, J. Appl. Phys. 83 (1998) 3432-3434.
     factors = [0.33333, 0.59367, 0.17279]
     assert [loop[0] for loop in shapes.values()] == pytest.approx(factors, abs=1e-4)

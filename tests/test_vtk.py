@@ -174,7 +174,7 @@ def test_plotter_wants_one_value_per_grain(cells):
 def test_without_a_display_a_window_says_what_else_there_is(cells, monkeypatch):
     monkeypatch.setattr(pv, "system_supports_plotting", lambda: False)
     with pytest.raises(RuntimeError, match="A window needs a display, and there is none: write"):
-        vtk.show(cells, values=cells.volumes)
+        vtk.plotter(cells, values=cells.volumes)
 
 
 def run(code, **environ):

@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from keras_micromag import plots
+from keras_micromag.plots import style
 from tuning.search import Trial, drawn_names, drawn_values
 
 SCORE = "Score (mean training loop: 1)"
@@ -36,13 +36,13 @@ def draw(out: Path, kind: str, trials: list[Trial]) -> list[str]:
         "map.png": _map(trials, "window", "horizon"),
     }
     drawn = []
-    with mpl.rc_context(plots.STYLE):
+    with mpl.rc_context(style.STYLE):
         for name, (columns, height, paint) in figures.items():
             if paint is not None:
-                size = (columns * plots.COLUMN, height * plots.COLUMN)
+                size = (columns * style.COLUMN, height * style.COLUMN)
                 figure = Figure(figsize=size, layout="constrained")
                 paint(figure)
-                plots.save_figure(figure, out / name, dpi=150)
+                style.save_figure(figure, out / name, dpi=150)
                 drawn.append(name)
     return drawn
 
@@ -53,10 +53,10 @@ def _trials(trials):
     def paint(figure):
         ax = figure.add_subplot()
         number, scores = [t.number + 1 for t in trials], [t.score for t in trials]
-        ax.plot(number, scores, "o", ms=3, color=plots.THIN, label="trial")
+        ax.plot(number, scores, "o", ms=3, color=style.THIN, label="trial")
         best = np.minimum.accumulate(scores)
-        ax.step(number, best, where="post", color=plots.ACCENT, lw=1, label="best so far")
-        ax.axhline(1, color=plots.INK, lw=0.6, ls="--", label="mean training loop")
+        ax.step(number, best, where="post", color=style.ACCENT, lw=1, label="best so far")
+        ax.axhline(1, color=style.INK, lw=0.6, ls="--", label="mean training loop")
         ax.set(yscale="log", xlabel="Trial", ylabel=SCORE)
         _plain(ax.yaxis)
         ax.legend(frameon=False)
@@ -82,7 +82,7 @@ def _parallel(trials):
             color = colors.to_rgba(trial.score)
             ax.plot(heights, color=color, lw=width, marker=".", ms=3, alpha=0.85)
         for x, name in enumerate(names):
-            ax.axvline(x, color=plots.INK, lw=0.4, zorder=0)
+            ax.axvline(x, color=style.INK, lw=0.4, zorder=0)
             for height, text in scales[name][1]:
                 ax.annotate(text, (x, height), (2, 2), textcoords="offset points", fontsize=6)
         ax.set_xticks(range(len(names)), names, rotation=35, ha="right")
@@ -126,7 +126,7 @@ def _dependence(trials, names):
             levels = sorted({t.values[name] for t in trials if name in t.values})
             groups = [[t.score for t in trials if t.values.get(name) == v] for v in levels]
             for x, scores in enumerate(groups):
-                ax.plot([x] * len(scores), scores, "o", ms=3, color=plots.THIN, alpha=0.7)
+                ax.plot([x] * len(scores), scores, "o", ms=3, color=style.THIN, alpha=0.7)
                 count = f"n = {len(scores)}"
                 ax.annotate(
                     count,
@@ -137,8 +137,8 @@ def _dependence(trials, names):
                     va="top",
                 )
             medians = [np.median(scores) for scores in groups]
-            ax.plot(medians, "-", color=plots.ACCENT, marker="_", ms=12, lw=0.9)
-            ax.axhline(1, color=plots.INK, lw=0.6, ls="--")
+            ax.plot(medians, "-", color=style.ACCENT, marker="_", ms=12, lw=0.9)
+            ax.axhline(1, color=style.INK, lw=0.6, ls="--")
             ax.set_xticks(range(len(levels)), [str(v) for v in levels])
             ax.set(xlabel=LABELS.get(name, name), yscale="log")
             _plain(ax.yaxis)

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_micromag import recipes
-from keras_micromag.models import Autoencoder, RecursiveRolloutModel
+from keras_micromag.data import Lattices
+from keras_micromag.models import Autoencoder, LatentHysteresis, RecursiveRolloutModel
 from keras_micromag.models.base import DivergenceError
 from keras_micromag.paper.prediction import predict
 from keras_micromag.recipes import autoencoders, predictors
 from keras_micromag.recipes.predictors import Encoded
-from keras_micromag.recipes.training import assemble_model
 from keras_micromag.utils import checks
 from tuning import spaces
 from tuning.scores import Score
@@ -42,21 +42,16 @@ class _RecipeHyperModel(keras_tuner.HyperModel):
 
     def __init__(self, training, validation, field, base, only, seed):
         super().__init__()
-        shape = (None, None, None, None, None, 3)
-        self.training = checks.finite_array(training, "training", shape).astype("float32")
-        shape = (None, *self.training.shape[1:])
-        self.validation = checks.finite_array(validation, "validation", shape).astype("float32")
-        steps = (self.training.shape[1],)
+        for loops, argument in ((training, "training"), (validation, "validation")):
+            checks.instance(loops, argument, Lattices)
+            checks.finite_array(loops.moments, argument, (None, *training.moments.shape[1:]))
+        self.training, self.validation = training, validation
+        steps = (training.moments.shape[1],)
         self.field = checks.finite_array(field, "field", steps, "one per state")
         self.base = checks.instance(base, "base", recipes.Recipe)
         self.searched = spaces.part(self.space, only)
         self.seed = seed
-        self.score = Score(self.training, self.validation, self.field)
-
-    @property
-    def lattice(self) -> tuple[int, int, int]:
-        """Lattice (x, y, z) of the grains."""
-        return self.training.shape[2:5]
+        self.score = Score(training.moments, validation.moments, self.field)
 
     def settings(self) -> dict:
         """Return everything that a score depends on, as JSON values."""
@@ -72,11 +67,12 @@ class _RecipeHyperModel(keras_tuner.HyperModel):
 
     def _data(self) -> dict:
         """Return the arrays that a score depends on."""
-        return {"training": self.training, "validation": self.validation, "field": self.field}
+        loops = {"training": self.training.on_grid, "validation": self.validation.on_grid}
+        return {**loops, "field": self.field}
 
     def suggest(self, hp: keras_tuner.HyperParameters) -> dict:
         """Return the settings of a recipe that `hp` chooses."""
-        return spaces.suggest(self.searched, hp, self.base, self.lattice)
+        return spaces.suggest(self.searched, hp, self.base, self.training.grid)
 
     def recipe(self, hp: keras_tuner.HyperParameters) -> recipes.Recipe:
         """Return the base with the settings that `hp` chooses, and with Hyperband's epochs."""
@@ -142,7 +138,7 @@ class _RecipeHyperModel(keras_tuner.HyperModel):
     def _predict(self, recipe, model, autoencoder, encoded, callbacks, options):
         """Train a predictor, and return its loops for the validation, and whether it was stopped.
 
-        The loops are (b, t, x, y, z, 3).
+        The loops are (b, t, g, 3).
         """
         training, watched = encoded
         mean = training.latent.mean(axis=(0, 1))
@@ -150,13 +146,13 @@ class _RecipeHyperModel(keras_tuner.HyperModel):
         stop = StopHopeless("val_loss", recipe.horizon * errors.mean())
         options = {**options, "callbacks": [*callbacks, stop]}
         predictors.fit_predictor(recipe, model, training, watched, self.field, **options)
-        loop_model = assemble_model(autoencoder, model, self.field)
-        loops = predict(loop_model, self.validation[:, : recipe.window], self.field)
+        loop_model = LatentHysteresis(autoencoder, model)
+        loops = predict(loop_model, self.validation.moments[:, : recipe.window], self.field)
         return loops, stop.stopped
 
-    def _encode(self, encoder):
+    def _encode(self, autoencoder):
         watched = self.validation[:WATCHED]
-        return [Encoded.from_moments(encoder, loops) for loops in (self.training, watched)]
+        return [Encoded.from_loops(autoencoder, loops) for loops in (self.training, watched)]
 
 
 class AutoencoderHyperModel(_RecipeHyperModel):
@@ -166,8 +162,8 @@ class AutoencoderHyperModel(_RecipeHyperModel):
     latent space. An accurate reconstruction alone is not enough: the recursion may still diverge.
 
     Args:
-        training: (s, t, x, y, z, 3) unit moments of loops to train on.
-        validation: (b, t, x, y, z, 3) loops of other magnets, for the score.
+        training: loops to train on.
+        validation: loops of other magnets, for the score.
         field: (t,) µ0·H in tesla.
         base: a recipe with the first values of the settings that are searched, and with all others.
         only: names in `spaces.AUTOENCODER` to search, all if None.
@@ -181,8 +177,8 @@ class AutoencoderHyperModel(_RecipeHyperModel):
 
     def __init__(
         self,
-        training: ArrayLike,
-        validation: ArrayLike,
+        training: Lattices,
+        validation: Lattices,
         field: ArrayLike,
         base: recipes.Recipe,
         *,
@@ -194,18 +190,18 @@ class AutoencoderHyperModel(_RecipeHyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> Autoencoder:
         """Return the compiled autoencoder."""
         keras.utils.set_random_seed(self.seed)
-        return autoencoders.build_autoencoder(self.recipe(hp), self.lattice)
+        return autoencoders.build_autoencoder(self.recipe(hp), self.training)
 
     def _loops(self, recipe, model, callbacks, options):
         watched = self.validation[:WATCHED]
-        errors = np.square(watched - self.training.mean(axis=(0, 1)))
-        stop = StopHopeless("val_squared_error", errors.sum(axis=(2, 3, 4, 5)).mean())
+        errors = np.square(watched.moments - self.training.moments.mean(axis=(0, 1)))
+        stop = StopHopeless("val_squared_error", errors.sum(axis=(2, 3)).mean())
         model, _ = autoencoders.fit_autoencoder(
             recipe, model, self.training, watched, callbacks=[*callbacks, stop], **options
         )
-        encoded = self._encode(model.encoder)
+        encoded = self._encode(model)
         keras.utils.set_random_seed(self.seed)
-        predictor = predictors.build_predictor(recipe, encoded[0].start, self.field)
+        predictor = predictors.build_predictor(recipe, encoded[0], self.field)
         # No callbacks: KerasTuner's save the weights of the model that `build` returned.
         loops, stopped = self._predict(recipe, predictor, model, encoded, (), options)
         return loops, stopped or stop.stopped
@@ -225,8 +221,8 @@ class RolloutHyperModel(_RecipeHyperModel):
     def __init__(
         self,
         autoencoder: Autoencoder,
-        training: ArrayLike,
-        validation: ArrayLike,
+        training: Lattices,
+        validation: Lattices,
         field: ArrayLike,
         base: recipes.Recipe,
         *,
@@ -236,7 +232,7 @@ class RolloutHyperModel(_RecipeHyperModel):
         super().__init__(training, validation, field, base, only, seed)
         self.autoencoder = autoencoder
         self.base = dataclasses.replace(base, latent_size=autoencoder.encoder.output_shape[-1])
-        self.encoded = self._encode(autoencoder.encoder)
+        self.encoded = self._encode(autoencoder)
 
     def _data(self):
         weights = [weight.ravel() for weight in self.autoencoder.get_weights()]
@@ -245,7 +241,7 @@ class RolloutHyperModel(_RecipeHyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> RecursiveRolloutModel:
         """Return the compiled predictor."""
         keras.utils.set_random_seed(self.seed)
-        return predictors.build_predictor(self.recipe(hp), self.encoded[0].start, self.field)
+        return predictors.build_predictor(self.recipe(hp), self.encoded[0], self.field)
 
     def _loops(self, recipe, model, callbacks, options):
         return self._predict(recipe, model, self.autoencoder, self.encoded, callbacks, options)
@@ -253,7 +249,7 @@ class RolloutHyperModel(_RecipeHyperModel):
 
 def checksum(array: np.ndarray) -> list[int]:
     """Return the shape of an array and the CRC-32 of its bytes."""
-    return [*array.shape, zlib.crc32(np.ascontiguousarray(array))]
+    return [*array.shape, zlib.crc32(np.ascontiguousarray(array).data)]
 
 
 class StopHopeless(keras.callbacks.Callback):
@@ -274,7 +270,7 @@ class StopHopeless(keras.callbacks.Callback):
         super().__init__()
         self.monitor, self.baseline, self.stopped = monitor, baseline, False
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
         """Check the error, once."""
         is_quarter = epoch + 1 == -(-self.params["epochs"] // 4)
         if is_quarter and logs[self.monitor] > HOPELESS_RATIO * self.baseline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import keras_tuner
@@ -99,7 +99,9 @@ class Plan:
 
     def settings(self) -> dict:
         """Return the settings that may not change when a search continues; the budget may."""
-        names = {name: datasets.name_of(getattr(self, name)) for name in ("config", "test")}
+        names: dict[str, Any] = {
+            name: datasets.name_of(getattr(self, name)) for name in ("config", "test")
+        }
         settings = dataclasses.asdict(dataclasses.replace(self, **names))
         base = {f"base.{name}": value for name, value in settings.pop("base").items()}
         return {k: v for k, v in settings.items() if k not in ("trials", "minutes")} | base
@@ -120,10 +122,10 @@ class Plan:
         base on the magnets that trials are trained on.
         """
         used = self.trained_on + self.validated_on
-        moments = datasets.first_moments(self.config, used, data_dir)
-        training, validation = moments[: self.trained_on], moments[self.trained_on :]
+        loops = datasets.first_loops(self.config, used, data_dir)
+        training, validation = loops[: self.trained_on], loops[self.trained_on :]
         field = datasets.field_of(self.config, data_dir)
-        options = {"only": self.only, "seed": self.seed}
+        options: dict[str, Any] = {"only": self.only, "seed": self.seed}
         if self.kind == "autoencoder":
             return AutoencoderHyperModel(training, validation, field, self.short, **options)
         with folder.locked(out):
@@ -141,8 +143,8 @@ class Plan:
 
     def _autoencoder(self, training, validation):
         keras.utils.set_random_seed(self.seed)
-        model = recipes.autoencoders.build_autoencoder(self.base, training.shape[2:5])
-        images = recipes.training.with_images(self.base, training)
+        model = recipes.autoencoders.build_autoencoder(self.base, training)
+        images = recipes.training.with_images(self.base, training, self.seed)
         return recipes.autoencoders.fit_autoencoder(
             self.base, model, images, validation[:WATCHED], seed=self.seed, verbose=0
         )

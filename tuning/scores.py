@@ -21,8 +21,8 @@ class Score:
     crosses zero, is replaced by `WORST` times the baseline's.
 
     Args:
-        training: (s, t, ..., 3) loops.
-        validation: (b, t, ..., 3) loops.
+        training: (s, t, g, 3) loops.
+        validation: (b, t, g, 3) loops.
         field: (t,) µ0·H in tesla.
 
     Raises:
@@ -30,8 +30,8 @@ class Score:
     """
 
     def __init__(self, training: np.ndarray, validation: np.ndarray, field: np.ndarray):
-        self.true, self.field = _grains(validation), field
-        baseline = self._errors(mean_loop(_grains(training)))
+        self.true, self.field = validation, field
+        baseline = self._errors(mean_loop(training))
         self.units = {name: float(values.mean()) for name, values in baseline.items()}
         for name, unit in self.units.items():
             if not (np.isfinite(unit) and unit > 0):
@@ -41,8 +41,8 @@ class Score:
                 )
 
     def of(self, loops: np.ndarray) -> dict[str, float]:
-        """Return `score` and the mean of each measure, of predictions (b, t, ..., 3)."""
-        errors = self._errors(_grains(loops))
+        """Return `score` and the mean of each measure, of predictions (b, t, g, 3)."""
+        errors = self._errors(loops)
         means = {}
         for name, unit in self.units.items():
             bounded = np.where(np.isfinite(errors[name]), errors[name], np.inf)
@@ -61,7 +61,3 @@ class Score:
         with np.errstate(over="ignore", invalid="ignore"):
             measured = judge(self.true, loops, self.field)
         return {name: measured[name] for name in MEASURES}
-
-
-def _grains(loops):
-    return loops.reshape(*loops.shape[:2], -1, 3)

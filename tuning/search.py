@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import keras_tuner
@@ -117,7 +118,11 @@ class _Hyperband(_Budgeted, HyperbandOracle):
     pass
 
 
-TUNERS = {"random": _Random, "hyperband": _Hyperband, "bayesian": _Bayesian}
+TUNERS: dict[str, type[keras_tuner.Oracle]] = {
+    "random": _Random,
+    "hyperband": _Hyperband,
+    "bayesian": _Bayesian,
+}
 
 
 class _Tuner(keras_tuner.Tuner):
@@ -274,7 +279,7 @@ def finished_trials(out: str | os.PathLike) -> list[Trial]:
         )
         if trial.status != "COMPLETED":
             continue
-        measured = {
+        measured: dict[str, Any] = {
             key: float(trial.metrics.get_best_value(key))
             for key in (*LOGGED, "diverged", "stopped", "seconds")
         }

@@ -7,6 +7,7 @@ one of that name.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from keras_tuner import HyperParameters
 
@@ -122,7 +123,7 @@ ROLLOUT = {
 
 def suggest(space: dict, hp: HyperParameters, base: Recipe, lattice: tuple[int, int, int]) -> dict:
     """Return the settings of a recipe that `hp` chooses in a space."""
-    settings = {}
+    settings: dict[str, Any] = {}
     for choose in space.values():
         settings |= choose(hp, base, lattice)
     return settings

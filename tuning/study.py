@@ -8,6 +8,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -73,43 +74,23 @@ def study(
         (out / name).mkdir(exist_ok=True)
 
     candidates = _candidates(trials)
-    tasks = [(t, s) for s in range(plan.seeds) for t in candidates if s or t.epochs < EPOCHS]
     repeat = functools.partial(_repeat, plan, out, data_dir)
-    repeated = {}
-    for (trial, seed), result in workers.map_in_processes(repeat, tasks, jobs):
-        repeated[trial.number, seed] = result["score"]
-        progress(f"trial {trial.number}, seed {plan.seed + seed}: score {result['score']:.3f}")
-    scores = {
-        t.number: [repeated.get((t.number, s), t.score) for s in range(plan.seeds)]
-        for t in candidates
-    }
+    scores = _scores(plan, candidates, repeat, jobs, progress)
     best = min(candidates, key=lambda trial: np.mean(scores[trial.number]))
     settings = plan.suggested(best.hyperparameters, data_dir)
     folder.write_json(out / BEST, {"trial": best.number, "settings": settings})
 
-    # Files have the trial's number: with a larger budget another trial may be the best.
-    best_recipe, start_recipe = (
-        dataclasses.replace(plan.base, **plan.suggested(trial.hyperparameters, data_dir))
-        for trial in (best, trials[0])
-    )
-    final = {
-        "best": (f"trial-{best.number}", best_recipe),
-        "start": (f"trial-{trials[0].number}", start_recipe),
-        "paper": ("paper", recipes.RECIPES["paper"]),
-    }
-    if best == trials[0]:
-        del final["start"]
+    final = _final_recipes(plan, best, trials[0], data_dir)
     evaluate = functools.partial(_evaluate, plan, out, data_dir)
-    measured = {}
+    results = {}
     for (name, _), result in workers.map_in_processes(evaluate, list(final.values()), jobs):
-        measured[name] = result
-        progress(f"{name}: trained on {plan.magnets} magnets, and judged")
-    evaluated = {key: measured[name] for key, (name, _) in final.items()}
+        results[name] = result
+        progress(f"{name}: trained on {plan.magnets} magnets, and evaluated")
     metrics = {
         "scores": scores,
         "best": best.number,
         "settings": settings,
-        "judged": evaluated,
+        "judged": {key: results[name] for key, (name, _) in final.items()},
     }
     folder.write_json(out / folder.METRICS, metrics)
     drawn = figures.draw(out, plan.kind, trials)
@@ -143,6 +124,38 @@ def _candidates(trials: list[Trial]) -> list[Trial]:
     return best if start in best else [*best, start]
 
 
+def _scores(plan, candidates, repeat, jobs, progress) -> dict[int, list[float]]:
+    """Return the scores of each candidate by the number of its trial, with a seed each.
+
+    The first is that of the trial itself, unless Hyperband stopped its training early.
+    """
+    tasks = [(t, s) for s in range(plan.seeds) for t in candidates if s or t.epochs < EPOCHS]
+    repeated = {}
+    for (trial, seed), result in workers.map_in_processes(repeat, tasks, jobs):
+        repeated[trial.number, seed] = result["score"]
+        progress(f"trial {trial.number}, seed {plan.seed + seed}: score {result['score']:.3f}")
+    return {
+        t.number: [repeated.get((t.number, s), t.score) for s in range(plan.seeds)]
+        for t in candidates
+    }
+
+
+def _final_recipes(plan, best: Trial, start: Trial, data_dir) -> dict:
+    """Return the recipes to train on all magnets, each with a name for its files.
+
+    The names contain the number of the trial, since another may be the best with a larger budget.
+    """
+    final = {"best": best} if best == start else {"best": best, "start": start}
+    named = {
+        key: (
+            f"trial-{trial.number}",
+            dataclasses.replace(plan.base, **plan.suggested(trial.hyperparameters, data_dir)),
+        )
+        for key, trial in final.items()
+    }
+    return named | {"paper": ("paper", recipes.RECIPES["paper"])}
+
+
 @functools.lru_cache(maxsize=1)
 def _hypermodel(plan, out, data_dir):
     return plan.hypermodel(out, data_dir)
@@ -167,14 +180,16 @@ def _evaluate(plan, out, data_dir, task):
 
     def make():
         keras.backend.clear_session()
-        moments = datasets.first_moments(plan.config, plan.magnets, data_dir)
+        seen = datasets.first_loops(plan.config, plan.magnets, data_dir)
         unseen, _ = datasets.all_loops(plan.test, data_dir)
-        datasets.require_unseen(unseen, moments)
+        datasets.require_unseen(unseen, seen)
         models = out / "models" / name
         models.mkdir(exist_ok=True)
-        model, _ = training.train_model(models, recipe, moments, unseen.field, plan.seed, 0)
-        baselines = measures.Baselines(moments, unseen.field, recipe.latent_size, recipe.window)
-        held_out, _ = datasets.all_loops(plan.config, data_dir, after=plan.magnets)
+        model, _ = training.train_model(models, recipe, seen, unseen.field, plan.seed, 0)
+        baselines = measures.Baselines(
+            seen.moments, unseen.field, recipe.latent_size, recipe.window
+        )
+        held_out = datasets.later_loops(plan.config, plan.magnets, data_dir)
         results = {}
         for kind, loops in (("test", unseen), ("more", held_out)):
             if loops is not None:
@@ -196,5 +211,7 @@ def with_settings(recipe: recipes.Recipe, settings: dict) -> recipes.Recipe:
     known = {each.name for each in dataclasses.fields(recipe)}
     for name in settings:
         checks.one_of(name, "setting", sorted(known))
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
+    }
     return dataclasses.replace(recipe, **values)

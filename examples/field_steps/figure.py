@@ -1,29 +1,29 @@
-"""How far loops in steps are from those by events, against the step."""
+"""Figure of the differences between loops in steps and loops by events, against the step."""
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from keras_micromag import plots
+from keras_micromag.plots import style
 
 LINES = {
     "weakest_first": ("weakest first", "#3b6c96"),
-    "simultaneous": ("all at once", plots.ACCENT),
+    "simultaneous": ("all at once", style.ACCENT),
 }
 
 
-@rc_context(plots.STYLE)
-def draw(told, steps, spread):
-    figure = Figure(figsize=(plots.COLUMN, 1.7 * plots.COLUMN), layout="constrained")
+@rc_context(style.STYLE)
+def draw(differences, steps, spread):
+    figure = Figure(figsize=(style.COLUMN, 1.7 * style.COLUMN), layout="constrained")
     top, middle, bottom = figure.subplots(3, sharex=True)
     for order, (name, color) in LINES.items():
-        columns = np.array([told[order, step] for step in steps])
-        style = {"color": color, "ms": 3, "lw": 0.8, "clip_on": False}
-        top.plot(steps, 1e3 * columns[:, 0], "o-", label=name, **style)
-        middle.plot(steps, 100 * columns[:, 4], "o-", **style)
-        bottom.plot(steps, columns[:, 5], "o-", **style)
-        bottom.axhline(told[order, 0.0][5], color=color, lw=0.8, ls=":")
-    first = 1e3 * told["weakest_first", steps[0]][0]
+        columns = np.array([differences[order, step] for step in steps])
+        line = {"color": color, "ms": 3, "lw": 0.8, "clip_on": False}
+        top.plot(steps, 1e3 * columns[:, 0], "o-", label=name, **line)
+        middle.plot(steps, 100 * columns[:, 4], "o-", **line)
+        bottom.plot(steps, columns[:, 5], "o-", **line)
+        bottom.axhline(differences[order, 0.0][5], color=color, lw=0.8, ls=":")
+    first = 1e3 * differences["weakest_first", steps[0]][0]
     ratio = np.array(steps) / steps[0]
     top.plot(steps, first * ratio, color="0.2", lw=0.8, ls=":", label="as the step")
     top.axhline(1e3 * spread, color="0.6", lw=0.8, ls="--", label="spread of magnets")

@@ -1,4 +1,4 @@
-"""Loops by events and in steps of the field, and how far these are from those."""
+"""Loops by events and in field steps, and the differences between them."""
 
 from typing import NamedTuple
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from keras_micromag import physics
 
-REVERSAL = (-2.4, -7.0)  # T, in which all grains flip
-AT_ONCE = 20  # magnets: the states of the finest steps are large
+REVERSAL = (-2.4, -7.0)  # T, between which all grains flip
+BATCH = 20  # magnets: the states of the finest steps are large
 
 
 class Loops(NamedTuple):
-    """What is compared of loops, without their states."""
+    """Loops without their states."""
 
     coercivities: np.ndarray
     switching_fields: np.ndarray
-    together: float  # grains that flip at a field, or in an avalanche, where any do
+    together: float  # mean number of grains that flip at a field, or in an avalanche
 
 
 def by_events(body, axes, order):
@@ -29,8 +29,8 @@ def in_steps(body, axes, step, order):
     count = round((first - last) / step) + 1
     field = np.concatenate([[8.0], np.linspace(first, last, count)])
     parts = [
-        physics.simulate(body, some, field=field, avalanche=order, progress=False)
-        for some in np.array_split(axes, -(-len(axes) // AT_ONCE))
+        physics.simulate(body, batch, field=field, avalanche=order, progress=False)
+        for batch in np.array_split(axes, -(-len(axes) // BATCH))
     ]
     fields = np.concatenate([part.switching_fields for part in parts])
     together = fields.size / sum(len(set(own)) for own in fields)
@@ -38,13 +38,13 @@ def in_steps(body, axes, step, order):
 
 
 def difference(loops, exact, step):
-    """Columns of the table: `loops` against the hysteresis `exact`, alike if apart by a step."""
+    """Return the columns of the table: `loops` compared with `exact`, alike to within a step."""
     if isinstance(loops, physics.Hysteresis):
         loops = Loops(loops.coercivity(), loops.switching_fields, loops.events.sizes.mean())
-    apart = loops.coercivities - exact.coercivity()
-    # A step tells a field up to its own length later.
-    late = exact.switching_fields - loops.switching_fields
-    alike = (late > -1e-4) & (late < step + 1e-4)
-    rms = np.sqrt(np.mean(apart**2))
+    error = loops.coercivities - exact.coercivity()
+    # In steps a grain flips up to a step later.
+    delay = exact.switching_fields - loops.switching_fields
+    alike = (delay > -1e-4) & (delay < step + 1e-4)
+    rms = np.sqrt(np.mean(error**2))
     shares = alike.mean(), alike.all(axis=1).mean()
-    return np.array([rms, apart.mean(), np.abs(apart).max(), *shares, loops.together])
+    return np.array([rms, error.mean(), np.abs(error).max(), *shares, loops.together])

@@ -1,6 +1,6 @@
-"""What magnets of up to 100,000 cubes show: `python -m examples.large_magnets grains` and others.
+"""Studies of magnets of up to 100,000 cubes: `python -m examples.large_magnets grains` and others.
 
-Each subcommand draws a figure and prints a table; docs/large_magnets.md holds both.
+Each subcommand draws a figure and prints a table; docs/large_magnets.md has the figures.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def main(argv=None):
             several = {"nargs": "+"} if isinstance(value, tuple) else {}
             kind = type(value[0] if several else value)
             command.add_argument(f"--{option}", type=kind, default=value, **several)
-        command.add_argument("--out", default=f"{name}.png", help="the figure's file")
+        command.add_argument("--out", default=f"{name}.png", help="file of the figure")
         command.set_defaults(run=part.main)
     options = vars(parser.parse_args(argv))
     return options.pop("run")(**options)

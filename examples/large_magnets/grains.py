@@ -1,4 +1,4 @@
-"""Coercivity, and its spread over magnets, against the number of grains."""
+"""Coercivity and its spread over magnets, against the number of grains."""
 
 import numpy as np
 from matplotlib import rc_context
@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scipy.special import digamma, polygamma
 
 from examples.large_magnets.loops import batches
-from keras_micromag import plots
+from keras_micromag.plots import style
 
 DEFAULTS = {
     "sides": (4, 6, 8, 12, 16, 22, 32, 46),
@@ -14,26 +14,25 @@ DEFAULTS = {
     "step": 0.1,
 }
 LAST, LAST_OF_MANY = 4.2, 3.7
-"""In tesla. What comes after the coercivity cannot change it, so that loops end there; those of
-magnets of 1,000 grains and more lie close together."""
+"""Last field in tesla, beyond the coercivity, which differs less for 1,000 grains and more."""
 
 
 def main(sides, magnets, step, out="grains.png"):
     """Return the mean coercivities and spreads in tesla, and the exponent of the spread."""
     print("| grains | magnets | mean µ0·Hc, T | spread, T |\n|---|---|---|---|")
-    sides, magnets, found = np.array(sides), np.array(magnets), []
+    sides, magnets, merits = np.array(sides), np.array(magnets), []
     for side, g, m in zip(sides, sides**3, magnets, strict=True):
         last = LAST if g < 1000 else LAST_OF_MANY
-        # Rounded to the same numbers whatever the step.
+        # Rounded, so that all steps give the same numbers.
         field = -np.r_[0, 2, np.arange(2.6, last + step / 2, step).round(9)]
-        every = batches((side,) * 3, m, field, seed=1)
-        hc = np.concatenate([loop.coercivity() for loop in every])
-        found.append((hc.mean(), hc.std(ddof=1) if m > 1 else np.nan))
-        told = f"{found[-1][1]:.4f}" if m > 1 else ""
-        print(f"| {side}³ = {g:,} | {m} | {found[-1][0]:.3f} | {told} |", flush=True)
-    mean, spread = np.array(found).T
-    # The logarithm of a spread over few magnets is too small on average; if coercivities are
-    # normal, by so much, and so uncertain.
+        loops = batches((side,) * 3, m, field, seed=1)
+        hc = np.concatenate([loop.coercivity() for loop in loops])
+        merits.append((hc.mean(), hc.std(ddof=1) if m > 1 else np.nan))
+        spread = f"{merits[-1][1]:.4f}" if m > 1 else ""
+        print(f"| {side}³ = {g:,} | {m} | {hc.mean():.3f} | {spread} |", flush=True)
+    mean, spread = np.array(merits).T
+    # The logarithm of a standard deviation over few magnets is too small on average. For normal
+    # coercivities the digamma function gives its bias, the trigamma function its variance.
     several = magnets > 1
     half_free = (magnets[several] - 1) / 2
     logs = np.log(spread[several]) - (digamma(half_free) - np.log(half_free)) / 2
@@ -46,26 +45,26 @@ def main(sides, magnets, step, out="grains.png"):
         f"({v:.3f} ± {e:.3f})" for v, e in zip(line, cov.diagonal() ** 0.5, strict=True)
     )
     print(f"The mean goes with {limit} T + {slope} T / side.")
-    plots.save_figure(_figure(sides, mean, of_mean, line, several, logs, errors, law), out)
+    style.save_figure(_figure(sides, mean, of_mean, line, several, logs, errors, law), out)
     return mean, spread, law[0]
 
 
-@rc_context(plots.STYLE)
+@rc_context(style.STYLE)
 def _figure(sides, mean, of_mean, line, several, logs, errors, law):
-    figure = Figure(figsize=(plots.COLUMN, 1.2 * plots.COLUMN), layout="constrained")
+    figure = Figure(figsize=(style.COLUMN, 1.2 * style.COLUMN), layout="constrained")
     top, bottom = figure.subplots(2, sharex=True)
-    style = {"fmt": "o", "color": "#3b6c96", "ms": 3, "lw": 0.8}
+    points = {"fmt": "o", "color": "#3b6c96", "ms": 3, "lw": 0.8}
     fine = np.geomspace(sides.min(), sides.max())
     label = f"{line[1]:.2f} T + {line[0]:.2f} T / side"
-    top.plot(fine**3, np.polyval(line, 1 / fine), color=plots.ACCENT, lw=0.8, label=label)
-    top.errorbar(sides**3, mean, of_mean, **style)
+    top.plot(fine**3, np.polyval(line, 1 / fine), color=style.ACCENT, lw=0.8, label=label)
+    top.errorbar(sides**3, mean, of_mean, **points)
     fitted = np.exp(np.polyval(law, 3 * np.log(fine)))
     half = fitted[0] * (fine / fine[0]) ** -1.5
     bottom.plot(fine**3, half, "--", color="0.6", lw=0.8, label="grains$^{-0.5}$")
-    bottom.plot(fine**3, fitted, color=plots.ACCENT, lw=0.8, label=f"grains$^{{{law[0]:.2f}}}$")
+    bottom.plot(fine**3, fitted, color=style.ACCENT, lw=0.8, label=f"grains$^{{{law[0]:.2f}}}$")
     spread = np.exp(logs)
     bars = spread * (1 - np.exp(-errors)), spread * (np.exp(errors) - 1)
-    bottom.errorbar(sides[several] ** 3, spread, bars, **style)
+    bottom.errorbar(sides[several] ** 3, spread, bars, **points)
     top.set(xscale="log", ylabel=r"Mean coercivity $\mu_0 H_\mathrm{c}$ (T)")
     bottom.set(yscale="log", xlabel="Grains", ylabel="Spread over magnets (T)")
     for axes in (top, bottom):

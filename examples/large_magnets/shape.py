@@ -1,11 +1,12 @@
-"""Loops of a cube, a plate and a needle, against the applied field and the field inside."""
+"""Loops of a cube, a plate and a needle, against the applied and the internal field."""
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from examples.large_magnets.loops import batches
-from keras_micromag import physics, plots
+from keras_micromag import physics
+from keras_micromag.plots import style
 
 # The field is along z: across the plate, along the needle.
 DEFAULTS = {"cube": (14, 14, 14), "plate": (30, 30, 3), "needle": (9, 9, 34), "magnets": 4}
@@ -15,35 +16,39 @@ LEVELS = np.linspace(0.8, -0.8, 33)
 
 
 def main(cube, plate, needle, magnets, out="shape.png"):
-    """Return N and a loop of each shape, and how far the loops lie apart.
+    """Return N and the loop of each shape, and the mean distances between these loops in tesla.
 
-    A loop is the applied field, the field inside and M/Ms; the loops lie apart in either field.
+    A loop is the applied field, the internal field and M/Ms. The distances are along either field.
     """
     print("| shape | grains | N | by the grains | µ0·Hc, T ", end="")
     print("| M/Ms = 0.7 at | … inside | -0.7 at | … inside |\n" + 9 * "|---" + "|")
-    told = {}
+    shapes = {}
     for name, sides in {"cube": cube, "plate": plate, "needle": needle}.items():
-        every = list(batches(sides, magnets, FIELD, seed=3))
-        along = np.concatenate([loop.magnetization_along_field for loop in every]).mean(axis=0)
+        loops = list(batches(sides, magnets, FIELD, seed=3))
+        along = np.concatenate([loop.magnetization_along_field for loop in loops]).mean(axis=0)
         body = physics.cubic_grains(sides)
         factor = demagnetizing_factor(body)
         polarization = physics.ND2FE14B.Js * body.packing_fraction * along
-        told[name] = factor, FIELD, FIELD - factor * polarization, along
-        (a, c, e), (b, _, f) = (_fields_at((0.7, 0, -0.7), loop, along) for loop in told[name][1:3])
+        shapes[name] = factor, FIELD, FIELD - factor * polarization, along
+        (a, c, e), (b, _, f) = (
+            _fields_at((0.7, 0, -0.7), loop, along) for loop in shapes[name][1:3]
+        )
         row = " | ".join(f"{value:.2f}" for value in (-c, a, b, e, f))
         print(f"| {name} | {' × '.join(map(str, sides))} | {factor:.3f} ", end="")
         print(f"| {factor_by_grains(sides):.3f} | {row} |", flush=True)
     applied, inside = (
-        np.ptp([_fields_at(LEVELS, loop[which], loop[3]) for loop in told.values()], axis=0).mean()
+        np.ptp(
+            [_fields_at(LEVELS, loop[which], loop[3]) for loop in shapes.values()], axis=0
+        ).mean()
         for which in (1, 2)
     )
     print(f"\nThe loops lie {applied:.2f} T apart, inside {inside:.2f} T.")
-    plots.save_figure(_figure(told), out)
-    return told, applied, inside
+    style.save_figure(_figure(shapes), out)
+    return shapes, applied, inside
 
 
 def demagnetizing_factor(body):
-    """The magnetometric one along z of the box around a magnet, averaged over Gauss points."""
+    """Return the magnetometric N along z of the box around a magnet, by Gauss points."""
     corners = np.concatenate([grain.vertices for grain in body.grains])
     half = np.ptp(corners, axis=0) / 2
     box = physics.cubic_grains((1, 1, 1), size=1.0).grains[0]
@@ -54,10 +59,10 @@ def demagnetizing_factor(body):
 
 
 def factor_by_grains(sides):
-    """The same from the field at the grains' particles, all grains being magnetised along z.
+    """Return N from the field at the particles, with all grains magnetised along z.
 
-    What the others make is diluted by the gaps. A grain's own field, which is left out, adds 1/3
-    on average over its corners, by symmetry.
+    The field of the other grains is divided by the packing fraction. A grain's own field, which is
+    left out, adds 1/3 on average over its corners, by symmetry.
     """
     body = physics.cubic_grains(sides, scheme=("vertices",))
     along = np.tile([0.0, 0.0, 1.0], (len(body), 1))
@@ -69,16 +74,16 @@ def _fields_at(levels, field, along):
     return np.interp(np.negative(levels), -along, field)
 
 
-@rc_context(plots.STYLE)
-def _figure(told):
-    figure = Figure(figsize=(plots.COLUMN, 1.3 * plots.COLUMN), layout="constrained")
+@rc_context(style.STYLE)
+def _figure(shapes):
+    figure = Figure(figsize=(style.COLUMN, 1.3 * style.COLUMN), layout="constrained")
     both = figure.subplots(2, sharex=True, sharey=True)
-    for (name, loop), color in zip(told.items(), ("0.1", plots.ACCENT, "#3b6c96"), strict=True):
+    for (name, loop), color in zip(shapes.items(), ("0.1", style.ACCENT, "#3b6c96"), strict=True):
         for axes, field in zip(both, loop[1:3], strict=True):
             axes.plot(field, loop[3], color=color, lw=1.0, label=f"{name}, $N$ = {loop[0]:.3f}")
-    words = r"Applied field $\mu_0 H$ (T)", r"Field inside $\mu_0 H - N J$ (T)"
-    for axes, label in zip(both, words, strict=True):
-        axes.set(xlabel=label, ylabel=plots.MAGNETIZATION_LABEL, xlim=(-7, 3))
+    labels = r"Applied field $\mu_0 H$ (T)", r"Field inside $\mu_0 H - N J$ (T)"
+    for axes, label in zip(both, labels, strict=True):
+        axes.set(xlabel=label, ylabel=style.MAGNETIZATION_LABEL, xlim=(-7, 3))
         axes.tick_params(labelbottom=True)
     both[0].legend(frameon=False)
     return figure

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+
+import numpy as np
 
 from keras_micromag.utils.files import atomic_path
 
 
-def check_output(out: Path, names: tuple[str, ...]) -> None:
-    """Raise unless files of these `names` can be made in `out`; leave nothing behind."""
+def check_output(out: Path, names: Iterable[str]) -> None:
+    """Raise unless files of these `names` can be made in the folder `out`; leave nothing there."""
     folder = out
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -48,19 +50,18 @@ def _unwritable(out: Path, error: OSError) -> OSError:
 
 
 def write_csv(path: Path, hysteresis) -> None:
-    """Write one row per field: the field, then each magnet's mean moment along it."""
-    import numpy as np
-
+    """Write one row per field: the field, then the mean moment of each magnet along it."""
     curves = hysteresis.magnetization_along_field
     names = ["mu0H (T)"] + [f"magnet {b} M/Ms" for b in range(len(curves))]
-    table = np.column_stack([hysteresis.field, curves.T])
-    np.savetxt(path, table, fmt="%.10g", delimiter=",", header=",".join(names), comments="")
+    _write_table(path, names, [hysteresis.field, *curves])
 
 
 def write_events(path: Path, events) -> None:
     """Write one row per flip: magnet, avalanche, grain, and the field where the avalanche began."""
-    import numpy as np
+    names = ["magnet", "avalanche", "grain", "mu0H (T)"]
+    _write_table(path, names, [events.magnet, events.avalanche, events.grain, events.field])
 
-    names = ("magnet", "avalanche", "grain", "mu0H (T)")
-    table = np.column_stack([events.magnet, events.avalanche, events.grain, events.field])
-    np.savetxt(path, table, fmt="%.10g", delimiter=",", header=",".join(names), comments="")
+
+def _write_table(path, names, columns):
+    header, table = ",".join(names), np.column_stack(columns)
+    np.savetxt(path, table, fmt="%.10g", delimiter=",", header=header, comments="")

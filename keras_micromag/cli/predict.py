@@ -1,9 +1,13 @@
-"""`keras-micromag predict`: loops by a trained model, from the first states of magnets."""
+"""`keras-micromag predict`: loops of a trained model, from the first states of magnets."""
 
 from __future__ import annotations
 
 import functools
+from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from keras_micromag.cli.output import check_output, write_all, write_csv
 from keras_micromag.summary import check_matplotlib, draw_loops, print_merits
@@ -14,23 +18,22 @@ def add(commands) -> None:
     """Add the command."""
     command = commands.add_parser(
         "predict",
-        help="predict demagnetisation curves by a trained model",
-        description="Predict whole loops from their first states, print their figures of merit, "
-        "and write loops.npz, loops.csv and loops.png.",
+        help="predict demagnetisation curves with a trained model",
+        description="Predict demagnetisation curves from their first states, print their figures "
+        "of merit, and write loops.npz, loops.csv and loops.png.",
     )
     command.set_defaults(run=_run)
-    command.add_argument("model", type=Path, metavar="MODEL", help="what train wrote")
+    command.add_argument("model", type=Path, metavar="MODEL", help="model.keras of train")
     source = command.add_mutually_exclusive_group(required=True)
-    states = "loops.npz of simulate: their first states are taken"
-    source.add_argument("--loops", type=Path, metavar="FILE", help=states)
-    axes = ".npy file of (g, 3) or (b, g, 3) unit vectors: of cubes of Nd2Fe14B, whose first "
-    axes += "states are computed"
-    source.add_argument("--easy-axes", type=Path, metavar="FILE", help=axes)
-    option(command, "--out", "folder to write to", Path("runs/predict"), Path, "DIR")
+    text = "loops.npz of simulate, which holds the first states"
+    source.add_argument("--loops", type=Path, metavar="FILE", help=text)
+    text = ".npy file of easy axes, (g, 3) or (b, g, 3), of magnets of Nd2Fe14B cubes, whose first "
+    source.add_argument("--easy-axes", type=Path, metavar="FILE", help=f"{text}states are computed")
+    option(command, "--out", "folder for the results", Path("runs/predict"), Path, "DIR")
     add_backend(command)
 
 
-def _run(options) -> None:
+def _run(options: Namespace) -> None:
     """Run `predict`."""
     check_matplotlib()
     check_output(options.out, ("loops.npz", "loops.csv", "loops.png"))
@@ -43,7 +46,7 @@ def _run(options) -> None:
     else:
         first = _easy_axes(options.easy_axes)
     loops = predicted_loops(options.model, first)
-    writers = {
+    writers: dict[str, Callable[[Path], object]] = {
         "loops.npz": loops.save,
         "loops.csv": lambda path: write_csv(path, loops),
         "loops.png": functools.partial(draw_loops, loops),
@@ -55,8 +58,6 @@ def _run(options) -> None:
 
 def _easy_axes(path):
     """Return the easy axes (b, g, 3) in a `.npy` file."""
-    import numpy as np
-
     try:
         axes = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:

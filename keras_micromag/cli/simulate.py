@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import shutil
 import time
+from argparse import Namespace
 from pathlib import Path
+
+import numpy as np
 
 from keras_micromag.cli import structures
 from keras_micromag.cli.output import check_output, write_all, write_csv, write_events
@@ -22,6 +26,8 @@ from keras_micromag.utils.command_line import (
 )
 from keras_micromag.utils.versions import versions
 
+FILES = ("loops.npz", "loops.csv", "settings.json", "events.csv", "grains.tess", "loops.pvd")
+FIGURES = ("loops.png", "reversal.png", "loop.gif", "loop.mp4")
 MANY = 64
 """Magnets of more grains are drawn cut open, since most grains are inside."""
 
@@ -33,72 +39,115 @@ def add(commands) -> None:
         help="simulate demagnetisation curves of magnets",
         description="Simulate demagnetisation curves with the embedded Stoner-Wohlfarth method, "
         "print their figures of merit, and write loops.npz, loops.csv, settings.json, loops.png "
-        "and reversal.png; events.csv of loops by events; and grains.tess unless the grains are "
-        "cubes: the grains, without what is between them, with the first magnet's easy axes. "
-        "Without options: the ten magnets of the paper.",
+        "and reversal.png. With --method events, write the flips of all grains to events.csv. "
+        "Unless the grains are cubes, write them to grains.tess, without the gaps between them, "
+        "with the easy axes of the first magnet. Without options: the ten magnets of the paper.",
     )
     command.set_defaults(run=_run)
     structures.add(command)
-
-    magnet = command.add_argument_group("material")
-    option(magnet, "--material", "one of the known materials", "Nd2Fe14B", str, "NAME")
-    option(magnet, "--js", "saturation polarisation in T, not the material's", None, number, "JS")
-    option(magnet, "--ku", "anisotropy constant in J/m3, not the material's", None, number, "KU")
-    option(magnet, "--a", "exchange stiffness in J/m, not the material's", None, number, "A")
-    option(
-        magnet, "--kd", "shape anisotropy constant in J/m3, not the material's", None, number, "KD"
-    )
-    spread = "standard deviation from grain to grain of the logarithm of"
-    option(magnet, "--js-spread", f"{spread} JS, the same in all magnets", 0.0, number, "SIGMA")
-    option(magnet, "--ku-spread", f"{spread} KU, the same in all magnets", 0.0, number, "SIGMA")
-
+    _add_material(command.add_argument_group("material"))
     field = command.add_argument_group("field, along z")
-    option(field, "--field", "first and last in T", [8.0, -8.0], number, ("START", "STOP"))
-    option(field, "--steps", "how many fields, the first and last included", 1000, count, "N")
+    option(field, "--field", "first and last field in T", [8.0, -8.0], number, ("START", "STOP"))
+    option(field, "--steps", "number of fields, the first and last included", 1000, count, "N")
+    _add_method(command.add_argument_group("method"))
+    _add_output(command.add_argument_group("output"))
 
-    method = command.add_argument_group("method")
-    depth = "of the particles below the grain's surface in nm; 1.2 exchange lengths if not given"
-    option(method, "--depth", depth, None, number, "NM")
-    scheme = "places of the particles, by commas"
-    option(method, "--scheme", scheme, "vertices,edges,faces,centroid", str, "PLACES")
-    own = "add each grain's own demagnetising field (then KD must be 0)"
-    method.add_argument("--self-field", action="store_true", help=own)
-    methods = ("steps", "events")
-    text = "from field to field, or from avalanche to avalanche, whose fields it computes"
-    option(method, "--method", text, methods[0], str, choices=methods)
-    orders = ("simultaneous", "weakest_first")
-    text = "which unstable grains flip at once; if not given, simultaneous by steps, else weakest"
-    option(method, "--avalanche", text, None, str, choices=orders)
+
+def _add_material(group) -> None:
+    names = "Nd2Fe14B, SmCo5, Sm2Co17 or BaFe12O19"
+    option(group, "--material", names, "Nd2Fe14B", str, "NAME")
+    for name, text in (
+        ("js", "saturation polarisation in T"),
+        ("ku", "anisotropy constant in J/m3"),
+        ("a", "exchange stiffness in J/m"),
+        ("kd", "shape anisotropy constant in J/m3"),
+    ):
+        text += " (default: that of the material)"
+        option(group, f"--{name}", text, None, number, name.upper())
+    text = "standard deviation of ln({}) over the grains, which all magnets share"
+    for name in ("js", "ku"):
+        option(group, f"--{name}-spread", text.format(name.upper()), 0.0, number, "SIGMA")
+
+
+def _add_method(group) -> None:
+    text = "depth of the particles below the grain's surface in nm (default: 1.2 exchange lengths)"
+    option(group, "--depth", text, None, number, "NM")
+    text = "places of the particles in a grain, separated by commas"
+    option(group, "--scheme", text, "vertices,edges,faces,centroid", str, "PLACES")
+    text = "add each grain's own demagnetising field (then KD must be 0)"
+    group.add_argument("--self-field", action="store_true", help=text)
+    text = "steps: solve at each field; events: compute the field at which each avalanche begins"
+    option(group, "--method", text, "steps", choices=("steps", "events"))
+    text = "which unstable grains flip, all at once or the weakest first "
+    text += "(default: simultaneous with steps, weakest_first with events)"
+    option(group, "--avalanche", text, None, choices=("simultaneous", "weakest_first"))
+    text = "demagnetising fields by a dense matrix, by FFT on a lattice of equal grains, or by FFT "
+    text += "on a mesh with exact near fields; auto chooses"
     kinds = ("auto", "dense", "lattice", "hierarchical")
-    option(
-        method, "--operator", "how demagnetising fields are computed", kinds[0], str, choices=kinds
-    )
-    option(method, "--rtol", "error of the hierarchical operator", 1e-4, number, "RTOL")
-    precision = ("float32", "float64")
-    option(method, "--dtype", "precision of the solver", precision[0], str, choices=precision)
-    option(
-        method, "--tol", "largest change of a moment that counts as converged", None, number, "TOL"
-    )
-    option(method, "--max-iterations", "at one field", 1000, count, "N")
-    add_backend(method)
-
-    output = command.add_argument_group("output")
-    option(output, "--out", "folder to write to", Path("runs/simulate"), Path, "DIR")
-    text = "folder for the checkpoint of a long loop: the same command continues a killed one"
-    option(output, "--checkpoint", text, None, Path, "DIR")
-    output.add_argument("--no-figures", action="store_true", help="write no pictures")
-    text = "also write loop.gif or loop.mp4, the first magnet moving along its loop"
-    option(output, "--animation", text, None, choices=("gif", "mp4"))
-    text = "also write loops.pvd, the first magnet's states for ParaView, in a folder loops"
-    output.add_argument("--vtk", action="store_true", help=text)
-    output.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    option(group, "--operator", text, "auto", choices=kinds)
+    option(group, "--rtol", "relative error of the hierarchical operator", 1e-4, number, "RTOL")
+    option(group, "--dtype", "precision of the solver", "float32", choices=("float32", "float64"))
+    text = "largest change of a moment that counts as converged (default: by --dtype)"
+    option(group, "--tol", text, None, number, "TOL")
+    text = "largest number of iterations at one field"
+    option(group, "--max-iterations", text, 1000, count, "N")
+    add_backend(group)
 
 
-def _run(options) -> None:
+def _add_output(group) -> None:
+    option(group, "--out", "folder for the results", Path("runs/simulate"), Path, "DIR")
+    text = "folder for checkpoints of a long loop; the same command continues a run that was killed"
+    option(group, "--checkpoint", text, None, Path, "DIR")
+    group.add_argument("--no-figures", action="store_true", help="draw no figures")
+    text = "also write loop.gif or loop.mp4, a film of the first magnet along its loop"
+    option(group, "--animation", text, None, choices=("gif", "mp4"))
+    text = "also write loops.pvd, the states of the first magnet for ParaView, in a folder loops"
+    group.add_argument("--vtk", action="store_true", help=text)
+    group.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _run(options: Namespace) -> None:
     """Run `simulate`, which refuses bad input before the long work."""
-    began = time.perf_counter()
+    times = [time.perf_counter()]
     kind = structures.complete(options)
-    check_output(options.out, _names(options, kind))
+    _check(options)
+    choose_backend(options)
+    from keras_micromag import physics
+
+    if options.vtk:
+        from keras_micromag import vtk
+
+        vtk.require_own_folder(options.out / "loops")
+    if options.avalanche is None:  # settings.json has the default by name
+        options.avalanche = physics.solver.problem.DEFAULT_AVALANCHE[options.method]
+    material = _material(options, physics.MATERIALS)
+    structure, axes = structures.build(options, kind, material)
+    materials = _materials(options, material, len(structure))
+    times.append(time.perf_counter())
+    hysteresis = _simulate(options, structure, axes, materials)
+    times.append(time.perf_counter())
+    settings = _settings(options, material, len(structure))
+    writers = _writers(options, kind, structure, axes[0], hysteresis, settings)
+    if options.vtk:
+        # First, since it takes longest; it is atomic by itself.
+        options.out.mkdir(parents=True, exist_ok=True)
+        vtk.write_vtk(options.out / "loops.pvd", structure, hysteresis)
+    write_all(options.out, writers)
+    times.append(time.perf_counter())
+
+    if not options.quiet:
+        print_merits(hysteresis)
+        print(f"Written to {options.out}: {', '.join([*writers, *['loops.pvd'] * options.vtk])}")
+        setup, simulation, files = (end - start for start, end in itertools.pairwise(times))
+        print(
+            f"Time: set-up {setup:.1f} s, simulation {simulation:.1f} s (compilation included), "
+            f"files {files:.1f} s"
+        )
+
+
+def _check(options: Namespace) -> None:
+    """Raise where options contradict each other, or the requested files cannot be made."""
+    check_output(options.out, FILES if options.no_figures else FILES + FIGURES)
     if options.checkpoint and options.method == "events":
         raise ValueError(
             f"`--checkpoint` must be left out by events; received {options.checkpoint}."
@@ -108,102 +157,17 @@ def _run(options) -> None:
         raise ValueError(
             f"`--checkpoint` must be another folder than --out; received {options.checkpoint}."
         )
-    _check_figures(options)
-    choose_backend(options)
-    import numpy as np
-
-    from keras_micromag import physics
-
-    if options.avalanche is None:  # settings.json has the default by name
-        options.avalanche = physics.solver.problem.DEFAULT_AVALANCHE[options.method]
-    if options.vtk:
-        from keras_micromag import vtk
-    material = _material(options, physics.MATERIALS)
-    structure, axes = structures.build(options, kind, material)
-    materials = _materials(options, material, len(structure))
-    ready = time.perf_counter()
-    try:
-        hysteresis = physics.simulate(
-            structure,
-            axes,
-            material=materials,
-            field=np.linspace(*options.field, options.steps),
-            self_field=options.self_field,
-            method=options.method,
-            avalanche=options.avalanche,
-            dtype=options.dtype,
-            tol=options.tol,
-            max_iterations=options.max_iterations,
-            operator=options.operator,
-            rtol=options.rtol,
-            progress=False if options.quiet else None,
-            checkpoint=options.checkpoint,
-        )
-    except (physics.ConvergenceError, MemoryError) as error:
-        raise ValueError(str(error)) from error
-    simulated = time.perf_counter()
-
-    settings = _settings(options, material, len(structure))
-    writers = {
-        "loops.npz": hysteresis.save,
-        "loops.csv": lambda path: write_csv(path, hysteresis),
-        "settings.json": lambda path: path.write_text(settings, encoding="utf-8"),
-    }
-    if hysteresis.events is not None:
-        writers["events.csv"] = lambda path: write_events(path, hysteresis.events)
-    if kind != "grid":
-        writers["grains.tess"] = functools.partial(
-            physics.write_neper, structure=structure, easy_axes=axes[0]
+    if options.no_figures and options.animation:
+        raise ValueError(
+            f"`--animation` must not be given with --no-figures; received {options.animation}."
         )
     if not options.no_figures:
-        writers |= _figure_writers(options, structure, hysteresis)
-    if options.vtk:
-        # First, since it takes longest; it is atomic by itself.
-        options.out.mkdir(parents=True, exist_ok=True)
-        vtk.write_vtk(options.out / "loops.pvd", structure, hysteresis)
-    write_all(options.out, writers)
-    written = time.perf_counter()
-
-    if not options.quiet:
-        print_merits(hysteresis)
-        print(f"Written to {options.out}: {', '.join([*writers, *['loops.pvd'] * options.vtk])}")
-        print(
-            f"Time: set-up {ready - began:.1f} s, simulation {simulated - ready:.1f} s "
-            f"(compilation included), files {written - simulated:.1f} s"
-        )
-
-
-def _names(options, kind: str) -> tuple[str, ...]:
-    """Return the names of the files that will be written."""
-    names = ["loops.npz", "loops.csv", "settings.json"]
-    names += ["events.csv"] * (options.method == "events")
-    names += ["grains.tess"] * (kind != "grid") + ["loops.pvd"] * options.vtk
-    names += ["loops.png", "reversal.png"] * (not options.no_figures)
-    return (*names, *[f"loop.{options.animation}"] * (options.animation is not None))
-
-
-def _check_figures(options) -> None:
-    """Raise where requested figures or files for ParaView cannot be made."""
-    if options.vtk:
-        folder = options.out / "loops"
-        others = [file for file in folder.glob("*") if not file.match("step_*.vtu")]
-        others += [folder] * folder.is_file()
-        if others:
-            raise ValueError(
-                f"`--vtk` must have the folder {folder} for itself; there is {others[0]}."
-            )
-    if options.no_figures:
-        if options.animation:
-            raise ValueError(
-                f"`--animation` must not be given with --no-figures; received {options.animation}."
-            )
-        return
-    check_matplotlib(", or leave them out with --no-figures")
+        check_matplotlib(", or leave them out with --no-figures")
     if options.animation == "mp4" and shutil.which("ffmpeg") is None:
         raise ValueError("`--animation` must be gif where there is no ffmpeg; received mp4.")
 
 
-def _material(options, known: dict):
+def _material(options: Namespace, known: dict):
     """Return the named material with the constants that the options change."""
     if options.material not in known:
         raise ValueError(
@@ -214,7 +178,7 @@ def _material(options, known: dict):
     return dataclasses.replace(known[options.material], **changes)
 
 
-def _materials(options, material, grains: int):
+def _materials(options: Namespace, material, grains: int):
     """Return one material for all grains, or one per grain if constants have a spread."""
     from keras_micromag.physics import spread_materials
     from keras_micromag.utils import checks
@@ -229,16 +193,41 @@ def _materials(options, material, grains: int):
     return spread_materials(material, grains, **spreads, seed=[options.seed, 2])
 
 
-def _settings(options, material, grains: int) -> str:
+def _simulate(options: Namespace, structure, axes, materials):
+    """Return the loops; a failure of the solver is raised as a ValueError, for one sentence."""
+    from keras_micromag import physics
+
+    start, stop = options.field
+    try:
+        return physics.simulate(
+            structure,
+            axes,
+            material=materials,
+            field=np.linspace(start, stop, options.steps),
+            self_field=options.self_field,
+            method=options.method,
+            avalanche=options.avalanche,
+            dtype=options.dtype,
+            tol=options.tol,
+            max_iterations=options.max_iterations,
+            operator=options.operator,
+            rtol=options.rtol,
+            progress=False if options.quiet else None,
+            checkpoint=options.checkpoint,
+        )
+    except (physics.ConvergenceError, MemoryError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _settings(options: Namespace, material, grains: int) -> str:
     """Return all that is needed to repeat the run, as JSON with units in the names."""
     import keras
 
-    units = {"size": "size_nm", "gap": "gap_nm", "depth": "depth_nm"}
+    units = {"size": "size_nm", "gap": "gap_nm", "depth": "depth_nm", "unit": "unit_nm"}
     units |= {"cone": "cone_degrees", "field": "field_T"}
-    units["unit"] = "unit_nm"
-    elsewhere = ("run", "out", "checkpoint", "no_figures", "animation", "vtk", "quiet", "backend")
-    elsewhere += ("js", "ku", "a", "kd")
-    settings = {units.get(k, k): v for k, v in vars(options).items() if k not in elsewhere}
+    left_out = {"run", "out", "checkpoint", "no_figures", "animation", "vtk", "quiet", "backend"}
+    left_out |= {"js", "ku", "a", "kd"}  # below, as those of the material
+    settings = {units.get(k, k): v for k, v in vars(options).items() if k not in left_out}
     settings["grains"] = grains
     settings |= {"Js_T": material.Js, "Ku_J_per_m3": material.Ku}
     settings |= {"A_J_per_m": material.A, "Kd_J_per_m3": material.Kd}
@@ -248,12 +237,30 @@ def _settings(options, material, grains: int) -> str:
     return json.dumps(settings, indent=2, default=str) + "\n"
 
 
-def _figure_writers(options, structure, hysteresis) -> dict:
+def _writers(
+    options: Namespace, kind: str, structure, easy_axes, hysteresis, settings: str
+) -> dict:
+    """Return the functions that write the files, by name; grains.tess has `easy_axes` (g, 3)."""
+    from keras_micromag.physics import write_neper
+
+    writers = {
+        "loops.npz": hysteresis.save,
+        "loops.csv": lambda path: write_csv(path, hysteresis),
+        "settings.json": lambda path: path.write_text(settings, encoding="utf-8"),
+    }
+    if hysteresis.events is not None:
+        writers["events.csv"] = lambda path: write_events(path, hysteresis.events)
+    if kind != "grid":
+        writers["grains.tess"] = lambda path: write_neper(path, structure, easy_axes=easy_axes)
+    return writers if options.no_figures else writers | _figures(options, structure, hysteresis)
+
+
+def _figures(options: Namespace, structure, hysteresis) -> dict:
     """Return the functions that write the figures, by the file's name."""
-    import numpy as np
     from matplotlib.figure import Figure
 
     from keras_micromag import plots
+    from keras_micromag.plots import style
 
     cut = None
     # A cut through a grain that is not convex may have holes, which the figures cannot draw.
@@ -262,9 +269,9 @@ def _figure_writers(options, structure, hysteresis) -> dict:
         cut = normal, normal @ structure.bounds.mean(axis=0)
 
     def reversal(path):
-        figure = Figure(figsize=(plots.COLUMN, plots.COLUMN))
+        figure = Figure(figsize=(style.COLUMN, style.COLUMN))
         plots.plot_reversal(structure, hysteresis, cut=cut, figure=figure)
-        plots.save_figure(figure, path)
+        style.save_figure(figure, path)
 
     writers = {"loops.png": functools.partial(draw_loops, hysteresis), "reversal.png": reversal}
     if options.animation:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from argparse import Namespace
 from pathlib import Path
 
 from keras_micromag.utils.command_line import count, number, option, seed
 
 CONE, MAGNETS = 35.0, 10
-DEFAULTS = {
+DEFAULTS: dict[str, dict] = {
     "grid": {"size": 50.0, "gap": 3.0},
     "voronoi": {"size": 50.0, "gap": 3.0, "sigma": 0.0, "relaxation": 0}
     | {"stretch": [1.0, 1.0, 1.0], "sample": "box", "vanishing": "refuse"},
@@ -21,48 +22,50 @@ DEFAULTS = {
 
 def add(command) -> None:
     """Add the options of the grains and the easy axes."""
-    cubes, polycrystal, tessellation, meshes = DEFAULTS.values()
-    count_from_zero = functools.partial(count, least=0)
+    cubes, _, tessellation, meshes = DEFAULTS.values()
     group = command.add_argument_group("structure")
     kind = group.add_mutually_exclusive_group()
-    text = "cubic grains along x, y and z"
+    text = "number of cubic grains along x, y and z"
     option(kind, "--grid", text, [4, 4, 4], count, ("NX", "NY", "NZ"))
     option(kind, "--voronoi", "a polycrystal of N irregular grains", None, count, "N")
-    text = "the grains of a .tess file of Neper, or of surface meshes: STL, PLY, OBJ or OFF"
+    text = "grains from a .tess file of Neper, or from surface meshes: STL, PLY, OBJ or OFF"
     kind.add_argument("--structure", help=text, nargs="+", type=Path, metavar="FILE")
-    text = "edge of a grain in nm, of a cube of the mean volume for --voronoi "
-    option(group, "--size", f"{text}(default: {cubes['size']})", None, number, "NM")
-    text = f"non-magnetic gap between grains in nm (default: {cubes['gap']}); a .tess file's cells "
-    text += f"are made smaller by it (default: {tessellation['gap']})"
+    text = "edge of a cubic grain in nm; with --voronoi, of a cube of the mean volume"
+    option(group, "--size", f"{text} (default: {cubes['size']})", None, number, "NM")
+    text = f"non-magnetic gap between grains in nm (default: {cubes['gap']}); the cells of a .tess "
+    text += f"file are made smaller for it (default: {tessellation['gap']})"
     option(group, "--gap", text, None, number, "NM")
-    text = f"nm per unit of length of a .tess file (default: {tessellation['unit']}) or of meshes "
+    text = f"unit of length in nm of a .tess file (default: {tessellation['unit']}) or of meshes "
     option(group, "--unit", f"{text}(default: {meshes['unit']})", None, number, "NM")
-    text = "of --voronoi: standard deviation of the logarithm of the grains' diameters; "
-    text += f"{polycrystal['sigma']} leaves the cells as they are"
-    option(group, "--sigma", f"{text} (the default)", None, number, "SIGMA")
-    text = "of --voronoi: how often seeds move to their cells' centroids "
-    text += f"(default: {polycrystal['relaxation']})"
-    option(group, "--relaxation", text, None, count_from_zero, "N")
-    text = "of --voronoi: how much longer grains are along x, y and z (default: 1.0 1.0 1.0)"
-    option(group, "--stretch", text, None, number, ("SX", "SY", "SZ"))
+    text = "standard deviation of the logarithm of the grain diameters, or 0 for the cells as drawn"
+    _add_of_voronoi(group, "--sigma", text, number, "SIGMA")
+    text = "number of times that each seed moves to the centroid of its cell"
+    _add_of_voronoi(group, "--relaxation", text, functools.partial(count, least=0), "N")
+    text = "factors by which the grains are elongated along x, y and z"
+    _add_of_voronoi(group, "--stretch", text, number, ("SX", "SY", "SZ"))
     shapes = ("box", "cylinder", "sphere")
-    text = f"of --voronoi: what is cut from the box (default: {polycrystal['sample']})"
-    option(group, "--sample", text, None, choices=shapes)
-    text = "of --voronoi: what to do about grains too small for the gap between boundaries "
-    text += f"(default: {polycrystal['vanishing']})"
-    option(group, "--vanishing", text, None, choices=("refuse", "drop"))
+    _add_of_voronoi(group, "--sample", "shape that is cut from the box", choices=shapes)
+    text = "refuse or drop grains that are too small for the gap"
+    _add_of_voronoi(group, "--vanishing", text, choices=("refuse", "drop"))
 
     group = command.add_argument_group("easy axes")
-    text = f"half angle of their cone about z in degrees (default: {CONE}, but the orientations of "
-    option(group, "--cone", f"{text}a .tess file that has some)", None, number, "DEG")
-    text = f"how many magnets, each with its own easy axes (default: {MAGNETS}, but one with the "
+    text = f"largest angle between easy axes and z in degrees (default: {CONE}; the orientations "
+    option(group, "--cone", f"{text}of a .tess file if it has some)", None, number, "DEG")
+    text = f"number of magnets, each with easy axes of its own (default: {MAGNETS}; 1 with the "
     option(group, "--magnets", f"{text}orientations of a .tess file)", None, count, "N")
-    text = "of all that is random: N of the easy axes, [N, 1] of the polycrystal, [N, 2] of the "
-    text += "materials"
-    option(group, "--seed", text, 0, seed, "N")
+    text = "seed of the random numbers: N of the easy axes, [N, 1] of the polycrystal, [N, 2] of "
+    option(group, "--seed", f"{text}the materials", 0, seed, "N")
 
 
-def complete(options) -> str:
+def _add_of_voronoi(group, name, text, type=str, metavar=None, choices=None) -> None:
+    """Add an option that only `--voronoi` has; `complete` sets its default."""
+    default = DEFAULTS["voronoi"][name.removeprefix("--")]
+    shown = " ".join(map(str, default)) if isinstance(default, list) else default
+    text = f"with --voronoi: {text} (default: {shown})"
+    option(group, name, text, None, type, metavar, choices)
+
+
+def complete(options: Namespace) -> str:
     """Set the defaults of the structure's options, and delete the options of other kinds.
 
     Returns:
@@ -85,7 +88,7 @@ def complete(options) -> str:
     return kind
 
 
-def _kind(options) -> str:
+def _kind(options: Namespace) -> str:
     """Return the kind of structure that the options describe, one of `DEFAULTS`."""
     if options.voronoi is not None:
         return "voronoi"
@@ -102,7 +105,7 @@ def _kind(options) -> str:
     return "tessellation"
 
 
-def build(options, kind: str, material):
+def build(options: Namespace, kind: str, material):
     """Build the structure, and add what is read from its files to the options.
 
     Returns:
@@ -140,7 +143,7 @@ def build(options, kind: str, material):
     return structure, _easy_axes(options, structure, axes)
 
 
-def _polycrystal(options, embedding):
+def _polycrystal(options: Namespace, embedding):
     from keras_micromag.physics import voronoi_grains
     from keras_micromag.utils import checks
 
@@ -159,7 +162,7 @@ def _polycrystal(options, embedding):
     )
 
 
-def _easy_axes(options, structure, own):
+def _easy_axes(options: Namespace, structure, own):
     """Return the easy axes (b, g, 3): either the file's `own` (g, 3), or drawn."""
     from keras_micromag.physics import random_easy_axes
 

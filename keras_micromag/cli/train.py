@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 from keras_micromag.cli.output import check_output
@@ -20,21 +21,24 @@ def add(commands) -> None:
         "step that it finished.",
     )
     command.set_defaults(run=_run)
-    text = "train on cubes of tfds_esw/large and test on tfds_esw/paper, or train on irregular "
-    text += "grains of tfds_esw/polycrystal and test on its split test"
+    text = (
+        "cubes: train on tfds_esw/large, test on tfds_esw/paper; polycrystals: train and test on "
+    )
+    text += "tfds_esw/polycrystal"
     option(command, "--grains", text, "cubes", choices=("cubes", "polycrystals"))
-    text = "default, by_hand, paper (the paper's own settings), or polycrystals for such grains"
-    option(command, "--recipe", f"{text} (default: by --grains)", None, str, "NAME")
-    text = "to train on (default: 800 of cubes, 400 polycrystals)"
+    text = "settings of the training: default, by_hand or paper for cubes, polycrystals for "
+    option(command, "--recipe", f"{text}polycrystals (default: by --grains)", None, str, "NAME")
+    text = "number of magnets to train on (default: 800 of cubes, 400 polycrystals)"
     option(command, "--magnets", text, None, count, "N")
-    option(command, "--seed", "of the training", 0, seed, "N")
-    option(command, "--data-dir", "of the data sets; TFDS's own if not given", None, Path, "DIR")
-    option(command, "--out", "folder to write to", Path("runs/train"), Path, "DIR")
+    option(command, "--seed", "seed of the training", 0, seed, "N")
+    text = "folder of the data sets (default: that of TFDS)"
+    option(command, "--data-dir", text, None, Path, "DIR")
+    option(command, "--out", "folder for the results", Path("runs/train"), Path, "DIR")
     add_backend(command)
 
 
-def _run(options) -> None:
-    """Run the command."""
+def _run(options: Namespace) -> None:
+    """Run `train`."""
     check_matplotlib()
     choose_backend(options)
     from keras_micromag.paper import folder, polycrystals, training

@@ -77,7 +77,7 @@ def animate_loop(
     magnet_ax, loop_ax = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, :])
     polygons = draw_scene(scene, moment_colors(hysteresis.magnetization[0]), magnet_ax)
     draw_triad(magnet_ax, *view)
-    add_moment_colorbar(figure, cax=figure.add_subplot(grid[0, 1]))
+    add_moment_colorbar(figure.add_subplot(grid[0, 1]), fill=True)
     field, curve = hysteresis.field, hysteresis.magnetization_along_field
     format_loop_axes(loop_ax, field)
     loop_ax.plot(field, curve, color=INK, lw=1.0)

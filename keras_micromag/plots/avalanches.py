@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from keras_micromag.physics.hysteresis import Hysteresis
-from keras_micromag.plots.style import COLUMN, INK, MARK, THIN, styled
+from keras_micromag.plots.style import INK, MARK, THIN, new_axes, styled
 
 
 def avalanche_sizes(hysteresis: Hysteresis) -> np.ndarray:
@@ -30,6 +29,12 @@ def avalanche_sizes(hysteresis: Hysteresis) -> np.ndarray:
     return np.concatenate(sizes)
 
 
+def counts_at_least(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sizes that occur, rising, and the number of avalanches of each or larger."""
+    size, counts = np.unique(sizes, return_counts=True)
+    return size, np.cumsum(counts[::-1])[::-1]
+
+
 @styled
 def plot_avalanches(hysteresis: Hysteresis, *, ax: Axes | None = None) -> Axes:
     """Draw the distribution of the sizes of avalanches.
@@ -48,13 +53,11 @@ def plot_avalanches(hysteresis: Hysteresis, *, ax: Axes | None = None) -> Axes:
     sizes = avalanche_sizes(hysteresis)
     if not len(sizes):
         raise ValueError("`hysteresis` must have a grain that reverses; received one without.")
-    if ax is None:
-        ax = plt.figure(figsize=(COLUMN, 0.75 * COLUMN), layout="constrained").add_subplot()
+    ax = new_axes() if ax is None else ax
     # The edges lie between integers, so that no size lies on an edge.
     edges = 2.0 ** np.arange(int(np.log2(sizes.max())) + 2) - 0.5
-    ax.hist(sizes, bins=edges, color=THIN, ec="w", lw=0.5, label="in each bin")
-    size, counts = np.unique(sizes, return_counts=True)
-    at_least = np.cumsum(counts[::-1])[::-1]
+    ax.hist(sizes, bins=edges.tolist(), color=THIN, ec="w", lw=0.5, label="in each bin")
+    size, at_least = counts_at_least(sizes)
     ax.plot(size, at_least, "o-", color=INK, lw=0.8, label="this size or larger", **MARK)
     ax.set(xscale="log", yscale="log", xlabel="Grains in an avalanche", ylabel="Avalanches")
     ax.set(xlim=(edges[0], edges[-1]), ylim=(0.7, 1.5 * at_least[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,11 @@ from keras_micromag.physics.geometry.polyhedron import Polyhedron
 
 _FLAT = 1e-9
 """Distance, in units of the size of a body, up to which a corner lies on the cutting plane."""
+
+_NOT_SIMPLE = (
+    "`cut` must meet each grain in areas without holes that touch nowhere; received a plane that "
+    "meets one otherwise."
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ def body_of(grain: Polyhedron) -> Body:
         rings += parts
         normals += [normal] * len(parts)
     return Body(grain.vertices, rings, np.array(normals), False)
+
+
+def sides_of(ring: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Return the sides of a ring as pairs of vertices."""
+    return zip(ring, (*ring[1:], ring[0]), strict=True)
 
 
 def cut_open(body: Body, normal: np.ndarray, offset: float) -> Body | None:
@@ -79,7 +90,7 @@ def cut_open(body: Body, normal: np.ndarray, offset: float) -> Body | None:
     rings, normals, next_vertex = [], [], {}
     for ring, outward in zip(body.rings, body.normals, strict=True):
         part, entry, leave = [], None, None
-        for i, j in zip(ring, (*ring[1:], ring[0]), strict=True):
+        for i, j in sides_of(ring):
             if height[i] <= 0:
                 part.append(i)
             if height[i] <= 0 < height[j]:
@@ -93,7 +104,8 @@ def cut_open(body: Body, normal: np.ndarray, offset: float) -> Body | None:
             rings.append(tuple(part))
             normals.append(outward)
         if entry != leave:
-            _require_simple(entry not in next_vertex)
+            if entry in next_vertex:
+                raise ValueError(_NOT_SIMPLE)
             next_vertex[entry] = leave
     vertices = np.array(vertices)
     for section in _closed_rings(next_vertex):
@@ -111,7 +123,7 @@ def _convex_section(vertices, section, normal):
     try:
         return convex_parts(vertices, section, normal)
     except ValueError:  # the section is the outline of a hole, which runs clockwise
-        _require_simple(False)
+        raise ValueError(_NOT_SIMPLE) from None
 
 
 def _closed_rings(next_vertex):
@@ -123,12 +135,3 @@ def _closed_rings(next_vertex):
             ring.append(vertex)
             vertex = next_vertex.pop(vertex)
         yield tuple(ring)
-
-
-def _require_simple(simple):
-    """Raise unless a section is a simple polygon, without holes."""
-    if not simple:
-        raise ValueError(
-            "`cut` must meet each grain in areas without holes that touch nowhere; received a "
-            "plane that meets one otherwise."
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
@@ -10,12 +9,12 @@ from numpy.typing import ArrayLike
 from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.plots.style import (
     ACCENT,
-    COLUMN,
     FIELD_LABEL,
     INK,
     MAGNETIZATION_LABEL,
     MARK,
     THIN,
+    new_axes,
     styled,
 )
 
@@ -32,22 +31,23 @@ def plot_loops(hysteresis: Hysteresis, *, ax: Axes | None = None) -> Axes:
         The axes, with one thin line per magnet and, for two magnets or more, their mean curve. The
         bar on the axis M = 0 spans the mean ± one standard deviation of the coercivity.
     """
-    if ax is None:
-        ax = plt.figure(figsize=(COLUMN, 0.75 * COLUMN), layout="constrained").add_subplot()
+    ax = new_axes() if ax is None else ax
     field = np.asarray(hysteresis.field, dtype=float)
     curves = np.atleast_2d(hysteresis.magnetization_along_field)
     mean = curves.mean(axis=0)
     single = len(curves) == 1
     format_loop_axes(ax, field)
-    marker = {"marker": "."} if len(field) == 1 else {}  # a line of one point is invisible
-    style = {"color": INK, "lw": 1.0} if single else {"color": THIN, "lw": 0.5}
-    lines = ax.plot(field, curves.T, **style, **marker)
+    color, width = (INK, 1.0) if single else (THIN, 0.5)
+    marker = "." if len(field) == 1 else ""  # a line of one point is invisible
+    lines = ax.plot(field, curves.T, color=color, lw=width, marker=marker)
     if not single:
         lines[0].set_label(f"{len(curves)} magnets")
         ax.plot(field, mean, color=INK, lw=1.2, label="mean")
         # The legend stands below the branch from +H, or inside the loop if this is a full one.
         full = np.any(curves[:, field > (field.min() + field.max()) / 2] < 0.2)
-        place = {"loc": "center", "bbox_to_anchor": (0.5, 0.3)} if full else {"loc": "lower right"}
+        place: dict = {"loc": "lower right"}
+        if full:
+            place = {"loc": "center", "bbox_to_anchor": (0.5, 0.3)}
         ax.legend(**place, frameon=False, handlelength=1.4)
     _mark_coercivity(ax, field, mean, np.atleast_1d(hysteresis.coercivity()))
     return ax
@@ -74,10 +74,12 @@ def plot_prediction(
     if mean is not None:
         curve = np.asarray(mean).mean(axis=-2) @ simulated.field_direction
         ax.plot(simulated.field, curve, color=THIN, lw=1.0, label="mean training loop")
-    for loops, style in ((simulated, {"color": INK}), (predicted, {"color": ACCENT, "ls": "--"})):
-        label = "simulated" if loops is simulated else "predicted"
+    for label, loops, color, line in (
+        ("simulated", simulated, INK, "-"),
+        ("predicted", predicted, ACCENT, "--"),
+    ):
         curve = loops.magnetization_along_field[magnet]
-        ax.plot(loops.field, curve, lw=1.0, label=label, **style)
+        ax.plot(loops.field, curve, line, color=color, lw=1.0, label=label)
     ax.legend(loc="lower right", frameon=False, handlelength=1.6)
     return ax
 
@@ -110,17 +112,17 @@ def format_loop_axes(ax: Axes, field: np.ndarray) -> None:
 
 def _mark_coercivity(ax: Axes, field, mean, coercivity) -> None:
     """Draw a bar of mean ± standard deviation where the mean curve changes its sign."""
-    crossing = np.flatnonzero(np.sign(mean[1:]) != np.sign(mean[:-1]))
+    crossings = np.flatnonzero(np.sign(mean[1:]) != np.sign(mean[:-1]))
     coercivity = np.abs(coercivity[np.isfinite(coercivity)])
-    if not len(crossing) or not len(coercivity):
+    if not len(crossings) or not len(coercivity):
         return
     value, spread = coercivity.mean(), coercivity.std(ddof=min(1, len(coercivity) - 1))
-    side = np.sign(field[crossing[0] + 1])
+    side = np.sign(field[crossings[0] + 1])
     text = rf"$\mu_0H_\mathrm{{c}}$ = {value:.2f}"
     if len(coercivity) > 1:
         text += f" ± {spread:.2f}"
-        bar = {"ecolor": ACCENT, "elinewidth": 0.7, "capthick": 0.7, "capsize": 5.0, "zorder": 4}
-        ax.errorbar(side * value, 0.0, xerr=spread, fmt="none", **bar)
+        line: dict = {"ecolor": ACCENT, "elinewidth": 0.7, "capthick": 0.7}
+        ax.errorbar(side * value, 0.0, xerr=spread, fmt="none", capsize=5.0, zorder=4, **line)
     else:
         ax.plot(side * value, 0.0, "o", **MARK)
     ax.annotate(

@@ -5,26 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize, to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from keras_micromag.physics.microstructure.structure import Microstructure
-from keras_micromag.plots.bodies import body_of, cut_open
-from keras_micromag.plots.painting import back_to_front, pieces, sides_of
+from keras_micromag.plots.bodies import body_of, cut_open, sides_of
+from keras_micromag.plots.painting import back_to_front, pieces
 from keras_micromag.plots.style import (
-    COLUMN,
     INK,
     MOMENT_COLORS,
     MOMENT_LIMITS,
     NO_VALUE,
     VALUE_COLORS,
+    add_colorbar,
+    new_axes,
     styled,
 )
 from keras_micromag.utils import checks
@@ -84,17 +83,24 @@ def plot_magnet(
         ...     magnet, values=1e27 * magnet.volumes, label="Volume (nm³)", cut=((0, -1, 0), 0.0)
         ... )
     """
-    colors, mappable = _grain_colors(len(structure), moments, values, limits)
+    if (moments is None) == (values is None):
+        raise ValueError("either `moments` or `values` must be given; received both or neither.")
+    g = len(structure)
+    if moments is not None:
+        colors = moment_colors(_per_grain(moments, "moments", (g, 3)))
+    else:
+        values = _per_grain(values, "values", (g,))
+        colors, mappable = _value_colors(values, limits)
+        missing = bool(np.isnan(values).any())
     scene = project(structure, view=view, cut=cut, explode=explode)
-    if ax is None:
-        ax = plt.figure(figsize=(0.75 * COLUMN, 0.6 * COLUMN), layout="constrained").add_subplot()
+    ax = new_axes(width=0.75, height=0.6) if ax is None else ax
     draw_scene(scene, colors, ax)
     if triad:
         draw_triad(ax, *view)
     if colorbar and moments is not None:
-        add_moment_colorbar(ax.figure, ax=ax, shrink=0.7, aspect=14, pad=0.04)
+        add_moment_colorbar(ax)
     elif colorbar:
-        _add_value_colorbar(ax, mappable, label, bool(np.isnan(values).any()))
+        _add_value_colorbar(ax, mappable, label, missing)
     return ax
 
 
@@ -219,8 +225,8 @@ def draw_scene(scene: Scene, colors: np.ndarray, ax: Axes) -> PolyCollection:
 def set_colors(collection: PolyCollection, scene: Scene, colors: np.ndarray) -> None:
     """Set the colours of polygons from those of the grains (g, 3) and the light of the scene."""
     faces = colors[scene.grains] * scene.light[:, None]
-    collection.set_facecolors(faces)
-    collection.set_edgecolors(np.where(scene.outlined[:, None], OUTLINE, faces))
+    edges = np.where(scene.outlined[:, None], OUTLINE, faces)
+    collection.set(facecolor=faces, edgecolor=edges)
 
 
 def moment_colors(moments: np.ndarray) -> np.ndarray:
@@ -228,13 +234,8 @@ def moment_colors(moments: np.ndarray) -> np.ndarray:
     return mpl.colormaps[MOMENT_COLORS](MOMENT_LIMITS(moments[:, 2]))[:, :3]
 
 
-def _grain_colors(g, moments, values, limits):
-    """Return colours (g, 3), and the mappable of the colour bar of values, or None for moments."""
-    if (moments is None) == (values is None):
-        raise ValueError("either `moments` or `values` must be given; received both or neither.")
-    if moments is not None:
-        return moment_colors(_per_grain(moments, "moments", (g, 3))), None
-    values = _per_grain(values, "values", (g,))
+def _value_colors(values, limits):
+    """Return the colours (g, 3) of values (g,), and the mappable of their colour bar."""
     known = np.isfinite(values)
     if limits is None:
         limits = (values[known].min(), values[known].max()) if known.any() else (0.0, 1.0)
@@ -254,20 +255,17 @@ def _per_grain(array, name, shape):
     return array
 
 
-def add_moment_colorbar(figure: Figure, **kwargs) -> None:
-    """Add the colour bar of m_z, from -1 to 1; `kwargs` are those of `Figure.colorbar`."""
-    bar = figure.colorbar(ScalarMappable(MOMENT_LIMITS, MOMENT_COLORS), ticks=[-1, 0, 1], **kwargs)
+def add_moment_colorbar(ax: Axes, *, fill: bool = False) -> None:
+    """Add the colour bar of m_z, from -1 to 1, as `add_colorbar` does."""
+    bar = add_colorbar(ScalarMappable(MOMENT_LIMITS, MOMENT_COLORS), ax, fill=fill)
+    bar.set_ticks([-1, 0, 1])
     bar.ax.set_title(r"$m_z$", fontsize=8, pad=5)
-    bar.outline.set_linewidth(0.5)
-    bar.ax.tick_params(width=0.5, length=2)
 
 
 def _add_value_colorbar(ax, mappable, label, missing):
     """Add the colour bar of the values, and below it, if any are `missing`, the grey of those."""
-    bar = ax.figure.colorbar(mappable, ax=ax, shrink=0.7, aspect=14, pad=0.04)
+    bar = add_colorbar(mappable, ax)
     bar.set_label(label)
-    bar.outline.set_linewidth(0.5)
-    bar.ax.tick_params(width=0.5, length=2)
     if missing:
         place = {"transform": bar.ax.transAxes, "clip_on": False}
         bar.ax.add_patch(Rectangle((0, -0.14), 1, 0.07, fc=NO_VALUE, ec=INK, lw=0.5, **place))
@@ -278,12 +276,12 @@ def draw_triad(ax: Axes, elevation: float, azimuth: float) -> None:
     """Draw the directions x, y, z at the lower left of the axes, projected like the magnet."""
     origin, length = np.array([-0.06, -0.08]), 0.16
     line = {"arrowstyle": "-", "lw": 0.6, "color": INK, "shrinkA": 0, "shrinkB": 0}
-    fraction = "axes fraction"
+    letter: dict = {"textcoords": "offset points", "ha": "center", "va": "center", "fontsize": 6}
     for name, direction in zip("xyz", camera(elevation, azimuth)[:2].T, strict=True):
-        tip, text_offset = origin + length * direction, 4 * direction / np.linalg.norm(direction)
-        ax.annotate("", tip, origin, xycoords=fraction, arrowprops=line)
-        letter = {"textcoords": "offset points", "ha": "center", "va": "center", "fontsize": 6}
-        ax.annotate(f"${name}$", tip, text_offset, xycoords=fraction, **letter)
+        tip = tuple(origin + length * direction)
+        ax.annotate("", tip, tuple(origin), xycoords="axes fraction", arrowprops=line)
+        beyond = tuple(4 * direction / np.linalg.norm(direction))
+        ax.annotate(f"${name}$", tip, beyond, xycoords="axes fraction", **letter)
 
 
 def camera(elevation: float, azimuth: float) -> np.ndarray:

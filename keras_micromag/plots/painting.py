@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from keras_micromag.physics.geometry.polygons import cross
-from keras_micromag.plots.bodies import Body
+from keras_micromag.plots.bodies import Body, sides_of
 
 _EDGE_ON = 1e-9
 """Component of a face's normal toward the viewer up to which the face is invisible."""
@@ -77,11 +76,6 @@ def _piece(number, rings, group, normals, projected):
     )
 
 
-def sides_of(ring: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Return the sides of a ring as pairs of vertices."""
-    return zip(ring, (*ring[1:], ring[0]), strict=True)
-
-
 def back_to_front(pieces: list[Piece]) -> list[int]:
     """Return an order of painting in which no piece of disjoint bodies covers a nearer one.
 
@@ -99,7 +93,7 @@ def back_to_front(pieces: list[Piece]) -> list[int]:
     depth = [piece.depth for piece in pieces]
     farther, nearer = _comparisons(pieces)
     unpainted_behind = np.bincount(nearer, minlength=len(pieces))
-    in_front = [[] for _ in pieces]
+    in_front: list[list[int]] = [[] for _ in pieces]
     for far, near in zip(farther.tolist(), nearer.tolist(), strict=True):
         in_front[far].append(near)
     ready = [(depth[p], p) for p in np.flatnonzero(unpainted_behind == 0).tolist()]
@@ -132,8 +126,8 @@ def _comparisons(pieces):
         a_is_nearer = _height(planes[a], point) > _height(planes[b], point)
         farther.append(np.where(a_is_nearer, b, a)[overlap])
         nearer.append(np.where(a_is_nearer, a, b)[overlap])
-    empty = np.zeros(0, int)  # np.concatenate needs at least one array
-    return np.concatenate([empty, *farther]), np.concatenate([empty, *nearer])
+    none = np.zeros(0, int)  # np.concatenate needs at least one array
+    return np.concatenate([none, *farther]), np.concatenate([none, *nearer])
 
 
 def _padded(arrays):

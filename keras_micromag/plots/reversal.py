@@ -23,9 +23,6 @@ from keras_micromag.plots.magnet import (
 )
 from keras_micromag.plots.style import COLUMN, INK, MARK, format_tesla, styled
 
-LOWER_RIGHT = {"va": "top", "xytext": (4, -3)}
-UPPER_RIGHT = {"va": "bottom", "xytext": (4, 3)}
-
 
 @styled
 def plot_reversal(
@@ -81,10 +78,11 @@ def plot_reversal(
         loop_ax.plot(field[step], curve[step], "o", **MARK)
         # A branch rises with the field, so that the letter is clear of it at the lower right. Near
         # -Ms the frame of the axes would be in the way there.
-        side = UPPER_RIGHT if curve[step] < -0.75 else LOWER_RIGHT
+        va, offset = ("bottom", 3) if curve[step] < -0.75 else ("top", -3)
         point = (field[step], curve[step])
-        loop_ax.annotate(rf"$\mathbf{{{letter}}}$", point, textcoords="offset points", **side)
-    add_moment_colorbar(figure, cax=figure.add_subplot(grid[0, -1]))
+        name = rf"$\mathbf{{{letter}}}$"
+        loop_ax.annotate(name, point, (4, offset), textcoords="offset points", va=va)
+    add_moment_colorbar(figure.add_subplot(grid[0, -1]), fill=True)
     return figure
 
 

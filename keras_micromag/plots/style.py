@@ -1,16 +1,25 @@
-"""The common style of all figures, and a function that saves them."""
+"""The common style of all figures, and functions that make and save them."""
 
 from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 COLUMN = 3.4  # inches: one column of a two-column journal
-STYLE = {
+STYLE: dict = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "mathtext.fontset": "dejavusans",
@@ -35,19 +44,34 @@ MOMENT_LIMITS = Normalize(-1.0, 1.0)
 # Perceptually uniform, and without grey, which marks a missing value.
 VALUE_COLORS = "viridis"
 NO_VALUE = "0.8"
-MARK = {"ms": 3.5, "mfc": "w", "mec": "#b2401f", "mew": 1.0, "zorder": 5, "clip_on": False}
 INK, THIN, ACCENT = "0.1", "#8fb2cf", "#b2401f"
+MARK: dict = {"ms": 3.5, "mfc": "w", "mec": ACCENT, "mew": 1.0, "zorder": 5, "clip_on": False}
 
 
-def styled(function):
+def styled(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a function to draw in the style of this module, without changing the caller's."""
 
     @functools.wraps(function)
-    def wrapper(*args, **kwargs):
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         with mpl.rc_context(STYLE):
             return function(*args, **kwargs)
 
     return wrapper
+
+
+def new_axes(*, width: float = 1.0, height: float = 0.75) -> Axes:
+    """Return the axes of a new figure, whose size is given in column widths."""
+    size = (width * COLUMN, height * COLUMN)
+    return plt.figure(figsize=size, layout="constrained").add_subplot()
+
+
+def add_colorbar(mappable: ScalarMappable, ax: Axes, *, fill: bool = False) -> Colorbar:
+    """Add a colour bar with thin lines beside the axes, or one that fills them."""
+    place: dict = {"cax": ax} if fill else {"ax": ax, "shrink": 0.7, "aspect": 14, "pad": 0.04}
+    bar = ax.figure.colorbar(mappable, **place)
+    bar.outline.set_linewidth(0.5)
+    bar.ax.tick_params(width=0.5, length=2)
+    return bar
 
 
 def save_figure(figure: Figure, path: str | os.PathLike, *, dpi: int = 300) -> None:
@@ -58,6 +82,4 @@ def save_figure(figure: Figure, path: str | os.PathLike, *, dpi: int = 300) -> N
 
 def format_tesla(value: float) -> str:
     """Return a field with two decimals, with a minus sign and without a negative zero."""
-    return f"{value + 0.0:.2f} T".replace("-", "\N{MINUS SIGN}").replace(
-        "\N{MINUS SIGN}0.00", "0.00"
-    )
+    return f"{round(float(value), 2) + 0.0:.2f} T".replace("-", "\N{MINUS SIGN}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from keras_micromag.plots.style import COLUMN, INK, styled
+from keras_micromag.plots.style import INK, add_colorbar, new_axes, styled
 from keras_micromag.utils import checks
 
 DENSITY_COLORS = "Blues"
@@ -97,8 +96,7 @@ def plot_pole_figure(
     axes = checks.unit_vectors(easy_axes, "easy_axes", (None, 3))
     weights = _weights(weights, len(axes))
     frame = _frame(checks.unit_vectors(direction, "direction", (3,)))
-    if ax is None:
-        ax = plt.figure(figsize=(0.75 * COLUMN, 0.6 * COLUMN), layout="constrained").add_subplot()
+    ax = new_axes(width=0.75, height=0.6) if ax is None else ax
     ax.set(xlim=(-1.15, 1.15), ylim=(-1.15, 1.15), aspect="equal")
     ax.set_axis_off()
 
@@ -114,14 +112,11 @@ def plot_pole_figure(
         vmin=0.0,
     )
     image.set_clip_path(Circle((0, 0), 1.0, transform=ax.transData))
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.7, aspect=14, pad=0.04)
-    bar.set_label("Density (m.u.d.)")
-    bar.outline.set_linewidth(0.5)
-    bar.ax.tick_params(width=0.5, length=2)
+    add_colorbar(image, ax).set_label("Density (m.u.d.)")
 
-    positions = _projected(axes @ frame.T)
+    x, y = _projected(axes @ frame.T).T
     area = 60.0 / np.sqrt(len(axes)) * weights / weights.mean()
-    ax.scatter(*positions.T, s=area, fc=INK, ec="w", lw=0.3, zorder=3, clip_on=False)
+    ax.scatter(x, y, area, fc=INK, ec="w", lw=0.3, zorder=3, clip_on=False)
     _draw_net(ax, frame)
     return ax
 

@@ -87,8 +87,7 @@ def test_a_horseshoe_is_cut_into_two_sections():
 
 
 def test_a_section_with_a_hole_is_refused():
-    # A box with a closed hollow is no Polyhedron's single surface, but a ring cut across is: a
-    # square ring of four mitred bars would touch itself, so cut a cup, whose wall is a ring.
+    # A cup, whose wall is cut in a ring.
     outer, inner = box((0, 0, 0), (3, 3, 3)), box((1, 1, 1), (2, 2, 3))
     vertices = np.concatenate([outer[0], inner[0]])
     faces = [f for f in outer[1] if f != (1, 5, 7, 3)]

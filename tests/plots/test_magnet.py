@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from keras_micromag import physics, plots
+from keras_micromag.plots import style
 from keras_micromag.plots.magnet import camera, project
 from tests.plots.magnets import (
     HORSESHOE,
@@ -61,7 +62,7 @@ def test_magnet_refuses_moments_of_another_shape():
 def test_magnet_of_a_thousand_grains_is_drawn_in_seconds(tmp_path):
     structure = physics.cubic_grains((10, 10, 10))
     ax = plots.plot_magnet(structure, np.tile([0, 0, 1.0], (1000, 1)))
-    plots.save_figure(ax.figure, tmp_path / "magnet.pdf")
+    style.save_figure(ax.figure, tmp_path / "magnet.pdf")
     assert (tmp_path / "magnet.pdf").stat().st_size < 1_000_000
 
 

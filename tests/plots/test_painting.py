@@ -37,13 +37,12 @@ def rays(structure, view, points, *, cut=None, explode=0.0):
     """
     look = camera(*view)
     shifts = explode * (structure.centroids - structure.bounds.mean(axis=0))
-    flat, ranges = [], []
+    flat = []
     for grain, shift in zip(structure.grains, shifts, strict=True):
         vertices = grain.vertices
         if cut is not None:
             vertices = _corners_of_the_cut(grain, *cut)
         flat.append((vertices + shift) @ look.T)
-        ranges.append(len(vertices))
     corners = np.concatenate(flat)
     low, size = corners.min(axis=0)[:2], np.ptp(corners[:, :2], axis=0).max()
     starts = np.column_stack([points * size + low, np.zeros(len(points))]) @ look

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from keras_micromag import physics, plots
+from keras_micromag.plots import texture
 from keras_micromag.plots.texture import _projected, _unprojected
 
 
@@ -31,21 +32,21 @@ def test_mean_density_over_the_hemisphere_is_one(halfwidth):
     points = np.stack(
         np.broadcast_arrays(sin * np.cos(azimuth), sin * np.sin(azimuth), cos[:, None]), axis=-1
     )
-    density = plots.pole_density(axes, points, weights=rng.random(20), halfwidth=halfwidth)
+    density = texture.pole_density(axes, points, weights=rng.random(20), halfwidth=halfwidth)
     np.testing.assert_allclose(shares @ density.mean(axis=1), 1.0, atol=1e-3)
 
 
 def test_density_falls_to_half_at_the_halfwidth_and_is_the_same_at_both_ends():
     angle = np.radians([0.0, 10.0, 180.0])
     points = np.stack([np.sin(angle), np.zeros(3), np.cos(angle)], axis=-1)
-    top, half, other = plots.pole_density([[0, 0, 1]], points, halfwidth=10.0)
+    top, half, other = texture.pole_density([[0, 0, 1]], points, halfwidth=10.0)
     np.testing.assert_allclose([half, other], [top / 2, top], rtol=1e-9)
 
 
 def test_random_axes_have_a_density_near_one_and_aligned_ones_far_above():
     axes = physics.random_easy_axes(20_000, cone=90.0, seed=0)
     points = physics.random_easy_axes(50, cone=90.0, seed=1)
-    np.testing.assert_allclose(plots.pole_density(axes, points, halfwidth=20.0), 1.0, atol=0.15)
+    np.testing.assert_allclose(texture.pole_density(axes, points, halfwidth=20.0), 1.0, atol=0.15)
 
 
 def test_the_projection_keeps_areas_and_angles_have_their_circles():

@@ -10,10 +10,10 @@ FIELD = np.linspace(1.0, -1.0, 41)
 
 
 def loops(*switching):
-    """(s, 41, 1, 1, 1, 3) loops of single grains that switch at these fields."""
+    """(s, 41, 1, 3) loops of single grains that switch at these fields."""
     along = np.where(FIELD > np.array(switching)[:, None], 1.0, -1.0)
-    moments = np.zeros((*along.shape, 1, 1, 1, 3))
-    moments[..., 2] = along[..., None, None, None]
+    moments = np.zeros((*along.shape, 1, 3))
+    moments[..., 2] = along[..., None]
     return moments
 
 
@@ -23,7 +23,7 @@ TRAINING, VALIDATION = loops(-0.2, -0.42, -0.61), loops(-0.33, -0.77)
 def test_its_unit_is_the_mean_training_loop():
     score = Score(TRAINING, VALIDATION, FIELD)
     assert score.of(VALIDATION) == {"score": 0.0, "curve_rmse": 0.0, "coercivity_error": 0.0}
-    mean = mean_loop(TRAINING.reshape(*TRAINING.shape[:2], 1, 3))
+    mean = mean_loop(TRAINING)
     mean = np.broadcast_to(mean[None], (2, *mean.shape))
     assert score.of(mean)["score"] == pytest.approx(1.0)
     assert 0 < score.of(loops(-0.33, -0.6))["score"] < 1
