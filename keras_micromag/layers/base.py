@@ -1,4 +1,4 @@
-"""What the layers share: precision, and grains and materials in a saved config."""
+"""The base of the physics layers: precision, checks of shapes, materials in a config."""
 
 from collections.abc import Sequence
 
@@ -24,23 +24,23 @@ class PhysicsLayer(checks.Configured, keras.layers.Layer):
         require_dtype(self.variable_dtype)
 
     def real(self, value):
-        """`value` in the dtype to compute in."""
+        """Return `value` in the dtype in which the layer computes."""
         return ops.cast(value, self.variable_dtype)
 
     def result(self, value):
-        """`value` in the dtype to return."""
+        """Return `value` in the dtype of the layer's output."""
         return ops.cast(value, self.compute_dtype)
 
     @classmethod
     def from_config(cls, config):
-        """Make a layer from its config; its structure and material are made anew."""
-        parts = {"structure": Microstructure.from_config, "material": _material_of}
-        made = {name: make(config[name]) for name, make in parts.items() if name in config}
-        return super().from_config({**config, **made})
+        """Return a layer with the config that `get_config` returned."""
+        from_configs = {"structure": Microstructure.from_config, "material": _material_of}
+        objects = {name: f(config[name]) for name, f in from_configs.items() if name in config}
+        return super().from_config({**config, **objects})
 
 
 def material_config(material: Material | Sequence[Material]):
-    """One material, or one per grain, as JSON can hold it."""
+    """Return the config of a material, or those of one per grain, as JSON can hold them."""
     if isinstance(material, Material):
         return material.get_config()
     return [m.get_config() for m in material]
@@ -53,14 +53,14 @@ def _material_of(config):
 
 
 def shapes_of(inputs):
-    """The shapes of a dict of tensors; what else comes is left for `require_inputs` to refuse."""
+    """Return the shapes of a dict of tensors; others are left for `require_inputs` to refuse."""
     if not isinstance(inputs, dict):
         return inputs
     return {name: tuple(value.shape) for name, value in inputs.items()}
 
 
 def require_inputs(inputs, *names: str, argument: str = "inputs") -> list:
-    """The entries `names` of a dict that must have them, of tensors or of their shapes."""
+    """Return the entries `names` of a dict of tensors or of shapes; raise where one is missing."""
     if isinstance(inputs, dict) and not set(names) - set(inputs):
         return [inputs[name] for name in names]
     *most, last = (f"`{name}`" for name in names)

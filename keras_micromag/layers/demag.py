@@ -8,9 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.layers.base import PhysicsLayer, material_config
-from keras_micromag.physics.field import resolve_operator
-from keras_micromag.physics.field.demag import demag_matrix
-from keras_micromag.physics.field.dense import require_memory
+from keras_micromag.physics.field import Kind, choose_operator
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver.problem import per_grain
@@ -20,14 +18,14 @@ from keras_micromag.utils.backend import Constants, einsum, linear
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class GuptasarmaDemag(PhysicsLayer):
-    """Demagnetising field at the particles of all grains, from the grains' moments (Eq. 5).
+    """Computes the demagnetising field at all particles from the moments of all grains (Eq. 5).
 
     Args:
         structure: g grains with p particles each.
         self_field: whether a grain's own field acts on its particles.
         material: one for all grains or a sequence of g; its polarisation Js sets the field's size.
-        operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is made, a
-            terminal shows a bar.
+        operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is built,
+            a terminal shows a bar.
 
     Input:
         Moments (b, g, 3), in units of Js; or on a lattice (b, x, y, z, 3) with x·y·z = g, grain
@@ -41,7 +39,7 @@ class GuptasarmaDemag(PhysicsLayer):
         MemoryError: when the operator does not fit into memory.
 
     Notes:
-        The operator is computed in float64 when the layer is made, rounded to float32 (or float64,
+        The operator is computed in float64 with the layer, rounded to float32 (or float64,
         if that is the dtype) and kept outside the weights: 4 MB for the paper's 64 grains of 27
         particles, 36·g²·p bytes for a dense one in general, and as much in every graph that holds
         the layer. A saved model holds the structure alone, 3 kB for each cube.
@@ -61,7 +59,7 @@ class GuptasarmaDemag(PhysicsLayer):
         self_field: bool = False,
         *,
         material: Material | Sequence[Material] = ND2FE14B,
-        operator: str = "auto",
+        operator: Kind = "auto",
         rtol: float = 1e-4,
         **kwargs,
     ):
@@ -71,26 +69,15 @@ class GuptasarmaDemag(PhysicsLayer):
         self.material = material
         self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
         strength = np.array([m.Js for m in per_grain(material, len(structure), False)])
-        made = resolve_operator(operator, structure, self_field, self.variable_dtype, rtol)
-        self._dense = made == "dense"
-        parts = self._whole(strength) if self._dense else self._parts(made, strength)
+        chosen = choose_operator(operator, structure, self_field, self.variable_dtype, rtol)
+        product, places, _ = chosen.build()
+        real = (structure.weights[..., None] > 0).astype(float)
+        self._dense = chosen.kind == "dense"
+        if self._dense:
+            parts = _in_output_order(product, places, strength, real)
+        else:
+            parts = product, places.ravel(), strength, real
         self._constants = Constants(parts, self.variable_dtype)
-
-    def _whole(self, strength):
-        """(3g', 3gp) the matrix with its columns in the output's order, which spares a copy."""
-        g, p = self.structure.weights.shape
-        require_memory(self.structure, self.variable_dtype, (g, g * p))
-        matrix = demag_matrix(self.structure, self_field=self.self_field)
-        matrix *= strength[:, None]
-        # (g, p, 3, g', 3) -> rows g', j
-        rows = memory.zeros((3 * g, 3 * g * p), self.variable_dtype)
-        rows[:] = matrix.reshape(3 * g * p, 3 * g).T
-        return rows
-
-    def _parts(self, operator, strength):
-        """The product, the polarisation of grains, and places (g·p,) of particles, real or not."""
-        real = self.structure.weights[:, :, None] > 0
-        return operator.product, strength, operator.places.ravel(), real.astype(float)
 
     def build(self, input_shape):
         """Check that the grains are those of the structure."""
@@ -100,22 +87,22 @@ class GuptasarmaDemag(PhysicsLayer):
         """Return the field in tesla."""
         shape = self.compute_output_shape(moments.shape)
         sources = ops.reshape(self.real(moments), (-1, 3 * len(self.structure)))
-        field = self._by_matrix(sources) if self._dense else self._by_operator(sources)
+        field = self._by_matrix(sources) if self._dense else self._by_product(sources)
         return self.result(ops.reshape(field, (-1, *shape[1:])))
 
     def _by_matrix(self, sources):
         return einsum(ops, "bs,st->bt", sources, self._constants.tensors())
 
-    def _by_operator(self, sources):
+    def _by_product(self, sources):
         g, p = self.structure.weights.shape
-        product, strength, places, real = self._constants.tensors()
-        polarized = ops.swapaxes(ops.reshape(sources, (-1, g, 3)), 1, 2) * strength
-        field = linear(product.field, product.adjoint)(polarized)
+        product, places, strength, real = self._constants.tensors()
+        polarization = ops.swapaxes(ops.reshape(sources, (-1, g, 3)), 1, 2) * strength
+        field = linear(product.field, product.adjoint)(polarization)
         field = ops.take(field, places, axis=2)
         return ops.transpose(ops.reshape(field, (-1, 3, g, p)), (0, 2, 3, 1)) * real
 
     def compute_output_shape(self, input_shape):
-        """(b, ..., p, 3) for (b, ..., 3)."""
+        """Return (b, ..., p, 3) for (b, ..., 3)."""
         g, p = self.structure.weights.shape
         lattice = tuple(input_shape)[1:-1]
         if (
@@ -131,7 +118,7 @@ class GuptasarmaDemag(PhysicsLayer):
         return (input_shape[0], *lattice, p, 3)
 
     def get_config(self):
-        """The arguments."""
+        """Return the arguments."""
         return {
             **super().get_config(),
             "structure": self.structure.get_config(),
@@ -140,3 +127,23 @@ class GuptasarmaDemag(PhysicsLayer):
             "operator": self.operator,
             "rtol": self.rtol,
         }
+
+
+def _in_output_order(product, places, strength, real):
+    """Return a dense matrix in the order of the moments and of the output, which spares copies.
+
+    Args:
+        product: with the matrix. places: (g, p) of the particles.
+        strength: (g,) Js. real: (g, p, 1), 0 at padding.
+
+    Returns:
+        (3g, 3gp), in tesla: rows (grain, component), columns (grain, particle, component).
+    """
+    g, p = places.shape
+    ordered = memory.zeros((g, 3, g, p, 3), product.matrix.dtype)
+    # By row: of all rows at once another copy would be held.
+    for number, row in enumerate(product.matrix):
+        component, grain = divmod(number, g)
+        field = np.moveaxis(row.reshape(3, -1)[:, places], 0, 2)
+        ordered[grain, component] = strength[grain] * real * field
+    return ordered.reshape(3 * g, -1)

@@ -1,10 +1,12 @@
 """Algorithm 1 as a layer."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from keras_micromag.layers.base import (
     PhysicsLayer,
@@ -14,7 +16,7 @@ from keras_micromag.layers.base import (
     require_shape,
     shapes_of,
 )
-from keras_micromag.physics.field import resolve_operator
+from keras_micromag.physics.field import Kind, choose_operator
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import field_steps
@@ -25,7 +27,7 @@ from keras_micromag.utils.backend import Constants, compiled, tensors
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class EmbeddedStonerWohlfarth(PhysicsLayer):
-    """Hysteresis by the embedded Stoner-Wohlfarth method (Algorithm 1), as one graph.
+    """Computes hysteresis by the embedded Stoner-Wohlfarth method (Algorithm 1), as one graph.
 
     The same solver as `simulate`; what that raises, this marks as NaN, since a graph cannot raise.
 
@@ -33,25 +35,25 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         structure: g grains with their particles.
         material: one for all grains, or a sequence of g.
         field_direction, self_field, avalanche, tol, max_iterations: see `simulate`.
-        operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is made, a
-            terminal shows a bar.
+        operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is built,
+            a terminal shows a bar.
 
     Input:
         A dict of `easy_axes` (b, g, 3), normalised here, and `field` (b, t), µ0·H in tesla along
         `field_direction`. Every grain starts on the branch towards its first field.
 
     Output:
-        (b, t, g, 3) unit moments. NaN at a field that found no equilibrium within
-        `max_iterations`, and all over a magnet with an axis or a field that is not finite.
+        (b, t, g, 3) unit moments. NaN at a field without an equilibrium within `max_iterations`,
+        and at all fields of a magnet with an axis or a field that is not finite.
 
     Raises:
         ValueError: as `simulate`; and when the shapes do not fit, or t is not known.
 
     Notes:
-        It has no derivatives: switching has none. The whole result is held in memory three
-        times; `simulate` collects it on the host as it goes.
+        It has no derivatives: switching has none. The result is held in memory three times;
+        `simulate` collects it on the host step by step.
 
-        A model that holds it exports to SavedModel, but not to ONNX, which has no operations for
+        A model with this layer exports to SavedModel, but not to ONNX, which has no operations for
         the loop: PyTorch raises, TensorFlow's converter logs them and writes a file that no
         runtime loads.
 
@@ -71,12 +73,12 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         structure: Microstructure,
         material: Material | Sequence[Material] = ND2FE14B,
         *,
-        field_direction=(0.0, 0.0, 1.0),
+        field_direction: ArrayLike = (0.0, 0.0, 1.0),
         self_field: bool = False,
-        avalanche: str = "simultaneous",
+        avalanche: Literal["simultaneous", "weakest_first"] = "simultaneous",
         tol: float | None = None,
         max_iterations: int = 1000,
-        operator: str = "auto",
+        operator: Kind = "auto",
         rtol: float = 1e-4,
         **kwargs,
     ):
@@ -94,16 +96,9 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         self.field_direction = direction.tolist()
         self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
         materials = [per_grain(material, len(structure), self_field)]
-        body = embed(
-            structure,
-            materials,
-            resolve_operator(operator, structure, self_field, self.variable_dtype, rtol),
-            self_field=self_field,
-            direction=direction,
-            dtype=self.variable_dtype,
-        )
-        self._body = Constants(body, self.variable_dtype)
-        self._loop = compiled(self._whole_loop)
+        chosen = choose_operator(operator, structure, self_field, self.variable_dtype, rtol)
+        self._body = Constants(embed(chosen, materials, direction), self.variable_dtype)
+        self._loop = compiled(self._solve)
 
     def build(self, input_shape):
         """Check that the shapes fit."""
@@ -117,7 +112,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         )
         return self.result(self._loop(axes, field))
 
-    def _whole_loop(self, axes, field):
+    def _solve(self, axes, field):
         axes = ops.transpose(axes, (0, 2, 1))
         axes = axes / ops.sqrt(ops.sum(axes * axes, axis=1, keepdims=True))
         one = ops.ones_like(axes[:, 0])
@@ -133,7 +128,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         return ops.transpose(moments, (0, 1, 3, 2))
 
     def compute_output_shape(self, input_shape):
-        """(b, t, g, 3)."""
+        """Return (b, t, g, 3)."""
         g = len(self.structure)
         axes, field = map(tuple, require_inputs(input_shape, "easy_axes", "field"))
         require_shape(axes, "easy_axes", (None, g, 3), f" with g = {g}")
@@ -145,7 +140,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         return (axes[0], field[1], g, 3)
 
     def get_config(self):
-        """The arguments."""
+        """Return the arguments."""
         return {
             **super().get_config(),
             "structure": self.structure.get_config(),

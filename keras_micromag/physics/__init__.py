@@ -9,24 +9,15 @@ import keras  # noqa: F401  (what is registered then needs the modules below who
 from keras_micromag.physics.field import (
     DemagOperator,
     demag_operator,
-    read_operator,
-    write_operator,
 )
 from keras_micromag.physics.field.demag import demag_matrix, demag_tensor
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
-from keras_micromag.physics.hysteresis import Events, Hysteresis
-from keras_micromag.physics.io.neper import Tessellation, neper_grains, read_neper, write_neper
+from keras_micromag.physics.hysteresis import Hysteresis
+from keras_micromag.physics.io.neper import neper_grains, read_neper, write_neper
 from keras_micromag.physics.io.surfaces import read_surfaces
 from keras_micromag.physics.microstructure.contacts import contact_areas
 from keras_micromag.physics.microstructure.easy_axes import random_easy_axes
-from keras_micromag.physics.microstructure.material import (
-    BAFE12O19,
-    MATERIALS,
-    ND2FE14B,
-    SM2CO17,
-    SMCO5,
-    Material,
-)
+from keras_micromag.physics.microstructure.material import MATERIALS, ND2FE14B, Material
 from keras_micromag.physics.microstructure.phases import core_shell, mixed_phases, spread_materials
 from keras_micromag.physics.microstructure.structure import Microstructure, cubic_grains
 from keras_micromag.physics.microstructure.voronoi import voronoi_grains
@@ -35,19 +26,14 @@ from keras_micromag.physics.solver.equilibria import ConvergenceError
 from keras_micromag.physics.solver.stoner_wohlfarth import equilibrium, switching_field
 
 __all__ = [
-    "BAFE12O19",
     "MATERIALS",
     "ND2FE14B",
-    "SM2CO17",
-    "SMCO5",
     "ConvergenceError",
     "DemagOperator",
-    "Events",
     "Hysteresis",
     "Material",
     "Microstructure",
     "Polyhedron",
-    "Tessellation",
     "contact_areas",
     "core_shell",
     "cubic_grains",
@@ -59,12 +45,10 @@ __all__ = [
     "neper_grains",
     "random_easy_axes",
     "read_neper",
-    "read_operator",
     "read_surfaces",
     "simulate",
     "spread_materials",
     "switching_field",
     "voronoi_grains",
     "write_neper",
-    "write_operator",
 ]

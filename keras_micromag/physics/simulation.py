@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_micromag.physics.field import DemagOperator
+from keras_micromag.physics.field import DemagOperator, Kind
 from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
@@ -31,7 +31,7 @@ def simulate(
     tol: float | None = None,
     max_iterations: int = 1000,
     allow_unconverged: bool = False,
-    operator: str | DemagOperator = "auto",
+    operator: Kind | DemagOperator = "auto",
     rtol: float = 1e-4,
     progress: bool | None = None,
     checkpoint: str | PathLike | None = None,
@@ -55,8 +55,8 @@ def simulate(
             every grain is on the branch towards the first field (+`field_direction` if it is 0).
         method: "steps" goes from one field to the next (the paper), "events" from one avalanche to
             the next: it finds the field at which each begins to 1e-6 T in float64 (to `tol`, as
-            tesla, where that is more) and mostly to 3e-5 T in float32, gives the states at `field`
-            in between to about `tol`, and tells all in `Hysteresis.events`; see docs/events.md.
+            tesla, where that is more) and mostly to 3e-5 T in float32. The states at `field` are
+            accurate to about `tol`, and `Hysteresis.events` lists the events; see docs/events.md.
         avalanche: "simultaneous" flips all unstable grains of a pass, "weakest_first" only the one
             that is furthest outside the astroid. By default the first by steps (the paper), the
             second by events.
@@ -68,14 +68,14 @@ def simulate(
             two flips.
         allow_unconverged: return a state that did not converge, marked in `converged`, instead of
             raising. By events the magnet is given up there, and later states are nan.
-        operator: how demagnetising fields are computed, a kind of `demag_operator`, or one that it
-            made for this structure, `self_field` and `dtype`: it serves any number of loops.
-        rtol: error of the "hierarchical" operator, see there; one given ready-made keeps its own.
-        progress: whether to show a bar, and one before it where the operator takes long to make; by
-            default on a terminal.
-        checkpoint: a folder for a long loop to keep what it has done, once a minute: after a kill
-            or a power cut the same call goes on there, and when it is done it reads the loop back.
-            By default nothing is kept. By steps only.
+        operator: how demagnetising fields are computed: a kind of `demag_operator`, or an operator
+            that it built for this structure, `self_field` and `dtype`, for any number of loops.
+        rtol: error of an operator that is built here, see `demag_operator`.
+        progress: whether to show a bar, and one before it where the operator takes long to build;
+            by default on a terminal.
+        checkpoint: a folder in which a long loop is saved once a minute: after a kill or a power
+            cut the same call continues it, and once it is complete reads it. By default nothing is
+            saved. By steps only.
 
     Returns:
         The loops, without the leading axis b if `easy_axes` had none.
@@ -83,9 +83,9 @@ def simulate(
     Raises:
         ValueError: for an argument of the wrong shape or value, for `self_field=True` together
             with `Kd` != 0 (the shape would count twice), for a `dtype` that the backend does not
-            really compute in, and for a `checkpoint` that is not a folder, or one of another loop,
-            with other or damaged files, or that another process is at.
-        OSError: where `checkpoint` cannot be written; what was kept before stays good.
+            really compute in, and for a `checkpoint` that is not a folder, belongs to another loop,
+            holds other or damaged files, or is in use by another process.
+        OSError: where `checkpoint` cannot be written; what was saved before remains.
         MemoryError: before more is allocated than there is, naming the size and what would fit.
         ConvergenceError: naming the field step, unless `allow_unconverged`.
 
@@ -102,9 +102,9 @@ def simulate(
         as many, whatever the fields: by events for any number of them, by steps up to the next
         power of two.
 
-        A loop that goes on from its `checkpoint` is that of an undisturbed run to the last bit
-        wherever two runs are: on CPUs of one kind. The folder grows to the size of
-        `magnetization`, and knows the versions that wrote it: with others it is refused.
+        A loop that continues from its `checkpoint` equals that of an undisturbed run to the last
+        bit wherever two runs do: on CPUs of one kind. The folder grows to the size of
+        `magnetization`. It names the versions that wrote it: others refuse it.
 
     Example:
         >>> from keras_micromag.physics import cubic_grains, random_easy_axes, simulate

@@ -13,8 +13,8 @@ from keras_micromag.layers import (
     UnitNorm,
 )
 from keras_micromag.physics import (
+    MATERIALS,
     ND2FE14B,
-    SMCO5,
     Microstructure,
     cubic_grains,
     demag_matrix,
@@ -22,6 +22,8 @@ from keras_micromag.physics import (
     simulate,
 )
 from tests.keras_parts import check_layer, gradient, numpy
+
+SMCO5 = MATERIALS["SmCo5"]
 
 pytestmark = pytest.mark.backend
 

@@ -17,8 +17,8 @@ from keras import ops
 
 from keras_micromag.layers import EmbeddedStonerWohlfarth, GuptasarmaDemag
 from keras_micromag.physics import (
+    MATERIALS,
     ND2FE14B,
-    SMCO5,
     cubic_grains,
     demag_operator,
     random_easy_axes,
@@ -26,6 +26,8 @@ from keras_micromag.physics import (
     voronoi_grains,
 )
 from tests.keras_parts import check_layer, gradient, numpy
+
+SMCO5 = MATERIALS["SmCo5"]
 
 pytestmark = pytest.mark.backend
 

@@ -266,7 +266,7 @@ class Kernel:
         By A. van Oosterom and J. Strackee, IEEE Trans. Biomed. Eng. 30 (1983) 125-126, for the
         triangles between each edge and the foot of the perpendicular, seen in the direction of
         the normal. Their complex numbers are multiplied before the argument is taken, so a face
-        costs one arctangent, and no diagonal of it comes in, near which digits would be lost.
+        costs one arctangent, and none of its diagonals matters, near which digits would be lost.
         """
         corner = np.empty(across.shape, complex)
         corner.real = np.abs(height)[self.rim_face]

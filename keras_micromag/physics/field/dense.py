@@ -14,25 +14,6 @@ def matrix_nbytes(structure: Microstructure, dtype: str) -> int:
     return 9 * n * len(structure) * np.dtype(dtype).itemsize
 
 
-def require_memory(structure: Microstructure, dtype: str, shape: tuple[int, int]) -> None:
-    """Raise where the matrix in float64 and its copy in another layout do not fit into memory.
-
-    Args:
-        structure: g grains.
-        dtype: of the copy.
-        shape: (grains, particles) of the copy, with padding.
-
-    Raises:
-        MemoryError: naming the size, and what would fit.
-    """
-    g, p = structure.weights.shape
-    memory.require(
-        9 * g * g * p * 8 + 9 * shape[0] * shape[1] * np.dtype(dtype).itemsize,
-        f"the matrix of {g} grains with {(structure.weights > 0).sum()} particles",
-        "operator 'hierarchical' takes less, 'lattice' does for equal grains on a lattice",
-    )
-
-
 def dense_product(
     structure: Microstructure,
     self_field: bool,
@@ -52,7 +33,7 @@ def dense_product(
         The product, and the place (g, p) of each particle; padding has that of its grain's first.
 
     Raises:
-        MemoryError: see `require_memory`.
+        MemoryError: where the matrix in float64 and its copy do not fit; it names the size.
     """
     g, p = structure.weights.shape
     # Particles by their number in the grain and then by grain: see the layout of the solver.
@@ -60,7 +41,11 @@ def dense_product(
     particle, grain = np.nonzero(inside)
     n = len(particle)
     grains, particles = padded or (g, n)
-    require_memory(structure, dtype, (grains, particles))
+    memory.require(
+        9 * g * g * p * 8 + 9 * grains * particles * np.dtype(dtype).itemsize,
+        f"the matrix of {g} grains with {n} particles",
+        "operator 'hierarchical' takes less, 'lattice' does for equal grains on a lattice",
+    )
     matrix = demag_matrix(structure, self_field=self_field)
     # (g, p, i, g', j) -> rows (j, g'), columns (i, n).
     rows = memory.zeros((3 * grains, 3 * particles), dtype)

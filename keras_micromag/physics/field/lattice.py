@@ -81,7 +81,7 @@ def lattice_product(
     acts = np.ones(len(steps), bool) if self_field else steps.any(axis=1)
     for particle in range(p):
         spread = np.zeros((x, y, 2 * (planes - 1), 3, 3))
-        # Negative steps wrap around.
+        # Negative steps wrap around the transform.
         spread[tuple(steps[acts].T)] = _tensors(structure, grain_at, steps[acts], particle)
         for i in range(3):
             for j in range(3):

@@ -1,64 +1,145 @@
-"""The demagnetising operator of a structure, of the kind that serves it best."""
+"""The demagnetising operator of a structure, of a given kind or of the fastest."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_micromag.physics.field import dense, lattice
+from keras_micromag.physics.field import dense, lattice, stored
 from keras_micromag.physics.field.precorrected import hierarchical
-from keras_micromag.physics.field.products import Dense, Hierarchical, Lattice
+from keras_micromag.physics.field.products import Arrays, Product, arrays_of
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks
 
-KINDS = ("dense", "lattice", "hierarchical")
+Kind = Literal["auto", "dense", "lattice", "hierarchical"]
 
 _DENSE_BYTES = 2**29
 """Largest matrix for which "auto" chooses the dense kind, which is exact to rounding; at 0.8 GB the
 hierarchical one takes a third of the time (`python -m benchmarks.large product`)."""
 
 
+@dataclass(eq=False, repr=False)
 class DemagOperator:
     """Maps the moments of all grains to demagnetising fields at all particles (Eq. 5).
 
-    Built by `demag_operator`.
+    One of `demag_operator` holds its arrays. One of `choose_operator` has none; they are built when
+    they are needed, and not kept.
 
     Attributes:
         structure: g grains with p particles each.
-        self_field: whether a grain's own field acts on its particles.
         kind: "dense", "lattice" or "hierarchical".
-        dtype: of its arrays.
+        self_field: whether a grain's own field acts on its particles.
+        dtype: of its arrays, "float32" or "float64".
         rtol: that was asked for.
-        error: root mean square of the error over that of the field, measured in saturated, random
-            and partly reversed states at some particles, with a margin for other states and
-            particles; 0 for kinds that are exact to rounding.
-        product: the arrays, a tuple with methods `field` and `adjoint`, see `products`.
-        places: (g, p) int, the place of each particle on the last axis of the product's fields;
-            padding has the place of one of its grain's particles.
+        arrays: that it holds, or None.
     """
 
-    def __init__(
-        self,
-        structure: Microstructure,
-        self_field: bool,
-        kind: str,
-        product: Dense | Lattice | Hierarchical,
-        places: np.ndarray,
-        *,
-        rtol: float = 0.0,
-        error: float = 0.0,
-    ):
-        self.structure, self.self_field = structure, self_field
-        self.kind, self.product, self.places = kind, product, places
-        self.rtol, self.error = rtol, error
+    structure: Microstructure
+    kind: str
+    self_field: bool
+    dtype: str
+    rtol: float
+    arrays: Arrays | None = None
+
+    def build(self, padded: tuple[int, int] | None = None, progress: bool | None = None) -> Arrays:
+        """Return the arrays that the operator holds, or build them.
+
+        Args:
+            padded: (grains, particles) of the matrix, where `can_pad`; by default the structure's.
+            progress: see `demag_operator`.
+
+        Raises:
+            ValueError, MemoryError: as `demag_operator`.
+        """
+        if self.arrays is not None:
+            return self.arrays
+        arguments = self.structure, self.self_field, self.dtype
+        if self.kind == "dense":
+            return Arrays(*dense.dense_product(*arguments, padded))
+        if self.kind == "lattice":
+            return Arrays(*lattice.lattice_product(*arguments))
+        return Arrays(*hierarchical.hierarchical_product(*arguments, self.rtol, progress))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the operator to a file for `load`, completely or not at all.
+
+        The file is NumPy's `.npz`, and slightly larger than `nbytes`. A file that exists is
+        replaced.
+
+        Args:
+            path: of the file; no suffix is added.
+
+        Raises:
+            OSError: where it cannot be written.
+
+        Example:
+            >>> import tempfile
+            >>> from keras_micromag.physics import DemagOperator, cubic_grains, demag_operator
+            >>> magnet = cubic_grains((3, 3, 3))
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     demag_operator(magnet, "lattice").save(f"{folder}/operator.npz")
+            ...     DemagOperator.load(f"{folder}/operator.npz", magnet).kind
+            'lattice'
+        """
+        settings = {"kind": self.kind, "self_field": self.self_field, "rtol": self.rtol}
+        stored.write(path, self.structure, self.build(), **settings)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, structure: Microstructure) -> "DemagOperator":
+        """Read an operator that `save` wrote.
+
+        Args:
+            path: of the file.
+            structure: that of the operator, or one that is equal to the last digit.
+
+        Raises:
+            OSError: where there is no such file.
+            ValueError: for a file that holds something else, or is damaged; for another structure.
+            MemoryError: before it takes more memory than is available.
+        """
+        return cls(structure, **stored.read(path, structure))
 
     @property
-    def dtype(self) -> str:
-        """Either "float32" or "float64"."""
-        return {4: "float32", 8: "float64"}[_real_part(self.product).itemsize]
+    def can_pad(self) -> bool:
+        """Whether `build` can pad the arrays: those of a dense matrix that is not built yet."""
+        return self.kind == "dense" and self.arrays is None
+
+    @property
+    def product(self) -> Product:
+        """The arrays of a matvec, a tuple with methods `field` and `adjoint`, see `products`."""
+        return self.build().product
+
+    @property
+    def places(self) -> np.ndarray:
+        """The place (g, p) of each particle on the last axis of the product's fields, as int.
+
+        Padding has the place of one of its grain's particles.
+        """
+        return self.build().places
+
+    @property
+    def error(self) -> float:
+        """Root mean square of the error over that of the field; 0 where it is exact to rounding.
+
+        It was measured in saturated, random and partly reversed states at some particles, and has a
+        margin for other states and particles.
+        """
+        return self.build().error
 
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays that a matvec reads."""
-        return sum(array.nbytes for array in arrays(self.product))
+        return sum(array.nbytes for array in arrays_of(self.product))
+
+    @property
+    def description(self) -> str:
+        """A line that differs between operators of different fields; checkpoints hold it."""
+        if self.kind == "hierarchical":
+            return f"hierarchical within {self.rtol!r}"
+        # Its padding may differ from that of a matrix built by the solver, and so may the rounding.
+        return "given dense" if self.kind == "dense" and not self.can_pad else self.kind
 
     def __call__(self, moments: ArrayLike) -> np.ndarray:
         """Return the fields (…, g, p, 3) of moments (…, g, 3), in units of each grain's Js.
@@ -96,10 +177,10 @@ class DemagOperator:
 
 def demag_operator(
     structure: Microstructure,
-    kind: str = "auto",
+    kind: Kind = "auto",
     *,
     rtol: float = 1e-4,
-    dtype: str = "float32",
+    dtype: Literal["float32", "float64"] = "float32",
     self_field: bool = False,
     progress: bool | None = None,
 ) -> DemagOperator:
@@ -134,27 +215,20 @@ def demag_operator(
     checks.instance(structure, "structure", Microstructure)
     checks.one_of(dtype, "dtype", ("float32", "float64"))
     self_field = checks.flag(self_field, "self_field")
-    kind, rtol = _choose_kind(kind, "kind", structure, dtype), check_rtol(rtol, dtype)
-    error = 0.0
-    if kind == "dense":
-        product, places = dense.dense_product(structure, self_field, dtype)
-    elif kind == "lattice":
-        product, places = lattice.lattice_product(structure, self_field, dtype)
-    else:
-        product, places, error = hierarchical.hierarchical_product(
-            structure, self_field, dtype, rtol, progress
-        )
-    return DemagOperator(structure, self_field, kind, product, places, rtol=rtol, error=error)
+    kind = _choose_kind(kind, "kind", structure, dtype)
+    operator = DemagOperator(structure, kind, self_field, dtype, _check_rtol(rtol, dtype))
+    operator.arrays = operator.build(progress=progress)
+    return operator
 
 
 def choose_operator(
-    operator: str | DemagOperator,
+    operator: Kind | DemagOperator,
     structure: Microstructure,
     self_field: bool,
     dtype: str,
     rtol: float,
-) -> str | DemagOperator:
-    """Check the `operator` argument of a simulation or a layer, and choose a kind for "auto".
+) -> DemagOperator:
+    """Return the operator that the `operator` argument of a simulation or a layer means.
 
     Nothing is built yet.
 
@@ -162,67 +236,26 @@ def choose_operator(
         operator: a kind of `demag_operator`, or an operator that it returned.
         structure: that it shall serve. self_field, dtype, rtol: see `demag_operator`.
 
-    Returns:
-        The operator where one was passed, else "dense", "lattice" or "hierarchical".
-
     Raises:
-        ValueError: for an operator that was built for something else, and as `demag_operator`.
+        ValueError: for an operator of another structure, `self_field` or `dtype`, and as
+            `demag_operator`.
     """
-    if isinstance(operator, DemagOperator):
-        _check_built_for(operator, structure, self_field, dtype)
-        chosen = operator
-    else:
-        chosen = _choose_kind(operator, "operator", structure, dtype)
-    check_rtol(rtol, dtype)
-    return chosen
+    if not isinstance(operator, DemagOperator):
+        kind = _choose_kind(operator, "operator", structure, dtype)
+        return DemagOperator(structure, kind, self_field, dtype, _check_rtol(rtol, dtype))
+    for name, wanted in (("structure", structure), ("self_field", self_field), ("dtype", dtype)):
+        actual = getattr(operator, name)
+        if actual is not wanted and (name == "structure" or actual != wanted):
+            other = " another object" if name == "structure" else f" {actual!r}, not {wanted!r}"
+            raise ValueError(
+                f"`operator` must be made for the same {name}; received one made for{other}."
+            )
+    _check_rtol(rtol, dtype)
+    return operator
 
 
-def resolve_operator(
-    operator: str | DemagOperator,
-    structure: Microstructure,
-    self_field: bool,
-    dtype: str,
-    rtol: float,
-    progress: bool | None = None,
-) -> str | DemagOperator:
-    """Choose an operator as `choose_operator` does, and build it unless it is dense.
-
-    Returns:
-        The operator; or "dense", since the caller builds the dense matrix in its own layout.
-
-    Raises:
-        ValueError: for an operator that was built for something else, and as `demag_operator`.
-        MemoryError: as `demag_operator`.
-    """
-    chosen = choose_operator(operator, structure, self_field, dtype, rtol)
-    if chosen == "dense" or isinstance(chosen, DemagOperator):
-        return chosen
-    return demag_operator(
-        structure, chosen, rtol=rtol, dtype=dtype, self_field=self_field, progress=progress
-    )
-
-
-def describe_operator(chosen: str | DemagOperator, rtol: float) -> str:
-    """Describe an operator of `choose_operator`, so that those of different fields differ.
-
-    Checkpoints hold the description.
-    """
-    if isinstance(chosen, DemagOperator):
-        kind, rtol = chosen.kind, chosen.rtol
-        if kind == "dense":
-            # One that the solver builds may have more padding, and the backend rounds otherwise.
-            return "given dense"
-    else:
-        kind = chosen
-    return f"{kind} within {float(rtol)!r}" if kind == "hierarchical" else kind
-
-
-def check_rtol(rtol: float, dtype: str) -> float:
-    """Return `rtol` as a float.
-
-    Raises:
-        ValueError: where the dtype cannot give it.
-    """
+def _check_rtol(rtol, dtype):
+    """Return `rtol` as a float; raise where the dtype cannot give it."""
     rtol = checks.number(rtol, "rtol", above=0)
     least = hierarchical.ROUNDING[dtype]
     if not least <= rtol < 1:
@@ -232,20 +265,9 @@ def check_rtol(rtol: float, dtype: str) -> float:
     return rtol
 
 
-def _check_built_for(operator, structure, self_field, dtype):
-    """Raise where an operator was built for something else."""
-    for name, wanted in (("structure", structure), ("self_field", self_field), ("dtype", dtype)):
-        actual = getattr(operator, name)
-        if actual is not wanted and (name == "structure" or actual != wanted):
-            other = " another object" if name == "structure" else f" {actual!r}, not {wanted!r}"
-            raise ValueError(
-                f"`operator` must be made for the same {name}; received one made for{other}."
-            )
-
-
 def _choose_kind(kind, name, structure, dtype):
     """Check a kind, which is the argument `name`, and choose one for "auto"."""
-    checks.one_of(kind, name, ("auto", *KINDS))
+    checks.one_of(kind, name, get_args(Kind))
     if kind == "lattice":
         try:
             lattice.sites(structure)
@@ -258,7 +280,7 @@ def _choose_kind(kind, name, structure, dtype):
 
 
 def _best_kind(structure, dtype):
-    """Return the kind that serves a structure best."""
+    """Return the fastest kind of those that serve a structure."""
     if dense.matrix_nbytes(structure, dtype) <= _DENSE_BYTES:
         return "dense"
     try:
@@ -266,17 +288,3 @@ def _best_kind(structure, dtype):
     except lattice.NoLatticeError:
         return "hierarchical"
     return "lattice"
-
-
-def arrays(product: Dense | Lattice | Hierarchical):
-    """Yield all arrays of a product."""
-    for part in product:
-        if isinstance(part, tuple):
-            yield from part
-        else:
-            yield part
-
-
-def _real_part(product):
-    """Return the real part of the first array that is real or complex."""
-    return next(a.real for a in arrays(product) if a.dtype.kind in "fc")

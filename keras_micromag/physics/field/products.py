@@ -2,10 +2,11 @@
 
 Each kind is a tuple of arrays, so that compiled functions take it as an argument. `field` maps
 polarisations (b, 3, g) to fields (b, 3, n) in the same unit, and `adjoint` maps back. The last axis
-of the fields is the layout of the kind: particle k of grain i is at its place `places[i, k]`, which
-`DemagOperator.places` holds.
+of the fields is the layout of the kind: particle k of grain i is at its place `places[i, k]` of
+`Arrays`.
 """
 
+from collections.abc import Iterator
 from math import prod
 from typing import Any, NamedTuple
 
@@ -213,6 +214,26 @@ class Hierarchical(NamedTuple):
         charges = xp.reshape(charges, (-1, *self.mesh))
         potential = fft_convolve(xp, charges, self.kernel.shape, multiply)
         return xp.reshape(potential, (-1, prod(self.mesh)))
+
+
+Product = Dense | Lattice | Hierarchical
+
+
+class Arrays(NamedTuple):
+    """The arrays of a demagnetising operator."""
+
+    product: Product
+    places: np.ndarray  # (g, p) int, of each particle; padding has the place of one that is real
+    error: float = 0.0  # measured, relative; 0 for products that are exact to rounding
+
+
+def arrays_of(product: Product) -> Iterator:
+    """Yield all arrays of a product."""
+    for part in product:
+        if isinstance(part, tuple):
+            yield from part
+        else:
+            yield part
 
 
 def _flat(vectors):

@@ -1,11 +1,10 @@
-"""Operators in files: one that takes long to build serves any number of loops."""
+"""Operators in files: one that takes long to build is built once for any number of loops."""
 
 import os
 
 import numpy as np
 
-from keras_micromag.physics.field.operator import DemagOperator
-from keras_micromag.physics.field.products import Dense, Hierarchical, Lattice
+from keras_micromag.physics.field.products import Arrays, Dense, Hierarchical, Lattice, arrays_of
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks, memory
 from keras_micromag.utils.files import UNREADABLE, atomic_open
@@ -14,8 +13,6 @@ _FORMAT = 1
 """Version of the files' content: raised when older files can no longer be read."""
 
 _PRODUCTS = {"dense": Dense, "lattice": Lattice, "hierarchical": Hierarchical}
-
-_SETTINGS = ("kind", "self_field", "rtol", "error")
 
 _KEYS = {
     "block_sources": "sources",
@@ -30,33 +27,12 @@ _KEYS = {
 """Keys in the files of those arrays of a product whose keys are not their names."""
 
 
-def write_operator(operator: DemagOperator, path: str | os.PathLike) -> None:
-    """Write an operator to a file for `read_operator`, completely or not at all.
-
-    The file is NumPy's `.npz`, and slightly larger than `operator.nbytes`. A file that exists is
-    replaced.
-
-    Args:
-        operator: to be written.
-        path: of the file; no suffix is added.
-
-    Raises:
-        OSError: where it cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> from keras_micromag.physics import cubic_grains, demag_operator
-        >>> magnet = cubic_grains((3, 3, 3))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_operator(demag_operator(magnet, "lattice"), f"{folder}/operator.npz")
-        ...     read_operator(f"{folder}/operator.npz", magnet).kind
-        'lattice'
-    """
-    checks.instance(operator, "operator", DemagOperator)
-    content = {name: np.array(getattr(operator, name)) for name in _SETTINGS}
-    content |= {"format": np.array(_FORMAT), "places": operator.places}
-    content["structure"] = np.array(operator.structure.fingerprint)
-    for name, part in operator.product._asdict().items():
+def write(path: str | os.PathLike, structure: Microstructure, arrays: Arrays, **settings) -> None:
+    """Write the arrays of an operator, its structure's fingerprint and its settings to a file."""
+    content = {name: np.array(value) for name, value in settings.items()}
+    content |= {"format": np.array(_FORMAT), "error": np.array(arrays.error)}
+    content |= {"places": arrays.places, "structure": np.array(structure.fingerprint)}
+    for name, part in arrays.product._asdict().items():
         key = _KEYS.get(name, name)
         if isinstance(part, tuple):
             content |= {f"{key} {number}": array for number, array in enumerate(part)}
@@ -66,18 +42,8 @@ def write_operator(operator: DemagOperator, path: str | os.PathLike) -> None:
         np.savez(file, **content)  # type: ignore[arg-type]  # none is called allow_pickle
 
 
-def read_operator(path: str | os.PathLike, structure: Microstructure) -> DemagOperator:
-    """Read an operator that `write_operator` wrote.
-
-    Args:
-        path: of the file.
-        structure: the one that the operator was built for, or one that is equal to the last digit.
-
-    Raises:
-        OSError: where there is no such file.
-        ValueError: for a file that holds something else, or is damaged; for another structure.
-        MemoryError: before it takes more memory than is available.
-    """
+def read(path: str | os.PathLike, structure: Microstructure) -> dict:
+    """Return the attributes of an operator that `write` wrote; see `DemagOperator.load`."""
     checks.instance(structure, "structure", Microstructure)
     with open(path, "rb") as file:
         memory.require(
@@ -87,35 +53,37 @@ def read_operator(path: str | os.PathLike, structure: Microstructure) -> DemagOp
         try:
             with np.load(file, allow_pickle=False) as stored:
                 same = stored["structure"].item() == structure.fingerprint
-                operator = _read(stored, structure) if same else None
+                attributes = _read(stored) if same else None
         except UNREADABLE as error:
             raise ValueError(
-                "`path` must be a file that `write_operator` wrote, of this version and complete; "
-                f"received {path}."
+                "`path` must be a file that `DemagOperator.save` wrote, of this version and "
+                f"complete; received {path}."
             ) from error
-    if operator is None:
+    if attributes is None:
         raise ValueError(
             f"`structure` must be that for which the operator in {path} was made; "
             "received another one."
         )
-    return operator
+    return attributes
 
 
-def _read(stored, structure):
-    """Return the operator of an open file."""
+def _read(stored):
+    """Return the attributes of the operator in an open file."""
     if stored["format"] != _FORMAT:
         raise ValueError("another format")
-    kind, self_field, rtol, error = (stored[name].item() for name in _SETTINGS)
+    settings = {name: stored[name].item() for name in ("kind", "self_field", "rtol")}
+    product = _PRODUCTS[settings["kind"]]
     parts = {}
-    for name in _PRODUCTS[kind]._fields:
+    for name in product._fields:
         key = _KEYS.get(name, name)
         if key in stored.files:
             parts[name] = _aligned(stored[key])
         else:
             count = sum(other.startswith(f"{key} ") for other in stored.files)
             parts[name] = tuple(_aligned(stored[f"{key} {number}"]) for number in range(count))
-    product, places = _PRODUCTS[kind](**parts), stored["places"]
-    return DemagOperator(structure, self_field, kind, product, places, rtol=rtol, error=error)
+    arrays = Arrays(product(**parts), stored["places"], stored["error"].item())
+    dtype = next(a.real.dtype.name for a in arrays_of(arrays.product) if a.dtype.kind in "fc")
+    return settings | {"dtype": dtype, "arrays": arrays}
 
 
 def _aligned(array):

@@ -41,7 +41,7 @@ def convex_body(
 
     Notes:
         By Qhull's intersection of half-spaces (C. B. Barber et al., ACM Trans. Math. Softw. 22
-        (1996) 469-483). It gives three planes per corner, so that a corner of four planes comes
+        (1996) 469-483). It gives three planes per corner, so that a corner of four planes occurs
         twice, and is merged. The order of the corners does not depend on rounding.
     """
     inside, depths = _well_inside(normals, offsets, inside)

@@ -165,13 +165,13 @@ class Polyhedron:
         height = (self.vertices - self.centroid) @ self.normals.T - self.offsets
         return bool(height.max() <= _FLAT * self.size)
 
-    def contains(self, points: ArrayLike, room: float = 0.0) -> np.ndarray:
+    def contains(self, points: ArrayLike, margin: float = 0.0) -> np.ndarray:
         """Return for each point (n, 3) whether it lies inside the polyhedron, within a margin.
 
         Args:
             points: (n, 3) in metres.
-            room: margin in metres. Points less than this outside count as inside; with a negative
-                margin, points less than -room inside count as outside.
+            margin: in metres. Points less than this outside count as inside; if it is negative,
+                points less than its size inside count as outside.
 
         Returns:
             (n,) bool.
@@ -179,15 +179,15 @@ class Polyhedron:
         points = np.asarray(points, float)
         if self.is_convex:
             height = (points - self.centroid) @ self.normals.T - self.offsets
-            return (height <= room).all(axis=1)
+            return (height <= margin).all(axis=1)
         a, b, c = np.moveaxis(self.vertices[self.triangles][:, :, None] - points, 1, 0)
-        near = self._distance(points) <= abs(room)
+        near = self._distance(points) <= abs(margin)
         ra, rb, rc = (np.linalg.norm(r, axis=-1) for r in (a, b, c))
         ab, bc, ca = (np.einsum("tni,tni->tn", r, s) for r, s in ((a, b), (b, c), (c, a)))
         volume = np.einsum("tni,tni->tn", a, np.cross(b, c))
         # Half the solid angle of each triangle; their sum is 2π inside.
         half = np.arctan2(volume, ra * rb * rc + ab * rc + bc * ra + ca * rb).sum(axis=0)
-        return np.where(near, room > 0, half > np.pi)
+        return np.where(near, margin > 0, half > np.pi)
 
     def _distance(self, points):
         """Return the distances (n,) to the nearest face that each point projects onto, or inf."""

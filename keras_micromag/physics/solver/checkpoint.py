@@ -1,4 +1,4 @@
-"""Checkpoints: a long loop that was killed continues from what its folder holds.
+"""Checkpoints: a long loop that was killed continues from the states stored in its folder.
 
 | file            | holds                                                                       |
 | --------------- | --------------------------------------------------------------------------- |
@@ -14,7 +14,7 @@ always fits the equilibria. A part that a killed process wrote later than that i
 import json
 import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,14 @@ from keras import backend, ops
 
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver.field_steps import State
-from keras_micromag.utils.files import PARTIAL, UNREADABLE, atomic_open, lock
+from keras_micromag.utils.files import (
+    PARTIAL,
+    UNREADABLE,
+    atomic_open,
+    lock,
+    read_arrays,
+    remove_partial,
+)
 from keras_micromag.utils.fingerprint import fingerprint
 from keras_micromag.utils.versions import versions
 
@@ -41,7 +48,7 @@ def open_checkpoint(folder: str | os.PathLike | None, loops, settings: dict):
     """Yield the `Checkpoint` of `loops` in a folder that no other process uses meanwhile.
 
     Args:
-        folder: a path, made if it does not exist; if None, nothing is stored.
+        folder: path, made if it does not exist; if None, nothing is stored.
         loops: `Loops`, to be filled and to be stored.
         settings: all that determines the result, by the argument's name: numbers, strings, arrays,
             a `Microstructure`.
@@ -52,24 +59,25 @@ def open_checkpoint(folder: str | os.PathLike | None, loops, settings: dict):
         OSError: where it cannot be written.
 
     Notes:
-        Where the system has no locks (see `keras_micromag.utils.files.lock`), two processes with
-        one folder are not noticed.
+        Where the system has no locks (see `keras_micromag.utils.files.lock`), two processes
+        can use one folder unnoticed.
     """
     if folder is None:
         yield Checkpoint(None, loops)
         return
     folder = _make_folder(folder)
     settings = _as_json(settings)
-    # Before there is a lock, so that no file of ours comes into a folder of other files.
+    # Before there is a lock, since its file must not be made in a folder of other files.
     _refuse_other(folder, settings)
     with _locked(folder):
         _refuse_other(folder, settings)  # another process may have begun there since
-        _remove_partial(folder)
+        for name in (_SETTINGS, _STATE, "part-*.npz"):
+            remove_partial(folder, name)
         yield Checkpoint(folder, loops, settings)
 
 
 class Checkpoint:
-    """The equilibria of `loops` and the solver's state, in `folder`; nowhere if that is None.
+    """The equilibria of `loops` and the solver's state in `folder`; no files if that is None.
 
     The folder gets these `settings` with the first write: a loop that fails before leaves no trace.
     """
@@ -128,7 +136,7 @@ class Checkpoint:
 
 
 def _make_folder(path) -> Path:
-    """Return the folder of that path, made if it does not exist."""
+    """Return the folder at `path`, made if it does not exist."""
     try:
         folder = Path(path)
     except TypeError:
@@ -191,18 +199,10 @@ def _refuse_other(folder, settings):
 
 
 def _may_precede_settings(name):
-    """Return whether a loop that was killed before it had settings may have left such a file."""
+    """Return whether a loop that was killed before it wrote its settings may leave this file."""
     unfinished = name.startswith(PARTIAL) and name.endswith(f"-{_SETTINGS}")
     # The last is the temporary name in versions of the package before there was `PARTIAL`.
     return unfinished or name in (_LOCK, f"{_SETTINGS}.partial")
-
-
-def _remove_partial(folder):
-    """Remove the temporary files of processes that were killed while they wrote."""
-    for name in (_SETTINGS, _STATE, "part-*.npz"):
-        for path in folder.glob(f"{PARTIAL}*-{name}"):
-            with suppress(OSError):
-                path.unlink()
 
 
 def _differences(names, there, here):
@@ -224,8 +224,8 @@ def _locked(folder):
         held = lock(folder, _LOCK)
     except BlockingIOError:
         raise ValueError(
-            "`checkpoint` must be a folder that no other process is at; "
-            f"received {folder}, where one is."
+            "`checkpoint` must be a folder that no other process uses; "
+            f"received {folder}, which one uses."
         ) from None
     except OSError as error:
         raise _unwritable(folder, error) from error
@@ -237,8 +237,7 @@ def _locked(folder):
 def _reading(path):
     """Yield the arrays in a file; an error in the body means that they do not fit: damage."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            yield dict(stored)
+        yield read_arrays(path)
     except UNREADABLE as error:
         raise _damaged(path) from error
 
@@ -257,12 +256,12 @@ def _write(path, content):
 
 def _damaged(path):
     return ValueError(
-        f"`checkpoint` must be a folder as it was kept; in {path.parent} the file {path.name} is "
-        "damaged or missing, so delete that folder to begin anew."
+        f"`checkpoint` must be an undamaged folder; in {path.parent} the file {path.name} is "
+        "damaged or missing: delete that folder to begin again."
     )
 
 
 def _unwritable(folder, error):
-    """`error`, of the same kind, as a sentence that names the argument."""
+    """Return an error of the same kind whose message names the argument."""
     reason = error.strerror or error
     return OSError(error.errno, f"`checkpoint` cannot be written: {folder}: {reason}")

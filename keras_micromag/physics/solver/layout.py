@@ -1,8 +1,8 @@
 """The layout of particles in the solver: columns, each of one grain.
 
-Where all grains have as many particles, each has one column. Else columns are short, and a grain
-has as many as it needs: in one column for the grain with the most particles, more than half would
-be padding.
+Where all grains have the same number of particles, each has one column. Otherwise columns are
+short, and a grain has several: with one column each, as long as the largest grain needs, more than
+half of the array would be padding.
 """
 
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Sizes(NamedTuple):
         if (counts == counts[0]).all():
             return cls(g, int(counts[0]), g, 1, n)
         each = _columns(counts, _ROWS)
-        # And an empty one, for those that grains have less than the most.
+        # And an empty one, for grains with fewer columns than the most.
         return cls(g, _ROWS, int(each.sum()) + 1, int(each.max()), n)
 
     @property
@@ -44,7 +44,7 @@ class Sizes(NamedTuple):
         if self.columns == self.grains:
             return self
         grains, most, particles = map(_rounded_up, (self.grains, self.most, self.particles))
-        # Each grain that is not there has a column, too.
+        # Each grain that is padding has a column, too.
         columns = _rounded_up(self.columns + grains - self.grains)
         return Sizes(grains, self.rows, columns, most, particles)
 
@@ -62,9 +62,9 @@ def in_columns(structure: Microstructure, places, sizes: Sizes) -> Columns:
     """Lay particles out in columns.
 
     Args:
-        places: (g, p) of the particles in what the operator gives.
-        sizes: of the padded arrays, at least `Sizes.of` the structure. Grains that are padding come
-            last, with one particle each.
+        places: (g, p) of the particles on the last axis of the operator's fields.
+        sizes: of the padded arrays, at least `Sizes.of` the structure. Grains that are padding are
+            the last ones, with one particle each.
     """
     counts = _counts(structure)
     each = np.ones(sizes.grains, int)

@@ -1,13 +1,13 @@
-"""What is to be simulated: checked, and laid out as the solvers take it."""
+"""The problem of a simulation: its arguments, checked, and their layout for the solvers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from keras_micromag.physics.field.dense import dense_product
-from keras_micromag.physics.field.operator import DemagOperator, choose_operator, resolve_operator
+from keras_micromag.physics.field import DemagOperator, choose_operator
 from keras_micromag.physics.hysteresis import Events
 from keras_micromag.physics.microstructure.material import Material
 from keras_micromag.physics.microstructure.structure import Microstructure
@@ -34,7 +34,7 @@ class Solution(NamedTuple):
 
 @dataclass(frozen=True)
 class SolverOptions:
-    """How a loop is solved; `simulate` documents each."""
+    """The options of a solver; `simulate` documents each."""
 
     method: str
     avalanche: str
@@ -63,28 +63,22 @@ class Problem:
     """b magnets of g grains along t fields.
 
     Attributes:
-        structure: g grains with their particles.
+        operator: of g grains with their particles; it may not be built yet.
         easy_axes: (b, g, 3) unit vectors.
         materials: b rows of g materials, or a single row for all magnets.
         field: (t,) µ0·H in tesla.
         direction: (3,) unit vector of the field.
         branch: (b, g) ±1, the branch on which each grain starts.
-        self_field: whether a grain's own demagnetising field acts on its particles.
-        operator: a `DemagOperator`, or the kind of one that is not made yet.
-        rtol: error of the "hierarchical" operator.
-        options: how it is solved.
+        options: of the solver.
         progress: whether to show a bar; on a terminal if None.
     """
 
-    structure: Microstructure
+    operator: DemagOperator
     easy_axes: np.ndarray
     materials: list[list[Material]]
     field: np.ndarray
     direction: np.ndarray
     branch: np.ndarray
-    self_field: bool
-    operator: str | DemagOperator
-    rtol: float
     options: SolverOptions
     progress: bool | None
 
@@ -123,19 +117,21 @@ class Problem:
             raise ValueError("`field` must hold at least one value; received none.")
         direction = checks.unit_vectors(field_direction, "field_direction", (3,))
         problem = cls(
-            structure=structure,
+            operator=choose_operator(operator, structure, self_field, options.dtype, rtol),
             easy_axes=axes,
             materials=materials,
             field=field,
             direction=direction,
             branch=_branches(axes, direction, field[0], initial_state, single),
-            self_field=self_field,
-            operator=choose_operator(operator, structure, self_field, options.dtype, rtol),
-            rtol=rtol,
             options=options,
             progress=progress,
         )
         return problem, single
+
+    @property
+    def structure(self) -> Microstructure:
+        """The g grains with their particles."""
+        return self.operator.structure
 
     @property
     def polarization(self) -> np.ndarray:
@@ -151,25 +147,14 @@ class Problem:
         All in NumPy; grains, particles and fields are padded, so that magnets of similar sizes
         share a compiled loop.
         """
-        structure, options = self.structure, self.options
-        operator = resolve_operator(
-            self.operator, structure, self.self_field, options.dtype, self.rtol, self.progress
-        )
-        sizes = Sizes.of(structure)
-        sizes = sizes.shared if operator == "dense" else sizes
-        body = embed(
-            structure,
-            self.materials,
-            operator,
-            self_field=self.self_field,
-            direction=self.direction,
-            dtype=options.dtype,
-            sizes=sizes,
-        )
-        missing = [(0, 0), (0, sizes.grains - len(structure))]
+        options = self.options
+        sizes = Sizes.of(self.structure)
+        sizes = sizes.shared if self.operator.can_pad else sizes
+        body = embed(self.operator, self.materials, self.direction, sizes, self.progress)
+        missing = [(0, 0), (0, sizes.grains - len(self.structure))]
         axes = np.swapaxes(self.easy_axes, 1, 2)
         axes = np.pad(axes, [(0, 0), *missing], constant_values=3**-0.5)
-        # Compiled code for so many fields serves all that are fewer, down to half of them.
+        # Code compiled for so many fields serves fewer, too, down to half of them.
         padded = np.pad(field, (0, _capacity(len(field)) - len(field)), mode="edge")
         fields = np.broadcast_to(padded, (len(axes), len(padded)))
         magnet = field_steps.magnet(
@@ -200,31 +185,25 @@ def per_grain(material: Material | Sequence[Material], g: int, self_field: bool)
 
 
 def embed(
-    structure: Microstructure,
+    operator: DemagOperator,
     materials: list[list[Material]],
-    operator: str | DemagOperator,
-    *,
-    self_field: bool,
-    direction: Any,
-    dtype: str,
+    direction: ArrayLike,
     sizes: Sizes | None = None,
+    progress: bool | None = None,
 ) -> field_steps.Body:
     """Lay grains and materials out as the solvers take them, in units of the anisotropy fields.
 
     Args:
+        operator: of g grains; it is built here unless it holds its arrays.
         materials: b rows of one for each of the g grains; a single row stands for any b.
-        operator: "dense", to be made here in the padded shape, or one that is made.
         direction: (3,) unit vector of the applied field.
-        dtype: to round to; all is computed in float64.
-        sizes: of the padded arrays, by default the structure's own; grains that are padding come
-            last, feel no field and make none.
+        sizes: of the padded arrays, by default the structure's own. Grains that are padding are
+            the last ones, feel no field and make none.
+        progress: whether to show a bar where the operator takes long to build.
     """
+    structure = operator.structure
     sizes = sizes or Sizes.of(structure)
-    if isinstance(operator, DemagOperator):
-        product, places = operator.product, operator.places
-    else:
-        shape = sizes.grains, sizes.particles
-        product, places = dense_product(structure, self_field, dtype, shape)
+    product, places, _ = operator.build((sizes.grains, sizes.particles), progress)
     polarization = np.array([[m.Js for m in row] for row in materials])
     anisotropy_field = np.array([[m.anisotropy_field for m in row] for row in materials])
     columns = in_columns(structure, places, sizes)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keras_micromag.physics import Microstructure, cubic_grains, demag_operator
-from keras_micromag.physics.field import resolve_operator
+from keras_micromag.physics.field import choose_operator
 from keras_micromag.physics.field.lattice import (
     NoLatticeError,
     kernel_nbytes,
@@ -89,7 +89,7 @@ def test_what_is_no_lattice_is_told_why(case):
     with pytest.raises(ValueError, match=f"^`kind` {expected}tice', but (?:{REASONS[reason]})"):
         demag_operator(structure, "lattice")
     with pytest.raises(ValueError, match=f"^`operator` {expected}tice', but"):
-        resolve_operator("lattice", structure, False, "float32", 1e-4)
+        choose_operator("lattice", structure, False, "float32", 1e-4)
     assert measured_error(demag_operator(structure, "hierarchical", dtype="float64")) <= 1e-4
 
 

@@ -31,7 +31,7 @@ from keras_micromag.physics import (
     demag_operator,
     demag_tensor,
 )
-from keras_micromag.physics.field import lattice, resolve_operator
+from keras_micromag.physics.field import choose_operator, lattice
 from tests import oracles
 from tests.physics.field.magnets import (
     CORNERS,
@@ -288,15 +288,49 @@ def test_a_quarter_turn_about_z(name, kind):
 def test_auto_takes_what_serves(monkeypatch):
     cubes, grains = magnet("touching"), magnet("corners")
     assert demag_operator(cubes).kind == "dense"
-    assert resolve_operator("auto", cubes, False, "float32", 1e-4) == "dense"
     monkeypatch.setattr("keras_micromag.physics.field.operator._DENSE_BYTES", 1000)
     assert demag_operator(cubes).kind == "lattice"
     assert demag_operator(grains).kind == "hierarchical"
-    chosen = resolve_operator("auto", grains, True, "float64", 1e-3)
+    chosen = choose_operator("auto", grains, True, "float64", 1e-3)
     assert (chosen.kind, chosen.self_field) == ("hierarchical", True)
     assert (chosen.dtype, chosen.rtol) == ("float64", 1e-3)
-    assert resolve_operator("dense", grains, False, "float32", 1e-4) == "dense"
-    assert resolve_operator(chosen, grains, True, "float64", 1e-6) is chosen
+    assert choose_operator("dense", grains, False, "float32", 1e-4).kind == "dense"
+    assert choose_operator(chosen, grains, True, "float64", 1e-6) is chosen
+
+
+@kinds
+def test_a_choice_is_built_when_it_is_needed(kind):
+    structure = magnet("box")
+    chosen, ready = choose_operator(kind, structure, False, "float64", 1e-4), made("box", kind)
+    assert chosen.arrays is None and ready.arrays is ready.build()
+    np.testing.assert_array_equal(chosen(states(60)), ready(states(60)))
+    assert (chosen.error, chosen.nbytes) == (ready.error, ready.nbytes)
+    assert chosen.arrays is None  # a loop lets the arrays go once the backend has them
+
+
+def test_only_a_dense_matrix_can_be_padded():
+    structure = magnet("corners")
+    assert (structure.weights == 0).any()
+    given = demag_operator(structure, "dense")
+    chosen = choose_operator("dense", structure, False, "float32", 1e-4)
+    assert chosen.can_pad and not given.can_pad
+    g, n = len(structure), int((structure.weights > 0).sum())
+    product, places, _ = chosen.build((g + 3, n + 5))
+    np.testing.assert_array_equal(places, given.places)
+    padded, matrix = (x.matrix.reshape(3, -1, 3, x.places) for x in (product, given.product))
+    np.testing.assert_array_equal(padded[:, :g, :, :n], matrix)
+    assert padded.shape == (3, g + 3, 3, n + 5)
+    assert not padded[:, g:].any() and not padded[..., n:].any()
+    for kind in ("lattice", "hierarchical"):
+        assert not choose_operator(kind, magnet("box"), False, "float32", 1e-4).can_pad
+
+
+def test_descriptions_differ_where_fields_do():
+    structure = magnet("one")
+    described = [choose_operator(k, structure, False, "float32", 1e-3).description for k in KINDS]
+    assert described == ["dense", "lattice", "hierarchical within 0.001"]
+    given = [demag_operator(structure, kind, rtol=2e-3).description for kind in KINDS]
+    assert given == ["given dense", "lattice", "hierarchical within 0.002"]
 
 
 @pytest.mark.slow
@@ -352,7 +386,7 @@ def test_bad_input_gets_a_sentence(arguments, sentence):
 def test_a_numpy_bool_is_one():
     operator = demag_operator(magnet("one"), self_field=np.True_)
     assert operator.self_field is True
-    assert resolve_operator(operator, magnet("one"), True, "float32", 1e-4) is operator
+    assert choose_operator(operator, magnet("one"), True, "float32", 1e-4) is operator
 
 
 @kinds
@@ -398,9 +432,9 @@ def test_operators_made_for_something_else():
     ):
         asked = {"structure": structure, "self_field": False, "dtype": "float32", "rtol": 1e-4}
         with pytest.raises(ValueError, match=f"`operator` must be made for {sentence}"):
-            resolve_operator(given, **{**asked, **changed})
+            choose_operator(given, **{**asked, **changed})
     with pytest.raises(ValueError, match=r"`operator` must be one of 'auto', .* received 'fast'"):
-        resolve_operator("fast", structure, False, "float32", 1e-4)
+        choose_operator("fast", structure, False, "float32", 1e-4)
 
 
 # ---------------------------------------------------------------------------------------------

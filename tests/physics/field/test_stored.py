@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 from keras_micromag.physics import (
+    DemagOperator,
     Microstructure,
     cubic_grains,
     demag_operator,
     random_easy_axes,
-    read_operator,
     simulate,
-    write_operator,
 )
 from keras_micromag.utils import memory
 from tests.physics.field.magnets import FEW, made, magnet
@@ -38,7 +37,7 @@ def arrays(product):
 def kept(tmp_path):
     """The file of an operator for some cubes."""
     path = tmp_path / "operator"
-    write_operator(made("few cubes", "lattice"), path)
+    made("few cubes", "lattice").save(path)
     return path
 
 
@@ -48,8 +47,8 @@ def test_all_of_it_comes_back(name, kind, dtype, self_field, tmp_path):
     operator = made(name, kind, self_field, dtype)
     # As another process makes it.
     structure = FEW[name]()
-    write_operator(operator, tmp_path / "operator")
-    back = read_operator(tmp_path / "operator", structure)
+    operator.save(tmp_path / "operator")
+    back = DemagOperator.load(tmp_path / "operator", structure)
     assert os.listdir(tmp_path) == ["operator"]
     assert back.structure is structure
     for attribute in ("kind", "self_field", "dtype", "rtol", "error", "nbytes"):
@@ -79,7 +78,7 @@ KEYS = {
 def test_the_keys_of_files_stay(kind, tmp_path):
     # Whatever the arrays are called in the code: files of earlier versions must load.
     structure = "few grains" if kind == "hierarchical" else "few cubes"
-    write_operator(made(structure, kind), tmp_path / "operator")
+    made(structure, kind).save(tmp_path / "operator")
     with np.load(tmp_path / "operator") as stored:
         keys = {key for key in stored.files if not key.endswith((" 1", " 2", " 3"))}
     settings = {"kind", "self_field", "rtol", "error", "format", "places", "structure"}
@@ -90,9 +89,9 @@ def test_the_keys_of_files_stay(kind, tmp_path):
 def test_it_serves_loops(tmp_path):
     axes = random_easy_axes(len(magnet("few grains")), seed=1)
     operator = made("few grains", "hierarchical", False, "float32")
-    write_operator(operator, tmp_path / "operator")
+    operator.save(tmp_path / "operator")
     structure = FEW["few grains"]()
-    back = read_operator(tmp_path / "operator", structure)
+    back = DemagOperator.load(tmp_path / "operator", structure)
     field = np.linspace(8.0, -8.0, 9)
     loop = simulate(magnet("few grains"), axes, field=field, operator=operator)
     again = simulate(structure, axes, field=field, operator=back)
@@ -105,9 +104,9 @@ def test_that_of_another_structure_is_refused(kept):
             rf"`structure` must be that for which .*{re.escape(str(kept))} was made; received"
         )
         with pytest.raises(ValueError, match=sentence):
-            read_operator(kept, other)
+            DemagOperator.load(kept, other)
     with pytest.raises(ValueError, match="`structure` must be a Microstructure"):
-        read_operator(kept, "cubes")
+        DemagOperator.load(kept, "cubes")
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "other arrays", "no archive", "older"])
@@ -125,17 +124,15 @@ def test_what_is_no_whole_file_of_an_operator_is_refused(damage, kept, monkeypat
         kept.write_text("fields")
     else:
         monkeypatch.setattr("keras_micromag.physics.field.stored._FORMAT", 2)
-    with pytest.raises(ValueError, match="`path` must be a file that `write_operator` wrote, of"):
-        read_operator(kept, magnet("few cubes"))
+    with pytest.raises(ValueError, match=r"`path` must be a file that `DemagOperator\.save` wrote"):
+        DemagOperator.load(kept, magnet("few cubes"))
 
 
 def test_where_there_is_no_file_or_no_folder_the_system_tells(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing"):
-        read_operator(tmp_path / "nothing", magnet("few cubes"))
+        DemagOperator.load(tmp_path / "nothing", magnet("few cubes"))
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        write_operator(made("few cubes", "dense"), tmp_path / "nowhere" / "operator")
-    with pytest.raises(ValueError, match="`operator` must be a DemagOperator"):
-        write_operator(magnet("few cubes"), tmp_path / "operator")
+        made("few cubes", "dense").save(tmp_path / "nowhere" / "operator")
     assert os.listdir(tmp_path) == []
 
 
@@ -147,7 +144,7 @@ def test_one_that_cannot_be_written_leaves_the_older_one(kept, monkeypatch):
     before = kept.read_bytes()
     monkeypatch.setattr(np, "savez", fails)
     with pytest.raises(OSError, match="no space left"):
-        write_operator(made("few cubes", "dense"), kept)
+        made("few cubes", "dense").save(kept)
     assert kept.read_bytes() == before
     assert os.listdir(kept.parent) == ["operator"]
 
@@ -155,10 +152,10 @@ def test_one_that_cannot_be_written_leaves_the_older_one(kept, monkeypatch):
 def test_memory_is_looked_at_first(kept, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 1000)
     with pytest.raises(MemoryError, match=rf"the operator in {re.escape(str(kept))} needs .* GB"):
-        read_operator(kept, magnet("few cubes"))
+        DemagOperator.load(kept, magnet("few cubes"))
 
 
 def test_a_structure_that_was_saved_itself_has_the_same(tmp_path):
     structure = Microstructure.from_config(magnet("few grains").get_config())
-    write_operator(demag_operator(structure, "dense"), tmp_path / "operator")
-    assert read_operator(tmp_path / "operator", magnet("few grains")).kind == "dense"
+    demag_operator(structure, "dense").save(tmp_path / "operator")
+    assert DemagOperator.load(tmp_path / "operator", magnet("few grains")).kind == "dense"

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from keras_micromag.physics import (
-    SMCO5,
+    MATERIALS,
     ConvergenceError,
+    DemagOperator,
     Microstructure,
     cubic_grains,
     demag_operator,
@@ -28,6 +29,8 @@ from keras_micromag.utils import versions
 from keras_micromag.utils.files import PARTIAL
 from tests import oracles, waiting
 from tests.keras_parts import precision
+
+SMCO5 = MATERIALS["SmCo5"]
 
 # Strides over fields and avalanches, in three calls of the solver.
 FIELD = np.concatenate([[8.0], np.linspace(0.0, -2.0, 40), np.linspace(-2.5, -5.0, 26)])
@@ -141,7 +144,7 @@ def test_a_killed_process_is_followed_by_another(undisturbed, calls, tmp_path):
     try:
         waiting.when(lambda: there.exists() or process.poll() is not None)
         before = contents(folder)
-        with pytest.raises(ValueError, match=r"`checkpoint` must be .* that no other process is"):
+        with pytest.raises(ValueError, match=r"`checkpoint` must be .* that no other process uses"):
             loop(checkpoint=folder)
         assert contents(folder) == before and not calls
     finally:
@@ -197,7 +200,7 @@ def test_stopped_between_any_two_calls(calls, tmp_path, options):
 
 
 @pytest.mark.slow
-def test_an_operator_goes_on_whoever_made_it(calls, tmp_path):
+def test_a_loop_resumes_with_an_equal_operator(calls, tmp_path):
     options = {"field": SHORT, "operator": "hierarchical", "rtol": 1e-3}
     calls.limit = 1
     with pytest.raises(KeyboardInterrupt):
@@ -208,7 +211,7 @@ def test_an_operator_goes_on_whoever_made_it(calls, tmp_path):
     assert_equal(loop(checkpoint=tmp_path, **options), expected)
 
 
-def test_what_a_kill_left_half_written_is_written_over(undisturbed, begun):
+def test_files_that_a_kill_left_half_written_are_replaced(undisturbed, begun):
     for name in ("part-0003.npz", "part-0004.npz.partial", "state.npz.partial"):
         (begun / name).write_bytes(b"half")
     temporary = [f"{PARTIAL}12ab-{name}" for name in ("part-0003.npz", "state.npz")]
@@ -219,7 +222,7 @@ def test_what_a_kill_left_half_written_is_written_over(undisturbed, begun):
     assert_equal(loop(checkpoint=begun), undisturbed)
 
 
-def test_killed_before_anything_was_kept(undisturbed, tmp_path):
+def test_a_loop_killed_before_its_first_write_starts_again(undisturbed, tmp_path):
     for name in ("lock", "settings.json.partial", f"{PARTIAL}12ab-settings.json"):
         (tmp_path / name).write_text("{")
     assert_equal(loop(checkpoint=tmp_path), undisturbed)
@@ -245,7 +248,15 @@ def test_written_once_in_a_while_and_in_the_end(undisturbed, calls, tmp_path, mo
     assert_equal(loop(checkpoint=tmp_path), undisturbed)
 
 
-def test_a_step_without_equilibrium_stops_whom_it_would_have_stopped(calls, tmp_path):
+def test_a_complete_or_refused_loop_builds_no_operator(undisturbed, tmp_path, monkeypatch):
+    loop(checkpoint=tmp_path)
+    monkeypatch.setattr(DemagOperator, "build", lambda *_: pytest.fail("built"))
+    assert_equal(loop(checkpoint=tmp_path), undisturbed)
+    with pytest.raises(ValueError, match="whose loop differs in `tol`"):
+        loop(checkpoint=tmp_path, tol=1e-4)
+
+
+def test_a_step_without_equilibrium_raises_again_after_a_resume(calls, tmp_path):
     options = {"max_iterations": 3}
     with pytest.raises(ConvergenceError, match="found no equilibrium") as first:
         loop(checkpoint=tmp_path, **options)

@@ -17,7 +17,7 @@ def degrees(degree: int) -> np.ndarray:
 def harmonics(points: ArrayLike, degree: int) -> np.ndarray:
     """Return the real regular solid harmonics (n, k) of all degrees up to `degree`.
 
-    Each degree l comes as its order 0, then the real and imaginary parts of orders 1 … l of
+    Each degree l has its order 0 first, then the real and imaginary parts of orders 1 … l of
 
         R_l^m = r^l P_l^m(cosθ) exp(imφ) / (l + m)!
 

@@ -1,6 +1,6 @@
 """The hierarchical operator, a precorrected FFT: the near field exactly, the rest by a mesh.
 
-docs/large_magnets.md explains why it was chosen. At an error of 1e-4 the field of a near grain at
+docs/design_notes.md explains why it was chosen. At an error of 1e-4 the field of a near grain at
 the few dozen particles of another has no low rank: no factorisation is smaller than the exact
 blocks of the nearest hundred grains, and these are multiplied at the speed of memory. The far field
 takes two Fourier transforms; by the count of operations, a tree's translations would cost several
@@ -32,7 +32,7 @@ PRECISIONS = (
     Precision(1e-5, sources=(5, 8.0, 7, 6.0), targets=(5, 8.0, 7, 7.0), reach=7.5, extent=3.5),
     Precision(1e-6, sources=(6, 12.0, 9, 8.0), targets=(6, 12.0, 9, 9.0), reach=10.0, extent=3.5),
 )
-"""From coarse to fine. Their errors were found by trial on polycrystals; that of every operator is
+"""From coarse to fine. Their errors were measured on polycrystals; that of every operator is
 measured when it is built."""
 
 _SPACING = 0.4

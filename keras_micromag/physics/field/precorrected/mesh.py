@@ -1,4 +1,4 @@
-"""The regular mesh of the far field: charges that stand for grains, and stencils about particles.
+"""The regular mesh of the far field: charges that replace grains, and stencils about particles.
 
 Precorrected FFT: J. R. Phillips and J. K. White, IEEE Trans. CAD 16 (1997) 1059-1072; the nodes'
 charges are fitted to multipole moments, as there.
@@ -26,7 +26,7 @@ no piece exceeds the extent."""
 
 
 class Pieces(NamedTuple):
-    """Charges on nodes that stand for the grains; a large grain is split into several pieces."""
+    """Charges on nodes that replace the grains; a large grain is split into several pieces."""
 
     grain: np.ndarray  # (s,) that each piece belongs to
     corner: np.ndarray  # (s, 3) node at the lower corner of its stencil
@@ -57,8 +57,8 @@ class Mesh:
         self.structure, self.spacing, self.precision = structure, spacing, precision
         self.source_stencil, self.target_stencil = precision.stencils
         widest = max(self.source_stencil.width, self.target_stencil.width)
-        # No round number: else walls of the sample and grains of a lattice would lie where one
-        # stencil gives way to the next, and rounding would decide between them.
+        # No round number: else walls of the sample and grains of a lattice would lie halfway
+        # between two stencils, and rounding would choose one.
         self.origin = structure.bounds[0] / spacing - widest - 0.283
         upper = structure.bounds[1] / spacing - self.origin
         # The FFT is taken over twice as many nodes, and is fast for some numbers only.

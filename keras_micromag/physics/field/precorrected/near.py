@@ -16,7 +16,7 @@ from keras_micromag.utils.indices import ranges
 from keras_micromag.utils.progress import tracked
 
 _COLUMN_MULTIPLE = 8
-"""The columns of a block are a multiple of it: other blocks take half as long again to multiply."""
+"""The columns of a block are a multiple of it: products with others take half as long again."""
 
 _BLOCK_COST = 1 / 512
 """Cost of one more block, as part of the entries of all blocks: as much padding is worth it."""
@@ -109,8 +109,8 @@ def _any_within(mesh, centres, target, piece, reach):
     near = np.zeros(len(target), bool)
     for part in np.array_split(np.arange(len(target)), 1 + count.sum() // 2**22):
         pair, particle = ranges(first[part], first[part] + count[part])
-        away = mesh.mesh_positions[particle] - centres[piece[part[pair]]]
-        near[part[pair[(away**2).sum(axis=1) <= reach * reach]]] = True
+        offset = mesh.mesh_positions[particle] - centres[piece[part[pair]]]
+        near[part[pair[(offset**2).sum(axis=1) <= reach * reach]]] = True
     return near
 
 
@@ -120,8 +120,8 @@ def block_layout(pairs: NearPairs, particles: np.ndarray, node: np.ndarray) -> B
     Args:
         pairs: of g grains.
         particles: (g,) number of particles of each grain.
-        node: (g,) flat index of the node at each grain. Within a block grains come in this order,
-            in which their particles are read too.
+        node: (g,) flat index of the node at each grain. Within a block grains have this order, in
+            which their particles are read too.
     """
     source_counts = pairs.counts(len(particles))
     first_pair = np.cumsum(source_counts) - source_counts

@@ -60,7 +60,7 @@ def _tabulated(precision, piece_corners, charges, box, farthest, dtype):
         farthest: nodes along an axis between a piece's corner and a particle's, at most.
     """
     of_sources, of_targets = precision.stencils
-    # This way round the matrix product is two orders faster than with three columns.
+    # With the components along the rows the product is two orders faster than with three columns.
     charges = np.swapaxes(charges, 1, 2).reshape(-1, len(of_sources)).astype(dtype)
     side = 2 * farthest + of_targets.width
     cubes = np.moveaxis(charges @ _table(precision, farthest, dtype), 0, 1)

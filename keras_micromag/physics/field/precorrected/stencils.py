@@ -1,4 +1,4 @@
-"""Interpolation stencils: the mesh nodes that stand for a source or a particle among them."""
+"""Interpolation stencils: the mesh nodes that replace a source or a particle among them."""
 
 from functools import lru_cache
 from typing import NamedTuple
