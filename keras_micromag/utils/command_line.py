@@ -7,6 +7,7 @@ import contextlib
 import math
 import os
 import sys
+import tempfile
 
 PROGRAM = "keras-micromag"
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -108,17 +109,39 @@ def add_backend(command) -> None:
 
 
 def choose_backend(options) -> None:
-    """Set the environment variables that Keras and its backend read when they are imported."""
-    # TensorFlow's messages about the processor; those that it writes while it loads stay.
+    """Import Keras on the backend that the options name, without the backend's remarks."""
+    # TensorFlow's messages about the processor, once it is loaded.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if getattr(options, "dtype", None) == "float64":
         os.environ.setdefault("JAX_ENABLE_X64", "1")
-    if options.backend is None:
-        return
-    keras = sys.modules.get("keras")
-    if keras is not None and keras.backend.backend() != options.backend:
-        raise ValueError(
-            f"`--backend {options.backend}` must be chosen before Keras is imported; "
-            f"this process already uses {keras.backend.backend()}."
-        )
-    os.environ["KERAS_BACKEND"] = options.backend
+    if options.backend is not None:
+        loaded = sys.modules.get("keras")
+        if loaded is not None and loaded.backend.backend() != options.backend:
+            raise ValueError(
+                f"`--backend {options.backend}` must be chosen before Keras is imported; "
+                f"this process already uses {loaded.backend.backend()}."
+            )
+        os.environ["KERAS_BACKEND"] = options.backend
+    with _stderr_held_back():
+        import keras  # noqa: F401
+
+
+@contextlib.contextmanager
+def _stderr_held_back():
+    """Write what comes to the process's stderr only if the body raises.
+
+    While it loads, TensorFlow writes there that it found no GPU, whatever it was told.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            file.seek(0)
+            os.write(stderr, file.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -1,6 +1,9 @@
-"""Progress bars on a terminal, of loops and of the set-up of an operator."""
+"""Progress on standard error: bars of loops and operators, and the stages of a long command."""
 
-from collections.abc import Iterable, Iterator
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 _PACE = 3600.0
 """Seconds over which the speed is averaged. With rich's own 30 a large magnet, whose steps are
@@ -14,17 +17,17 @@ class Progress:
     demagnetising matrix, which keeps rising where a long avalanche stays at one field.
 
     Args:
-        wanted: whether to show it; on a terminal if None.
+        show: whether to show the bar; on a terminal if None.
         loops: `Loops`, in which the equilibria are collected. Steps that are in it from the
             beginning, since another process did them, count as done, but not for the speed.
     """
 
-    def __init__(self, wanted: bool | None, loops):
-        self._wanted, self._loops, self._bar = wanted, loops, None
+    def __init__(self, show: bool | None, loops):
+        self._show, self._loops, self._bar = show, loops, None
 
     def __enter__(self):
         self._bar = _bar(
-            self._wanted, "{task.fields[field]:.3f} T, {task.fields[products]} products,"
+            self._show, "{task.fields[field]:.3f} T, {task.fields[products]} products,"
         )
         if self._bar:
             self._bar.start()
@@ -55,16 +58,16 @@ class Progress:
             self._bar.stop()
 
 
-def tracked(items: Iterable, what: str, total: int, wanted: bool | None) -> Iterator:
+def tracked(items: Iterable, what: str, total: int, show: bool | None) -> Iterator:
     """Yield each of `total` items, and show a bar of how many there were.
 
     Args:
         items: to iterate over.
         what: their name, shown with the bar.
         total: their number.
-        wanted: whether to show the bar; on a terminal if None.
+        show: whether to show the bar; on a terminal if None.
     """
-    bar = _bar(wanted)
+    bar = _bar(show)
     if bar is None:
         yield from items
         return
@@ -72,14 +75,78 @@ def tracked(items: Iterable, what: str, total: int, wanted: bool | None) -> Iter
         yield from bar.track(items, total=total, description=what)
 
 
-def _bar(wanted, *columns):
-    """Return a bar with further text columns where one is wanted, or None."""
-    if wanted is False:
+class Stages:
+    """Announces the stages of a long command on standard error, and shows one bar at a time.
+
+    Where standard error is not a terminal, a line tells the time left instead of the bar.
+
+    Args:
+        total: number of stages.
+        show: whether to write anything.
+    """
+
+    def __init__(self, total: int, show: bool = True):
+        self._total, self._show, self._number = total, show, 0
+
+    @contextlib.contextmanager
+    def __call__(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        """Announce a stage, and say at its end how long it took.
+
+        Yields:
+            A function to call with the number of steps that are done, and that of all steps.
+        """
+        self._number += 1
+        self._print(f"[{self._number}/{self._total}] {title}")
+        began = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            yield self._on_terminal(stack) or self._on_file(began)
+        self._print(f"      done in {_duration(time.monotonic() - began)}")
+
+    def _on_terminal(self, stack):
+        """Return a function that updates a bar, or None where there is no terminal."""
+        bar = _bar(None if self._show else False)
+        if bar is None:
+            return None
+        task = None
+
+        def report(done, total):
+            nonlocal task
+            if task is None:  # not before: a stage may show a bar of its own
+                task = stack.enter_context(bar).add_task("     ", total=total)
+            bar.update(task, completed=done, total=total)
+
+        return report
+
+    def _on_file(self, began):
+        """Return a function that writes the time left, once a twentieth of the steps is done."""
+        written = False
+
+        def report(done, total):
+            nonlocal written
+            if not written and 20 * done >= total:
+                left = (time.monotonic() - began) * (total - done) / done
+                self._print(f"      about {_duration(left)} left")
+                written = True
+
+        return report
+
+    def _print(self, line):
+        if self._show:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _duration(seconds):
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _bar(show, *columns):
+    """Return a bar with further text columns where one is to be shown, or None."""
+    if show is False:
         return None
     from rich import console, progress
 
     terminal = console.Console(stderr=True)
-    if not (wanted or terminal.is_terminal):
+    if not (show or terminal.is_terminal):
         return None
     return progress.Progress(
         progress.TextColumn("{task.description}"),

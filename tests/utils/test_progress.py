@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_micromag.physics.solver.equilibria import Loops
-from keras_micromag.utils.progress import Progress, tracked
+from keras_micromag.utils.progress import Progress, Stages, tracked
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_unasked_it_is_for_terminals(loops, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_bar_over_what_is_made(capsys, monkeypatch):
+def test_a_bar_counts_items(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert list(tracked(iter("abc"), "fields of grains", 3, True)) == ["a", "b", "c"]
     printed = capsys.readouterr().err
@@ -69,3 +69,41 @@ def test_a_bar_over_what_is_made(capsys, monkeypatch):
     for wanted in (None, False):
         assert list(tracked("abc", "fields of grains", 3, wanted)) == ["a", "b", "c"]
     assert capsys.readouterr() == ("", "")
+
+
+def test_stages_say_what_is_done_and_how_long_it_will_take(capsys, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    stage = Stages(2)
+    with stage("simulate ten magnets"):
+        now += 7.0
+    with stage("train") as report:
+        now += 3.0
+        report(1, 100)
+        now += 9.0
+        report(5, 100)
+        now += 250.0
+        report(100, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        "[1/2] simulate ten magnets",
+        "      done in 7 s",
+        "[2/2] train",
+        "      about 4 min left",
+        "      done in 4 min",
+    ]
+
+
+def test_stages_show_a_bar_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    with Stages(1)("train") as report:
+        report(30, 40)
+    printed = capsys.readouterr().err
+    assert printed.startswith("[1/1] train")
+    assert "30/40" in printed and "about" not in printed
+
+
+def test_stages_that_are_not_shown_write_nothing(capsys, monkeypatch):
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    with Stages(1, show=False)("train") as report:
+        report(1, 2)
+    assert not capsys.readouterr().err
