@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_micromag.physics.field.operator import describe_operator
 from keras_micromag.physics.solver import field_steps
 from keras_micromag.physics.solver.checkpoint import open_checkpoint
 from keras_micromag.physics.solver.equilibria import Loops
@@ -54,11 +53,11 @@ def _settings(problem) -> dict:
         "material": np.array(materials),
         "field": problem.field,
         "field_direction": problem.direction,
-        "self_field": problem.self_field,
+        "self_field": problem.operator.self_field,
         "initial_state": problem.branch,
         "avalanche": options.avalanche,
         "dtype": options.dtype,
         "tol": options.tol,
         "max_iterations": options.max_iterations,
-        "operator": describe_operator(problem.operator, problem.rtol),
+        "operator": problem.operator.description,
     }

@@ -33,7 +33,8 @@ from keras_micromag.physics import (
 )
 from keras_micromag.physics.solver import by_events
 from keras_micromag.physics.solver.events import continuation
-from keras_micromag.physics.solver.events.dense_output import Segments
+from keras_micromag.physics.solver.events.equilibrate import Equilibrator
+from keras_micromag.physics.solver.events.log import Segments
 from keras_micromag.utils import memory
 from tests import oracles
 
@@ -166,6 +167,16 @@ def test_coercivity_without_an_avalanche(dtype, angle):
     expected = 0.5 * np.sin(2 * tilt) * ND2FE14B.anisotropy_field
     off = {"float32": 1e-5, "float64": 1e-6}[dtype]
     assert loop.coercivity() == pytest.approx(expected, abs=off)
+
+
+@pytest.mark.parametrize("field", [[0.0], [1.0, 0.0, -1.0]], ids=["one field", "three"])
+def test_coercivity_of_a_moment_that_vanishes_at_a_field_asked_for(field):
+    # An easy axis across the field has no moment along it in zero field.
+    loop = simulate(
+        cubic_grains((1, 1, 1)), [[1.0, 0.0, 0.0]], field=field, method="events", progress=False
+    )
+    # The search ends where the moment is below `tol`, 1e-5, and the anisotropy field is 7.7 T.
+    assert loop.coercivity() == pytest.approx(0.0, abs=1e-4)
 
 
 @pytest.mark.slow
@@ -411,6 +422,29 @@ def test_too_few_iterations_raise(monkeypatch):
     # Where it raises, it does so at once.
     monkeypatch.setattr(continuation, "advance", _once(continuation.advance))
     with pytest.raises(ConvergenceError, match=r"field step 0 .*within `max_iterations` = 2"):
+        simulate(structure, axes, **kwargs)
+
+
+@pytest.mark.slow
+def test_states_that_do_not_relax_are_nan(monkeypatch):
+    structure = MAGNETS["cubes"]
+    axes = random_easy_axes(len(structure), seed=3)
+    kwargs = {"field": np.linspace(8, -8, 60), "method": "events", "progress": False}
+    expected = simulate(structure, axes, **kwargs)
+    equilibrate = Equilibrator.__call__
+
+    def fails_below_minus_4_tesla(self, magnet, branch, field, *arguments):
+        relaxed = equilibrate(self, magnet, branch, field, *arguments)
+        return relaxed._replace(converged=relaxed.converged & (field > -4.0))
+
+    monkeypatch.setattr(Equilibrator, "__call__", fails_below_minus_4_tesla)
+    loop = simulate(structure, axes, allow_unconverged=True, **kwargs)
+    failed = ~loop.converged
+    assert 1 <= failed.sum() <= 6 and (loop.field[failed] < -4.0).all()
+    assert np.isnan(loop.magnetization[failed]).all()
+    np.testing.assert_array_equal(loop.magnetization[~failed], expected.magnetization[~failed])
+    np.testing.assert_array_equal(loop.coercivity(), expected.coercivity())
+    with pytest.raises(ConvergenceError, match=r"field step .* of magnet 0, or what comes before"):
         simulate(structure, axes, **kwargs)
 
 

@@ -3,11 +3,10 @@
 continuation  compiled loop: to the field at which the next grain becomes unstable, and through the
               avalanche that begins there
 prediction    step control: the outcome of a trial, and the field of the next one
+trace         runs the continuation to the last field
+log           its log: nodes, flips, avalanches
+arcs          states at the fields asked for, between avalanches
 equilibrate   compiled loop: equilibria of many states at once, at given fields
 dense_output  interpolation of the states between avalanches
-trace         host: from these to the states at the fields asked for, and the events
+reversal      flips, moments around avalanches, the coercivity
 """
-
-from keras_micromag.physics.solver.events.trace import EventTracer
-
-__all__ = ["EventTracer"]

@@ -29,7 +29,7 @@ from keras import ops
 from keras_micromag.physics.solver import field_steps, relaxation
 from keras_micromag.physics.solver.events import prediction
 from keras_micromag.physics.solver.step_control import LONGEST_STRIDE, at, where
-from keras_micromag.utils.backend import compiled
+from keras_micromag.utils.backend import compiled, one_hot
 
 NODE, FLIP = 1, 2
 """Kinds of records: an equilibrium, or grains that flip."""
@@ -161,12 +161,11 @@ def _advance(magnet, path, state, avalanche):
         matvecs=ops.zeros((n, b), "int32"),
         converged=ops.zeros((n, b), "int32"),
     )
-    return field_steps.recorded(
-        lambda state: _iterate(magnet, path, state, avalanche),
-        lambda state: ops.any(state.segment < path.segments),
-        state,
-        records,
-    )
+    return field_steps.recorded(_iterate, _unfinished, state, records, magnet, path, avalanche)
+
+
+def _unfinished(state, magnet, path, avalanche):
+    return ops.any(state.segment < path.segments)
 
 
 class _Trial(NamedTuple):
@@ -208,7 +207,7 @@ class _Plan(NamedTuple):
     hold: Any  # (b,) whether the field is held there, as in an avalanche
 
 
-def _iterate(magnet, path, state, avalanche):
+def _iterate(state, magnet, path, avalanche):
     """Return the state after one product with the operator, and the record of this iteration."""
     active = state.segment < path.segments
     segment = ops.minimum(state.segment, path.segments - 1)
@@ -227,34 +226,34 @@ def _iterate(magnet, path, state, avalanche):
 
 def _evaluate_trial(magnet, state, avalanche):
     """Take one product with the operator at the trial field."""
-    moments, tau, outside, unsettled = relaxation.relax(magnet, state, state.field)
+    moments, tau, outside, moving = relaxation.relax(magnet, state, state.field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     # A root: `outside` goes as the square of the field.
     ratio = ops.sqrt(outside)
     weakest_grain = ops.cast(ops.argmax(ratio, axis=1), "int32")
-    weakest = ops.one_hot(weakest_grain, ratio.shape[1], dtype=ratio.dtype)
+    weakest = one_hot(weakest_grain, ratio.shape[1], ratio.dtype)
     unstable = ops.cast(outside > 1.0, ratio.dtype)
     if avalanche == "weakest_first":
         unstable = unstable * weakest
-    converged = (change <= magnet.tol) & ~unsettled
+    converged = (change <= magnet.tol) & ~moving
     # The forecast serves only where a grain has flipped. Where none has, as at the end of a segment
     # beside a root, the moments converge more slowly than it assumes.
     begun = ops.any(state.flipped > 0.5, axis=1)
     foreseen = begun & relaxation.foreseen(state, change, outside, unstable)
     matvecs = state.products + 1
     return _Trial(
-        moments,
-        tau,
-        outside,
-        ratio,
-        weakest_grain,
-        at(ratio, weakest_grain),
-        weakest,
-        unstable,
-        change,
-        converged | foreseen,
-        matvecs,
-        matvecs >= magnet.max_iterations,
+        moments=moments,
+        tau=tau,
+        outside=outside,
+        ratio=ratio,
+        weakest_grain=weakest_grain,
+        largest_ratio=at(ratio, weakest_grain),
+        weakest=weakest,
+        unstable=unstable,
+        change=change,
+        certain=converged | foreseen,
+        matvecs=matvecs,
+        exhausted=matvecs >= magnet.max_iterations,
     )
 
 
@@ -271,16 +270,18 @@ def _decide(trial, outcome, active):
 
 def _record(state, trial, outcome, decision, segment):
     """Return what the host is to know of this iteration."""
+    kind = ops.where(decision.flip, FLIP, ops.where(decision.node, NODE, ops.zeros_like(segment)))
+    no_root = ops.zeros_like(outcome.root_offset)
     return Record(
-        ops.where(decision.flip, FLIP, ops.where(decision.node, NODE, ops.zeros_like(segment))),
-        segment,
-        state.field,
-        ops.where(outcome.root, outcome.root_offset, ops.zeros_like(outcome.root_offset)),
-        trial.moments,
-        decision.flips,
-        trial.change,
-        trial.matvecs,
-        ops.cast(~trial.exhausted | decision.flip, "int32"),
+        kind=kind,
+        segment=segment,
+        field=state.field,
+        root_offset=ops.where(outcome.root, outcome.root_offset, no_root),
+        moments=trial.moments,
+        flips=decision.flips,
+        change=trial.change,
+        matvecs=trial.matvecs,
+        converged=ops.cast(~trial.exhausted | decision.flip, "int32"),
     )
 
 

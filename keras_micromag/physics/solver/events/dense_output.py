@@ -8,139 +8,14 @@ through seven of them gives an error estimate; where it disagrees, the state is 
 a node.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from keras import ops
 from scipy import sparse
-
-from keras_micromag.physics.solver.events.continuation import FLIP, NODE, Record
 
 _POINTS = 8
 """Nodes of an interpolating polynomial, where an arc has as many."""
 
 _SAME = 1e-7
 """Distance of two coordinates up to which they count as one."""
-
-
-class Segments(NamedTuple):
-    """A sequence of t fields as l segments, along each of which the field is monotonic.
-
-    The path length is the distance in field that a magnet has covered since the first field: it
-    grows along the sequence, also where the field turns.
-
-    Attributes:
-        start: first field in tesla.
-        ends: (l,) field in tesla at the end of each segment.
-        direction: (l,) ±1.
-        start_path_length: (l,) tesla, at the start of each segment.
-        field_path_length: (t,) tesla, at each field of the sequence.
-    """
-
-    start: float
-    ends: np.ndarray
-    direction: np.ndarray
-    start_path_length: np.ndarray
-    field_path_length: np.ndarray
-
-    @classmethod
-    def along(cls, field: np.ndarray) -> "Segments":
-        """Divide the fields (t,) in tesla at their turning points.
-
-        A single field is a segment of length 0.
-        """
-        moves = np.diff(field)
-        moved = np.flatnonzero(moves)
-        sign = np.sign(moves[moved])
-        last = np.flatnonzero(np.diff(sign, append=0) != 0)
-        end = moved[last] + 1 if len(moved) else np.zeros(1, int)
-        direction = sign[last] if len(moved) else np.ones(1)
-        lengths = np.abs(np.diff(field[end], prepend=field[0]))
-        begin = np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
-        segments = cls(float(field[0]), field[end], direction, begin, np.zeros(0))
-        # By `path_length`, and not as a sum of all moves: fields and events then compare exactly.
-        segment = np.minimum(np.searchsorted(end, np.arange(len(field))), len(end) - 1)
-        return segments._replace(field_path_length=segments.path_length(segment, field))
-
-    @property
-    def starts(self) -> np.ndarray:
-        """Return (l,) the field in tesla at the start of each segment."""
-        return np.concatenate([[self.start], self.ends[:-1]])
-
-    def path_length(self, segment: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """Return the path length in tesla at `field` on `segment`."""
-        travelled = self.direction[segment] * (field - self.starts[segment])
-        return self.start_path_length[segment] + travelled
-
-    def snap_to_ends(self, segment: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """Return fields (n,) in float64, with exact values where segments begin and end.
-
-        Those were rounded to the dtype of the computation, so that an event at one of them could
-        seem to lie behind it.
-        """
-        exact_field = field.astype(float)
-        for exact in (self.starts[segment], self.ends[segment]):
-            exact_field = np.where(field == exact.astype(field.dtype), exact, exact_field)
-        return exact_field
-
-
-class EventLog(NamedTuple):
-    """Nodes and flips in their order; of several calls magnet by magnet."""
-
-    magnet: np.ndarray  # (n,)
-    kind: np.ndarray  # (n,) NODE or FLIP
-    segment: np.ndarray  # (n,)
-    field: np.ndarray  # (n,) of the trial, tesla
-    root: np.ndarray  # (n,) field in tesla at which the grain becomes unstable; of a flip
-    moments: np.ndarray  # (n, 3, g)
-    flips: np.ndarray  # (n, g) bool
-    change: np.ndarray  # (n,) largest change of a moment's component in the last iteration
-    matvecs: np.ndarray  # (n,)
-    converged: np.ndarray  # (n,) bool
-
-    @classmethod
-    def from_records(cls, records: Record, segments: Segments, grains: int) -> "EventLog":
-        """Return the log of one call of `continuation.advance`, without padded grains."""
-        kind = ops.convert_to_numpy(records.kind)
-        iteration, magnet = np.nonzero(kind)
-        rows = Record(*(ops.convert_to_numpy(part)[iteration, magnet] for part in records))
-        field = segments.snap_to_ends(rows.segment, rows.field)
-        # No root is beyond its segment.
-        left = np.abs(segments.ends[rows.segment] - field)
-        return cls(
-            magnet=magnet,
-            kind=rows.kind,
-            segment=rows.segment,
-            field=field,
-            root=field + np.clip(rows.root_offset, -left, left),
-            moments=rows.moments[..., :grains],
-            flips=rows.flips[..., :grains] > 0.5,
-            change=rows.change,
-            matvecs=rows.matvecs,
-            converged=rows.converged > 0,
-        )
-
-    @classmethod
-    def concatenate(cls, logs: list["EventLog"]) -> "EventLog":
-        """Return the logs of all calls as one, magnet by magnet."""
-        log = cls(*(np.concatenate(parts) for parts in zip(*logs, strict=True)))
-        return log.select(np.argsort(log.magnet, kind="stable"))
-
-    def select(self, index: np.ndarray) -> "EventLog":
-        """Return the entries of an index or a mask."""
-        return EventLog(*(part[index] for part in self))
-
-
-def without_reopened(log: EventLog) -> EventLog:
-    """Drop the ends of avalanches that had not ended: more grains flip at the same field."""
-    same_magnet = np.diff(log.magnet) == 0
-    flip, node = log.kind == FLIP, log.kind == NODE
-    same_field = same_magnet & (np.diff(log.segment) == 0) & (np.diff(log.field) == 0)
-    after_flip = np.zeros(len(flip), bool)
-    after_flip[1:] = flip[:-1] & same_magnet
-    dropped = np.zeros(len(flip), bool)
-    dropped[:-1] = (node & after_flip)[:-1] & flip[1:] & same_field
-    return log.select(~dropped)
 
 
 class DenseOutput:
@@ -163,21 +38,18 @@ class DenseOutput:
     def add(
         self,
         arc: np.ndarray,
-        field: np.ndarray,
+        u: np.ndarray,
         moments: np.ndarray,
-        u: np.ndarray | None = None,
         edge: np.ndarray | bool = False,
     ) -> None:
         """Add n nodes; where there is one already, it stays.
 
         Args:
             arc: (n,).
-            field: (n,) in tesla.
+            u: (n,) coordinates.
             moments: (n, 3, g).
-            u: (n,) their coordinates, if not those of `field`.
             edge: (n,) whether a grain may become unstable just behind the node.
         """
-        u = self.coordinate(arc, field) if u is None else u
         edge = np.concatenate([self.edge, np.broadcast_to(edge, arc.shape)])
         arc = np.concatenate([self.arc, arc])
         u = np.concatenate([self.u, u])
@@ -198,6 +70,16 @@ class DenseOutput:
         """Return (n,) whether there is a node at each place."""
         at = np.minimum(self.locate(arc, u), len(self.u) - 1)
         return (self.arc[at] == arc) & (np.abs(self.u[at] - u) < _SAME)
+
+    def interpolate(self, arc: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """Return (n, 3, g) the states at `field` (n,) on arcs (n,); not normalised."""
+        index, weights, _ = self.stencils(arc, self.coordinate(arc, field))
+        return self.combine(index, weights)
+
+    def error(self, arc: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Return (n,) the estimated error of a moment's component, see `stencils`."""
+        index, _, weights = self.stencils(arc, u)
+        return np.abs(self.combine(index, weights)).max(axis=(1, 2))
 
     def stencils(self, arc: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the stencils of n places for `combine`: nodes, weights, weights of the error.

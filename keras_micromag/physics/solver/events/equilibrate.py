@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.physics.solver import field_steps, relaxation
-from keras_micromag.utils.backend import compiled, sum_over, tensors
+from keras_micromag.utils.backend import compiled, sum_over, tensors, while_loop
 
 _EULER_STEPS = 4
 """Steps of each particle per product with the operator: it starts from its grain's angle."""
@@ -38,11 +38,26 @@ class Equilibria(NamedTuple):
 
 
 class _Iterate(NamedTuple):
-    """The parts of a state that `relaxation.relax` reads."""
+    """n states after an iteration; `relaxation.relax` reads the first three parts."""
 
     branch: Any  # (n, g)
     tau: Any  # (n, p, c)
     moments: Any  # (n, 3, g)
+    outside: Any  # (n,) these four as in Equilibria
+    change: Any  # (n,)
+    matvecs: Any  # (n,)
+    converged: Any  # (n,)
+    count: Any  # () int, iterations so far
+
+
+class _Limits(NamedTuple):
+    """The field of n states, and when to stop."""
+
+    field: Any  # (n,) in tesla
+    first_ratio: Any  # (n,) remaining over last change after the first iteration
+    used: Any  # (n,) whether the state is no padding
+    matvecs: Any  # () per state at most
+    abandon: Any  # () how many states may be left
 
 
 class Equilibrator:
@@ -139,28 +154,39 @@ def _equilibrate(magnet, index, matvecs, limit, real, abandon, branch, field, mo
     first_ratio = first_ratio * ops.max(magnet.softness, axis=(1, 2, 3))
     tau = _initial_tau(magnet, branch, moments)
     used = ops.arange(index.shape[0], dtype="int32") < real
-
-    def ended(matvecs, converged):
-        return ops.logical_or(converged, matvecs >= limit)
-
-    def unfinished(i, state, change, outside, matvecs, converged):
-        left = ops.logical_and(used, ops.logical_not(ended(matvecs, converged)))
-        return ops.logical_or(i < 1, ops.sum(ops.cast(left, "int32")) > abandon)
-
-    def body(i, state, before, outside, matvecs, converged):
-        moments, tau, outside, unsettled = relaxation.relax(magnet, state, field, _EULER_STEPS)
-        change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
-        error = _remaining_change(change, before, first_ratio)
-        now = ops.logical_and(error <= magnet.tol, ops.logical_not(unsettled))
-        matvecs = ops.where(ended(matvecs, converged), matvecs, matvecs + 1)
-        converged = ops.logical_or(converged, now)
-        state = _Iterate(branch, tau, moments)
-        return i + 1, state, change, ops.max(outside, axis=1), matvecs, converged
-
     nothing, none = ops.zeros_like(field), ops.zeros_like(used)
-    begin = (real * 0, _Iterate(branch, tau, moments), change, nothing, matvecs, none)
-    _, state, change, outside, matvecs, converged = ops.while_loop(unfinished, body, begin)
-    return state.moments, outside, change, matvecs, converged
+    begin = _Iterate(branch, tau, moments, nothing, change, matvecs, none, real * 0)
+    limits = _Limits(field, first_ratio, used, limit, abandon)
+    (end,) = while_loop(_unfinished, _iterate, (begin,), magnet, limits)
+    return end.moments, end.outside, end.change, end.matvecs, end.converged
+
+
+def _ended(state, limits):
+    return ops.logical_or(state.converged, state.matvecs >= limits.matvecs)
+
+
+def _unfinished(state, magnet, limits):
+    left = ops.logical_and(limits.used, ops.logical_not(_ended(state, limits)))
+    return ops.logical_or(state.count < 1, ops.sum(ops.cast(left, "int32")) > limits.abandon)
+
+
+def _iterate(state, magnet, limits):
+    """Return the states after one product with the operator."""
+    moments, tau, outside, unsettled = relaxation.relax(magnet, state, limits.field, _EULER_STEPS)
+    change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
+    error = _remaining_change(change, state.change, limits.first_ratio)
+    now = ops.logical_and(error <= magnet.tol, ops.logical_not(unsettled))
+    new = _Iterate(
+        state.branch,
+        tau,
+        moments,
+        ops.max(outside, axis=1),
+        change,
+        ops.where(_ended(state, limits), state.matvecs, state.matvecs + 1),
+        ops.logical_or(state.converged, now),
+        state.count + 1,
+    )
+    return (new,)
 
 
 def _gather(magnet, index):

@@ -1,12 +1,9 @@
-"""The search for the coercivity, and how a log falls into avalanches."""
+"""The search for the coercivity."""
 
 import numpy as np
 import pytest
 
-from keras_micromag.physics.solver.events.continuation import FLIP, NODE
-from keras_micromag.physics.solver.events.dense_output import Segments
-from keras_micromag.physics.solver.events.trace import _MAX_ROUNDS, _Avalanches, _find_roots
-from tests.physics.solver.events.test_dense_output import log_of
+from keras_micromag.physics.solver.events.reversal import _MAX_ROUNDS, _find_roots
 
 TOL = 1e-7
 
@@ -62,22 +59,3 @@ def test_the_search_ends_where_no_field_is_good_enough():
     # A step, as of a moment that is rounded: no value is within the tolerance.
     roots, calls = solve(lambda rows, field: np.where(field > -3.3, 1.0, -1.0), [-3.0], [-4.0])
     assert len(calls) == _MAX_ROUNDS and abs(roots[0] + 3.3) < 1e-3
-
-
-def test_flips_in_a_row_are_one_avalanche():
-    segments = Segments.along(np.array([2.0, -2.0]))
-    log = log_of(
-        (0, NODE, 0, 2.0),
-        (0, FLIP, 0, 1.0),
-        (0, FLIP, 0, 1.0),
-        (0, NODE, 0, 1.0),
-        (0, FLIP, 0, -1.0),
-        (1, FLIP, 0, 0.5),
-        (1, NODE, 0, 0.5),
-    )
-    avalanches = _Avalanches.of(log, segments)
-    np.testing.assert_array_equal(avalanches.first, [1, 4, 5])
-    np.testing.assert_array_equal(avalanches.number, [0, 1, 1, 1, 2, 3, 3])
-    np.testing.assert_array_equal(avalanches.magnet, [0, 0, 1])
-    np.testing.assert_array_equal(avalanches.root, [1.0, -1.0, 0.5])
-    np.testing.assert_array_equal(avalanches.path_length, [1.0, 3.0, 1.5])
