@@ -21,7 +21,7 @@ import tensorflow_datasets as tfds
 import tfds_esw
 from benchmarks.timing import print_table, spread
 from tfds_esw import simulations
-from tfds_esw.tfds_esw_dataset_builder import kept_name
+from tfds_esw.tfds_esw_dataset_builder import batch_name
 
 TFDS = (sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build")
 
@@ -99,10 +99,10 @@ def loops(rounds: int, batches: int = 16, steps: int = 1000) -> np.ndarray:
             clock.append(time.perf_counter())
             for number in range(batches):
                 index = simulations.BATCH * number + made["index"]
-                builder._kept.save(kept_name(number), {**made, "index": index})
+                builder._batches.save(batch_name(number), {**made, "index": index})
             clock.append(time.perf_counter())
             for number in range(batches):
-                builder._kept.load(kept_name(number))  # which the build does, too
+                builder._batches.load(batch_name(number))  # which the build does, too
             clock.append(time.perf_counter())
             builder.download_and_prepare()
             clock.append(time.perf_counter())

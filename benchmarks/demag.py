@@ -52,7 +52,7 @@ def truncated_octahedron(edge: float, rotation: np.ndarray, centre: np.ndarray) 
 def polycrystal(n: int, seed: int = 0) -> Microstructure:
     """n³ truncated octahedra, no two alike in size or attitude, so that nothing repeats."""
     rng = np.random.default_rng(seed)
-    attitudes = Rotation.random(n**3, rng=rng).as_matrix()
+    attitudes = Rotation.random(n**3, rng).as_matrix()
     sites = grid(*[np.arange(n)] * 3).reshape(-1, 3)
     return Microstructure(
         [
@@ -79,7 +79,7 @@ def mesh(grain: Polyhedron) -> magpylib.magnet.TriangularMesh:
 def one_grain(points: int, rounds: int) -> np.ndarray:
     """Nanoseconds (rounds, 2) per triangle and point, for one grain seen from many points."""
     rng = np.random.default_rng(1)
-    grain = truncated_octahedron(15e-9, Rotation.random(rng=rng).as_matrix(), np.zeros(3))
+    grain = truncated_octahedron(15e-9, Rotation.random(None, rng).as_matrix(), np.zeros(3))
     # A few sizes around the grain, inside as well, as particles lie.
     seen_from = rng.uniform(-100e-9, 100e-9, size=(points, 3))
     peer = mesh(grain)

@@ -35,14 +35,14 @@ from keras_micromag.physics import (
     random_easy_axes,
     simulate,
 )
+from keras_micromag.physics.solver import by_events
 from keras_micromag.physics.solver.events.equilibrate import Equilibrator
-from keras_micromag.physics.solver.events.trace import EventTracer
 
 GOALS = {"events": 120, "coercivity": 150, "steps": ""}
 PER_FIELD = 0.5
 PARTS = {
-    "tracing": (EventTracer, "trace"),
-    "states": (EventTracer, "result"),
+    "tracing": (by_events, "trace"),
+    "states": (by_events, "_states_and_events"),
     "equilibrating": (Equilibrator, "__call__"),  # within the one before
 }
 

@@ -21,13 +21,14 @@ import numpy as np
 from benchmarks.simulate import Literal
 from benchmarks.timing import interleave, print_table, spread
 from keras_micromag import recipes
+from keras_micromag.data import Lattices
 from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
 
 
 def untrained(recipe: recipes.Recipe = recipes.RECIPES["default"]):
     """A model of a recipe, after a batch of training."""
     recipe = dataclasses.replace(recipe, autoencoder_batches=1, predictor_batches=1)
-    up = np.tile([0.0, 0.0, 1.0], (2, 20, 4, 4, 4, 1))
+    up = Lattices(np.tile([0.0, 0.0, 1.0], (2, 20, 64, 1)), (4, 4, 4))
     return recipes.train(recipe, up, np.linspace(8.0, -8.0, 20), verbose=0).model
 
 
@@ -36,16 +37,14 @@ def measure(model, batches, fields: int, rounds: int) -> np.ndarray:
     structure = cubic_grains()
     easy_axes = random_easy_axes((max(batches), len(structure)), seed=1)
     field = np.linspace(8.0, -8.0, fields)
-    window, lattice = model.rollout.window, model.encoder.input_shape[1:-1]
-    if lattice != (4, 4, 4):
-        raise ValueError(
-            f"`model` must be one of the paper's 4 x 4 x 4 grains; received {lattice}."
-        )
+    window, grid = model.rollout.window, model.autoencoder.grid
+    if grid != (4, 4, 4):
+        raise ValueError(f"`model` must be one of the paper's 4 x 4 x 4 grains; received {grid}.")
     up = [0.0, 0.0, 1.0]
 
     def predicted(magnets):
         inputs = {
-            "states": np.tile(up, (magnets, window, *lattice, 1)).astype("float32"),
+            "states": np.tile(up, (magnets, window, 64, 1)).astype("float32"),
             "field": np.tile(field.astype("float32"), (magnets, 1)),
         }
         return lambda: model.predict(inputs, batch_size=magnets, verbose=0)

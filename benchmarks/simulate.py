@@ -14,7 +14,8 @@ same backend. Its share is what the products of a run would take if they all wer
 goes on until its slowest magnet is done, so that magnet's number of products is the batch's.
 
 Run it with `python -m benchmarks.simulate`; KERAS_BACKEND chooses the backend. On JAX the row for
-float64 needs JAX_ENABLE_X64=1.
+float64 needs JAX_ENABLE_X64=1. On PyTorch ten magnets take turns with JAX, in a process of
+its own, too; `--peer` measures nothing else.
 """
 
 import argparse
@@ -23,7 +24,9 @@ import platform
 import sys
 import tracemalloc
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from typing import NamedTuple
 from unittest import mock
 
@@ -49,6 +52,7 @@ from tests.oracles import simulate_literal
 
 GOALS = {(1, "float32"): 15, (10, "float32"): 30, (64, "float32"): 45, (10, "float64"): 6}
 COMPILE_GOAL = 5.0
+PEER_GOAL = 3.0
 PRODUCTS = 200
 """Bare products per call: enough that starting the compiled loop does not show."""
 
@@ -307,12 +311,50 @@ def report(measured: Measured) -> None:
         )
 
 
+def loop_of_ten() -> None:
+    """Run the loops of ten of the paper's magnets, of 1,000 fields each."""
+    structure = cubic_grains()
+    easy_axes = random_easy_axes((10, len(structure)), seed=1)
+    simulate(structure, easy_axes, field=np.linspace(8.0, -8.0, 1000), progress=False)
+
+
+def measure_peer(loop: Callable[[], None], rounds: int) -> np.ndarray:
+    """Run `loop` here and on JAX, in turns.
+
+    Args:
+        loop: a function of this module, which another process can import.
+
+    Returns:
+        Seconds (rounds, 2), here and on JAX.
+    """
+    with (
+        mock.patch.dict(os.environ, KERAS_BACKEND="jax"),
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
+        return interleave((loop, lambda: pool.submit(loop).result()), rounds)[1]
+
+
+def report_peer(seconds: np.ndarray) -> None:
+    """Print what was measured by `measure_peer`."""
+    ours, jax = seconds.T / 10
+    print(
+        f"ten at once, s per loop: {keras.backend.backend()} {spread(ours, 4)}, jax "
+        f"{spread(jax, 4)}, ratio {spread(ours / jax, 1)}, of the least {min(ours) / min(jax):.1f} "
+        f"(goal: at most {PEER_GOAL:g})"
+    )
+
+
 def main(argv=None) -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulate", description=main.__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds that count, at least 5")
+    parser.add_argument("--peer", action="store_true", help="only ten magnets, beside JAX")
     arguments = parser.parse_args(argv)
     print(header())
+    if keras.backend.backend() == "torch" or arguments.peer:
+        report_peer(measure_peer(loop_of_ten, arguments.rounds))
+    if arguments.peer:
+        return
     refused = float64_refused()
     batches = [batch for batch in GOALS if not (refused and batch[1] == "float64")]
     structure = cubic_grains()

@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks.timing import print_table, spread
 from keras_micromag import recipes
+from keras_micromag.data import Lattices
 from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
 from tuning.hypermodels import RolloutHyperModel
 from tuning.search import OBJECTIVE, TUNERS, search
@@ -33,7 +34,7 @@ def model(
     easy_axes = random_easy_axes((magnets, len(structure)), seed=1)
     field = np.linspace(8.0, -8.0, steps)
     loops = simulate(structure, easy_axes, field=field, progress=False).magnetization
-    loops = loops.reshape(magnets, steps, 4, 4, 4, 3).astype("float32")
+    loops = Lattices(loops, (4, 4, 4))
     recipe = dataclasses.replace(recipe, autoencoder_batches=20, predictor_batches=20, images=1)
     autoencoder, _ = recipes.train_autoencoder(recipe, loops, verbose=0)
     half = magnets // 2

@@ -3,17 +3,19 @@
 from keras import ops
 
 
-def require_moments(y_true, y_pred, min_axes: int = 2) -> None:
-    """Raise unless both static shapes are the same, (b, ..., 3), with at least `min_axes` axes."""
-    shape = tuple(y_pred.shape)
-    valid = len(shape) >= min_axes and shape[-1] in (3, None)
-    expected = "(b, ..., 3)" if min_axes == 2 else "(b, ..., g, 3)"
-    _require_same_shape(y_true, y_pred, valid, expected)
-
-
 def require_latents(y_true, y_pred) -> None:
     """Raise unless both static shapes are the same, (b, l, d)."""
-    _require_same_shape(y_true, y_pred, len(y_pred.shape) == 3, "(b, l, d)")
+    true, predicted = tuple(y_true.shape), tuple(y_pred.shape)
+    require_same_shape(len(true) == 3 and compatible(true, predicted), "(b, l, d)", true, predicted)
+
+
+def require_same_shape(fits: bool, expected: str, true: tuple, predicted: tuple) -> None:
+    """Raise an error with the static shapes of `y_true` and `y_pred` unless they fit."""
+    if not fits:
+        raise ValueError(
+            f"`y_true` and `y_pred` must have the same shape {expected}; received "
+            f"{true} and {predicted}."
+        )
 
 
 def step_weights(weights, y):
@@ -30,7 +32,7 @@ def step_weights(weights, y):
     # TensorFlow forgets the rank where weights of both kinds come to one compiled function.
     if getattr(weights.shape, "rank", 0) is not None:
         shape, (b, steps) = tuple(weights.shape), y.shape[:2]
-        if not any(_compatible(shape, expected) for expected in ((), (b,), (b, 1), (b, steps))):
+        if not any(compatible(shape, expected) for expected in ((), (b,), (b, 1), (b, steps))):
             raise ValueError(
                 "`sample_weight` must have shape (b,), one per window, or (b, l), one per step, "
                 f"with b = {b} and l = {steps}; received {shape}."
@@ -40,16 +42,7 @@ def step_weights(weights, y):
     return ops.reshape(weights, (ops.shape(y)[0], -1)) + zeros
 
 
-def _require_same_shape(y_true, y_pred, valid, expected):
-    shapes = tuple(y_true.shape), tuple(y_pred.shape)
-    if not (valid and _compatible(*shapes)):
-        raise ValueError(
-            f"`y_true` and `y_pred` must have the same shape {expected}; received "
-            f"{shapes[0]} and {shapes[1]}."
-        )
-
-
-def _compatible(shape, other):
+def compatible(shape, other):
     """Return whether two static shapes may be the same; None stands for any size."""
     return len(shape) == len(other) and all(
         None in sizes or sizes[0] == sizes[1] for sizes in zip(shape, other, strict=True)

@@ -4,83 +4,52 @@ import keras
 from keras import ops
 from keras.src.backend import get_keras_mask  # which has no public name
 
-from keras_micromag import _loss_inputs
+from keras_micromag import _loss_inputs, _moments
 from keras_micromag.utils import checks
 
-__all__ = [
-    "GrainLoss",
-    "NormPreservingLoss",
-    "RolloutLoss",
-    "norm_error",
-    "norm_preserving",
-    "rollout_error",
-    "squared_error",
-    "total_moment_error",
-]
+__all__ = ["NormPreservingLoss", "RolloutLoss"]
 
 _WEIGHTS = ("mse_weight", "norm_weight", "moment_weight")
 
 
-def squared_error(y_true, y_pred):
-    """Return L_MSE of Eq. 9: the squared error of moments, summed over grains and components.
+@keras.saving.register_keras_serializable(package="keras_micromag")
+class NormPreservingLoss(checks.Configured, keras.losses.Loss):
+    """Squared error of the moments plus that of their lengths (Eq. 9).
+
+    The error of a state is the sum over grains and components. The loss is the mean over all
+    states.
 
     Args:
-        y_true, y_pred: (b, ..., 3).
+        mse_weight: a1.
+        norm_weight: a2.
+        moment_weight: weight of the squared error of the total moment, divided by the number of
+            grains, which is not in the paper. Without it an autoencoder may reconstruct most grains
+            correctly, and yet the demagnetisation curve is wrong by several percent.
 
-    Returns:
-        (b,) tensor.
+    Input:
+        `y_pred` (b, g, 3), or (b, t, g, 3) for loops; grains on a lattice may have the axes
+        (x, y, z) in place of g. `y_true` has the same shape, or a fourth column with the weight of
+        each grain, such as its share in the magnet's moment, and 0 on padding. Without it every
+        grain has the weight 1. `sample_weight` (b,), or (b, t) for loops.
+
+    Raises:
+        ValueError: for a negative weight, moments whose last axis is not 3, or two shapes that
+            differ.
+
+    Notes:
+        Grains that a Keras mask (b, ...) on `y_pred` leaves out have the weight 0. With shares that
+        add up to 1, the loss of n equal grains is 1/n of that without weights.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_micromag.losses import NormPreservingLoss
+        >>> up = np.tile([0.0, 0.0, 1.0], (2, 5, 64, 1))
+        >>> round(float(NormPreservingLoss()(up, 0.5 * up)), 6)  # 64 · (0.85 + 0.15) · 0.25
+        16.0
+        >>> target = np.concatenate([up, np.full((2, 5, 64, 1), 1 / 64)], axis=-1)
+        >>> round(float(NormPreservingLoss()(target, 0.5 * up)), 6)
+        0.25
     """
-    return _sum_all_but_first(ops.square(y_true - y_pred))
-
-
-def norm_error(y_pred):
-    """Return L_Norm of Eq. 9: the squared error of the moments' lengths, summed over grains.
-
-    The derivative at a zero vector, where it has no direction, is 0.
-
-    Args:
-        y_pred: (b, ..., 3) moments, which should have length 1.
-
-    Returns:
-        (b,) tensor.
-    """
-    return _sum_all_but_first(ops.square(1.0 - _lengths(y_pred)))
-
-
-def _lengths(vectors):
-    """Return the lengths (...) of vectors (..., 3); their derivative at 0 is 0."""
-    square = ops.sum(ops.square(vectors), axis=-1)
-    nonzero = square > 0
-    # Both `where` are needed: otherwise the root's infinite slope times 0 would be NaN.
-    length = ops.sqrt(ops.where(nonzero, square, ops.ones_like(square)))
-    return ops.where(nonzero, length, ops.zeros_like(length))
-
-
-def norm_preserving(y_true, y_pred, mse_weight: float = 0.85, norm_weight: float = 0.15):
-    """Return a1 · L_MSE + a2 · L_Norm (Eq. 9), (b,), of moments (b, ..., 3)."""
-    return mse_weight * squared_error(y_true, y_pred) + norm_weight * norm_error(y_pred)
-
-
-def total_moment_error(y_true, y_pred):
-    """Return the squared error of the total moment of g grains, divided by g.
-
-    The total moment is what a magnetometer measures.
-
-    Args:
-        y_true, y_pred: (b, ..., 3), the g grains on the axes between.
-
-    Returns:
-        (b,) tensor.
-    """
-    grain_axes = tuple(range(1, len(y_pred.shape) - 1))
-    # The squared mean, times g: the number of grains may be known only in the graph.
-    error = ops.mean(y_true - y_pred, axis=grain_axes)
-    grains = ops.prod(ops.convert_to_tensor([ops.shape(y_pred)[axis] for axis in grain_axes]))
-    return ops.sum(ops.square(error), axis=-1) * ops.cast(grains, error.dtype)
-
-
-class _WeightedLoss(checks.Configured, keras.losses.Loss):
-    """Base class of the losses of moments: stores the weights of their terms."""
 
     def __init__(
         self,
@@ -94,113 +63,44 @@ class _WeightedLoss(checks.Configured, keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         weights = dict(zip(_WEIGHTS, (mse_weight, norm_weight, moment_weight), strict=True))
         for argument, weight in weights.items():
-            if not weight >= 0:
-                raise ValueError(f"`{argument}` must be at least 0; received {weight!r}.")
-            setattr(self, argument, float(weight))
+            setattr(self, argument, checks.number(weight, argument, least=0))
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Return the loss, reduced as `reduction` says."""
+        mask = get_keras_mask(y_pred)
+        if mask is not None and len(mask.shape) == len(y_pred.shape) - 1 > 1:
+            # Keras would weight whole samples by the mask. The new `y_pred` has none.
+            y_true, y_pred = self._without_masked_grains(y_true, y_pred, mask)
+        return super().__call__(y_true, y_pred, sample_weight=sample_weight)
+
+    def _without_masked_grains(self, y_true, y_pred, mask):
+        """Return `y_true` with the weight 0 for masked grains, and `y_pred` without a mask."""
+        _moments.require_moments(y_true, y_pred)
+        y_true, y_pred = (ops.convert_to_tensor(y, self.dtype) for y in (y_true, y_pred))
+        present = ops.cast(mask, "bool")[..., None]
+        weights = y_true[..., 3:] if y_true.shape[-1] == 4 else ops.ones_like(y_true[..., :1])
+        weights = ops.where(present, weights, ops.zeros_like(weights))
+        y_true = ops.concatenate([y_true[..., :3], weights], axis=-1)
+        return y_true, ops.where(present, y_pred, ops.zeros_like(y_pred))
+
+    def call(self, y_true, y_pred):
+        """Return the losses, (b,), or (b, t) for loops."""
+        true, predicted, weights = _moments.checked(y_true, y_pred)
+        squared_error = _moments.squared_error(true, predicted, weights)
+        norm_error = _moments.norm_error(predicted, weights)
+        loss = self.mse_weight * squared_error + self.norm_weight * norm_error
+        if self.moment_weight:
+            moment_error = _moments.total_moment_error(true, predicted, weights)
+            loss = loss + self.moment_weight * moment_error
+        return loss
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
         return {**super().get_config(), **{name: getattr(self, name) for name in _WEIGHTS}}
 
 
-@keras.saving.register_keras_serializable(package="keras_micromag")
-class NormPreservingLoss(_WeightedLoss):
-    """Squared error of the moments plus that of their lengths (Eq. 9).
-
-    It sums over grains and components, that is over all axes but the first, and then takes the
-    mean over the batch.
-
-    Args:
-        mse_weight: a1.
-        norm_weight: a2.
-        moment_weight: weight of `total_moment_error`, which is not in the paper. Without it an
-            autoencoder may reconstruct most grains correctly, and yet the demagnetisation curve is
-            wrong by several percent.
-
-    Raises:
-        ValueError: for a negative weight, moments whose last axis is not 3, or two shapes that
-            differ.
-
-    Notes:
-        Grains that a Keras mask (b, ...) on `y_pred` leaves out have no error.
-
-    Example:
-        >>> import numpy as np
-        >>> from keras_micromag.losses import NormPreservingLoss
-        >>> up = np.tile([0.0, 0.0, 1.0], (2, 4, 4, 4, 1))
-        >>> round(float(NormPreservingLoss()(up, 0.5 * up)), 6)  # 64 · (0.85 + 0.15) · 0.25
-        16.0
-    """
-
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """Return the loss, reduced as `reduction` says."""
-        mask = get_keras_mask(y_pred)
-        if mask is not None and len(mask.shape) == len(y_pred.shape) - 1 > 1:
-            # Keras would weight whole samples by the mask. Instead, masked grains get the same unit
-            # vector in both arrays, which has no error.
-            y_pred = ops.convert_to_tensor(y_pred, self.dtype)
-            y_true = ops.convert_to_tensor(y_true, self.dtype)
-            unit = ops.ones_like(y_pred) / 3**0.5
-            present = ops.cast(mask, "bool")[..., None]
-            y_true, y_pred = (ops.where(present, y, unit) for y in (y_true, y_pred))
-        return super().__call__(y_true, y_pred, sample_weight=sample_weight)
-
-    def call(self, y_true, y_pred):
-        """Return the (b,) losses."""
-        _loss_inputs.require_moments(y_true, y_pred)
-        loss = norm_preserving(y_true, y_pred, self.mse_weight, self.norm_weight)
-        if self.moment_weight:
-            loss = loss + self.moment_weight * total_moment_error(y_true, y_pred)
-        return loss
-
-
-@keras.saving.register_keras_serializable(package="keras_micromag")
-class GrainLoss(_WeightedLoss):
-    """`NormPreservingLoss` for polycrystals: each grain counts by its share in the moment.
-
-    Args:
-        mse_weight: a1 of Eq. 9.
-        norm_weight: a2 of Eq. 9.
-        moment_weight: weight of the squared error of the magnet's moment.
-
-    Input:
-        `y_true` (b, t, g, 4): unit moments and, last, the grain's share in the magnet's moment, 0
-        on padding. `y_pred` (b, t, g, 3). `sample_weight` (b, t).
-
-    Raises:
-        ValueError: for a negative weight, or other shapes.
-
-    Notes:
-        With n equal grains, 1/n of `NormPreservingLoss` for each state.
-
-    Example:
-        >>> import numpy as np
-        >>> from keras_micromag.losses import GrainLoss
-        >>> true = np.tile([0.0, 0.0, 1.0, 0.25], (2, 5, 4, 1))  # four grains up
-        >>> round(float(GrainLoss(moment_weight=2.0)(true, 0.5 * true[..., :3])), 6)
-        0.75
-    """
-
-    def call(self, y_true, y_pred):
-        """Return the (b, t) losses."""
-        shapes = tuple(y_true.shape), tuple(y_pred.shape)
-        if [(len(shape), shape[-1]) for shape in shapes] != [(4, 4), (4, 3)]:
-            raise ValueError(
-                "`y_true` and `y_pred` must have shapes (b, t, g, 4) and (b, t, g, 3); received "
-                f"{shapes[0]} and {shapes[1]}."
-            )
-        share, difference = y_true[..., 3], y_true[..., :3] - y_pred
-        error = self.mse_weight * ops.sum(ops.square(difference), axis=-1)
-        error = error + self.norm_weight * ops.square(1.0 - _lengths(y_pred))
-        moment = ops.sum(share[..., None] * difference, axis=2)
-        return ops.sum(share * error, axis=-1) + self.moment_weight * ops.sum(
-            ops.square(moment), axis=-1
-        )
-
-
-def rollout_error(y_true, y_pred):
-    """Return L_j of Eq. 11: (b, l) squared errors of latent states (b, l, d), summed over d."""
-    return ops.sum(ops.square(y_true - y_pred), axis=-1)
+# Files of compiled models for irregular grains have this loss under its earlier name.
+keras.saving.get_custom_objects()["keras_micromag>GrainLoss"] = NormPreservingLoss
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
@@ -250,8 +150,4 @@ class RolloutLoss(checks.Configured, keras.losses.Loss):
     def call(self, y_true, y_pred):
         """Return the (b, l) errors."""
         _loss_inputs.require_latents(y_true, y_pred)
-        return rollout_error(y_true, y_pred)
-
-
-def _sum_all_but_first(values):
-    return ops.sum(values, axis=tuple(range(1, len(values.shape))))
+        return ops.sum(ops.square(y_true - y_pred), axis=-1)

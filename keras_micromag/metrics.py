@@ -1,15 +1,16 @@
 """Metrics of states and of demagnetisation curves.
 
-Moments have the shape (b, g, 3) or, over a whole loop, (b, t, g, 3); in both, the grains may lie on
-a lattice, (x, y, z) instead of g. All grains have the same weight, as equal cubes of one material
-have.
+Moments have the shape (b, g, 3) or, over loops, (b, t, g, 3); in both, grains on a lattice may have
+the axes (x, y, z) in place of g. `y_true` may have a fourth column on the last axis with the weight
+of each grain, as for `NormPreservingLoss`; without it every grain has the weight 1. Each metric is
+the mean over all states, or over all loops.
 """
 
 import keras
 from keras import ops
 from numpy.typing import ArrayLike
 
-from keras_micromag import _loss_inputs, losses
+from keras_micromag import _moments
 from keras_micromag.physics.hysteresis import coercivity
 from keras_micromag.utils import checks
 
@@ -32,7 +33,7 @@ class _Mean(checks.Configured, keras.metrics.MeanMetricWrapper):
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add a batch to the mean."""
         y_true, y_pred = (ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred))
-        _loss_inputs.require_moments(y_true, y_pred)
+        _moments.require_moments(y_true, y_pred)
         super().update_state(y_true, y_pred, sample_weight=sample_weight)
 
     def get_config(self) -> dict:
@@ -45,8 +46,7 @@ class SquaredError(_Mean):
     """Squared error of the moments, summed over grains and components: L_MSE of Eq. 9, unweighted.
 
     Input:
-        `y_true`, `y_pred` (b, ..., 3): moments as in the module's docstring, or one per sample,
-        (b, 3).
+        `y_true`, `y_pred`: moments as in the module's docstring, or one per sample, (b, 3).
 
     Raises:
         ValueError: for other shapes, or two that differ.
@@ -60,7 +60,10 @@ class SquaredError(_Mean):
     """
 
     def __init__(self, name: str = "squared_error", dtype=None):
-        super().__init__(losses.squared_error, name, dtype)
+        super().__init__(self._error, name, dtype)
+
+    def _error(self, y_true, y_pred):
+        return _moments.squared_error(*_moments.checked(y_true, y_pred))
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
@@ -68,7 +71,7 @@ class NormError(_Mean):
     """Squared error of the moments' length, summed over grains: L_Norm of Eq. 9, unweighted.
 
     Input:
-        `y_true`, `y_pred` (b, ..., 3), as `SquaredError`; only `y_pred` counts.
+        `y_true`, `y_pred`, as for `SquaredError`; of `y_true` only the weights count.
 
     Raises:
         ValueError: for other shapes, or two that differ.
@@ -82,7 +85,11 @@ class NormError(_Mean):
     """
 
     def __init__(self, name: str = "norm_error", dtype=None):
-        super().__init__(lambda y_true, y_pred: losses.norm_error(y_pred), name, dtype)
+        super().__init__(self._error, name, dtype)
+
+    def _error(self, y_true, y_pred):
+        _, predicted, weights = _moments.checked(y_true, y_pred)
+        return _moments.norm_error(predicted, weights)
 
 
 class _AlongField(_Mean):
@@ -94,11 +101,12 @@ class _AlongField(_Mean):
             field_direction, "field_direction", (3,)
         ).tolist()
 
-    def along_field(self, moments):
-        """Return the grains' mean moment along the field, (b,) or (b, t)."""
-        on_lattice = len(moments.shape) >= 5
-        mean = ops.mean(moments, axis=(-4, -3, -2) if on_lattice else -2)
-        return ops.sum(mean * ops.convert_to_tensor(self.field_direction, mean.dtype), axis=-1)
+    def curves(self, y_true, y_pred):
+        """Return the grains' mean moments along the field, true and predicted, (b,) or (b, t)."""
+        *moments, weights = _moments.checked(y_true, y_pred, min_axes=3)
+        weights = weights / _moments.total_weight(weights)[..., None]
+        direction = ops.convert_to_tensor(self.field_direction, weights.dtype)
+        return [ops.sum(weights * ops.sum(m * direction, axis=-1), axis=-1) for m in moments]
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
@@ -115,8 +123,7 @@ class MeanMomentError(_AlongField):
         field_direction: (3,) unit vector.
 
     Input:
-        `y_true`, `y_pred` (b, g, 3) or (b, x, y, z, 3); for loops (b, t, g, 3) or
-        (b, t, x, y, z, 3).
+        `y_true`, `y_pred`: moments as in the module's docstring.
 
     Raises:
         ValueError: for other shapes, or two that differ.
@@ -138,9 +145,8 @@ class MeanMomentError(_AlongField):
         super().__init__(self._error, field_direction, name, dtype)
 
     def _error(self, y_true, y_pred):
-        _loss_inputs.require_moments(y_true, y_pred, min_axes=3)
-        error = ops.abs(self.along_field(y_true) - self.along_field(y_pred))
-        return ops.mean(ops.reshape(error, (ops.shape(error)[0], -1)), axis=1)
+        true, predicted = self.curves(y_true, y_pred)
+        return ops.abs(predicted - true)
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
@@ -190,7 +196,7 @@ class CoercivityError(_AlongField):
                     f"t = {len(self.field)}, as `field`; received {shape}."
                 )
         field = ops.convert_to_tensor(self.field, y_pred.dtype)
-        true, predicted = (coercivity(field, self.along_field(y)) for y in (y_true, y_pred))
+        true, predicted = (coercivity(field, curve) for curve in self.curves(y_true, y_pred))
         return ops.abs(true - predicted)
 
     def get_config(self) -> dict:
@@ -200,14 +206,14 @@ class CoercivityError(_AlongField):
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class BranchAccuracy(_Mean):
-    """Share of grains on the right branch.
+    """Share of grains, by their weights, on the right branch.
 
     A grain counts as right where its predicted moment is less than 90° from the true one, so the
     easy axes are not needed. The moments of a grain's two branches are more than 90° apart while
     the field across its easy axis stays below 0.6 of the anisotropy field.
 
     Input:
-        `y_true`, `y_pred` (b, ..., 3), as for `SquaredError`: the mean is over all axes between.
+        `y_true`, `y_pred`, as for `SquaredError`.
 
     Raises:
         ValueError: for other shapes, or two that differ.
@@ -225,5 +231,6 @@ class BranchAccuracy(_Mean):
         self._direction = "up"
 
     def _same_branch(self, y_true, y_pred):
-        same = ops.cast(ops.sum(y_true * y_pred, axis=-1) > 0, y_pred.dtype)
-        return ops.mean(ops.reshape(same, (ops.shape(same)[0], -1)), axis=1)
+        true, predicted, weights = _moments.checked(y_true, y_pred)
+        same = ops.cast(ops.sum(true * predicted, axis=-1) > 0, weights.dtype)
+        return ops.sum(weights * same, axis=-1) / _moments.total_weight(weights)

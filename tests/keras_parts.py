@@ -17,8 +17,12 @@ def precision(dtype):
     if dtype == "float64" and keras.backend.backend() == "jax":
         import jax
 
-        with jax.enable_x64(True):
+        before = jax.config.jax_enable_x64
+        jax.config.update("jax_enable_x64", True)  # jax.enable_x64 is in JAX 0.8 and later only
+        try:
             yield
+        finally:
+            jax.config.update("jax_enable_x64", before)
     else:
         yield
 

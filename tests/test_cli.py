@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -407,6 +408,10 @@ def test_a_backend_chosen_too_late_is_refused(capsys, tmp_path):
     assert os.environ.get("KERAS_BACKEND") != other
 
 
+@pytest.mark.skipif(
+    not (find_spec("tensorflow") or find_spec("torch")),
+    reason="without any backend the package cannot be imported: see tests/test_house.py",
+)
 def test_a_missing_backend_is_told_in_one_sentence(tmp_path):
     code = (
         "import sys; sys.modules['jax'] = None; from keras_micromag.cli import main; "

@@ -245,6 +245,7 @@ def test_a_files_orientations_are_those_of_one_magnet(capsys, tess):
 
 @pytest.mark.usefixtures("never")
 def test_a_folder_of_other_files_is_left_alone(capsys, tmp_path):
+    pytest.importorskip("pyvista")
     (tmp_path / "loops").mkdir()
     (tmp_path / "loops" / "notes.txt").write_text("mine")
     assert "notes.txt" in refusal(capsys, [*SHORT, "--vtk", "--out", str(tmp_path)])

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 
-from keras_micromag import losses
 from keras_micromag.layers import UnitNorm
 from keras_micromag.losses import NormPreservingLoss, RolloutLoss
 from tests.keras_parts import gradient, numpy
@@ -22,13 +21,45 @@ def test_equation_9(shape):
     flat_x, flat_y = (a.astype(float).reshape(5, -1, 3) for a in (x, y))
     mse = ((flat_x - flat_y) ** 2).sum(axis=(1, 2))
     norm = ((1 - np.linalg.norm(flat_y, axis=-1)) ** 2).sum(axis=1)
-    np.testing.assert_allclose(numpy(losses.squared_error(x, y)), mse, rtol=1e-5)
-    np.testing.assert_allclose(numpy(losses.norm_error(y)), norm, rtol=1e-5)
-    each = numpy(NormPreservingLoss(0.7, 0.2, reduction="none")(x, y))
-    np.testing.assert_allclose(each, 0.7 * mse + 0.2 * norm, rtol=1e-5)
+    for a1, a2 in ((1.0, 0.0), (0.0, 1.0), (0.7, 0.2)):
+        each = numpy(NormPreservingLoss(a1, a2, reduction="none")(x, y))
+        np.testing.assert_allclose(each, a1 * mse + a2 * norm, rtol=1e-5)
     weights = np.arange(5.0)
     weighted = float(NormPreservingLoss()(x, y, sample_weight=weights))
     assert weighted == pytest.approx((weights * (0.85 * mse + 0.15 * norm)).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("grid", [(8,), (2, 2, 2)], ids=["grains", "lattice"])
+def test_each_state_of_a_loop_has_its_own_error(grid):
+    rng = np.random.default_rng(7)
+    loops, decoded = rng.normal(size=(2, 3, 5, *grid, 3)).astype("float32")
+    loss = NormPreservingLoss(moment_weight=2.0, reduction="none")
+    each = numpy(loss(loops, decoded))
+    assert each.shape == (3, 5)
+    states = [array.reshape(15, 8, 3) for array in (loops, decoded)]
+    np.testing.assert_allclose(each.ravel(), numpy(loss(*states)), rtol=1e-5)
+    weights = rng.random((3, 5))
+    weighted = float(NormPreservingLoss(moment_weight=2.0)(loops, decoded, sample_weight=weights))
+    assert weighted == pytest.approx((weights * each).mean(), rel=1e-5)
+
+
+@pytest.mark.contract
+def test_weights_of_grains():
+    rng = np.random.default_rng(8)
+    true, predicted = rng.normal(size=(2, 3, 5, 6, 3)).astype("float32")
+    weights = rng.random((3, 5, 6)).astype("float32")
+    weights[:, :, 4:] = 0  # padding
+    target = np.concatenate([true, weights[..., None]], axis=-1)
+    error = true.astype(float) - predicted
+    length = np.linalg.norm(predicted.astype(float), axis=-1)
+    total = (weights[..., None] * error).sum(axis=2)
+    wanted = (weights * (0.7 * (error**2).sum(axis=-1) + 0.2 * (1 - length) ** 2)).sum(axis=-1)
+    wanted += 3.0 * (total**2).sum(axis=-1) / weights.sum(axis=-1)
+    loss = NormPreservingLoss(0.7, 0.2, 3.0, reduction="none")
+    np.testing.assert_allclose(numpy(loss(target, predicted)), wanted, rtol=1e-4)
+    target[..., 3] = 1
+    plain = numpy(loss(true, predicted))
+    np.testing.assert_allclose(numpy(loss(target, predicted)), plain, rtol=1e-6)
 
 
 @pytest.mark.contract
@@ -65,7 +96,7 @@ def test_masked_grains_count_for_nothing():
         inputs = keras.Input((grains, 3))
         masked = keras.layers.Masking()(inputs) if grains == 5 else inputs
         model = keras.Model(inputs, UnitNorm()(masked))
-        model.compile("sgd", NormPreservingLoss())
+        model.compile("sgd", NormPreservingLoss(moment_weight=2.0))
         x, y = padded[:, :grains], target[:, :grains]
         values[grains] = model.evaluate(x, y, verbose=0)
     assert values[5] == pytest.approx(values[4], rel=1e-5)
@@ -108,7 +139,6 @@ def latents(b=5, steps=7, d=3):
 def test_equations_11_and_12(weights):
     x, y = latents()
     each = ((x.astype(float) - y) ** 2).sum(axis=2)
-    np.testing.assert_allclose(numpy(losses.rollout_error(x, y)), each, rtol=1e-5)
     rng = np.random.default_rng(4)
     w = {"none": None, "windows": rng.random(5), "steps": rng.random((5, 7))}[weights]
     full = np.ones((5, 7)) if w is None else np.broadcast_to(w.reshape(5, -1), (5, 7))

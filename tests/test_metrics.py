@@ -28,8 +28,8 @@ def flat(array):
 
 
 DEFINITIONS = {
-    "SquaredError": lambda x, y: ((x - y) ** 2).sum(axis=(1, 2, 3)),
-    "NormError": lambda x, y: ((1 - np.linalg.norm(y, axis=-1)) ** 2).sum(axis=(1, 2)),
+    "SquaredError": lambda x, y: ((x - y) ** 2).sum(axis=(2, 3)).mean(axis=1),
+    "NormError": lambda x, y: ((1 - np.linalg.norm(y, axis=-1)) ** 2).sum(axis=2).mean(axis=1),
     "MeanMomentError": lambda x, y: abs((x - y).mean(axis=2)[..., 2]).mean(axis=1),
     "BranchAccuracy": lambda x, y: ((x * y).sum(axis=-1) > 0).mean(axis=(1, 2)),
 }
@@ -50,6 +50,20 @@ def test_definition(name, shape):
     metric.update_state(x, y, sample_weight=weights)
     wanted = (weights * each).sum() / weights.sum()
     assert float(metric.result()) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*DEFINITIONS, "CoercivityError"])
+def test_weights_of_grains(name):
+    kind = getattr(metrics, name)
+    metric = kind(FIELD) if name == "CoercivityError" else kind()
+    x, y = reversal([[1, 2, 3, 4]], (4,)), 0.9 * reversal([[2, 2, 1, 4]], (4,))
+    weights = np.broadcast_to([2.0, 1.0, 1.0, 0.0], x.shape[:3])
+    weighted = float(metric(np.concatenate([x, weights[..., None]], axis=-1), y))
+    repeated = [0, 0, 1, 2]
+    metric.reset_state()
+    wanted = float(metric(x[:, :, repeated], y[:, :, repeated]))
+    assert weighted == pytest.approx(wanted, rel=1e-5) and weighted > 0
 
 
 @pytest.mark.parametrize("name", [*DEFINITIONS, "CoercivityError"])

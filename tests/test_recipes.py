@@ -2,11 +2,23 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
 from keras_micromag import recipes
+from keras_micromag.data import Lattices, Polycrystals, grain_features, sample_weights
+from keras_micromag.physics import random_easy_axes
 from keras_micromag.recipes import RECIPES, Recipe
+from keras_micromag.recipes.autoencoders import States, encode
+from keras_micromag.recipes.fitting import mix_weights
+
+LATTICES = Lattices(random_easy_axes((9, 2, 8), cone=180, seed=1), (2, 2, 2))
+AXES = random_easy_axes((9, 5), seed=2)
+FEATURES = grain_features(AXES, np.random.default_rng(3).random((9, 5, 3)), np.ones((9, 5)))
+POLYCRYSTALS = Polycrystals(
+    random_easy_axes((9, 2, 5), cone=180, seed=4), FEATURES, np.ones((9, 5, 5))
+)
 
 
 @pytest.mark.parametrize(
@@ -28,13 +40,39 @@ def test_what_a_recipe_refuses(setting, sentence):
 
 
 def test_images_make_up_for_few_magnets():
-    loops = np.random.default_rng(0).normal(size=(9, 2, 2, 2, 2, 3))
-    training, validation = recipes.training.split(RECIPES["default"], loops)
-    assert (len(training), len(validation)) == (8 * 16, 1)
-    training, validation = recipes.training.split(RECIPES["paper"], loops)
-    assert (len(training), len(validation)) == (7, 2)
-    two = dataclasses.replace(RECIPES["default"], images=2)
-    assert len(recipes.training.split(two, loops)[0]) == 8 * 2
+    def split(recipe):
+        training, validation = recipes.training.split(recipe, LATTICES)
+        return len(recipes.training.with_images(recipe, training, seed=0)), len(validation)
+
+    assert split(RECIPES["default"]) == (8 * 16, 1)
+    assert split(RECIPES["paper"]) == (7, 2)
+    assert split(dataclasses.replace(RECIPES["default"], images=2)) == (8 * 2, 1)
+
+
+@pytest.mark.parametrize("loops", [LATTICES, POLYCRYSTALS], ids=["lattices", "polycrystals"])
+def test_batches_are_states_of_the_loops_with_their_weights(loops):
+    recipe = dataclasses.replace(RECIPES["default"], batch_size=32, autoencoder_batches=60)
+    batches, again = (States(recipe, loops, seed=1) for _ in range(2))
+    assert len(batches) == (1 if loops is LATTICES else 3)
+    inputs, targets, weights = batches[0]
+    np.testing.assert_array_equal(again[0][1], targets)
+    states = targets[..., :3]
+    np.testing.assert_array_equal(inputs if loops is LATTICES else inputs["states"], states)
+    assert weights.shape == states.shape[:2] == ((18, 1) if loops is LATTICES else (16, 2))
+    # Rotations and reflections keep the moments along the field, which are different everywhere.
+    along = loops.moments[..., 2].reshape(-1, loops.moments.shape[2])
+    found = np.abs(states[..., None, :, 2] - along).max(axis=-1).argmin(axis=-1)
+    np.testing.assert_allclose(states[..., 2], along[found], atol=1e-6)
+    known = mix_weights(recipe.eq8_share, sample_weights(loops.moments)).ravel()
+    np.testing.assert_allclose(weights, known[found])
+    if loops is LATTICES:
+        assert sorted(found.ravel()) == list(range(18)), "each state once in an epoch"
+        batches.on_epoch_end()
+        assert (batches[0][1] != targets).any()
+    else:
+        assert (
+            np.abs(inputs["grains"] - loops.grains[found[:, 0] // 2]).max(axis=(1, 2)) > 0
+        ).any()
 
 
 @pytest.mark.integration
@@ -42,7 +80,54 @@ def test_one_latent_variable_has_an_axis():
     short = dataclasses.replace(
         RECIPES["default"], latent_size=1, autoencoder_batches=1, predictor_batches=1
     )
-    loops = np.tile([0.0, 0.0, 1.0], (3, 20, 2, 2, 2, 1))
+    loops = Lattices(np.tile([0.0, 0.0, 1.0], (3, 20, 8, 1)), (2, 2, 2))
     model = recipes.train(short, loops, np.linspace(8, -8, 20), verbose=0).model
-    assert model.encoder.output_shape == (None, 1)
+    assert model.autoencoder.encoder.output_shape == (None, None, 1)
+    assert model.autoencoder.grid == (2, 2, 2)
     assert model.trained_along == np.linspace(8, -8, 20).tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loops", [LATTICES, POLYCRYSTALS], ids=["lattices", "polycrystals"])
+def test_latent_variables_on_their_principal_axes(loops):
+    recipe = dataclasses.replace(
+        RECIPES["default"], latent_size=3, autoencoder_batches=1, averaging=0.0, images=1
+    )
+    turned, _ = recipes.train_autoencoder(recipe, loops, seed=1, verbose=0)
+    plain, _ = recipes.train_autoencoder(
+        dataclasses.replace(recipe, principal_axes=False), loops, seed=1, verbose=0
+    )
+    latent, _ = encode(turned, recipes.training.split(recipe, loops)[0])
+    latent = latent.reshape(-1, 3)
+    np.testing.assert_allclose(latent.mean(axis=0), 0, atol=1e-4)
+    covariance = np.cov(latent.T)
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-4)
+    assert np.diag(covariance).max() == pytest.approx(1, rel=1e-3)
+    decoded = [model.predict(loops.inputs, verbose=0) for model in (turned, plain)]
+    np.testing.assert_allclose(*decoded, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_model_can_be_saved_after_a_prediction(tmp_path):
+    short = dataclasses.replace(
+        RECIPES["default"], latent_size=2, window=1, horizon=1, hidden_layers=1, images=1
+    )
+    short = dataclasses.replace(short, autoencoder_batches=1, predictor_batches=1)
+    model = recipes.train(short, LATTICES, [1.0, 0.0], verbose=0).model
+    first = {"states": LATTICES.moments[:, :1], "field": np.tile([1.0, 0.0], (9, 1))}
+    loops = model.predict(first, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(first, verbose=0), loops, atol=1e-6)
+
+
+def test_moments_must_be_finite():
+    moments = LATTICES.moments.copy()
+    moments[3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"`moments` must be finite; received nan at index \(3, 1"):
+        recipes.train(RECIPES["default"], Lattices(moments, (2, 2, 2)), [1.0, 0.0])
+
+
+def test_one_field_per_state():
+    with pytest.raises(ValueError, match=r"`field` must have shape \(2,\) one per state"):
+        recipes.train_predictor(RECIPES["default"], None, LATTICES, [1.0, 0.0, -1.0])

@@ -1,8 +1,7 @@
-"""Training data of polycrystals: features of the grains, and states to learn."""
+"""Training data of polycrystals: features of the grains, and loops."""
 
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -118,23 +117,77 @@ def _dipole_fields(moments, position, axes):
 
 @dataclass(frozen=True, eq=False)
 class Polycrystals:
-    """Loops of polycrystals in a field along z, as float32 inputs of a model.
+    """Loops of polycrystals in a field along z, as inputs of a model.
+
+    `Lattices` has the same methods, for equal grains on a lattice.
 
     Attributes:
         moments: (s, t, g, 3) unit moments, 0 on padding.
         grains: (s, g, c) `grain_features`.
-        neighbors: (s, g, g) weights of the pairs of grains, such as `contact_areas`.
+        neighbors: (s, g, g) weights of the pairs of grains, such as `contact_areas`. Only their
+            ratios matter; areas in m² are too small for float32.
+
+    All are kept as float32.
+
+    Raises:
+        ValueError: when a shape does not fit.
     """
 
     moments: np.ndarray
     grains: np.ndarray
     neighbors: np.ndarray
 
+    def __post_init__(self):
+        for name in ("moments", "grains", "neighbors"):
+            array = checks.numbers(getattr(self, name), name, np.float32)
+            object.__setattr__(self, name, array)
+        s, _, g, _ = self.moments.shape if self.moments.ndim == 4 else (0, 0, 0, 0)
+        shapes = [part.shape for part in (self.moments, self.grains, self.neighbors)]
+        expected = [(s, *shapes[0][1:2], g, 3), (s, g, *shapes[1][2:]), (s, g, g)]
+        if shapes != expected:
+            raise ValueError(
+                "`moments`, `grains` and `neighbors` must have shapes (s, t, g, 3), (s, g, c) and "
+                f"(s, g, g); received {shapes[0]}, {shapes[1]} and {shapes[2]}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.moments)
+
     def __getitem__(self, magnets: slice | np.ndarray) -> "Polycrystals":
         """Return some of the magnets, by a slice or indices."""
-        return Polycrystals(
-            *(part[magnets] for part in (self.moments, self.grains, self.neighbors))
-        )
+        return Polycrystals(self.moments[magnets], self.grains[magnets], self.neighbors[magnets])
+
+    @property
+    def magnet(self) -> dict[str, np.ndarray]:
+        """Inputs of a model besides states and fields."""
+        return {"grains": self.grains, "neighbors": self.neighbors}
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """Inputs of an `Autoencoder`."""
+        return {"states": self.moments, **self.magnet}
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Targets (s, t, g, 4) for `NormPreservingLoss`: moments and shares."""
+        shares = np.broadcast_to(self.shares[:, None, :, None], (*self.moments.shape[:3], 1))
+        return np.concatenate([self.moments, shares], axis=-1)
+
+    def states(self, magnets: np.ndarray, steps: np.ndarray) -> "Polycrystals":
+        """Return the states at steps (m, n) of magnets (m,), as m loops of n steps."""
+        moments = self.moments[magnets[:, None], steps]
+        return Polycrystals(moments, self.grains[magnets], self.neighbors[magnets])
+
+    def images(self, count: int, rng: np.random.Generator) -> "Polycrystals":
+        """Return the magnets and images turned at random, `count` in all of each."""
+        copies = [self, *(self.turned_at_random(rng) for _ in range(count - 1))]
+        parts = ("moments", "grains", "neighbors")
+        return Polycrystals(*(np.concatenate([getattr(c, part) for c in copies]) for part in parts))
+
+    def turned_at_random(self, rng: np.random.Generator) -> "Polycrystals":
+        """Return the magnets, each rotated by a random angle, and reflected or not."""
+        angles = rng.uniform(0, 2 * np.pi, len(self))
+        return self.turned(angles, rng.integers(2, size=(len(self), 2)).astype(bool))
 
     @property
     def shares(self) -> np.ndarray:
@@ -174,66 +227,3 @@ class Polycrystals:
             grains[..., columns] = np.einsum("sij,sgj->sgi", matrix, grains[..., columns])
         moments = np.einsum("sij,stgj->stgi", of_axial, self.moments)
         return Polycrystals(moments, grains, self.neighbors)
-
-
-class GrainStates(keras.utils.PyDataset):
-    """States of polycrystals to train a `GrainAutoencoder` on, rotated at random about the field.
-
-    A batch has n states of each of m magnets: `({"states": (m, n, g, 3), "grains", "neighbors"},
-    (m, n, g, 4), (m, n))`, with the targets as `GrainLoss` takes them, and the weights of the
-    states. Magnets, states and rotations are drawn at random for each batch.
-
-    Args:
-        loops: `Polycrystals` of s magnets.
-        step_weights: (s, t) weights of the states.
-        magnets: m.
-        states: n.
-        batches: number of batches in an epoch.
-        seed: seed of the random numbers.
-        **kwargs: passed to `keras.utils.PyDataset`, such as workers.
-
-    Raises:
-        ValueError: when `step_weights` has another shape, or a number is not a positive integer.
-    """
-
-    def __init__(
-        self,
-        loops: Polycrystals,
-        step_weights: ArrayLike,
-        *,
-        magnets: int = 16,
-        states: int = 16,
-        batches: int = 100,
-        seed: int = 0,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.loops = loops
-        s, t = loops.moments.shape[:2]
-        self.step_weights = checks.finite_array(step_weights, "step_weights", (s, t))
-        self.magnets, self.states = checks.count(magnets, "magnets"), checks.count(states, "states")
-        self.batches, self._rng = checks.count(batches, "batches"), np.random.default_rng(seed)
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __getitem__(self, index):
-        s, t = self.loops.moments.shape[:2]
-        which = self._rng.integers(s, size=self.magnets)
-        when = self._rng.integers(t, size=(self.magnets, self.states))
-        part = Polycrystals(
-            self.loops.moments[which[:, None], when],
-            self.loops.grains[which],
-            self.loops.neighbors[which],
-        ).turned(
-            self._rng.uniform(0, 2 * np.pi, self.magnets),
-            self._rng.integers(2, size=(self.magnets, 2)).astype(bool),
-        )
-        return (*states_and_targets(part), self.step_weights[which[:, None], when])
-
-
-def states_and_targets(loops: Polycrystals) -> tuple[dict, np.ndarray]:
-    """Return the inputs of a `GrainAutoencoder`, and the targets for `GrainLoss`."""
-    inputs = {"states": loops.moments, "grains": loops.grains, "neighbors": loops.neighbors}
-    shares = np.broadcast_to(loops.shares[:, None, :, None], (*loops.moments.shape[:3], 1))
-    return inputs, np.concatenate([loops.moments, shares], axis=-1)

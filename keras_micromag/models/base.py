@@ -81,19 +81,42 @@ class ComposedModel(keras.Model):
             for name in cls.parts
             if name in config
         }
-        return checks.of_this_version(cls, {**config, **parts})
+        try:
+            return checks.of_this_version(cls, {**config, **parts})
+        except ValueError as error:
+            raise ValueError(f"{str(error).rstrip('.')}; train the model again.") from error
+
+
+def is_traceable(layer: keras.layers.Layer) -> bool:
+    """Return whether a call of `layer` only depends on inputs and weights, and changes nothing.
+
+    A graph repeats no side effect, and loses the gradient that a layer of other packages may have
+    defined. Dropout and batch normalisation have variables that are not trained; a layer that is
+    frozen looks like them.
+    """
+    layers = layer._flatten_layers()
+    return all(
+        type(part).__module__.split(".")[0] in ("keras", "keras_micromag")
+        and not isinstance(part, keras.layers.Lambda)
+        and part.activity_regularizer is None
+        for part in layers
+    ) and all(variable.trainable for variable in layer.variables)
 
 
 def predict_along(
-    model: keras.Model, states: ArrayLike, field: ArrayLike, start=None, **kwargs
+    model: keras.Model,
+    states: ArrayLike,
+    field: ArrayLike,
+    more: dict[str, np.ndarray] | None = None,
+    **kwargs,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Check states (b, t, ...) and field (n,) or (b, n), and predict along the field.
 
     Args:
-        model: a model of the inputs `states` and `field`, and perhaps `start`.
+        model: a model of the inputs `states` and `field`, and perhaps more.
         states: the first t states of b loops.
         field: µ0·H in tesla.
-        start: the first states of the loops, for a model that takes them.
+        more: the other inputs of the model, by their names.
         **kwargs: passed to `model.predict`.
 
     Returns:
@@ -104,9 +127,7 @@ def predict_along(
         raise ValueError("`states` must be those of at least one magnet; received none.")
     if field.ndim == 1:
         field = np.tile(field, (len(states), 1))
-    inputs = {"states": states, "field": field}
-    if start is not None:
-        inputs["start"] = np.asarray(start)
+    inputs = {"states": states, "field": field, **(more or {})}
     model.compute_output_shape(shapes_of(inputs))
     return field, model.predict(inputs, **{"verbose": 0, **kwargs})
 

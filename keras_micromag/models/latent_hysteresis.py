@@ -5,8 +5,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
-from keras_micromag.layers.unit_norm import UnitNorm
+from keras_micromag.layers.base import require_one_batch, shapes_of
+from keras_micromag.models.autoencoder import Autoencoder, shapes_by_name
 from keras_micromag.models.base import (
     ComposedModel,
     FiniteFit,
@@ -19,31 +19,32 @@ from keras_micromag.utils import checks
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class LatentHysteresis(FiniteFit, ComposedModel):
-    """Encoder, rollout and decoder as one model of the whole loop (the paper's method).
+    """Autoencoder and rollout as one model of the whole loop (the paper's method).
 
     The first t states are encoded, and the rest of the loop is predicted in latent space and
-    decoded. If the rollout takes the microstructure, the first state is passed to it.
+    decoded. Where the branch of a grain is uncertain, the predicted moment lies between both
+    branches, and is shorter than 1.
 
     Args:
-        encoder, decoder: models from states (b, x, y, z, 3) to latent states (b, d) and back; those
-            of an `autoencoder`.
-        rollout: a `RecursiveRolloutModel` over d latent variables.
-        unit_moments: normalise every predicted moment to length 1. Where the branch of a grain is
-            uncertain, the decoder gives a moment between both branches, which is short. The mean
-            moment of the magnet is then more accurate without this normalisation.
+        autoencoder: an `Autoencoder`, such as `autoencoder()` or `grain_autoencoder()`.
+        rollout: a `RecursiveRolloutModel` over its d latent variables. If it takes the
+            microstructure, its input `start` is the autoencoder's embedding, or without one the
+            first state.
         trained_along: (m,) µ0·H in tesla of the loops that the model was trained on, or None. It is
             kept for users of the model, which is accurate only for steps of the size it was trained
             with.
 
     Input:
-        A dict of `states` (b, t, x, y, z, 3), the first t of the loop, and `field` (b, n), µ0·H
-        in tesla at all its n steps, n > t.
+        A dict of `states` (b, t, g, 3), the first t of the loop, and `field` (b, n), µ0·H in tesla
+        at all its n steps, n > t. With an embedding also `grains` (b, g, c) and `neighbors`
+        (b, g, g), as for the `Autoencoder`.
 
     Output:
-        (b, n, x, y, z, 3) moments: the t given states, and n - t predicted ones.
+        (b, n, g, 3) moments: the t given states, and n - t predicted ones.
 
     Raises:
-        ValueError: when the number of states is not t, or that of the fields not greater than t.
+        ValueError: when the number of states is not t, that of the fields not greater than t, or
+            that of the grains not the autoencoder's.
 
     Notes:
         For `export` see `RecursiveRolloutModel`.
@@ -51,24 +52,21 @@ class LatentHysteresis(FiniteFit, ComposedModel):
     Example:
         >>> import numpy as np
         >>> from keras_micromag.models import *
-        >>> ae = autoencoder(latent_size=2)
         >>> rollout = RecursiveRolloutModel(predictor(2, 4), window=4, horizon=5)
-        >>> model = LatentHysteresis(ae.encoder, rollout, ae.decoder)
-        >>> states = np.tile([0.0, 0.0, 1.0], (3, 4, 4, 4, 4, 1))
+        >>> model = LatentHysteresis(autoencoder(latent_size=2), rollout)
+        >>> states = np.tile([0.0, 0.0, 1.0], (3, 4, 64, 1))
         >>> field = np.tile(np.linspace(8.0, -8.0, 50), (3, 1))
         >>> model.predict({"states": states, "field": field}, verbose=0).shape
-        (3, 50, 4, 4, 4, 3)
+        (3, 50, 64, 3)
     """
 
-    parts = ("encoder", "rollout", "decoder")
+    parts = ("autoencoder", "rollout")
     any_number_of_fields = True
 
     def __init__(
         self,
-        encoder: keras.Model,
+        autoencoder: Autoencoder,
         rollout: keras.Model,
-        decoder: keras.Model,
-        unit_moments: bool = True,
         trained_along: ArrayLike | None = None,
         **kwargs,
     ):
@@ -76,11 +74,11 @@ class LatentHysteresis(FiniteFit, ComposedModel):
         if trained_along is not None:
             trained_along = checks.finite_array(trained_along, "trained_along", (None,)).tolist()
         self.trained_along = trained_along
-        self.encoder, self.rollout, self.decoder = encoder, rollout, decoder
-        self.unit_moments, self._unit = bool(unit_moments), UnitNorm()
-        if encoder.built and rollout.built and decoder.built:
-            states = (None, rollout.window, *encoder.input_shape[1:])
-            self.build({"states": states, "field": (None, None)})
+        self.autoencoder, self.rollout = autoencoder, rollout
+        if autoencoder.built and rollout.built:
+            shapes = autoencoder.input_shapes()
+            b, _, *grains = shapes["states"]
+            self.build({**shapes, "states": (b, rollout.window, *grains), "field": (None, None)})
 
     def build(self, input_shape):
         """Mark the model as built: its parts are built already."""
@@ -91,51 +89,45 @@ class LatentHysteresis(FiniteFit, ComposedModel):
         self.compute_output_shape(shapes_of(inputs))
         # Keras casts the inputs, except in its JAX trainer.
         first, field = (ops.cast(inputs[name], self.compute_dtype) for name in ("states", "field"))
-        grid, t = tuple(first.shape)[2:], self.rollout.window
-        encoded = self.encoder(ops.reshape(first, (-1, *grid)), training=training)
-        states = ops.reshape(encoded, (-1, t, encoded.shape[-1]))
-        rollout_inputs = {"states": states, "field": field[:, t:]}
+        embedding = self.autoencoder.embed(inputs, training=training)
+        latent = self.autoencoder.encode(first, embedding, training=training)
+        rollout_inputs = {"states": latent, "field": field[:, self.rollout.window :]}
         if self.rollout.microstructure is not None:
-            rollout_inputs["start"] = first[:, 0]
-        latents = self.rollout(rollout_inputs, training=training)
-        decoded = self.decoder(ops.reshape(latents, (-1, latents.shape[-1])), training=training)
-        n = -1 if field.shape[1] is None else field.shape[1] - t
-        # Only one size may be left to `reshape`.
-        lead = (ops.shape(first)[0], n) if first.shape[0] is None or n == -1 else (-1, n)
-        decoded = self._unit(decoded) if self.unit_moments else decoded
-        predicted = ops.reshape(decoded, (*lead, *grid))
+            rollout_inputs["start"] = first[:, 0] if embedding is None else embedding
+        latent = self.rollout(rollout_inputs, training=training)
+        predicted = self.autoencoder.decode(latent, embedding, training=training)
         return ops.concatenate([first, ops.cast(predicted, first.dtype)], axis=1)
 
     def compute_output_shape(self, input_shape):
-        """Return (b, n, x, y, z, 3)."""
-        states, field = map(tuple, require_inputs(input_shape, "states", "field"))
-        t = self.rollout.window
-        if len(states) < 4 or states[1] != t or states[-1] != 3:
-            raise ValueError(
-                f"`states` must have shape (b, t, x, y, z, 3) with t = {t}; received {states}."
-            )
-        require_more_fields(field, t)
-        require_one_batch(states=states, field=field)
-        return (states[0], field[1], *states[2:])
+        """Return (b, n, g, 3)."""
+        names = ("states", "field", *self.autoencoder.magnet_inputs)
+        shapes = shapes_by_name(input_shape, *names)
+        self.autoencoder.require_shapes(shapes, self.rollout.window)
+        require_more_fields(shapes["field"], self.rollout.window)
+        require_one_batch(**shapes)
+        return (shapes["states"][0], shapes["field"][1], *shapes["states"][2:])
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
-        names = ("unit_moments", "trained_along")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), "trained_along": self.trained_along}
 
     def coercivity(
         self,
         states: ArrayLike,
         field: ArrayLike,
         field_direction: ArrayLike = (0.0, 0.0, 1.0),
+        *,
+        grains: ArrayLike | None = None,
+        neighbors: ArrayLike | None = None,
         **kwargs,
     ) -> np.ndarray:
         """Return the coercivity of the predicted loops.
 
         Args:
-            states: (b, t, x, y, z, 3).
+            states: (b, t, g, 3).
             field: (n,) or (b, n) µ0·H in tesla of the whole loop.
             field_direction: (3,) unit vector.
+            grains, neighbors: see `Autoencoder`; only with an embedding.
             **kwargs: passed to `keras.Model.predict`, such as batch_size.
 
         Returns:
@@ -146,7 +138,14 @@ class LatentHysteresis(FiniteFit, ComposedModel):
                 unit vector.
         """
         direction = checks.unit_vectors(field_direction, "field_direction", (3,))
-        field, loops = predict_along(self, states, field, **kwargs)
-        grains = tuple(range(2, loops.ndim - 1))
-        moment = loops.mean(axis=grains, dtype=float) @ direction
-        return coercivity(field, moment)
+        magnet = {"grains": grains, "neighbors": neighbors}
+        magnet = {name: np.asarray(part) for name, part in magnet.items() if part is not None}
+        field, loops = predict_along(self, states, field, magnet, **kwargs)
+        along = loops.astype(float) @ direction
+        if "grains" not in magnet:
+            return coercivity(field, along.mean(axis=2))
+        return coercivity(field, np.einsum("btg,bg->bt", along, magnet["grains"][..., 0]))
+
+
+# See the note beside GrainAutoencoder.
+keras.saving.get_custom_objects()["keras_micromag>GrainHysteresis"] = LatentHysteresis

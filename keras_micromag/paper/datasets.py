@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_micromag.data import Polycrystals, grain_features
+from keras_micromag.data import Lattices, Polycrystals, grain_features
 from keras_micromag.physics import Hysteresis
 
 if TYPE_CHECKING:
@@ -19,23 +19,36 @@ if TYPE_CHECKING:
 
 
 def all_loops(
-    config: str | Config, data_dir: str | os.PathLike | None = None, after: int = 0
-) -> tuple[Hysteresis | None, tuple[int, int, int]]:
-    """Return the loops of a configuration without its first `after` magnets, and its lattice.
-
-    Returns:
-        The loops, None if no magnets are left; and (x, y, z).
-    """
-    from tfds_esw import examples, hysteresis
+    config: str | Config, data_dir: str | os.PathLike | None = None
+) -> tuple[Hysteresis, tuple[int, int, int]]:
+    """Return the loops of all magnets of a configuration, and its lattice (x, y, z)."""
+    from tfds_esw import hysteresis
 
     builder = _built(config, data_dir)
-    magnets = []
+    return hysteresis(_examples(builder, 0), builder.info), builder.builder_config.shape
+
+
+def later_loops(
+    config: str | Config, after: int, data_dir: str | os.PathLike | None = None
+) -> Hysteresis | None:
+    """Return the loops of a configuration after its first `after` magnets; None if none follow."""
+    from tfds_esw import hysteresis
+
+    builder = _built(config, data_dir)
+    magnets = _examples(builder, after)
+    return hysteresis(magnets, builder.info) if magnets else None
+
+
+def _examples(builder, after: int) -> list[dict]:
+    """Return the examples of all splits without the first `after`."""
+    from tfds_esw import examples
+
+    magnets: list[dict] = []
     for split, info in builder.info.splits.items():
         if after < info.num_examples:
             magnets += examples(builder, f"{split}[{after}:]")
         after = max(after - info.num_examples, 0)
-    loops = hysteresis(magnets, builder.info) if magnets else None
-    return loops, builder.builder_config.shape
+    return magnets
 
 
 def require_built(
@@ -100,10 +113,10 @@ def require_magnets(
         )
 
 
-def first_moments(
+def first_loops(
     config: str | Config, magnets: int, data_dir: str | os.PathLike | None = None
-) -> np.ndarray:
-    """Return the moments (magnets, t, x, y, z, 3) of the first magnets of a configuration.
+) -> Lattices:
+    """Return the loops of the first magnets of a configuration of cubes, as inputs of a model.
 
     Raises:
         ValueError: when there are fewer magnets.
@@ -112,11 +125,11 @@ def first_moments(
 
     require_magnets(config, magnets, data_dir)
     builder = _built(config, data_dir)
-    moments = []
+    moments: list[np.ndarray] = []
     for split, info in builder.info.splits.items():
         if count := min(magnets - len(moments), info.num_examples):
             moments += [e["magnetization"] for e in examples(builder, f"{split}[:{count}]")]
-    return on_lattice(np.stack(moments), builder.builder_config.shape)
+    return Lattices(np.stack(moments), builder.builder_config.shape)
 
 
 def polycrystals(
@@ -164,27 +177,22 @@ def polycrystals(
     # Only the ratios of the areas matter; those of grains in m² are too small for float32.
     areas = stacked["contact_areas"]
     areas = areas / (areas.max() or 1.0)
-    parts = (stacked["magnetization"], grains, areas)
-    return hysteresis(selected, builder.info), Polycrystals(*(p.astype("float32") for p in parts))
+    loops = Polycrystals(stacked["magnetization"], grains, areas)
+    return hysteresis(selected, builder.info), loops
 
 
-def require_unseen(unseen: Hysteresis, training: np.ndarray) -> None:
-    """Raise if a magnet of `unseen` is among the training loops (s, t, x, y, z, 3).
+def require_unseen(unseen: Hysteresis, training: Lattices) -> None:
+    """Raise if a magnet of `unseen` is among the training loops.
 
     Magnets are compared by their last states, which are different for different easy axes.
     """
-    known = {state.tobytes() for state in training[:, -1]}
-    last = unseen.magnetization[:, -1].astype(training.dtype)
+    known = {state.tobytes() for state in training.moments[:, -1]}
+    last = unseen.magnetization[:, -1].astype(training.moments.dtype)
     seen = sum(state.tobytes() in known for state in last)
     if seen:
         raise ValueError(
             f"`train` must have no magnet of `test`; received {seen} that are in both."
         )
-
-
-def on_lattice(moments: np.ndarray, lattice: tuple[int, int, int]) -> np.ndarray:
-    """Return moments (b, t, g, 3) as a float32 array (b, t, x, y, z, 3)."""
-    return np.asarray(moments, "float32").reshape(*moments.shape[:2], *lattice, 3)
 
 
 def _built(config, data_dir):

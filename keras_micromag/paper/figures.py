@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,6 +13,7 @@ from keras_micromag import plots
 from keras_micromag.data import sample_weights
 from keras_micromag.paper import study
 from keras_micromag.physics import Hysteresis, cubic_grains
+from keras_micromag.plots import loops, style
 
 COLORS = ("#2b5c8a", "#3d8a4f", "#b2401f", "#8a6d2b", "#6a4c93")
 
@@ -29,16 +31,16 @@ def draw_prediction(
     """
     predicted = dataclasses.replace(simulated, magnetization=predicted, events=None)
     figure = _figure(1, 0.75)
-    plots.plot_prediction(simulated, predicted, magnet=-1, mean=mean, ax=figure.add_subplot())
-    plots.save_figure(figure, path)
+    loops.plot_prediction(simulated, predicted, magnet=-1, mean=mean, ax=figure.add_subplot())
+    style.save_figure(figure, path)
 
 
 def draw_history(path: Path, history: dict) -> None:
     """Draw the losses of both trainings, given as {name: history}."""
     figure = _figure(2, 0.75)
     for ax, (name, losses) in zip(figure.subplots(1, 2), history.items(), strict=True):
-        plots.plot_history(losses, title=name, ax=ax)
-    plots.save_figure(figure, path)
+        loops.plot_history(losses, title=name, ax=ax)
+    style.save_figure(figure, path)
 
 
 def draw_study(
@@ -57,27 +59,26 @@ def draw_study(
         lattice: (x, y, z) of these magnets.
         results: {piece: result}.
     """
-    drawers = {
+    drawers: dict[str, Callable[..., Figure | None]] = {
+        "magnet.png": functools.partial(_magnet, lattice),
         "weights.png": _weights,
         "losses.png": _losses,
         "grid.png": _grid,
         "folds.png": _folds,
         "learning.png": _learning,
     }
-    magnet = functools.partial(_magnet, lattice)
-    drawers = {"magnet.png": magnet, **drawers}
     drawn = []
-    with mpl.rc_context(plots.STYLE):
+    with mpl.rc_context(style.STYLE):
         for name, draw in drawers.items():
             figure = draw(plan, unseen, results)
             if figure is not None:
-                plots.save_figure(figure, out / name)
+                style.save_figure(figure, out / name)
                 drawn.append(name)
     return drawn
 
 
 def _figure(columns, height):
-    return Figure(figsize=(columns * plots.COLUMN, height * plots.COLUMN), layout="constrained")
+    return Figure(figsize=(columns * style.COLUMN, height * style.COLUMN), layout="constrained")
 
 
 def _magnet(lattice, plan, unseen, results):
@@ -89,8 +90,8 @@ def _weights(plan, unseen, results):
     """Draw the weights of Eq. 8 along the first magnet's loop."""
     figure = _figure(1, 0.6)
     ax = figure.add_subplot()
-    ax.plot(unseen.field, sample_weights(unseen.magnetization[0]), color=plots.INK, lw=0.7)
-    ax.set(xlabel=plots.FIELD_LABEL, ylabel="Weight of the state (Eq. 8)")
+    ax.plot(unseen.field, sample_weights(unseen.magnetization[0]), color=style.INK, lw=0.7)
+    ax.set(xlabel=style.FIELD_LABEL, ylabel="Weight of the state (Eq. 8)")
     ax.set_xlim(unseen.field.min(), unseen.field.max())
     return figure
 
@@ -106,32 +107,32 @@ def _losses(plan, unseen, results):
     for (a1, a2), color in zip(plan.losses, COLORS, strict=False):
         each = [runs[a1, a2][r] for r in common]
         for row, key in zip(axes, ("squared_error", "norm_error"), strict=True):
-            for style, prefix in (("-", ""), (":", "val_")):
-                _band(row[0], [run["history"][prefix + key] for run in each], color, style)
+            for line, prefix in (("-", ""), (":", "val_")):
+                _band(row[0], [run["history"][prefix + key] for run in each], color, line)
         for ax in axes[:, 1]:
             label = f"$a_1$ = {a1}, $a_2$ = {a2}"
             ax.plot(unseen.field, each[0]["curve"][0], color=color, lw=0.8, label=label)
     for ax, label in zip(axes[:, 0], ("Squared error", "Norm error"), strict=True):
         ax.set(yscale="log", xlabel="Epoch", ylabel=f"{label} per state")
-    axes[0, 0].plot([], [], "-", color=plots.INK, label="training")
-    axes[0, 0].plot([], [], ":", color=plots.INK, label="validation")
+    axes[0, 0].plot([], [], "-", color=style.INK, label="training")
+    axes[0, 0].plot([], [], ":", color=style.INK, label="validation")
     axes[0, 0].legend(frameon=False)
     true = unseen.magnetization_along_field[common[0]]
     for ax in axes[:, 1]:
-        ax.plot(unseen.field, true, color=plots.INK, lw=0.8, ls="--", label="simulated")
-        ax.set(xlabel=plots.FIELD_LABEL, ylabel=plots.MAGNETIZATION_LABEL)
+        ax.plot(unseen.field, true, color=style.INK, lw=0.8, ls="--", label="simulated")
+        ax.set(xlabel=style.FIELD_LABEL, ylabel=style.MAGNETIZATION_LABEL)
     axes[0, 1].legend(frameon=False)
     near = unseen.field[np.abs(true) < 0.9]
     axes[1, 1].set(xlim=(near.min() - 0.3, near.max() + 0.3), title="where it reverses")
     return figure
 
 
-def _band(ax, series, color, style):
+def _band(ax, series, color, line):
     """Draw the mean and the range of several series, over the epochs that all of them have."""
     epochs = min(map(len, series))
     values = np.array([each[:epochs] for each in series])
     steps = np.arange(1, epochs + 1)
-    ax.plot(steps, values.mean(axis=0), style, color=color, lw=0.9)
+    ax.plot(steps, values.mean(axis=0), line, color=color, lw=0.9)
     ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=color, alpha=0.12, lw=0)
 
 
@@ -161,8 +162,8 @@ def _grid(plan, unseen, results):
                 ax.plot(unseen.field, np.clip(curve, -3, 3), color=color, lw=0.8)
             ax.set_title(f"t = {window}, l = {horizon}", fontsize=7, pad=2)
             ax.set(ylim=(-1.4, 1.4), xlim=(unseen.field.min(), unseen.field.max()))
-    figure.supxlabel(plots.FIELD_LABEL, fontsize=8)
-    figure.supylabel(plots.MAGNETIZATION_LABEL, fontsize=8)
+    figure.supxlabel(style.FIELD_LABEL, fontsize=8)
+    figure.supylabel(style.MAGNETIZATION_LABEL, fontsize=8)
     return figure
 
 
@@ -182,7 +183,7 @@ def _folds(plan, unseen, results):
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, fold in zip(axes, common, strict=False):
         true = unseen.magnetization_along_field[fold]
-        ax.plot(unseen.field, true, color=plots.INK, lw=0.8, label="simulated")
+        ax.plot(unseen.field, true, color=style.INK, lw=0.8, label="simulated")
         for runs, color, label in (
             (paper, COLORS[0], "paper"),
             (nine, COLORS[2], "default, nine magnets"),
@@ -193,8 +194,8 @@ def _folds(plan, unseen, results):
         ax.set(ylim=(-1.4, 1.4), xlim=(unseen.field.min(), 0))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
-    figure.supxlabel(plots.FIELD_LABEL, fontsize=8)
-    figure.supylabel(plots.MAGNETIZATION_LABEL, fontsize=8)
+    figure.supxlabel(style.FIELD_LABEL, fontsize=8)
+    figure.supylabel(style.MAGNETIZATION_LABEL, fontsize=8)
     return figure
 
 
@@ -213,11 +214,11 @@ def _learning(plan, unseen, results):
                 run["baselines"]["mean training loop"][measure] for run in runs.values()
             ],
         }
-        for (name, values), color in zip(series.items(), (COLORS[2], plots.INK), strict=True):
+        for (name, values), color in zip(series.items(), (COLORS[2], style.INK), strict=True):
             values = np.array(values, dtype=float)
             error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-            style = {"color": color, "lw": 0.9, "ms": 3, "marker": "o", "capsize": 2}
-            ax.errorbar(list(runs), values.mean(axis=1), yerr=error, label=name, **style)
+            line = {"color": color, "lw": 0.9, "ms": 3, "marker": "o", "capsize": 2}
+            ax.errorbar(list(runs), values.mean(axis=1), yerr=error, label=name, **line)
         ax.set(xscale="log", xlabel="Magnets trained on", ylabel=label)
         ax.set_xticks(list(runs), list(map(str, runs)))
         ax.minorticks_off()

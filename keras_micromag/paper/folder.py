@@ -87,7 +87,7 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
-def write_json(path: Path, content: dict) -> None:
+def write_json(path: Path, content: dict | list) -> None:
     """Write a JSON file atomically; JSON has no NaN."""
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 

@@ -1,17 +1,22 @@
 """Error measures of predicted loops and of baselines, as JSON values."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_micromag.baselines import LinearLatent, mean_loop, persistence
+from keras_micromag.data import Polycrystals
 from keras_micromag.judge import judge
 from keras_micromag.physics import Hysteresis
+
+PREDICTION = "prediction from the first states"
 
 
 class Baselines:
     """Baselines fitted to training loops.
 
     Args:
-        training: (s, t, ..., 3), grains on a lattice or not.
+        training: (s, t, g, 3) loops.
         field: (t,) µ0·H in tesla.
         size: number of latent variables.
         window: number of first states that are given to a predictor.
@@ -19,7 +24,6 @@ class Baselines:
 
     def __init__(self, training: np.ndarray, field: np.ndarray, size: int, window: int):
         self.window = window
-        training = training.reshape(*training.shape[:2], -1, 3)
         self.mean = mean_loop(training)
         self.linear = LinearLatent(training, field, size, window)
 
@@ -38,25 +42,29 @@ class Baselines:
 
 
 def of_reconstruction_and_prediction(
-    loops: Hysteresis, reconstructed: np.ndarray, predicted: np.ndarray, baselines: Baselines
+    loops: Hysteresis,
+    reconstructed: np.ndarray,
+    predicted: np.ndarray,
+    baselines: Any,
+    magnets: Polycrystals | None = None,
 ) -> dict:
     """Return {kind: {name: {measure: values}}} of a trained model and of the baselines.
 
     Args:
         loops: the simulated loops of unseen magnets.
         reconstructed, predicted: (b, t, g, 3) states by the model.
-        baselines: the baselines, fitted to the training loops.
+        baselines: `Baselines`, or an object with the same methods for `magnets`.
+        magnets: the unseen magnets, if they are polycrystals.
     """
-    true = loops.magnetization
+    true, shares = loops.magnetization, None
+    if magnets is not None:
+        true, shares = magnets, magnets.shares
     states = {
         "reconstruction": {"autoencoder": reconstructed, **baselines.reconstructions(true)},
-        "prediction from the first states": {
-            "predictor": predicted,
-            **baselines.predictions(true),
-        },
+        PREDICTION: {"predictor": predicted, **baselines.predictions(true)},
     }
     return {
-        kind: {name: of(loops, each) for name, each in by_name.items()}
+        kind: {name: of(loops, each, shares) for name, each in by_name.items()}
         for kind, by_name in states.items()
     }
 

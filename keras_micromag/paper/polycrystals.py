@@ -7,20 +7,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from keras_micromag import recipes
 from keras_micromag.baselines import GrainsInOrder, MeanByTilt
-from keras_micromag.data import Polycrystals
-from keras_micromag.models import GrainAutoencoder, GrainHysteresis
 from keras_micromag.paper import datasets, figures, folder, measures, reports
-from keras_micromag.paper.logs import tensorboard
-from keras_micromag.paper.training import AUTOENCODER, FIGURES, MODEL
+from keras_micromag.paper.prediction import predict, reconstruct
+from keras_micromag.paper.training import FIGURES, train_model
 
 if TYPE_CHECKING:
     from tfds_esw import Config
-
-_MAGNETS_PER_BATCH = 10  # each has a thousand states of sixty grains
 
 
 def train(
@@ -66,77 +60,20 @@ def train(
     }
     folder.prepare(out, settings)
     field = simulated.field
-    model, history = _train(out, recipe_settings, training, field, seed, verbose)
-    predicted = predict(model, test, unseen.field)
-    baselines = _Baselines(training, field, recipe_settings.latent_size, model.rollout.window)
-    states = {
-        "reconstruction": {
-            "autoencoder": reconstruct(model, test),
-            **baselines.reconstructions(test),
-        },
-        reports.PREDICTION: {"predictor": predicted, **baselines.predictions(test)},
-    }
-    measured = {
-        kind: {name: measures.of(unseen, each, test.shares) for name, each in by_name.items()}
-        for kind, by_name in states.items()
-    }
+    model, history = train_model(out, recipe_settings, training, field, seed, verbose)
+    window = model.rollout.window
+    predicted = predict(model, test.moments[:, :window], unseen.field, test.magnet)
+    reconstructed = reconstruct(model.autoencoder, test.moments, test.magnet)
+    baselines = _Baselines(training, field, recipe_settings.latent_size, window)
+    measured = measures.of_reconstruction_and_prediction(
+        unseen, reconstructed, predicted, baselines, test
+    )
     metrics = {"measures": measured, "history": history}
     folder.write_json(out / folder.METRICS, metrics)
     figures.draw_prediction(out / FIGURES[0], unseen, predicted, baselines.mean)
     figures.draw_history(out / FIGURES[1], history)
     folder.write_text(out / folder.REPORT, reports.of_training(settings, measured))
     return metrics
-
-
-def _train(out, recipe, training, field, seed, verbose):
-    """Return a trained model, from the file of an earlier run if there is one, and its history."""
-    options = {"seed": seed, "verbose": verbose}
-    autoencoder, history = folder.cached_model(
-        out / AUTOENCODER,
-        lambda: recipes.polycrystals.train_grain_autoencoder(
-            recipe, training, callbacks=tensorboard(out, "autoencoder"), **options
-        ),
-    )
-
-    def make_model():
-        callbacks = tensorboard(out, "predictor")
-        rollout, history = recipes.polycrystals.train_grain_predictor(
-            recipe, autoencoder, training, field, callbacks=callbacks, **options
-        )
-        return recipes.polycrystals.assemble_grain_model(autoencoder, rollout, field), history
-
-    model, predictor_history = folder.cached_model(out / MODEL, make_model)
-    return model, {"autoencoder": history, "predictor": predictor_history}
-
-
-def predict(model: GrainHysteresis, magnets: Polycrystals, field: np.ndarray) -> np.ndarray:
-    """Return loops (b, t, g, 3) from the first states of magnets, and t fields in tesla."""
-    window = model.rollout.window
-    inputs = (
-        {
-            "states": batch.moments[:, :window],
-            "field": np.tile(field, (len(batch.moments), 1)),
-            "grains": batch.grains,
-            "neighbors": batch.neighbors,
-        }
-        for batch in _batches(magnets)
-    )
-    return np.concatenate([model.predict(each, verbose=0) for each in inputs])
-
-
-def reconstruct(model: GrainAutoencoder | GrainHysteresis, magnets: Polycrystals) -> np.ndarray:
-    """Return the encoded and decoded states (b, t, g, 3) of magnets."""
-    decoded = []
-    for batch in _batches(magnets):
-        latent, embedding = recipes.polycrystals.encode_polycrystals(model, batch)
-        inputs = {"latent": latent, "embedding": embedding}
-        decoded.append(model.decoder.predict(inputs, verbose=0))
-    return np.concatenate(decoded)
-
-
-def _batches(magnets):
-    starts = range(0, len(magnets.moments), _MAGNETS_PER_BATCH)
-    return (magnets[start : start + _MAGNETS_PER_BATCH] for start in starts)
 
 
 class _Baselines:

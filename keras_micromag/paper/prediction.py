@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_micromag.models import Autoencoder, LatentHysteresis
-from keras_micromag.paper.datasets import on_lattice
 from keras_micromag.physics import Hysteresis, cubic_grains, simulate
-from keras_micromag.recipes.autoencoders import encode
 from keras_micromag.utils import checks
+
+# Each has a thousand states of some sixty grains.
+_LOOPS_PER_BATCH = 10
 
 
 def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> Hysteresis:
     """Predict the loops of magnets of cubic grains of Nd2Fe14B with a trained model.
 
     Args:
-        path: a `.keras` file with a `LatentHysteresis` that has `trained_along`.
+        path: a `.keras` file with a `LatentHysteresis` of grains on a lattice that has
+            `trained_along`.
         first: the loops of b magnets along these fields, whose first states are taken; or easy axes
             (b, g, 3), for which the first states are simulated.
 
@@ -30,14 +32,14 @@ def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> H
     Raises:
         ValueError: when the file has no such model, or the magnets do not fit it.
     """
-    model = _model(path)
-    lattice, window = model.encoder.input_shape[1:-1], model.rollout.window
-    field, grains = np.array(model.trained_along), int(np.prod(lattice))
+    model, grid = _model_and_grid(path)
+    window = model.rollout.window
+    field, grains = np.array(model.trained_along), int(np.prod(grid))
     if not isinstance(first, Hysteresis):
         axes = checks.unit_vectors(first, "easy_axes", (None, grains, 3))
         if not len(axes):
             raise ValueError("`easy_axes` must be those of at least one magnet; received none.")
-        first = simulate(cubic_grains(lattice), axes, field=field[:window], progress=False)
+        first = simulate(cubic_grains(grid), axes, field=field[:window], progress=False)
     else:
         _require_fit(first, field, grains)
     states = first.magnetization[:, :window]
@@ -55,7 +57,7 @@ def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> H
     )
 
 
-def _model(path) -> LatentHysteresis:
+def _model_and_grid(path) -> tuple[LatentHysteresis, tuple[int, ...]]:
     try:
         model = keras.saving.load_model(path, compile=False)
     except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
@@ -68,7 +70,12 @@ def _model(path) -> LatentHysteresis:
             "`MODEL` must hold a LatentHysteresis that tells the fields it was trained along; "
             f"received {type(model).__name__}."
         )
-    return model
+    grid = model.autoencoder.grid
+    if grid is None:
+        raise ValueError(
+            f"`MODEL` must be one of grains on a lattice; received one of other grains, {path}."
+        )
+    return model, grid
 
 
 def _require_fit(loops, field, grains):
@@ -91,19 +98,28 @@ def _require_fit(loops, field, grains):
         )
 
 
-def predict(model: LatentHysteresis, states: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """Return loops (b, t, g, 3) from first states (b, window, g, 3) and t fields in tesla."""
-    start = on_lattice(states, model.encoder.input_shape[1:-1])
+def predict(
+    model: LatentHysteresis,
+    states: np.ndarray,
+    field: np.ndarray,
+    magnet: dict[str, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return loops (b, t, g, 3) of b magnets.
+
+    Args:
+        model: the model.
+        states: (b, window, g, 3) first states.
+        field: (t,) µ0·H in tesla.
+        magnet: the inputs of the model that describe the grains, see `Polycrystals`.
+    """
     fields = np.tile(field, (len(states), 1))
-    loops = model.predict({"states": start, "field": fields}, verbose=0)
-    return loops.reshape(*loops.shape[:2], *states.shape[2:])
+    inputs = {"states": states, "field": fields, **(magnet or {})}
+    return model.predict(inputs, batch_size=_LOOPS_PER_BATCH, verbose=0)
 
 
-def reconstruct(autoencoder: Autoencoder | LatentHysteresis, states: np.ndarray) -> np.ndarray:
-    """Return states (b, t, g, 3) after encoding and decoding."""
-    moments = on_lattice(states, autoencoder.encoder.input_shape[1:-1])
-    latent = encode(autoencoder.encoder, moments)
-    decoded = autoencoder.decoder.predict(
-        latent.reshape(-1, latent.shape[-1]), batch_size=4096, verbose=0
-    )
-    return decoded.reshape(states.shape)
+def reconstruct(
+    autoencoder: Autoencoder, states: np.ndarray, magnet: dict[str, np.ndarray] | None = None
+) -> np.ndarray:
+    """Return states (b, t, g, 3) after encoding and decoding; `magnet` as for `predict`."""
+    inputs = {"states": states, **magnet} if magnet else states
+    return autoencoder.predict(inputs, batch_size=_LOOPS_PER_BATCH, verbose=0)

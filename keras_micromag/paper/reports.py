@@ -5,11 +5,11 @@ import numpy as np
 from keras_micromag.judge import MEASURES
 from keras_micromag.models import autoencoder
 from keras_micromag.paper import datasets, study
+from keras_micromag.paper.measures import PREDICTION
 from keras_micromag.paper.tables import cell, median, number, paired_difference, rows, spread
 from keras_micromag.recipes.training import LOOPS
 
 COMMAND = "keras-micromag reproduce"
-PREDICTION = "prediction from the first states"
 _MAX_COLUMNS = 10  # of a table with a column for each magnet
 
 

@@ -14,6 +14,8 @@ import keras
 import numpy as np
 
 from keras_micromag import recipes
+from keras_micromag.data import Lattices
+from keras_micromag.models import LatentHysteresis
 from keras_micromag.models.base import DivergenceError
 from keras_micromag.paper import datasets, folder, measures
 from keras_micromag.paper.logs import tensorboard
@@ -73,8 +75,8 @@ class Plan:
 
     def settings(self) -> dict:
         """Return all settings as JSON values."""
-        names = {"test": datasets.name_of(self.test), "train": datasets.name_of(self.train)}
-        return dataclasses.asdict(dataclasses.replace(self, **names))
+        test, train = datasets.name_of(self.test), datasets.name_of(self.train)
+        return dataclasses.asdict(dataclasses.replace(self, test=test, train=train))
 
 
 class Piece(NamedTuple):
@@ -95,7 +97,9 @@ EXPERIMENTS = ("losses", "grid", "depth", "folds", "learning")
 def pieces(plan: Plan, experiments: Sequence[str] = EXPERIMENTS) -> list[list[Piece]]:
     """Return the pieces of experiments, in stages; a piece needs only results of earlier stages."""
     # Dicts as ordered sets: experiments share pieces. The longest pieces come first.
-    first, second, predictors = {}, {}, []
+    first: dict[Piece, None] = {}
+    second: dict[Piece, None] = {}
+    predictors = []
     folds = 0
     if "learning" in experiments:
         sizes = [(n, 0) for n in sorted(plan.magnets, reverse=True)]
@@ -140,12 +144,11 @@ class Work(NamedTuple):
         with atomic_path(_model_path(self.out, self.piece)) as partial:
             model.save(partial)
 
-    def fold(self, number: int) -> tuple[np.ndarray, Hysteresis]:
-        """Return the loops of all magnets but one, (s, t, x, y, z, 3), and those of that magnet."""
-        loops, lattice = _test_loops(self.plan.test, self.data_dir)
+    def fold(self, number: int) -> tuple[Lattices, Hysteresis]:
+        """Return the loops of all magnets but one to train on, and that of this magnet."""
+        loops, grid = _test_loops(self.plan.test, self.data_dir)
         others = np.arange(len(loops.magnetization)) != number
-        training = datasets.on_lattice(loops.magnetization[others], lattice)
-        return training, loops[number : number + 1]
+        return Lattices(loops.magnetization[others], grid), loops[number : number + 1]
 
 
 def run_piece(
@@ -192,9 +195,9 @@ def _predictor(work, window, horizon, depth, fold):
     path = _model_path(work.out, Piece("autoencoder", (*PAPER_LOSS, fold)))
     autoencoder = keras.saving.load_model(path, compile=False)
     rollout, history = recipes.train_predictor(
-        recipe, autoencoder.encoder, training, unseen.field, **work.training(fold)
+        recipe, autoencoder, training, unseen.field, **work.training(fold)
     )
-    model = recipes.training.assemble_model(autoencoder, rollout, unseen.field)
+    model = LatentHysteresis(autoencoder, rollout, trained_along=unseen.field)
     work.save(model)
     loop = predict(model, unseen.magnetization[:, :window], unseen.field)
     return {
@@ -225,7 +228,7 @@ def _nine(work, fold):
 def _learning(work, magnets, seed):
     """Train the default recipe on more magnets, and evaluate it on all of the paper's."""
     unseen, _ = _test_loops(work.plan.test, work.data_dir)
-    training = datasets.first_moments(work.plan.train, magnets, work.data_dir)
+    training = datasets.first_loops(work.plan.train, magnets, work.data_dir)
     datasets.require_unseen(unseen, training)
     result = _train(work, work.plan.default, training, unseen, seed)
     baselines = _fit_baselines(work.plan.default, training, unseen)
@@ -248,24 +251,24 @@ def _train(work, recipe, training, unseen, seed):
     )
     rollout, _ = recipes.train_predictor(
         recipe,
-        autoencoder.encoder,
+        autoencoder,
         training,
         unseen.field,
         **work.training(seed, "predictor"),
     )
-    model = recipes.training.assemble_model(autoencoder, rollout, unseen.field)
+    model = LatentHysteresis(autoencoder, rollout, trained_along=unseen.field)
     work.save(model)
     true = unseen.magnetization
     loop = predict(model, true[:, : recipe.window], unseen.field)
     return {
         "measures": measures.of(unseen, loop),
-        "reconstruction": measures.of(unseen, reconstruct(model, true)),
+        "reconstruction": measures.of(unseen, reconstruct(autoencoder, true)),
         "curve": _curve(unseen, loop),
     }
 
 
 def _fit_baselines(recipe, training, unseen):
-    return measures.Baselines(training, unseen.field, recipe.latent_size, recipe.window)
+    return measures.Baselines(training.moments, unseen.field, recipe.latent_size, recipe.window)
 
 
 def _measure_baselines(unseen, baselines):
@@ -312,4 +315,4 @@ def total_variation(curves: list[list[float | None]]) -> float | None:
     It is 1 for a monotonic curve, and larger for an oscillating recursion.
     """
     (curve,) = curves
-    return None if None in curve else float(np.abs(np.diff(curve)).sum() / 2)
+    return None if None in curve else float(np.abs(np.diff(np.array(curve, float))).sum() / 2)

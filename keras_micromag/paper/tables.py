@@ -31,11 +31,11 @@ def spread(values: list[list[float | None]], digits: int) -> str:
     would be too good.
     """
     flat = [value for each in values for value in each]
-    missing = sum(value is None for value in flat)
-    if missing:
-        return "none" if missing == len(flat) else f"none for {missing} of {len(flat)}"
-    mean = number(np.mean(flat), digits)
-    return mean if len(flat) == 1 else f"{mean} ± {number(np.std(flat, ddof=1), digits)}"
+    finite = [value for value in flat if value is not None]
+    if len(finite) < len(flat):
+        return f"none for {len(flat) - len(finite)} of {len(flat)}" if finite else "none"
+    mean = number(float(np.mean(finite)), digits)
+    return mean if len(flat) == 1 else f"{mean} ± {number(float(np.std(finite, ddof=1)), digits)}"
 
 
 def paired_difference(measured: dict, other: dict) -> str:

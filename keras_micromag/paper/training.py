@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_micromag import recipes
+from keras_micromag.data import Lattices, Polycrystals
 from keras_micromag.models import LatentHysteresis
 from keras_micromag.paper import datasets, figures, folder, measures, reports
 from keras_micromag.paper.logs import tensorboard
@@ -71,7 +72,7 @@ def train(
     if checks.count(magnets, "magnets") < 2:
         raise ValueError("`magnets` must be at least 2, one to validate on; received 1.")
     unseen, _ = datasets.all_loops(test, data_dir)
-    training = datasets.first_moments(train, magnets, data_dir)
+    training = datasets.first_loops(train, magnets, data_dir)
     datasets.require_unseen(unseen, training)
     folder.prepare(out, settings)
     model, history = train_model(out, recipe_settings, training, unseen.field, seed, verbose)
@@ -80,10 +81,11 @@ def train(
     began = time.perf_counter()
     predicted = predict(model, unseen.magnetization[:, :window], unseen.field)
     seconds = time.perf_counter() - began
-    baselines = measures.Baselines(training, unseen.field, recipe_settings.latent_size, window)
+    size = recipe_settings.latent_size
+    baselines = measures.Baselines(training.moments, unseen.field, size, window)
     measured = _measure(model, unseen, predicted, baselines)
     metrics = {"measures": measured, "seconds_to_predict": seconds, "history": history}
-    held_out, _ = datasets.all_loops(train, data_dir, after=magnets)
+    held_out = datasets.later_loops(train, magnets, data_dir)
     if held_out is not None:
         loops = predict(model, held_out.magnetization[:, :window], held_out.field)
         metrics["more"] = _measure(model, held_out, loops, baselines)
@@ -96,14 +98,14 @@ def train(
 
 
 def _measure(model, loops, predicted, baselines):
-    states = reconstruct(model, loops.magnetization)
+    states = reconstruct(model.autoencoder, loops.magnetization)
     return measures.of_reconstruction_and_prediction(loops, states, predicted, baselines)
 
 
 def train_model(
     out: Path,
     recipe: recipes.Recipe,
-    training: np.ndarray,
+    training: Lattices | Polycrystals,
     field: np.ndarray,
     seed: int,
     verbose: str | int,
@@ -113,7 +115,7 @@ def train_model(
     Args:
         out: folder of the files.
         recipe: the settings.
-        training: (s, t, x, y, z, 3) loops.
+        training: the loops.
         field: (t,) µ0·H in tesla.
         seed: seed of the training.
         verbose: passed to `keras.Model.fit`.
@@ -128,14 +130,14 @@ def train_model(
     def make_model():
         rollout, history = recipes.train_predictor(
             recipe,
-            autoencoder.encoder,
+            autoencoder,
             training,
             field,
             seed=seed,
             verbose=verbose,
             callbacks=tensorboard(out, "predictor"),
         )
-        return recipes.training.assemble_model(autoencoder, rollout, field), history
+        return LatentHysteresis(autoencoder, rollout, trained_along=field), history
 
     model, predictor_history = folder.cached_model(out / MODEL, make_model)
     return model, {"autoencoder": history, "predictor": predictor_history}

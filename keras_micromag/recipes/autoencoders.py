@@ -5,27 +5,42 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from keras_micromag.data import Lattices, Polycrystals, sample_weights
 from keras_micromag.losses import NormPreservingLoss
 from keras_micromag.metrics import NormError, SquaredError
-from keras_micromag.models import Autoencoder, autoencoder
+from keras_micromag.models import Autoencoder, autoencoder, grain_autoencoder
+from keras_micromag.models.autoencoder import with_embedding
 from keras_micromag.recipes import fitting
 from keras_micromag.recipes.settings import Recipe
 
+# Polycrystals in a batch, with several states of each: the embedding is computed once per magnet.
+POLYCRYSTALS = 16
 
-def build_autoencoder(recipe: Recipe, lattice: Sequence[int]) -> Autoencoder:
-    """Return a compiled autoencoder for states on a lattice (x, y, z).
+
+def build_autoencoder(recipe: Recipe, loops: Lattices | Polycrystals) -> Autoencoder:
+    """Return a compiled autoencoder for such loops.
 
     Raises:
         ValueError: when the strides of `recipe.filters` do not divide the lattice.
     """
-    model = autoencoder(
-        lattice,
-        recipe.latent_size,
-        filters=recipe.filters,
-        units=recipe.units,
-        activation=recipe.activation,
-        output_activation=recipe.output_activation,
-    )
+    if isinstance(loops, Lattices):
+        model = autoencoder(
+            loops.grid,
+            recipe.latent_size,
+            filters=recipe.filters,
+            units=recipe.units,
+            activation=recipe.activation,
+            output_activation=recipe.output_activation,
+        )
+    else:
+        features = loops.grains[loops.shares > 0]
+        model = grain_autoencoder(
+            features.shape[-1],
+            recipe.latent_size,
+            activation=recipe.activation,
+            # A lower limit, so that rounding errors of a constant feature are not scaled up to 1.
+            spread=np.maximum(features.std(axis=0), 1e-3),
+        )
     model.compile(
         fitting.optimizer(recipe, recipe.autoencoder_rate, recipe.autoencoder_batches),
         NormPreservingLoss(recipe.mse_weight, recipe.norm_weight, recipe.moment_weight),
@@ -40,8 +55,8 @@ def build_autoencoder(recipe: Recipe, lattice: Sequence[int]) -> Autoencoder:
 def fit_autoencoder(
     recipe: Recipe,
     model: Autoencoder,
-    training: np.ndarray,
-    validation: np.ndarray,
+    training: Lattices | Polycrystals,
+    validation: Lattices | Polycrystals,
     *,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -52,7 +67,7 @@ def fit_autoencoder(
     Args:
         recipe: the settings.
         model: the compiled autoencoder.
-        training, validation: (s, t, x, y, z, 3) loops.
+        training, validation: the loops.
         seed: seed of the order of the batches.
         callbacks, verbose: see `train`.
 
@@ -63,80 +78,121 @@ def fit_autoencoder(
     Raises:
         DivergenceError: when the loss is not finite.
     """
-    available = -(-training.shape[0] * training.shape[1] // recipe.batch_size)
-    per_epoch, epochs = fitting.epoch_length(recipe.autoencoder_batches, available)
-    states = training.reshape(-1, *training.shape[2:])
-    held_out = validation.reshape(-1, *validation.shape[2:])
-    weights, held_out_weights = (
-        fitting.state_weights(recipe.eq8_share, loops).ravel() for loops in (training, validation)
-    )
-    rng = np.random.default_rng(seed)
+    states = States(recipe, training, seed)
     history = model.fit(
-        _ShuffledStates(states, weights, recipe.batch_size, per_epoch, rng),
-        validation_data=(held_out, held_out, held_out_weights),
-        validation_batch_size=4096,
-        epochs=epochs,
+        states,
+        validation_data=(validation.inputs, validation.targets, _weights(recipe, validation)),
+        validation_batch_size=_loops_per_batch(validation),
+        epochs=states.epochs,
         callbacks=[*fitting.callbacks(recipe), *callbacks],
         verbose=verbose,
     )
+    fitting.separate_averages(model)
     if recipe.principal_axes:
         model = _with_principal_axes(model, training)
     return model, history
 
 
-def encode(encoder: keras.Model, moments: np.ndarray) -> np.ndarray:
-    """Return the latent states (s, t, d) of loops (s, t, x, y, z, 3)."""
-    flat = moments.reshape(-1, *moments.shape[2:])
-    latent = encoder.predict(flat, batch_size=4096, verbose=0)
-    return latent.reshape(*moments.shape[:2], -1)
+def encode(
+    autoencoder: Autoencoder, loops: Lattices | Polycrystals
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the latent states (s, t, d), and the embedding (s, g, e) of the grains, if any."""
+    embedding = None
+    if autoencoder.embedding is not None:
+        embedding = autoencoder.embedding.predict(loops.magnet, verbose=0)
+    states = with_embedding("states", loops.moments, embedding)
+    batch_size = _loops_per_batch(loops)
+    return autoencoder.encoder.predict(states, batch_size=batch_size, verbose=0), embedding
 
 
-def _with_principal_axes(model, moments):
-    """Return the autoencoder with uncorrelated latent variables; see `principal_axis_layers`."""
-    size = model.encoder.output_shape[-1]
-    rotate, undo = principal_axis_layers(encode(model.encoder, moments).reshape(-1, size))
-    latent = keras.Input((size,), name="latent")
-    encoder = keras.Model(model.encoder.input, rotate(model.encoder.output), name="encoder")
-    decoder = keras.Model(latent, model.decoder(undo(latent)), name="decoder")
-    return Autoencoder(encoder, decoder, name=model.name)
+def _weights(recipe, loops):
+    """Return the weights (s, t) of the states."""
+    return fitting.mix_weights(recipe.eq8_share, sample_weights(loops.moments))
 
 
-def principal_axis_layers(latent: np.ndarray) -> tuple[keras.layers.Dense, keras.layers.Dense]:
-    """Return layers that rotate latent variables (n, d) to their principal axes, and back.
+def _loops_per_batch(loops):
+    """Return the number of whole loops with about 4096 states."""
+    return max(4096 // loops.moments.shape[1], 1)
 
-    The rotated variables are uncorrelated with mean 0, and the largest has a standard deviation of
-    1. Noise of one size on them affects small variations more than large ones. All variables of the
+
+def _with_principal_axes(model, loops):
+    """Return the autoencoder with latent variables on their principal axes.
+
+    The new variables are uncorrelated with mean 0, and the largest has a standard deviation of 1.
+    Noise of one size on them affects small variations more than large ones. All variables of the
     autoencoder itself depend on how far the magnet has reversed, so that noise on them would
     average out.
     """
+    latent, _ = encode(model, loops)
+    size = latent.shape[-1]
+    latent = latent.reshape(-1, size)
     mean = latent.mean(axis=0, dtype=float)
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(latent.T.astype(float))))
     spread = float(np.sqrt(max(variances[-1], 0.0))) or 1.0  # 0 if all states are equal
-    rotate, undo = (
-        keras.layers.Dense(len(mean), trainable=False, name=name) for name in ("turn", "back")
+    rotate = _fixed_layer("turn", axes / spread, -mean @ axes / spread)
+    rotate_back = _fixed_layer("back", axes.T * spread, mean)
+    encoder = keras.Model(model.encoder.input, rotate(model.encoder.output), name="encoder")
+    latent = keras.Input((None, size), name="latent")
+    embedding = None if model.embedding is None else model.decoder.input["embedding"]
+    decoder = keras.Model(
+        with_embedding("latent", latent, embedding),
+        model.decode(rotate_back(latent), embedding),
+        name="decoder",
     )
-    for layer in (rotate, undo):
-        layer.build((None, len(mean)))
-    rotate.set_weights([axes / spread, -mean @ axes / spread])
-    undo.set_weights([axes.T * spread, mean])
-    return rotate, undo
+    return Autoencoder(encoder, decoder, model.embedding, name=model.name)
 
 
-class _ShuffledStates(keras.utils.PyDataset):
-    """Batches of states in a new order in each epoch, which may have only a part of the states."""
+def _fixed_layer(name, kernel, bias):
+    layer = keras.layers.Dense(len(bias), trainable=False, name=name)
+    layer.build((None, len(bias)))
+    layer.set_weights([kernel, bias])
+    return layer
 
-    def __init__(self, states, weights, batch_size, batches, rng):
+
+class States(keras.utils.PyDataset):
+    """Batches of the states of loops, to train an autoencoder on.
+
+    On lattices an epoch takes the states in a new order, and may have only a part of them. Of
+    polycrystals every batch has random states of random magnets, which are rotated and reflected at
+    random.
+
+    Args:
+        recipe: the settings.
+        loops: the loops.
+        seed: seed of the order and of the rotations.
+
+    Attributes:
+        epochs: number of epochs.
+    """
+
+    def __init__(self, recipe: Recipe, loops: Lattices | Polycrystals, seed: int = 0):
         super().__init__()
-        self.states, self.weights, self.rng = states, weights, rng
-        self.batch_size, self.batches = batch_size, batches
+        self.loops, self.weights = loops, _weights(recipe, loops)
+        self.batch_size, self._rng = recipe.batch_size, np.random.default_rng(seed)
+        batches = recipe.autoencoder_batches
+        available = batches  # of polycrystals, all different
+        if isinstance(loops, Lattices):
+            available = -(-self.weights.size // recipe.batch_size)
+        self._length, self.epochs = fitting.epoch_length(batches, available)
         self.on_epoch_end()
 
-    def __len__(self):
-        return self.batches
+    def __len__(self) -> int:
+        return self._length
 
     def __getitem__(self, index):
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.states[chosen], self.states[chosen], self.weights[chosen]
+        s, t = self.weights.shape
+        if isinstance(self.loops, Lattices):
+            chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+            magnets, steps = chosen // t, chosen[:, None] % t
+            states = self.loops.states(magnets, steps)
+        else:
+            magnets = self._rng.integers(s, size=POLYCRYSTALS)
+            states_each = max(self.batch_size // POLYCRYSTALS, 1)
+            steps = self._rng.integers(t, size=(POLYCRYSTALS, states_each))
+            states = self.loops.states(magnets, steps).turned_at_random(self._rng)
+        return states.inputs, states.targets, self.weights[magnets[:, None], steps]
 
-    def on_epoch_end(self):
-        self._order = self.rng.permutation(len(self.states))
+    def on_epoch_end(self) -> None:
+        """Shuffle the states of lattices again."""
+        if isinstance(self.loops, Lattices):
+            self._order = self._rng.permutation(self.weights.size)

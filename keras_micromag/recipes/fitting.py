@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from keras_micromag.data import sample_weights
 from keras_micromag.recipes.settings import Recipe
 
 # Batches per call of a compiled function on TensorFlow: the overhead of a call is about half the
@@ -33,10 +32,14 @@ def callbacks(recipe: Recipe) -> list[keras.callbacks.Callback]:
     ]
 
 
-def state_weights(eq8_share: float, moments: np.ndarray) -> np.ndarray:
-    """Return weights (s, t) of the states of loops (s, t, x, y, z, 3), with a mean of 1."""
-    eq8 = sample_weights(moments.reshape(*moments.shape[:2], -1, 3))
-    return mix_weights(eq8_share, eq8)
+def separate_averages(model: keras.Model) -> None:
+    """Copy the averaged weights, which on JAX model and optimizer share after a training.
+
+    The next prediction would delete them, and the model could not be saved.
+    """
+    if model.optimizer.use_ema:
+        for variable in model.optimizer.variables:
+            variable.assign(np.array(keras.ops.convert_to_numpy(variable)))
 
 
 def mix_weights(eq8_share: float, eq8: np.ndarray) -> np.ndarray:

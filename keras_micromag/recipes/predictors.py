@@ -1,4 +1,4 @@
-"""Building and training of a predictor by a recipe, in the latent space of an encoder."""
+"""Building and training of a predictor by a recipe, in the latent space of an autoencoder."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,9 +7,14 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_micromag.data import Windows, sample_weights
+from keras_micromag.data import Lattices, Polycrystals, Windows, sample_weights
 from keras_micromag.losses import RolloutLoss
-from keras_micromag.models import RecursiveRolloutModel, microstructure_encoder, predictor
+from keras_micromag.models import (
+    Autoencoder,
+    RecursiveRolloutModel,
+    microstructure_encoder,
+    predictor,
+)
 from keras_micromag.recipes import fitting
 from keras_micromag.recipes.autoencoders import encode
 from keras_micromag.recipes.settings import Recipe
@@ -21,50 +26,35 @@ class Encoded(NamedTuple):
     Attributes:
         latent: (s, t, d) latent states.
         eq8: (s, t) weights of Eq. 8, with any mean.
-        start: (s, x, y, z, 3) first states; of polycrystals (s, g, e) embeddings of the grains.
+        start: (s, g, e) features of the grains for a `microstructure_encoder`: the first states, or
+            the embedding of an autoencoder that has one.
+        embedded: whether `start` is an embedding.
     """
 
     latent: np.ndarray
     eq8: np.ndarray
     start: np.ndarray
+    embedded: bool
 
     @classmethod
-    def from_moments(cls, encoder: keras.Model, moments: np.ndarray) -> "Encoded":
-        """Encode loops (s, t, x, y, z, 3)."""
-        eq8 = sample_weights(moments.reshape(*moments.shape[:2], -1, 3))
-        return cls(encode(encoder, moments), eq8, moments[:, 0])
+    def from_loops(cls, autoencoder: Autoencoder, loops: Lattices | Polycrystals) -> "Encoded":
+        """Encode loops."""
+        latent, embedding = encode(autoencoder, loops)
+        start = loops.moments[:, 0] if embedding is None else embedding
+        return cls(latent, sample_weights(loops.moments), start, embedding is not None)
 
 
-def build_predictor(recipe: Recipe, start: np.ndarray, field: ArrayLike) -> RecursiveRolloutModel:
-    """Return a compiled predictor for grains on a lattice.
-
-    Args:
-        recipe: the settings.
-        start: (s, x, y, z, 3) first states of the loops to train on.
-        field: (t,) µ0·H in tesla.
-    """
-    microstructure = None
-    if recipe.microstructure_size:
-        grains = start.reshape(-1, 3)
-        microstructure = microstructure_encoder(
-            start.shape[1:4],
-            recipe.microstructure_size,
-            mean=grains.mean(axis=0),
-            spread=np.maximum(grains.std(axis=0), 1e-3),
-        )
-    return compile_rollout(recipe, field, microstructure)
-
-
-def compile_rollout(
-    recipe: Recipe, field: ArrayLike, microstructure: keras.Model | None
-) -> RecursiveRolloutModel:
+def build_predictor(recipe: Recipe, training: Encoded, field: ArrayLike) -> RecursiveRolloutModel:
     """Return a compiled predictor.
 
     Args:
         recipe: the settings.
+        training: the encoded loops to train on.
         field: (t,) µ0·H in tesla.
-        microstructure: a network for the predictor's input `microstructure`, or None.
     """
+    microstructure = None
+    if recipe.microstructure_size:
+        microstructure = _microstructure_encoder(recipe.microstructure_size, training)
     network = predictor(
         recipe.latent_size,
         recipe.window,
@@ -80,6 +70,16 @@ def compile_rollout(
     optimizer = fitting.optimizer(recipe, recipe.predictor_rate, recipe.predictor_batches)
     model.compile(optimizer, RolloutLoss())
     return model
+
+
+def _microstructure_encoder(size, training):
+    features = training.start.shape[-1]
+    if training.embedded:
+        options = {"width": 64, "mean": np.zeros(features), "spread": np.ones(features)}
+        return microstructure_encoder(size, features=features, weighted=True, **options)
+    grains = training.start.reshape(-1, features)
+    spread = np.maximum(grains.std(axis=0), 1e-3)
+    return microstructure_encoder(size, mean=grains.mean(axis=0), spread=spread)
 
 
 def fit_predictor(
@@ -111,14 +111,13 @@ def fit_predictor(
     """
 
     def windows(loops, **kwargs):
-        latent, eq8, start = loops
         return Windows(
-            latent,
+            loops.latent,
             field,
             recipe.window,
             recipe.horizon,
-            step_weights=fitting.mix_weights(recipe.predictor_eq8_share, eq8),
-            start=start if recipe.microstructure_size else None,
+            step_weights=fitting.mix_weights(recipe.predictor_eq8_share, loops.eq8),
+            start=loops.start if recipe.microstructure_size else None,
             batch_size=recipe.batch_size,
             seed=seed,
             **kwargs,
@@ -126,13 +125,15 @@ def fit_predictor(
 
     data = windows(training)
     per_epoch, epochs = fitting.epoch_length(recipe.predictor_batches, len(data))
-    return model.fit(
+    history = model.fit(
         _FirstBatches(data, per_epoch) if per_epoch < len(data) else data,
         validation_data=windows(validation, shuffle=False),
         epochs=epochs,
         callbacks=[*fitting.callbacks(recipe), *callbacks],
         verbose=verbose,
     )
+    fitting.separate_averages(model)
+    return history
 
 
 class _FirstBatches(keras.utils.PyDataset):

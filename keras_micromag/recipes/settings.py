@@ -11,15 +11,18 @@ class Recipe:
 
     Args:
         latent_size: d.
-        filters, units, activation, output_activation: see `autoencoder`.
+        filters, units, activation, output_activation: see `autoencoder`. For polycrystals only the
+            activation is used.
         window: t.
         horizon: l.
         hidden_layers, width, predictor_activation, predictor_output_activation: see `predictor`.
         mse_weight, norm_weight, moment_weight: see `NormPreservingLoss`.
         eq8_share, predictor_eq8_share: share of the weights of Eq. 8 in the weights of the states,
             for autoencoder and predictor; the rest is uniform.
-        images: number of symmetric images of each magnet to train on, itself included, see
-            `symmetric_images`; None for as many as make 1600 loops of all magnets.
+        images: number of images of each magnet to train on, itself included: the
+            `symmetric_images` of a lattice, or polycrystals turned at random; None for as many as
+            make 1600 loops of all magnets. The autoencoder of polycrystals is trained without
+            them: its batches are turned at random.
         principal_axes: rotate the latent variables so that they are uncorrelated, shift them to a
             mean of 0, and divide them all by the largest standard deviation.
         input_noise: see `predictor`, in units of the latent variables.
@@ -144,7 +147,7 @@ RECIPES = {
 - "paper": the paper's settings, as far as it gives them;
 - "by_hand": set by hand, used for docs/results.md;
 - "default": the result of the searches in docs/tuning.md, which started from "by_hand";
-- "polycrystals": for grains that are not on a lattice, without a search.
+- "polycrystals": for `Polycrystals`, without a search.
 """
 
 

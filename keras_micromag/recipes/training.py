@@ -1,30 +1,25 @@
-"""Training by a recipe: from simulated loops of grains on a lattice to a model of whole loops."""
+"""Training by a recipe: from simulated loops to a model of whole loops."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_micromag.data import split_by_simulation, symmetric_images
-from keras_micromag.models import (
-    Autoencoder,
-    GrainHysteresis,
-    LatentHysteresis,
-    RecursiveRolloutModel,
-)
+from keras_micromag.data import Lattices, Polycrystals, split_by_simulation
+from keras_micromag.models import Autoencoder, LatentHysteresis, RecursiveRolloutModel
 from keras_micromag.recipes.autoencoders import build_autoencoder, fit_autoencoder
 from keras_micromag.recipes.predictors import Encoded, build_predictor, fit_predictor
 from keras_micromag.recipes.settings import Recipe
 from keras_micromag.utils import checks
 
-# Symmetric images are added up to this number of loops, enough for some ten thousand batches.
+# Images are added up to this number of loops, enough for some ten thousand batches.
 LOOPS = 1600
 
 
 class Trained(NamedTuple):
-    """Result of `train` and `train_on_polycrystals`.
+    """Result of `train`.
 
     Attributes:
         model: the model of whole loops.
@@ -32,14 +27,14 @@ class Trained(NamedTuple):
         predictor: history of the training of its predictor.
     """
 
-    model: LatentHysteresis | GrainHysteresis
+    model: LatentHysteresis
     autoencoder: keras.callbacks.History
     predictor: keras.callbacks.History
 
 
 def train(
     recipe: Recipe,
-    moments: ArrayLike,
+    loops: Lattices | Polycrystals,
     field: ArrayLike,
     *,
     seed: int = 0,
@@ -50,7 +45,7 @@ def train(
 
     Args:
         recipe: the settings, one of `RECIPES` or your own.
-        moments: (s, t, x, y, z, 3) unit moments of s loops along the same fields, at least two.
+        loops: loops of at least two magnets along the same fields, as `Lattices` or `Polycrystals`.
         field: (t,) µ0·H in tesla.
         seed: seed of the initial weights, the order of the batches, and the noise.
         callbacks: callbacks for both trainings, in addition to those of the recipe.
@@ -60,38 +55,29 @@ def train(
         The model of whole loops, and the histories of both trainings.
 
     Raises:
-        ValueError: when a shape does not fit, or there is only one loop.
+        ValueError: when a shape does not fit, a moment is not finite, or there is only one loop.
         DivergenceError: when a loss is not finite.
 
     Example:
         >>> import numpy as np
         >>> from dataclasses import replace
+        >>> from keras_micromag.data import Lattices
         >>> from keras_micromag.recipes import RECIPES, train
         >>> short = replace(RECIPES["default"], autoencoder_batches=1, predictor_batches=1)
-        >>> loops = np.tile([0.0, 0.0, 1.0], (5, 20, 2, 2, 2, 1))
+        >>> loops = Lattices(np.tile([0.0, 0.0, 1.0], (5, 20, 8, 1)), (2, 2, 2))
         >>> train(short, loops, np.linspace(8, -8, 20), verbose=0).model.rollout.horizon
         8
     """
-    loops = split(recipe, moments)
-    field = _checked_field(field, loops)
-    options = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    autoencoder, autoencoder_history = _train_autoencoder(recipe, *loops, **options)
-    rollout, history = _train_predictor(recipe, autoencoder.encoder, *loops, field, **options)
-    return Trained(assemble_model(autoencoder, rollout, field), autoencoder_history, history)
-
-
-def assemble_model(
-    autoencoder: Autoencoder, rollout: RecursiveRolloutModel, field: ArrayLike
-) -> LatentHysteresis:
-    """Return the model of whole loops made of both parts, trained along a field (t,) in tesla."""
-    return LatentHysteresis(
-        autoencoder.encoder, rollout, autoencoder.decoder, unit_moments=False, trained_along=field
-    )
+    options: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    autoencoder, autoencoder_history = train_autoencoder(recipe, loops, **options)
+    rollout, history = train_predictor(recipe, autoencoder, loops, field, **options)
+    model = LatentHysteresis(autoencoder, rollout, trained_along=field)
+    return Trained(model, autoencoder_history, history)
 
 
 def train_autoencoder(
     recipe: Recipe,
-    moments: ArrayLike,
+    loops: Lattices | Polycrystals,
     *,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -103,77 +89,58 @@ def train_autoencoder(
         The autoencoder, with latent variables on their principal axes if the recipe says so, and
         the training's history.
     """
-    options = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    return _train_autoencoder(recipe, *split(recipe, moments), **options)
-
-
-def _train_autoencoder(recipe, training, validation, *, seed, callbacks, verbose):
+    training, validation = split(recipe, loops)
+    if isinstance(training, Lattices):  # batches of polycrystals are turned at random
+        training = with_images(recipe, training, seed)
     keras.utils.set_random_seed(seed)
-    model = build_autoencoder(recipe, training.shape[2:5])
-    options = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    model = build_autoencoder(recipe, training)
+    options: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
     return fit_autoencoder(recipe, model, training, validation, **options)
 
 
 def train_predictor(
     recipe: Recipe,
-    encoder: keras.Model,
-    moments: ArrayLike,
+    autoencoder: Autoencoder,
+    loops: Lattices | Polycrystals,
     field: ArrayLike,
     *,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
 ) -> tuple[RecursiveRolloutModel, keras.callbacks.History]:
-    """Train a predictor in the latent space of an encoder; the other arguments are as for `train`.
+    """Train a predictor in the latent space of an autoencoder.
+
+    The other arguments are those of `train`.
 
     Returns:
         The `RecursiveRolloutModel`, and the training's history.
     """
-    loops = split(recipe, moments)
-    field = _checked_field(field, loops)
-    options = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    return _train_predictor(recipe, encoder, *loops, field, **options)
-
-
-def _train_predictor(recipe, encoder, training, validation, field, *, seed, callbacks, verbose):
-    training, validation = (Encoded.from_moments(encoder, part) for part in (training, validation))
+    training, validation = split(recipe, loops)
+    field = checks.finite_array(field, "field", (loops.moments.shape[1],), "one per state")
+    encoded = Encoded.from_loops(autoencoder, with_images(recipe, training, seed))
+    held_out = Encoded.from_loops(autoencoder, validation)
     keras.utils.set_random_seed(seed)
-    model = build_predictor(recipe, training.start, field)
-    options = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    return model, fit_predictor(recipe, model, training, validation, field, **options)
+    model = build_predictor(recipe, encoded, field)
+    options: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    return model, fit_predictor(recipe, model, encoded, held_out, field, **options)
 
 
-def split(recipe: Recipe, moments: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return loops to train on, symmetric images included, and loops to validate on.
-
-    Args:
-        recipe: the settings.
-        moments: (s, t, x, y, z, 3) unit moments of s loops, at least two.
-
-    Returns:
-        Two float32 arrays of such loops.
+def split(
+    recipe: Recipe, loops: Lattices | Polycrystals
+) -> tuple[Lattices | Polycrystals, Lattices | Polycrystals]:
+    """Return the loops to train on, and those to validate on.
 
     Raises:
-        ValueError: when a shape does not fit, or there is only one loop.
+        ValueError: when a moment is not finite, or there is only one loop.
     """
-    moments = checks.numbers(moments, "moments", np.float32)
-    if moments.ndim != 6 or moments.shape[-1] != 3:
-        raise ValueError(f"`moments` must have shape (s, t, x, y, z, 3); received {moments.shape}.")
-    checks.finite(moments, "moments")
-    training, validation = (
-        moments[indices] for indices in split_by_simulation(len(moments), recipe.validation)
-    )
-    return with_images(recipe, training), validation
+    checks.finite(loops.moments, "moments")
+    training, validation = split_by_simulation(len(loops), recipe.validation)
+    return loops[training], loops[validation]
 
 
-def with_images(recipe: Recipe, moments: np.ndarray) -> np.ndarray:
-    """Return loops (s, t, x, y, z, 3) with the recipe's number of symmetric images of each."""
-    images = LOOPS // len(moments) if recipe.images is None else recipe.images
-    if images < 2:
-        return moments
-    return symmetric_images(moments, images).reshape(-1, *moments.shape[1:])
-
-
-def _checked_field(field, loops):
-    training, _ = loops
-    return checks.finite_array(field, "field", (training.shape[1],), "one per state")
+def with_images(
+    recipe: Recipe, loops: Lattices | Polycrystals, seed: int
+) -> Lattices | Polycrystals:
+    """Return loops with the recipe's number of images of each."""
+    images = LOOPS // len(loops) if recipe.images is None else recipe.images
+    return loops.images(images, np.random.default_rng(seed)) if images > 1 else loops

@@ -3,14 +3,14 @@
 =====================================  ====================================================
 features of the grains                 arithmetic, and `demag_tensor` of distant grains
 turned and mirrored magnets            the loops that simulating those gives
-batches                                the loops that they are taken from
+states and images                      the loops that they are taken from
 =====================================  ====================================================
 """
 
 import numpy as np
 import pytest
 
-from keras_micromag.data import GrainStates, Polycrystals, grain_features
+from keras_micromag.data import Polycrystals, grain_features
 from keras_micromag.data.polycrystals import FEATURES
 from keras_micromag.physics import (
     ND2FE14B,
@@ -116,22 +116,38 @@ def test_a_turned_magnet_is_what_simulating_it_gives(mirrored, magnet):
     np.testing.assert_allclose(turned.neighbors, other.neighbors, rtol=1e-4, atol=1e-20)
 
 
-@pytest.mark.backend
-def test_batches_are_states_of_the_loops(magnet):
+def test_states_and_targets_are_those_of_the_loops(magnet):
     loops = magnet[-1]
-    weights = np.arange(120.0)[None]
-    states = GrainStates(loops, weights, magnets=3, states=5, batches=4, seed=1)
-    assert len(states) == 4
-    inputs, targets, step_weights = states[0]
-    assert inputs["states"].shape == (3, 5, 15, 3) and targets.shape == (3, 5, 15, 4)
-    for i in range(3):
-        steps = step_weights[i].astype(int)
-        # Whatever the turn and the mirror, what lies along the field stays.
-        np.testing.assert_allclose(inputs["states"][i, ..., 2], loops.moments[0, steps, :, 2])
+    magnets, steps = np.array([0, 0]), np.array([[1, 5, 9], [100, 0, 5]])
+    states = loops.states(magnets, steps)
+    np.testing.assert_array_equal(states.moments, loops.moments[0, steps])
+    inputs, targets = states.inputs, states.targets
+    assert inputs["states"].shape == (2, 3, 15, 3) and targets.shape == (2, 3, 15, 4)
+    np.testing.assert_array_equal(inputs["grains"], loops.grains[magnets])
     np.testing.assert_array_equal(targets[..., :3], inputs["states"])
-    np.testing.assert_allclose(targets[..., 3], np.broadcast_to(loops.shares, (3, 5, 15)))
-    twin = GrainStates(loops, weights, magnets=3, states=5, batches=4, seed=1)
-    np.testing.assert_array_equal(twin[0][1], targets)
+    np.testing.assert_array_equal(targets[..., 3], np.broadcast_to(loops.shares, (2, 3, 15)))
+
+
+def test_images_are_turned_copies(magnet):
+    loops = magnet[-1]
+    images = loops.images(3, np.random.default_rng(1))
+    assert len(images) == 3
+    np.testing.assert_array_equal(images.moments[0], loops.moments[0])
+    rng = np.random.default_rng(1)
+    for i in (1, 2):
+        again = loops.turned(rng.uniform(0, 2 * np.pi, 1), rng.integers(2, size=(1, 2)) > 0)
+        np.testing.assert_array_equal(images.moments[i], again.moments[0])
+        np.testing.assert_array_equal(images.grains[i], again.grains[0])
+    np.testing.assert_allclose(images.moments[..., 2], loops.moments.repeat(3, 0)[..., 2])
+
+
+def test_shapes_of_loops():
+    loops = [np.ones((2, 5, 3, 3)), np.ones((2, 3, 13)), np.ones((2, 3, 3))]
+    assert Polycrystals(*loops).moments.dtype == np.float32
+    for i, other in ((0, (2, 5, 4, 3)), (0, (2, 15, 3)), (1, (3, 3, 13)), (2, (2, 3, 4))):
+        changed = [*loops[:i], np.ones(other), *loops[i + 1 :]]
+        with pytest.raises(ValueError, match=r"must have shapes \(s, t, g, 3\), \(s, g, c\) and"):
+            Polycrystals(*changed)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """The autoencoder (Table 1)."""
 
+import math
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -7,13 +10,19 @@ import pytest
 from keras_micromag.losses import NormPreservingLoss
 from keras_micromag.metrics import NormError, SquaredError
 from keras_micromag.models import Autoencoder, autoencoder
+from tests.keras_parts import numpy
 
 pytestmark = pytest.mark.backend
 
 
-def states(n=20, grid=(4, 4, 4)):
-    m = np.random.default_rng(1).normal(size=(n, *grid, 3)).astype("float32")
+def states(n=20, g=64, t=1):
+    m = np.random.default_rng(1).normal(size=(n, t, g, 3)).astype("float32")
     return m / np.linalg.norm(m, axis=-1, keepdims=True)
+
+
+def networks(model):
+    """The networks of single states on a lattice in encoder and decoder."""
+    return [part.layers[1].layer for part in (model.encoder, model.decoder)]
 
 
 TABLE_1 = [
@@ -37,7 +46,7 @@ def test_table_1():
     model = autoencoder()
     rows = [
         (tuple(layer.output.shape[1:]), layer.count_params())
-        for part in (model.encoder, model.decoder)
+        for part in networks(model)
         for layer in part.layers[1:]
     ]
     assert rows == TABLE_1
@@ -58,15 +67,16 @@ def test_table_1():
 def test_every_grid_that_the_strides_allow(grid, kwargs):
     model = autoencoder(grid, **kwargs)
     d = kwargs.get("latent_size", 16)
-    x = states(3, grid)
+    x = states(3, math.prod(grid), 2)
+    assert model.grid == grid
     latent = model.encoder.predict(x, verbose=0)
-    assert latent.shape == (3, d)
+    assert latent.shape == (3, 2, d)
     decoded = model.decoder.predict(latent, verbose=0)
     assert decoded.shape == x.shape
     np.testing.assert_allclose(model.predict(x, verbose=0), decoded, atol=1e-6)
     activations = [
         layer.activation.__name__
-        for part in (model.encoder, model.decoder)
+        for part in networks(model)
         for layer in part.layers
         if hasattr(layer, "activation")
     ]
@@ -90,21 +100,45 @@ def test_in_a_functional_and_in_a_sequential_model():
     model = autoencoder(latent_size=4)
     x = states(2)
     wanted = model.predict(x, verbose=0)
-    inputs = keras.Input((4, 4, 4, 3))
+    inputs = keras.Input((1, 64, 3))
     functional = keras.Model(inputs, model(inputs))
-    sequential = keras.Sequential([keras.Input((4, 4, 4, 3)), model.encoder, model.decoder])
+    sequential = keras.Sequential([keras.Input((1, 64, 3)), model.encoder, model.decoder])
     for other in (functional, sequential):
         np.testing.assert_allclose(other.predict(x, verbose=0), wanted, atol=1e-6)
-        assert other.output_shape == (None, 4, 4, 4, 3)
+        assert other.output_shape == (None, 1, 64, 3)
+
+
+@pytest.mark.contract
+def test_states_of_loops_are_encoded_one_by_one():
+    model = autoencoder((2, 2, 4), 3, units=(5,))
+    loops = states(3, 16, 7)
+    latent, decoded = model.encoder.predict(loops, verbose=0), model.predict(loops, verbose=0)
+    for i in range(3):
+        for j in range(7):
+            one = loops[i, j].reshape(1, 2, 2, 4, 3)  # as the field's lattice has it
+            encoder, decoder = networks(model)
+            np.testing.assert_allclose(numpy(encoder(one))[0], latent[i, j], atol=1e-5)
+            wanted = numpy(decoder(latent[i, j][None])).reshape(16, 3)
+            np.testing.assert_allclose(decoded[i, j], wanted, atol=1e-5)
 
 
 def test_parts_of_ones_own():
-    flat = keras.Sequential([keras.Input((5, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    back = keras.Sequential(
-        [keras.Input((2,)), keras.layers.Dense(15), keras.layers.Reshape((5, 3))]
-    )
+    layers = keras.layers
+    flat = keras.Sequential([keras.Input((None, 5, 3)), layers.Reshape((-1, 15)), layers.Dense(2)])
+    back = keras.Sequential([keras.Input((None, 2)), layers.Dense(15), layers.Reshape((-1, 5, 3))])
     model = Autoencoder(flat, back)
-    assert model.predict(np.ones((4, 5, 3)), verbose=0).shape == (4, 5, 3)
+    assert model.predict(np.ones((4, 7, 5, 3)), verbose=0).shape == (4, 7, 5, 3)
+    assert model.grid is None
+
+
+def test_single_states_are_refused():
+    sentence = r"`states` must have shape \(b, t, g, 3\) with g = 64; received "
+    for shape in (3, 64, 3), (3, 4, 4, 4, 3), (3, 1, 64, 2):
+        with pytest.raises(ValueError, match=sentence + re.escape(f"{shape}.")):
+            autoencoder()(np.zeros(shape, "float32"))
+    flat = keras.Sequential([keras.Input((5, 3)), keras.layers.Flatten()])
+    with pytest.raises(ValueError, match=r"`states` must have .* received \(None, 5, 3\)"):
+        Autoencoder(flat, flat)
 
 
 @pytest.mark.slow
@@ -127,9 +161,9 @@ def test_another_grid_is_refused_and_the_weights_survive(do):
     model = autoencoder()
     model.compile("nadam", NormPreservingLoss())
     before = model.get_weights()
-    wrong = states(3, (4, 4, 2))
+    wrong = states(3, 32)
     with pytest.raises(
-        ValueError, match=r"expected shape=\(None, 4, 4, 4, 3\), found shape=\(\w+, 4, 4, 2, 3\)"
+        ValueError, match=r"`states` must have shape .* g = 64; received \(\w+, 1, 32, 3\)"
     ):
         getattr(model, do)(wrong, *([] if do == "predict" else [wrong]), verbose=0)
     for one, two in zip(model.get_weights(), before, strict=True):

@@ -4,17 +4,17 @@ import keras
 import numpy as np
 import pytest
 
-from keras_micromag.data import GrainStates, Polycrystals, grain_features
-from keras_micromag.data.polycrystals import states_and_targets
-from keras_micromag.losses import GrainLoss
+from keras_micromag.data import Polycrystals, grain_features
+from keras_micromag.losses import NormPreservingLoss
 from keras_micromag.models import (
-    GrainHysteresis,
+    LatentHysteresis,
     RecursiveRolloutModel,
     grain_autoencoder,
-    grains_encoder,
+    microstructure_encoder,
     predictor,
 )
 from keras_micromag.physics import random_easy_axes
+from keras_micromag.physics.hysteresis import coercivity
 from tests.keras_parts import numpy
 
 pytestmark = pytest.mark.backend
@@ -41,14 +41,14 @@ def autoencoder():
 @pytest.fixture(scope="module")
 def whole(autoencoder):
     network = predictor(D, 2, hidden_layers=1, width=8, microstructure_size=4)
-    microstructure = grains_encoder(21, 4, width=8)
+    scale = {"mean": np.zeros(21), "spread": np.ones(21)}
+    microstructure = microstructure_encoder(4, features=21, weighted=True, width=8, **scale)
     rollout = RecursiveRolloutModel(network, 2, 3, microstructure)
-    parts = (autoencoder.embedding, autoencoder.encoder, rollout, autoencoder.decoder)
-    return GrainHysteresis(*parts, trained_along=np.linspace(8, -8, 9))
+    return LatentHysteresis(autoencoder, rollout, trained_along=np.linspace(8, -8, 9))
 
 
 def inputs_of(loops):
-    return states_and_targets(loops)[0]
+    return loops.inputs
 
 
 def of_loops(loops):
@@ -96,9 +96,8 @@ def test_neighbours_matter(loops, autoencoder):
 def test_it_trains(loops):
     keras.utils.set_random_seed(1)
     model = grain_autoencoder(13, D, embedding_size=8, width=16)
-    model.compile(keras.optimizers.Adam(1e-2), GrainLoss(moment_weight=1.0))
-    states = GrainStates(loops, np.ones((B, T)), magnets=2, states=5, batches=30, seed=1)
-    history = model.fit(states, epochs=3, verbose=0)
+    model.compile(keras.optimizers.Adam(1e-2), NormPreservingLoss(moment_weight=1.0))
+    history = model.fit(loops.inputs, loops.targets, epochs=90, verbose=0)
     assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
 
 
@@ -142,3 +141,20 @@ def test_sizes_must_be_positive():
         grain_autoencoder(convolutions=0)
     with pytest.raises(ValueError, match=r"`spread` must have shape \(13,\)"):
         grain_autoencoder(spread=[1.0])
+
+
+def test_it_has_no_lattice(autoencoder):
+    assert autoencoder.grid is None
+    with pytest.raises(ValueError, match="`inputs` must be a dict of `states`, `grains` and"):
+        autoencoder(np.ones((B, T, G, 3), "float32"))
+
+
+@pytest.mark.slow
+def test_coercivity_is_that_of_the_shares(loops, whole):
+    x = of_loops(loops)
+    predicted = whole.predict(x, verbose=0).astype(float)
+    curve = np.einsum("btg,bg->bt", predicted[..., 2], loops.shares)
+    field = np.linspace(8, -8, 9)
+    wanted = coercivity(field, curve)
+    magnet = {name: x[name] for name in ("grains", "neighbors")}
+    np.testing.assert_allclose(whole.coercivity(x["states"], field, **magnet), wanted, rtol=1e-4)

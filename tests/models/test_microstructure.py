@@ -22,11 +22,25 @@ def test_the_defaults_are_those_of_the_papers_magnets():
 
 @pytest.mark.contract
 def test_the_order_of_the_grains_does_not_matter():
-    start = np.random.default_rng(0).normal((0, 0, 0.98), (0.1, 0.1, 0.01), (2, 2, 2, 2, 3))
-    model = microstructure_encoder((2, 2, 2), size=3)
+    start = np.random.default_rng(0).normal((0, 0, 0.98), (0.1, 0.1, 0.01), (2, 8, 3))
+    model = microstructure_encoder(size=3)
     told = model.predict(start, verbose=0)
     np.testing.assert_allclose(model.predict(start[:, ::-1], verbose=0), told, rtol=1e-4, atol=1e-5)
     assert np.abs(told[0] - told[1]).max() > 1e-3
+
+
+@pytest.mark.contract
+def test_grains_count_by_their_weights():
+    grains = np.random.default_rng(1).normal(size=(2, 5, 4)).astype("float32")
+    options = {"features": 4, "mean": np.zeros(4), "spread": np.ones(4)}
+    plain = microstructure_encoder(3, **options)
+    model = microstructure_encoder(3, weighted=True, **options)
+    model.set_weights(plain.get_weights())
+    grains[..., 0] = 0.2
+    wanted = plain.predict(grains, verbose=0)
+    np.testing.assert_allclose(model.predict(grains, verbose=0), wanted, rtol=1e-4, atol=1e-5)
+    padded = np.pad(grains, [(0, 0), (0, 3), (0, 0)])
+    np.testing.assert_allclose(model.predict(padded, verbose=0), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_what_it_refuses():
@@ -34,3 +48,5 @@ def test_what_it_refuses():
         microstructure_encoder(spread=(1.0, 0.0, 1.0))
     with pytest.raises(ValueError, match="`size` must be an integer of at least 1"):
         microstructure_encoder(size=0)
+    with pytest.raises(ValueError, match=r"`mean` must have shape \(5,\)"):
+        microstructure_encoder(features=5)

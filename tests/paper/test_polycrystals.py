@@ -8,6 +8,7 @@ import pytest
 from keras_micromag import recipes
 from keras_micromag.judge import MEASURES
 from keras_micromag.paper import datasets, polycrystals
+from keras_micromag.paper.prediction import predict, predicted_loops
 from keras_micromag.paper.training import FIGURES
 from tests.paper.quick import IRREGULAR, QUICK
 
@@ -66,8 +67,8 @@ def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
     def never(*_, **__):
         raise AssertionError("trained again")
 
-    for name in ("train_grain_autoencoder", "train_grain_predictor"):
-        monkeypatch.setattr(recipes.polycrystals, name, never)
+    for name in ("train_autoencoder", "train_predictor"):
+        monkeypatch.setattr(recipes, name, never)
     again = polycrystals.train(out, **arguments, verbose=0)["measures"]
     for kind, each in metrics["measures"].items():
         for name, values in each.items():
@@ -78,9 +79,15 @@ def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
 def test_one_call_trains_all(run):
     _, arguments, _ = run
     simulated, seen = datasets.polycrystals(IRREGULAR, "train", arguments["data_dir"])
-    model = recipes.train_on_polycrystals(QUICK, seen, simulated.field, verbose=0).model
+    model = recipes.train(QUICK, seen, simulated.field, verbose=0).model
     assert model.trained_along == simulated.field.tolist()
-    assert polycrystals.predict(model, seen[:2], simulated.field).shape == (2, 50, 6, 3)
+    first, magnet = seen[:2].moments[:, :4], seen[:2].magnet
+    assert predict(model, first, simulated.field, magnet).shape == (2, 50, 6, 3)
+
+
+def test_predictions_from_easy_axes_need_a_lattice(run):
+    with pytest.raises(ValueError, match="`MODEL` must be one of grains on a lattice; received"):
+        predicted_loops(run[0] / "model.keras", np.ones((1, 6, 3)))
 
 
 @pytest.mark.parametrize(

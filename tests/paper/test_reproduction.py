@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_micromag import cli, recipes
+from keras_micromag.data import Lattices
 from keras_micromag.judge import judge
 from keras_micromag.models.base import DivergenceError
 from keras_micromag.paper import figures, reproduction, study
@@ -104,18 +105,18 @@ def test_the_report_tells_what_the_pieces_found(done):
 )
 def test_what_is_judged_by_is_never_trained_on(done, piece, tmp_path, monkeypatch):
     out, _, _ = done
-    unseen, lattice = reproduction.datasets.all_loops("tiny", out / "data")
+    unseen, grid = reproduction.datasets.all_loops("tiny", out / "data")
     trained = []
 
     class Enough(Exception):
         pass
 
     def train(recipe, *args, **kwargs):
-        trained.extend(a for a in args if np.ndim(a) == 6)
+        trained.extend(a for a in args if isinstance(a, Lattices))
         raise Enough
 
     def fit(training, *args):
-        trained.append(reproduction.datasets.on_lattice(training, lattice))
+        trained.append(Lattices(training, grid))
         raise Enough
 
     for name in ("train_autoencoder", "train_predictor"):
@@ -163,7 +164,7 @@ def test_magnet_r_is_what_repetition_r_never_sees(done):
     np.testing.assert_allclose(true, unseen.magnetization_along_field[0], atol=1e-4)
     training, one = study.Work(PLAN, out, out / "data", None).fold(1)
     assert len(training) == 5
-    assert not (training.reshape(5, -1) == one.magnetization.ravel()).all(axis=1).any()
+    assert not (training.moments.reshape(5, -1) == one.magnetization.ravel()).all(axis=1).any()
 
 
 def test_it_goes_on_with_what_is_left(done, monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_micromag import recipes
+from keras_micromag.data import Lattices
 from keras_micromag.judge import MEASURES
 from keras_micromag.paper import training
 from keras_micromag.paper.tables import number
@@ -103,11 +104,10 @@ def test_models_without_settings_are_nobodys(run, tmp_path):
 
 @pytest.mark.backend
 def test_the_same_seed_gives_the_same():
-    moments = np.random.default_rng(0).normal(size=(5, 20, 2, 2, 2, 3)).astype("float32")
+    loops = Lattices(np.random.default_rng(0).normal(size=(5, 20, 8, 3)), (2, 2, 2))
     field = np.linspace(8.0, -8.0, 20)
     one, two = (
-        recipes.train(QUICK, moments, field, seed=1, verbose=0).model.get_weights()
-        for _ in range(2)
+        recipes.train(QUICK, loops, field, seed=1, verbose=0).model.get_weights() for _ in range(2)
     )
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -117,7 +117,7 @@ def test_the_papers_recipe_trains():
     recipe = dataclasses.replace(
         recipes.RECIPES["paper"], autoencoder_batches=8, predictor_batches=8, horizon=2
     )
-    moments = np.tile([0.0, 0.0, 1.0], (5, 20, 2, 2, 2, 1))
-    trained = recipes.train(recipe, moments, np.linspace(8.0, -8.0, 20), verbose=0)
+    loops = Lattices(np.tile([0.0, 0.0, 1.0], (5, 20, 8, 1)), (2, 2, 2))
+    trained = recipes.train(recipe, loops, np.linspace(8.0, -8.0, 20), verbose=0)
     assert trained.model.rollout.microstructure is None
     assert "learning_rate" in trained.predictor.history  # what ReduceLROnPlateau logs
