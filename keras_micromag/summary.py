@@ -41,21 +41,29 @@ def draw_loops(hysteresis, path: Path) -> None:
 
 def print_merits(hysteresis) -> None:
     """Print a table of the loops' coercivity, remanence and energy product."""
+    head = ["magnet", "coercivity µ0Hc (T)", "remanence Br (T)", "(BH)max (kJ/m³)"]
+    energy = hysteresis.energy_product() / 1000.0
+    merits = np.stack([hysteresis.coercivity(), hysteresis.remanence(), energy])
+    digits = (3, 3, 1)
+    rows = [[str(b), *map(_rounded, row, digits)] for b, row in enumerate(merits.T)]
+    mean = ["mean ± spread", *map(_mean_and_spread, merits, digits)]
+    print_table(head, rows, mean if len(rows) > 1 else None)
+
+
+def print_table(head: list[str], rows: list[list[str]], last: list[str] | None = None) -> None:
+    """Print a table, with a line above its last row if that is given apart."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE)
-    for name in ("magnet", "coercivity µ0Hc (T)", "remanence Br (T)", "(BH)max (kJ/m³)"):
+    for name in head:
         table.add_column(name, justify="right")
-    energy = hysteresis.energy_product() / 1000.0
-    merits = np.stack([hysteresis.coercivity(), hysteresis.remanence(), energy])
-    digits = (3, 3, 1)
-    for b, row in enumerate(merits.T):
-        table.add_row(str(b), *map(_rounded, row, digits))
-    if merits.shape[1] > 1:
+    for row in rows:
+        table.add_row(*row)
+    if last:
         table.add_section()
-        table.add_row("mean ± spread", *map(_mean_and_spread, merits, digits))
+        table.add_row(*last)
     Console().print(table)
 
 

@@ -12,9 +12,9 @@ from etils import epath
 from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core import writer as writer_lib
 from tensorflow_datasets.core.utils import shard_utils
-from tqdm import tqdm
 
 import keras_micromag
+from keras_micromag.utils.progress import counter
 from keras_micromag.utils.versions import versions
 from tfds_esw.batch_cache import BatchCache
 from tfds_esw.config import CONFIGS, Config, metadata
@@ -146,8 +146,8 @@ class Builder(tfds.core.ShardBasedBuilder):
         if download_config.beam_options or download_config.beam_runner:
             self._on_beam()
         else:
-            with tqdm(total=sum(map(len, self._chosen().values())), unit=" simulations") as bar:
-                self._bar = bar
+            simulations_in_all = sum(map(len, self._chosen().values()))
+            with counter("simulations", simulations_in_all) as self._count:
                 super()._download_and_prepare(dl_manager, download_config)
         files = self.data_path.glob(f"{self.name}-*")
         self.info.metadata.update(
@@ -169,7 +169,7 @@ class Builder(tfds.core.ShardBasedBuilder):
         """Yield keys and examples of the simulations `indices`, in order."""
         for key_example in _generate(self.builder_config, self._batches, indices):
             yield key_example
-            self._bar.update()
+            self._count()
 
     def _on_beam(self):
         """Write the same shards by Beam's workers; only their names go through Beam."""

@@ -111,7 +111,7 @@ class Plan:
         for name in ("config", "test"):
             datasets.require_built(getattr(self, name), name, data_dir)
         datasets.require_same_setup(self.test, self.config, data_dir)
-        datasets.require_magnets(self.config, self.magnets, data_dir)
+        datasets.require_magnets(self.config, self.magnets)
 
     def hypermodel(
         self, out: Path, data_dir: str | os.PathLike | None = None

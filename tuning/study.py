@@ -17,6 +17,7 @@ from keras_micromag import recipes
 from keras_micromag.paper import datasets, folder, measures, training, workers
 from keras_micromag.paper.prediction import predict
 from keras_micromag.utils import checks
+from keras_micromag.utils.progress import Stages
 from tuning import figures, processes, reports
 from tuning.hypermodels import EPOCHS
 from tuning.plan import Plan
@@ -182,10 +183,11 @@ def _evaluate(plan, out, data_dir, task):
         keras.backend.clear_session()
         seen = datasets.first_loops(plan.config, plan.magnets, data_dir)
         unseen, _ = datasets.all_loops(plan.test, data_dir)
-        datasets.require_unseen(unseen, seen)
+        datasets.require_unseen(plan.test, plan.config, plan.magnets)
         models = out / "models" / name
         models.mkdir(exist_ok=True)
-        model, _ = training.train_model(models, recipe, seen, unseen.field, plan.seed, 0)
+        stages = Stages(2, show=False)
+        model, _ = training.train_model(models, recipe, seen, unseen.field, plan.seed, stages)
         baselines = measures.Baselines(
             seen.moments, unseen.field, recipe.latent_size, recipe.window
         )

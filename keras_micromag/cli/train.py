@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from keras_micromag.cli.output import check_output
-from keras_micromag.summary import check_matplotlib
+from keras_micromag.summary import check_matplotlib, print_table
 from keras_micromag.utils.command_line import add_backend, choose_backend, count, option, seed
 
 
@@ -41,12 +41,13 @@ def _run(options: Namespace) -> None:
     """Run `train`."""
     check_matplotlib()
     choose_backend(options)
-    from keras_micromag.paper import folder, polycrystals, training
+    from keras_micromag.paper import folder, polycrystals, reports, training
 
     check_output(options.out, (*training.FILES, *training.FIGURES))
     job = training.train if options.grains == "cubes" else polycrystals.train
     chosen = {"recipe": options.recipe, "magnets": options.magnets}
     chosen = {name: value for name, value in chosen.items() if value is not None}
-    job(options.out, data_dir=options.data_dir, seed=options.seed, **chosen)
-    print((options.out / folder.REPORT).read_text(encoding="utf-8"))
-    print(f"Written to {options.out}")
+    metrics = job(options.out, data_dir=options.data_dir, seed=options.seed, **chosen)
+    head, *rows = reports.prediction_errors(metrics)
+    print_table(head, rows)
+    print(f"Written to {options.out / folder.REPORT}, with all errors and figures.")

@@ -6,6 +6,8 @@ folder of the data sets; None is that of TFDS.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from keras_micromag.data import Lattices, Polycrystals, grain_features
 from keras_micromag.physics import Hysteresis
 
 if TYPE_CHECKING:
-    from tfds_esw import Config
+    from tfds_esw import Builder, Config
 
 
 def all_loops(
@@ -24,7 +26,7 @@ def all_loops(
     """Return the loops of all magnets of a configuration, and its lattice (x, y, z)."""
     from tfds_esw import hysteresis
 
-    builder = _built(config, data_dir)
+    builder = build(config, data_dir)
     return hysteresis(_examples(builder, 0), builder.info), builder.builder_config.shape
 
 
@@ -34,7 +36,7 @@ def later_loops(
     """Return the loops of a configuration after its first `after` magnets; None if none follow."""
     from tfds_esw import hysteresis
 
-    builder = _built(config, data_dir)
+    builder = build(config, data_dir)
     magnets = _examples(builder, after)
     return hysteresis(magnets, builder.info) if magnets else None
 
@@ -51,7 +53,7 @@ def _examples(builder, after: int) -> list[dict]:
     return magnets
 
 
-def require_built(
+def requirebuild(
     config: str | Config, argument: str, data_dir: str | os.PathLike | None = None
 ) -> None:
     """Raise unless a configuration has been built; several processes must not build it at once."""
@@ -73,21 +75,21 @@ def field_of(config: str | Config, data_dir: str | os.PathLike | None = None) ->
     """Return µ0·H (t,) in tesla of all loops of a configuration."""
     from tfds_esw.simulations import field
 
-    return field(_built(config, data_dir).builder_config)
+    return field(build(config, data_dir).builder_config)
 
 
 def lattice_of(
     config: str | Config, data_dir: str | os.PathLike | None = None
 ) -> tuple[int, int, int]:
     """Return the lattice (x, y, z) of a configuration."""
-    return _built(config, data_dir).builder_config.shape
+    return build(config, data_dir).builder_config.shape
 
 
 def require_same_setup(
     test: str | Config, config: str | Config, data_dir: str | os.PathLike | None = None
 ) -> None:
     """Raise unless two configurations have the same lattice and the same fields."""
-    expected, other = (_built(each, data_dir).builder_config for each in (config, test))
+    expected, other = (build(each, data_dir).builder_config for each in (config, test))
     for name in ("shape", "field", "steps", "field_direction"):
         if getattr(expected, name) != getattr(other, name):
             raise ValueError(
@@ -101,11 +103,9 @@ def name_of(config: str | Config) -> str:
     return getattr(config, "name", config)
 
 
-def require_magnets(
-    config: str | Config, magnets: int, data_dir: str | os.PathLike | None = None
-) -> None:
-    """Raise unless a configuration has at least this number of magnets."""
-    most = sum(info.num_examples for info in _built(config, data_dir).info.splits.values())
+def require_magnets(config: str | Config, magnets: int) -> None:
+    """Raise unless a configuration has at least this number of magnets; nothing is built."""
+    most = _number_of_magnets(_settings(config))
     if magnets > most:
         raise ValueError(
             f"`magnets` must be at most {most}, all that tfds_esw/{name_of(config)} has; "
@@ -123,8 +123,8 @@ def first_loops(
     """
     from tfds_esw import examples
 
-    require_magnets(config, magnets, data_dir)
-    builder = _built(config, data_dir)
+    require_magnets(config, magnets)
+    builder = build(config, data_dir)
     moments: list[np.ndarray] = []
     for split, info in builder.info.splits.items():
         if count := min(magnets - len(moments), info.num_examples):
@@ -152,7 +152,7 @@ def polycrystals(
     """
     from tfds_esw import examples, hysteresis
 
-    builder = _built(config, data_dir)
+    builder = build(config, data_dir)
     settings = builder.builder_config
     if settings.grains is None or settings.field_direction != (0.0, 0.0, 1.0):
         raise ValueError(
@@ -181,24 +181,40 @@ def polycrystals(
     return hysteresis(selected, builder.info), loops
 
 
-def require_unseen(unseen: Hysteresis, training: Lattices) -> None:
-    """Raise if a magnet of `unseen` is among the training loops.
+def require_unseen(test: str | Config, train: str | Config, magnets: int) -> None:
+    """Raise if a magnet of `test` is among the first magnets of `train`; nothing is built.
 
-    Magnets are compared by their last states, which are different for different easy axes.
+    Magnets are compared by their easy axes.
     """
-    known = {state.tobytes() for state in training.moments[:, -1]}
-    last = unseen.magnetization[:, -1].astype(training.moments.dtype)
-    seen = sum(state.tobytes() in known for state in last)
+    from tfds_esw.simulations import draw
+
+    def easy_axes(config, count):
+        return {draw(config, index).easy_axes.tobytes() for index in range(count)}
+
+    test, train = _settings(test), _settings(train)
+    seen = len(easy_axes(test, _number_of_magnets(test)) & easy_axes(train, magnets))
     if seen:
         raise ValueError(
             f"`train` must have no magnet of `test`; received {seen} that are in both."
         )
 
 
-def _built(config, data_dir):
-    """Return the builder of a configuration, which is built if it does not exist."""
+def _settings(config):
+    """Return the settings of a configuration, given by its name or as a `Config`."""
+    from tfds_esw import Builder
+
+    return Builder.builder_configs[config] if isinstance(config, str) else config
+
+
+def _number_of_magnets(settings):
+    return sum(settings.splits.values())
+
+
+def build(config: str | Config, data_dir: str | os.PathLike | None) -> Builder:
+    """Return the builder of a configuration, and build what does not exist."""
     from tfds_esw import Builder
 
     builder = Builder(config=config, data_dir=data_dir)
-    builder.download_and_prepare()
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints that it downloads, which is wrong
+        builder.download_and_prepare()
     return builder

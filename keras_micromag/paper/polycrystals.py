@@ -11,7 +11,9 @@ from keras_micromag import recipes
 from keras_micromag.baselines import GrainsInOrder, MeanByTilt
 from keras_micromag.paper import datasets, figures, folder, measures, reports
 from keras_micromag.paper.prediction import predict, reconstruct
-from keras_micromag.paper.training import FIGURES, train_model
+from keras_micromag.paper.training import LOSSES, PREDICTED, SIMULATED, train_model
+from keras_micromag.summary import draw_loops
+from keras_micromag.utils.progress import Stages
 
 if TYPE_CHECKING:
     from tfds_esw import Config
@@ -25,7 +27,7 @@ def train(
     magnets: int | None = None,
     seed: int = 0,
     config: str | Config = "polycrystal",
-    verbose: str | int = "auto",
+    progress: bool = True,
 ) -> dict:
     """Train by a recipe on the split `train` of a configuration, and evaluate on its `test`.
 
@@ -39,7 +41,7 @@ def train(
         magnets: number of magnets to train on, the first ones; None for all.
         seed: seed of the training.
         config: a configuration of `tfds_esw` with `grains`, by name or as a `Config`.
-        verbose: passed to `keras.Model.fit`.
+        progress: whether to announce each stage on standard error.
 
     Returns:
         The content of metrics.json.
@@ -49,30 +51,34 @@ def train(
             settings.
     """
     out, recipe_settings = Path(out), recipes.settings.get_recipe(recipe)
-    unseen, test = datasets.polycrystals(config, "test", data_dir)
-    simulated, training = datasets.polycrystals(config, "train", data_dir, magnets)
+    stage, name = Stages(4, progress), datasets.name_of(config)
+    with stage(f"Simulate tfds_esw/{name}: {SIMULATED} (some minutes)"):
+        unseen, test = datasets.polycrystals(config, "test", data_dir)
+        simulated, training = datasets.polycrystals(config, "train", data_dir, magnets)
     settings = {
         "recipe": {"name": recipe, **dataclasses.asdict(recipe_settings)},
         "magnets": len(training.moments),
         "seed": seed,
-        "test": f"{datasets.name_of(config)}, split `test`",
-        "train": datasets.name_of(config),
+        "test": f"{name}, split `test`",
+        "train": name,
     }
     folder.prepare(out, settings)
+    draw_loops(unseen, out / SIMULATED)
     field = simulated.field
-    model, history = train_model(out, recipe_settings, training, field, seed, verbose)
-    window = model.rollout.window
-    predicted = predict(model, test.moments[:, :window], unseen.field, test.magnet)
-    reconstructed = reconstruct(model.autoencoder, test.moments, test.magnet)
-    baselines = _Baselines(training, field, recipe_settings.latent_size, window)
-    measured = measures.of_reconstruction_and_prediction(
-        unseen, reconstructed, predicted, baselines, test
-    )
-    metrics = {"measures": measured, "history": history}
-    folder.write_json(out / folder.METRICS, metrics)
-    figures.draw_prediction(out / FIGURES[0], unseen, predicted, baselines.mean)
-    figures.draw_history(out / FIGURES[1], history)
-    folder.write_text(out / folder.REPORT, reports.of_training(settings, measured))
+    model, history = train_model(out, recipe_settings, training, field, seed, stage)
+    with stage(f"Predict the loops of unseen magnets: {PREDICTED}, {folder.REPORT} (some minutes)"):
+        window = model.rollout.window
+        predicted = predict(model, test.moments[:, :window], unseen.field, test.magnet)
+        reconstructed = reconstruct(model.autoencoder, test.moments, test.magnet)
+        baselines = _Baselines(training, field, recipe_settings.latent_size, window)
+        measured = measures.of_reconstruction_and_prediction(
+            unseen, reconstructed, predicted, baselines, test
+        )
+        metrics = {"measures": measured, "history": history}
+        folder.write_json(out / folder.METRICS, metrics)
+        figures.draw_prediction(out / PREDICTED, unseen, predicted, baselines.mean)
+        figures.draw_history(out / LOSSES, history)
+        folder.write_text(out / folder.REPORT, reports.of_training(settings, measured))
     return metrics
 
 

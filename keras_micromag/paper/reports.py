@@ -50,8 +50,8 @@ def _against_mean_loop(measured) -> list[str]:
     predictions = measured[PREDICTION]
     differences = paired_difference(predictions["predictor"], predictions["mean training loop"])
     return [
-        "Less wrong than the mean training loop, mean over the magnets of the differences ± its "
-        f"standard error: {differences}."
+        "Errors of the mean training loop minus those of the predictor, mean over the magnets ± "
+        f"its standard error: {differences}."
     ]
 
 
@@ -103,13 +103,34 @@ def summary(result: dict) -> str:
     return f"{result['seconds']:.0f} s, {error}"
 
 
+def prediction_errors(metrics: dict) -> list[list[str]]:
+    """Return the main errors of the predicted loops as a table, its head first.
+
+    They are those of the held-out magnets if there are any, else of the test magnets.
+
+    Args:
+        metrics: content of the metrics.json of a training.
+    """
+    errors = metrics.get("more", metrics["measures"])[PREDICTION]
+    count = len(next(iter(errors.values()))["curve_rmse"])
+    names = ("curve_rmse", "coercivity_error", "branch_accuracy")
+    head, *table = _table(errors, names)
+    return [[f"{count} magnets never seen", *head[1:]], *table]
+
+
 def _measured(columns: dict) -> list[str]:
     """Return a table with a column for each {name: measures}, or {name: list of measures}."""
+    return rows(_table(columns, MEASURES))
+
+
+def _table(columns, names):
+    """Return a table of these measures, its head first."""
     table = [["", *columns]]
-    for name, label in MEASURES.items():
+    for name in names:
         runs = (each if isinstance(each, list) else [each] for each in columns.values())
-        table.append([label, *(cell(name, [run[name] for run in each]) for each in runs)])
-    return rows(table)
+        cells = (cell(name, [run[name] for run in each]) for each in runs)
+        table.append([MEASURES[name], *cells])
+    return table
 
 
 def _magnet_by_magnet(named: dict) -> list[str]:

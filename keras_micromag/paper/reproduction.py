@@ -59,7 +59,8 @@ def reproduce(
             f"magnet; received {most}."
         )
     if "learning" in experiments:
-        datasets.require_magnets(plan.train, max(plan.magnets), data_dir)
+        datasets.require_magnets(plan.train, max(plan.magnets))
+        datasets.build(plan.train, data_dir)  # here, since several processes must not
     folder.prepare(out, {"plan": plan.settings()})
     for name in ("pieces", "models"):
         (out / name).mkdir(exist_ok=True)

@@ -229,7 +229,7 @@ def _learning(work, magnets, seed):
     """Train the default recipe on more magnets, and evaluate it on all of the paper's."""
     unseen, _ = _test_loops(work.plan.test, work.data_dir)
     training = datasets.first_loops(work.plan.train, magnets, work.data_dir)
-    datasets.require_unseen(unseen, training)
+    datasets.require_unseen(work.plan.test, work.plan.train, magnets)
     result = _train(work, work.plan.default, training, unseen, seed)
     baselines = _fit_baselines(work.plan.default, training, unseen)
     return {**result, "baselines": _measure_baselines(unseen, baselines)}

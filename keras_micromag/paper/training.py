@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 
 from keras_micromag import recipes
@@ -16,14 +18,16 @@ from keras_micromag.models import LatentHysteresis
 from keras_micromag.paper import datasets, figures, folder, measures, reports
 from keras_micromag.paper.logs import tensorboard
 from keras_micromag.paper.prediction import predict, reconstruct
+from keras_micromag.summary import draw_loops
 from keras_micromag.utils import checks
+from keras_micromag.utils.progress import Stages
 
 if TYPE_CHECKING:
     from tfds_esw import Config
 
 AUTOENCODER, MODEL = "autoencoder.keras", "model.keras"
 FILES = (AUTOENCODER, MODEL, folder.METRICS, folder.REPORT, folder.SETTINGS)
-FIGURES = ("predicted.png", "training.png")
+SIMULATED, PREDICTED, LOSSES = FIGURES = ("simulated.png", "predicted.png", "training.png")
 
 
 def train(
@@ -35,7 +39,7 @@ def train(
     seed: int = 0,
     test: str | Config = "paper",
     train: str | Config = "large",
-    verbose: str | int = "auto",
+    progress: bool = True,
 ) -> dict:
     """Train by a recipe, evaluate on the paper's ten magnets, and write a report.
 
@@ -52,7 +56,7 @@ def train(
         seed: seed of the training.
         test, train: configurations of `tfds_esw`, by name or as a `Config`. The loops of all
             magnets of `test` are predicted, and of those of `train` that were not trained on.
-        verbose: passed to `keras.Model.fit`.
+        progress: whether to announce each stage on standard error.
 
     Returns:
         The content of metrics.json.
@@ -71,29 +75,34 @@ def train(
     }
     if checks.count(magnets, "magnets") < 2:
         raise ValueError("`magnets` must be at least 2, one to validate on; received 1.")
-    unseen, _ = datasets.all_loops(test, data_dir)
-    training = datasets.first_loops(train, magnets, data_dir)
-    datasets.require_unseen(unseen, training)
+    datasets.require_magnets(train, magnets)
+    datasets.require_unseen(test, train, magnets)
     folder.prepare(out, settings)
-    model, history = train_model(out, recipe_settings, training, unseen.field, seed, verbose)
-
-    window = model.rollout.window
-    began = time.perf_counter()
-    predicted = predict(model, unseen.magnetization[:, :window], unseen.field)
-    seconds = time.perf_counter() - began
-    size = recipe_settings.latent_size
-    baselines = measures.Baselines(training.moments, unseen.field, size, window)
-    measured = _measure(model, unseen, predicted, baselines)
-    metrics = {"measures": measured, "seconds_to_predict": seconds, "history": history}
-    held_out = datasets.later_loops(train, magnets, data_dir)
-    if held_out is not None:
-        loops = predict(model, held_out.magnetization[:, :window], held_out.field)
-        metrics["more"] = _measure(model, held_out, loops, baselines)
-    folder.write_json(out / folder.METRICS, metrics)
-    figures.draw_prediction(out / FIGURES[0], unseen, predicted, baselines.mean)
-    figures.draw_history(out / FIGURES[1], history)
-    text = reports.of_training(settings, measured, metrics.get("more"))
-    folder.write_text(out / folder.REPORT, text)
+    stage = Stages(5, progress)
+    with stage(f"Simulate tfds_esw/{settings['test']}, the magnets to predict: {SIMULATED}"):
+        unseen, _ = datasets.all_loops(test, data_dir)
+        draw_loops(unseen, out / SIMULATED)
+    with stage(f"Simulate tfds_esw/{settings['train']}, the magnets to learn from (1 to 3 min)"):
+        training = datasets.first_loops(train, magnets, data_dir)
+        held_out = datasets.later_loops(train, magnets, data_dir)
+    model, history = train_model(out, recipe_settings, training, unseen.field, seed, stage)
+    with stage(f"Predict the loops of unseen magnets: {PREDICTED}, {folder.REPORT} (30 s)"):
+        window = model.rollout.window
+        began = time.perf_counter()
+        predicted = predict(model, unseen.magnetization[:, :window], unseen.field)
+        seconds = time.perf_counter() - began
+        size = recipe_settings.latent_size
+        baselines = measures.Baselines(training.moments, unseen.field, size, window)
+        measured = _measure(model, unseen, predicted, baselines)
+        metrics = {"measures": measured, "seconds_to_predict": seconds, "history": history}
+        if held_out is not None:
+            loops = predict(model, held_out.magnetization[:, :window], held_out.field)
+            metrics["more"] = _measure(model, held_out, loops, baselines)
+        folder.write_json(out / folder.METRICS, metrics)
+        figures.draw_prediction(out / PREDICTED, unseen, predicted, baselines.mean)
+        figures.draw_history(out / LOSSES, history)
+        text = reports.of_training(settings, measured, metrics.get("more"))
+        folder.write_text(out / folder.REPORT, text)
     return metrics
 
 
@@ -108,7 +117,7 @@ def train_model(
     training: Lattices | Polycrystals,
     field: np.ndarray,
     seed: int,
-    verbose: str | int,
+    stage: Stages,
 ) -> tuple[LatentHysteresis, dict]:
     """Return a trained model, from the files of an earlier run if there are any, and its history.
 
@@ -118,26 +127,39 @@ def train_model(
         training: the loops.
         field: (t,) µ0·H in tesla.
         seed: seed of the training.
-        verbose: passed to `keras.Model.fit`.
+        stage: announces the two trainings.
     """
-    autoencoder, history = folder.cached_model(
-        out / AUTOENCODER,
-        lambda: recipes.train_autoencoder(
-            recipe, training, seed=seed, verbose=verbose, callbacks=tensorboard(out, "autoencoder")
-        ),
-    )
+
+    def options(name, report):
+        callbacks = [*tensorboard(out, name), _ReportBatches(report)]
+        return {"seed": seed, "verbose": 0, "callbacks": callbacks}
+
+    def make_autoencoder():
+        with stage("Train the autoencoder of states") as report:
+            return recipes.train_autoencoder(recipe, training, **options("autoencoder", report))
+
+    autoencoder, history = folder.cached_model(out / AUTOENCODER, make_autoencoder)
 
     def make_model():
-        rollout, history = recipes.train_predictor(
-            recipe,
-            autoencoder,
-            training,
-            field,
-            seed=seed,
-            verbose=verbose,
-            callbacks=tensorboard(out, "predictor"),
-        )
+        with stage("Train the predictor, through its own recursion") as report:
+            rollout, history = recipes.train_predictor(
+                recipe, autoencoder, training, field, **options("predictor", report)
+            )
         return LatentHysteresis(autoencoder, rollout, trained_along=field), history
 
     model, predictor_history = folder.cached_model(out / MODEL, make_model)
     return model, {"autoencoder": history, "predictor": predictor_history}
+
+
+class _ReportBatches(keras.callbacks.Callback):
+    """Reports how many batches of a training are done, and how many there are."""
+
+    def __init__(self, report: Callable[[int, int], None]):
+        super().__init__()
+        self._report = report
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._before = epoch * self.params["steps"]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._report(self._before + batch + 1, self.params["epochs"] * self.params["steps"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import math
 import os
 import sys
@@ -112,6 +113,8 @@ def choose_backend(options) -> None:
     """Import Keras on the backend that the options name, without the backend's remarks."""
     # TensorFlow's messages about the processor, once it is loaded.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    for name in ("absl", "tensorflow"):  # TFDS's of folders that are not there yet, and such
+        logging.getLogger(name).setLevel(logging.ERROR)
     if getattr(options, "dtype", None) == "float64":
         os.environ.setdefault("JAX_ENABLE_X64", "1")
     if options.backend is not None:

@@ -67,12 +67,26 @@ def tracked(items: Iterable, what: str, total: int, show: bool | None) -> Iterat
         total: their number.
         show: whether to show the bar; on a terminal if None.
     """
+    with counter(what, total, show) as count:
+        for item in items:
+            yield item
+            count()
+
+
+@contextlib.contextmanager
+def counter(what: str, total: int, show: bool | None = None) -> Iterator[Callable[[], None]]:
+    """Show a bar of how many of `total` items are done; the arguments are those of `tracked`.
+
+    Yields:
+        A function to call after each item.
+    """
     bar = _bar(show)
     if bar is None:
-        yield from items
+        yield lambda: None
         return
     with bar:
-        yield from bar.track(items, total=total, description=what)
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
 
 
 class Stages:

@@ -12,4 +12,4 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(recipes.RECIPES, "default", QUICK)
         arguments = {"data_dir": out / "data", "magnets": 4, "test": "tiny", "train": OTHERS}
-        yield out, arguments, train(out, **arguments, verbose=0)
+        yield out, arguments, train(out, **arguments, progress=False)

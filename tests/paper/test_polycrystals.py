@@ -22,7 +22,7 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(recipes.RECIPES, "polycrystals", QUICK)
         arguments = {"data_dir": out / "data", "config": IRREGULAR}
-        yield out, arguments, polycrystals.train(out, **arguments, verbose=0)
+        yield out, arguments, polycrystals.train(out, **arguments, progress=False)
 
 
 def test_what_a_model_sees_is_what_was_simulated(run):
@@ -69,7 +69,7 @@ def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
 
     for name in ("train_autoencoder", "train_predictor"):
         monkeypatch.setattr(recipes, name, never)
-    again = polycrystals.train(out, **arguments, verbose=0)["measures"]
+    again = polycrystals.train(out, **arguments, progress=False)["measures"]
     for kind, each in metrics["measures"].items():
         for name, values in each.items():
             same = again[kind][name]["curve_rmse"]
@@ -103,4 +103,4 @@ def test_predictions_from_easy_axes_need_a_lattice(run):
 def test_bad_input(change, sentence, run):
     out, arguments, _ = run
     with pytest.raises(ValueError, match=sentence):
-        polycrystals.train(out, **{**arguments, **change}, verbose=0)
+        polycrystals.train(out, **{**arguments, **change}, progress=False)

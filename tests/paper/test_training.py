@@ -62,13 +62,13 @@ def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
 
     for name in ("train_autoencoder", "train_predictor"):
         monkeypatch.setattr(recipes, name, never)
-    again = training.train(out, **arguments, verbose=0)
+    again = training.train(out, **arguments, progress=False)
     for name, values in metrics["measures"]["prediction from the first states"].items():
         same = again["measures"]["prediction from the first states"][name]["curve_rmse"]
         np.testing.assert_allclose(same, values["curve_rmse"], rtol=1e-4)
     (out / "model.keras").rename(out / "aside.keras")
     with pytest.raises(AssertionError, match="trained again"):
-        training.train(out, **arguments, verbose=0)
+        training.train(out, **arguments, progress=False)
     (out / "aside.keras").rename(out / "model.keras")
 
 
@@ -77,29 +77,29 @@ def test_the_encoder_that_was_finished_is_what_the_predictor_takes(run, tmp_path
     for name in ("settings.json", "autoencoder.keras", "autoencoder.history.json"):
         shutil.copy(out / name, tmp_path / name)
     monkeypatch.setattr(recipes, "train_autoencoder", None)
-    found = training.train(tmp_path, **arguments, verbose=0)["measures"]
+    found = training.train(tmp_path, **arguments, progress=False)["measures"]
     assert found == metrics["measures"]
 
 
 def test_what_it_refuses(run):
     out, arguments, _ = run
     with pytest.raises(ValueError, match=r"`--out` must be a .* has seed 0, this run 1"):
-        training.train(out, **{**arguments, "seed": 1}, verbose=0)
+        training.train(out, **{**arguments, "seed": 1}, progress=False)
     with pytest.raises(ValueError, match="`recipe` must be one of 'paper', 'by_hand', 'default', "):
         training.train(out, **arguments, recipe="x")
     with pytest.raises(ValueError, match="`magnets` must be at most 6"):
-        training.train(out / "more", **{**arguments, "magnets": 7}, verbose=0)
+        training.train(out / "more", **{**arguments, "magnets": 7}, progress=False)
     with pytest.raises(ValueError, match="`magnets` must be at least 2"):
-        training.train(out / "more", **{**arguments, "magnets": 1}, verbose=0)
+        training.train(out / "more", **{**arguments, "magnets": 1}, progress=False)
     with pytest.raises(ValueError, match="`train` must have no magnet of `test`; received 2 that"):
-        training.train(out / "more", **{**arguments, "train": "tiny", "magnets": 2}, verbose=0)
+        training.train(out / "more", **{**arguments, "train": "tiny", "magnets": 2}, progress=False)
     assert not (out / "more").exists()
 
 
 def test_models_without_settings_are_nobodys(run, tmp_path):
     shutil.copy(run[0] / "model.keras", tmp_path)
     with pytest.raises(ValueError, match="holds models and no settings"):
-        training.train(tmp_path, **run[1], verbose=0)
+        training.train(tmp_path, **run[1], progress=False)
 
 
 @pytest.mark.backend
