@@ -53,7 +53,7 @@ def _examples(builder, after: int) -> list[dict]:
     return magnets
 
 
-def requirebuild(
+def require_built(
     config: str | Config, argument: str, data_dir: str | os.PathLike | None = None
 ) -> None:
     """Raise unless a configuration has been built; several processes must not build it at once."""
