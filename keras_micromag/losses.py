@@ -2,7 +2,7 @@
 
 import keras
 from keras import ops
-from keras.src.backend import get_keras_mask  # which has no public name
+from keras.src.backend.common.masking import get_keras_mask  # which has no public name
 
 from keras_micromag import _loss_inputs, _moments
 from keras_micromag.utils import checks

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+pytest.importorskip("magpylib")  # the peer of two
+
 from benchmarks import __main__ as everything
 from benchmarks import (
     dataset,
@@ -63,9 +65,16 @@ def test_what_is_timed_is_the_same_loop(measured):
 @pytest.mark.backend
 def test_nothing_is_compiled_twice(measured):
     if simulate.keras.backend.backend() == "torch":
-        pytest.skip("PyTorch compiles nothing")
+        pytest.skip("PyTorch traces an iteration, not the function")
     # Another test may have compiled for these shapes already.
     assert all(first <= 1 and later == 0 for first, later in (row.traces for row in measured.rows))
+
+
+def test_another_backend_takes_turns(capsys):
+    seconds = simulate.measure_peer(simulate.header, rounds=2)
+    assert seconds.shape == (2, 2) and (seconds > 0).all()
+    simulate.report_peer(seconds)
+    assert "jax" in capsys.readouterr().out
 
 
 def test_memory_is_measured(toy):

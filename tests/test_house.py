@@ -12,6 +12,7 @@ import tarfile
 import venv
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import keras
 import pytest
@@ -31,17 +32,18 @@ LAYERS = {
     "physics": "utils",
     "layers": "utils physics",
     "_loss_inputs": "",
-    "losses": "utils physics _loss_inputs",
-    "metrics": "utils physics _loss_inputs losses",
+    "_moments": "_loss_inputs",
+    "losses": "utils _loss_inputs _moments",
+    "metrics": "utils physics _moments",
     "data": "utils physics",
     "baselines": "utils physics",
     "judge": "utils physics",
-    "models": "utils physics layers _loss_inputs losses metrics data",
+    "models": "utils physics layers _loss_inputs losses data",
     "recipes": "utils physics data losses metrics models",
     "plots": "utils physics",
     "summary": "utils plots",
     "vtk": "utils physics",
-    "paper": "utils physics data models baselines judge recipes plots",
+    "paper": "utils physics data models baselines judge recipes plots summary",
     "cli": "utils physics plots summary vtk paper",
     "__main__": "cli",
     "__init__": "physics layers losses metrics data models",
@@ -53,7 +55,7 @@ ROOMS = {
     "microstructure": "geometry",
     "io": "geometry microstructure",
     "field": "geometry microstructure",
-    "hysteresis": "",
+    "hysteresis": "microstructure",
     "frames": "hysteresis",
     "solver": "microstructure field hysteresis",
     "simulation": "microstructure field hysteresis solver",
@@ -255,8 +257,38 @@ def test_one_version():
     version = keras_micromag.__version__
     assert importlib.metadata.version("keras-micromag") == version
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[(.+)\] - (Unreleased|\d{4}-\d\d-\d\d)$", changes, re.M)
     assert newest[1] == version
+    assert f"\n[{version}]: {REPOSITORY}/" in changes
+
+
+REPOSITORY = re.search(r"^ +Source = (\S+)$", (ROOT / "setup.cfg").read_text("utf-8"), re.M)[1]
+RAW = REPOSITORY.replace("https://github.com", "https://raw.githubusercontent.com")
+
+WITH_LINKS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+WITH_LINKS += [ROOT / "tfds_esw/README.md", ROOT / "tuning/README.md"]
+
+
+@pytest.mark.parametrize("page", WITH_LINKS, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_links_of_a_page_lead_to_files(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if page == ROOT / "README.md":
+            assert link.startswith("https://"), (
+                f"{link}: PyPI shows this page, and no files beside it"
+            )
+        file, _, heading = link.partition("#")
+        for branch in (f"{REPOSITORY}/blob/main", f"{RAW}/main"):
+            file = file.replace(branch, str(ROOT))
+        if "://" in file:
+            continue
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        if heading:
+            lines = target.read_text(encoding="utf-8").splitlines()
+            titles = [line.lstrip("# ").lower() for line in lines if line.startswith("#")]
+            anchors = {re.sub(r"[^\w -]", "", title).replace(" ", "-") for title in titles}
+            assert heading in anchors, link
 
 
 PAGES = ["README.md", "tuning/README.md"]  # the card of tfds_esw: tests/tfds_esw
@@ -269,7 +301,7 @@ PAGES += [
 @pytest.mark.parametrize("page", PAGES)
 def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("keras_micromag.vtk.show", lambda *_: None)  # a window, and somebody's time
+    monkeypatch.setattr("keras_micromag.vtk.plotter", Mock())  # a window, and somebody's time
     text = (ROOT / page).read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     assert blocks
@@ -301,6 +333,7 @@ def test_the_sdist_holds_the_project(dist):
     wanted = {
         *["LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "Makefile", ".ci/run"],
         *["pyproject.toml", "setup.cfg", "tests/constraints.txt", "keras_micromag/py.typed"],
+        "tests/lowest.txt",
     }
     for folder in (
         "keras_micromag",
