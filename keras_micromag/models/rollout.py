@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from keras_micromag import _loss_inputs, data
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
-from keras_micromag.models.base import ComposedModel, FiniteFit, predict_along
-from keras_micromag.utils import checks
+from keras_micromag.models.base import ComposedModel, FiniteFit, is_traceable, predict_along
+from keras_micromag.utils import checks, torch_graph
 from keras_micromag.utils.backend import ensure_shape
 
 
@@ -28,13 +28,13 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
             next state (b, d), such as `predictor()`.
         window: t.
         horizon: l. Longer targets are cut off after l steps, in validation too.
-        microstructure: a model from the first state of a loop in real space to the predictor's
-            input `microstructure`, such as `microstructure_encoder()`. It is trained with the
-            predictor, and evaluated once in a rollout.
+        microstructure: a model from features of the grains, such as the first state of the loop,
+            to the predictor's input `microstructure`: `microstructure_encoder()`. It is trained
+            with the predictor, and evaluated once in a rollout.
 
     Input:
         A dict of `states` (b, t, d) and `field` (b, n), µ0·H in tesla of the states to predict;
-        with `microstructure` also `start` (b, x, y, z, 3), the first state of the loop.
+        with `microstructure` also `start` (b, g, e), the input of that model.
 
     Output:
         (b, n, d).
@@ -78,6 +78,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         super().__init__(**kwargs)
         self.predictor, self.microstructure = predictor, microstructure
         self.window, self.horizon = checks.count(window, "window"), checks.count(horizon, "horizon")
+        self._graphs = torch_graph.Graphs()
         if isinstance(predictor, keras.Model) and predictor.built:
             states = (None, self.window, predictor.output_shape[-1])
             self.build({"states": states, "field": (None, None)})
@@ -102,23 +103,49 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         if self.microstructure is not None:
             constants["microstructure"] = self.microstructure(inputs["start"], training=training)
 
-        def step(last, field):
-            inputs = {"states": ops.stack(last, axis=1), "field": field, **constants}
-            new = ops.cast(self.predictor(inputs, training=training), states.dtype)
-            return (*last[1:], new)
-
-        last = tuple(states[:, i] for i in range(self.window))
         if n is not None and n <= self.horizon:
-            predicted = []
-            for i in range(n):
-                last = step(last, field[:, i : i + 1])
-                predicted.append(last[-1])
-            return ops.stack(predicted, axis=1)
+            arguments = (states, field, constants, training)
+            if not self._traces():
+                return self._unrolled(*arguments)
+            values = [variable.value for variable in self.predictor.variables]
+            return self._graphs.run(self._stateless_unrolled, values, *arguments)
+
+        def step(last, field):
+            return self._step(last, field, constants, training)
 
         # Keras's recurrent layer, which every backend can compile and export.
+        last = tuple(states[:, i] for i in range(self.window))
         cell = _Cell(step, self.window, d, dtype=self.dtype_policy)
         recurrence = keras.layers.RNN(cell, return_sequences=True, dtype=self.dtype_policy)
         return recurrence(field[:, :, None], initial_state=list(last))
+
+    def _traces(self):
+        """Return whether to unroll in a graph of PyTorch's: Keras takes longer for its layers."""
+        return (
+            keras.backend.backend() == "torch"
+            and torch_graph.may_trace()
+            and not self.run_eagerly
+            and is_traceable(self.predictor)
+        )
+
+    def _unrolled(self, states, field, constants, training):
+        last, predicted = tuple(states[:, i] for i in range(self.window)), []
+        for i in range(field.shape[1]):
+            last = self._step(last, field[:, i : i + 1], constants, training)
+            predicted.append(last[-1])
+        return ops.stack(predicted, axis=1)
+
+    def _stateless_unrolled(self, values, *arguments):
+        """Return the predictions with these values of the predictor's variables."""
+        variables = self.predictor.variables
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return self._unrolled(*arguments)
+
+    def _step(self, last, field, constants, training):
+        """Return the last t states with the one predicted at `field` (b, 1) as the newest."""
+        inputs = {"states": ops.stack(last, axis=1), "field": field, **constants}
+        new = ops.cast(self.predictor(inputs, training=training), last[0].dtype)
+        return (*last[1:], new)
 
     def compute_output_shape(self, input_shape):
         """Return (b, n, d)."""
@@ -228,7 +255,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         Args:
             states: (b, t, d), the first t states.
             field: (n,) or (b, n), µ0·H in tesla of the n states to predict.
-            start: (b, x, y, z, 3), the first state of each loop; only with `microstructure`.
+            start: (b, g, e), the input of `microstructure`; only with that model.
             **kwargs: passed to `keras.Model.predict`, such as batch_size.
 
         Returns:
@@ -240,7 +267,8 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         """
         if self.microstructure is None and start is not None:
             raise ValueError("`start` must be left out where there is no `microstructure`.")
-        return predict_along(self, states, field, start, **kwargs)[1]
+        more = {} if start is None else {"start": np.asarray(start)}
+        return predict_along(self, states, field, more, **kwargs)[1]
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import scipy.fft
 from keras import backend, ops
 
-from keras_micromag.utils import memory
+from keras_micromag.utils import memory, torch_graph
 
 COMPLEX = {"float32": "complex64", "float64": "complex128"}
 """The complex dtype of the same precision as a real one."""
@@ -38,6 +39,45 @@ def compiled(function: Callable) -> Callable:
         # to memory, which costs more than the matrix product.
         return tf.function(function, jit_compile=True, autograph=False)
     return _untraced(function)
+
+
+def while_loop(condition: Callable, body: Callable, variables: tuple, *constants) -> tuple:
+    """Run `variables = body(*variables, *constants)` while `condition` of the same holds.
+
+    Use it in a function that is `compiled`. On PyTorch, which compiles no function, an iteration is
+    traced once per shape; see `torch_graph`.
+
+    Args:
+        condition, body: functions of a module, which take what they need as arguments: PyTorch
+            keeps their traces.
+        variables: trees of tensors. On PyTorch `set_row` may write on them.
+        constants: trees of tensors, and hashable settings.
+    """
+    if backend.backend() == "torch" and torch_graph.may_trace():
+        return torch_graph.while_loop(condition, body, variables, *constants)
+    return ops.while_loop(
+        lambda *variables: condition(*variables, *constants),
+        lambda *variables: body(*variables, *constants),
+        variables,
+    )
+
+
+def few_threads(variables) -> AbstractContextManager:
+    """Return a context in which PyTorch computes small arrays, as `variables` are, with one thread.
+
+    `while_loop` does so by itself.
+    """
+    if backend.backend() == "torch":
+        return torch_graph.few_threads(variables)
+    return nullcontext()
+
+
+def set_row(rows, i, row):
+    """Return rows (n, …) with row (…) at the index i, a tensor; on PyTorch written in place."""
+    if backend.backend() == "torch":
+        return rows.index_copy_(0, i[None].long(), row[None])
+    zero = ops.zeros_like(i)
+    return ops.slice_update(rows, (i, *[zero] * (len(rows.shape) - 1)), row[None])
 
 
 def _untraced(function):
@@ -173,9 +213,14 @@ def einsum(xp, subscripts: str, *arrays):
     """Compute `ops.einsum` at full precision; `ops.matmul` of float64 is float32 on PyTorch."""
     if xp is np:
         return np.einsum(subscripts, *arrays, optimize=True)
-    # By default JAX computes float32 products to three digits on GPUs with TensorFloat-32.
-    options = {"precision": "highest"} if backend.backend() == "jax" else {}
-    return ops.einsum(subscripts, *arrays, **options)
+    if backend.backend() == "jax":
+        import jax
+
+        # By default JAX computes float32 products to three digits on GPUs with TensorFloat-32.
+        # `ops.einsum` takes `precision` from Keras 3.11 on only.
+        with jax.default_matmul_precision("highest"):
+            return ops.einsum(subscripts, *arrays)
+    return ops.einsum(subscripts, *arrays)
 
 
 def block_matmul(xp, rows, blocks):
@@ -192,6 +237,18 @@ def gather(xp, values, index):
     # Component by component: otherwise XLA interleaves the components in memory, and everything
     # that follows reads with a stride of three.
     return xp.stack([xp.take(values[:, i], index, axis=1) for i in range(3)], axis=1)
+
+
+def take_along_rows(values, index):
+    """Return (b, k) the values (b, n) at index (b, k), which is not negative."""
+    if backend.backend() == "torch":  # where Keras spends five operations on negative numbers
+        return values.gather(1, index.long())
+    return ops.take_along_axis(values, index, axis=1)
+
+
+def one_hot(index, size: int, dtype: str):
+    """Return (b, size) 1 at index (b,), else 0; `ops.one_hot` reads the index on PyTorch."""
+    return ops.cast(ops.equal(index[:, None], ops.arange(size, dtype="int32")), dtype)
 
 
 def segment_sum(xp, values, index, size: int):

@@ -7,7 +7,7 @@ results are the same to the last bit. `torch.jit` would run it faster still, but
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import RLock
 from types import BuiltinFunctionType
@@ -64,7 +64,8 @@ class Graphs:
             return self._graphs[key]
 
 
-_loops = Graphs()
+loops = Graphs()
+"""Those of `while_loop`."""
 
 
 def may_trace() -> bool:
@@ -82,13 +83,13 @@ def while_loop(condition: Callable, body: Callable, variables: tuple, *constants
     """
     import torch
 
-    with torch.no_grad(), _few_threads(variables):
+    with torch.no_grad(), few_threads(variables):
         variables = _pack(variables, [tensor.contiguous() for tensor in _tensors(variables)])
         more = condition(*variables, *constants)
         if not more:
             return variables
         arguments = (condition, body, constants, variables)
-        graph, _ = _loops.of(_iteration, arguments)
+        graph, _ = loops.of(_iteration, arguments)
         # As lists from here on: trees take as long as ten operations.
         fixed, flat = _tensors(constants), _tensors(variables)
         while more:
@@ -97,7 +98,7 @@ def while_loop(condition: Callable, body: Callable, variables: tuple, *constants
 
 
 @contextmanager
-def _few_threads(variables):
+def few_threads(variables) -> Iterator[None]:
     """Compute small arrays with one thread: several spend more time waiting for one another.
 
     On a machine that does other work, too, they wait up to twenty times as long as they compute.

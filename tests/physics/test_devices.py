@@ -41,8 +41,9 @@ def assert_fit_for_a_gpu(function, *trees):
     """Compile it, or run it, for another device than the CPU; with arguments as on the CPU."""
     if BACKEND == "jax":
         import jax
+        from jax import export
 
-        exported = jax.export.export(jax.jit(function), platforms=["cuda"])(*on_host(trees))
+        exported = export.export(jax.jit(function), platforms=["cuda"])(*on_host(trees))
         assert exported.platforms == ("cuda",)
         products = re.findall("stablehlo.dot_general .*", exported.mlir_module())
         assert [product for product in products if "[HIGHEST, HIGHEST]" not in product] == []

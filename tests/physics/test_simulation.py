@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from keras_micromag.physics import (
+    MATERIALS,
     ND2FE14B,
-    SMCO5,
     ConvergenceError,
     Material,
     Microstructure,
@@ -41,8 +41,11 @@ from keras_micromag.physics import (
 )
 from keras_micromag.physics.hysteresis import coercivity
 from keras_micromag.physics.solver import field_steps, step_control
+from keras_micromag.utils import torch_graph
 from tests import oracle_loops, oracles
 from tests.keras_parts import precision
+
+SMCO5 = MATERIALS["SmCo5"]
 
 CLOSE = 5e-5
 # From saturation: without it a loop starts on the branches towards its first field.
@@ -389,7 +392,6 @@ def test_any_small_magnet_follows_algorithm_1(shape, cone, seed, field):
 
 @pytest.mark.slow
 @pytest.mark.backend
-@pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is compiled")
 def test_equal_shapes_are_compiled_once():
     structure = cubic_grains((2, 1, 3))
     for fields in (len(REVERSAL), 100):
@@ -399,11 +401,43 @@ def test_equal_shapes_are_compiled_once():
         function = field_steps.compiled_advance("simultaneous")
         if keras.backend.backend() == "jax":
             count = function._cache_size()
+        elif keras.backend.backend() == "torch":
+            count = len(torch_graph.loops)
         else:
             count = function.experimental_get_tracing_count()
         if fields == len(REVERSAL):
             first = count
     assert count == first
+
+
+@pytest.mark.slow
+@pytest.mark.contract
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="others compile the whole loop")
+@pytest.mark.parametrize("method", ["steps", "events"])
+@pytest.mark.parametrize(
+    ("dtype", "operator"),
+    [
+        ("float32", "dense"),
+        ("float64", "dense"),
+        ("float32", "lattice"),
+        ("float32", "hierarchical"),
+    ],
+)
+def test_traced_iterations_give_the_states_of_keras_operations(
+    monkeypatch, corners, method, dtype, operator
+):
+    structure, easy_axes, _ = corners
+    made = demag_operator(structure, operator, dtype=dtype, rtol=1e-3)
+    arguments = {"dtype": dtype, "operator": made, "method": method, "field": REVERSAL[::4]}
+    # A new batch gets a graph of its own, the next one shares it.
+    traced = [simulate(structure, easy_axes[:n], **arguments) for n in (1, 2)]
+    count = len(torch_graph.loops)
+    simulate(structure, easy_axes[:2], **arguments)
+    assert len(torch_graph.loops) == count
+    monkeypatch.setattr(torch_graph, "may_trace", lambda: False)
+    for n, loops in enumerate(traced, start=1):
+        plain = simulate(structure, easy_axes[:n], **arguments)
+        np.testing.assert_array_equal(loops.magnetization, plain.magnetization)
 
 
 @pytest.mark.slow

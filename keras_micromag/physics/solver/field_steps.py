@@ -22,7 +22,15 @@ from keras import ops
 from keras_micromag.physics.solver import step_control
 from keras_micromag.physics.solver.layout import Columns
 from keras_micromag.physics.solver.relaxation import flip, foreseen, relax
-from keras_micromag.utils.backend import compiled, namespace, sum_over
+from keras_micromag.utils.backend import (
+    compiled,
+    few_threads,
+    namespace,
+    one_hot,
+    set_row,
+    sum_over,
+    while_loop,
+)
 
 ITERATIONS = 64
 """Iterations per call of the compiled function; between calls the host collects the equilibria."""
@@ -181,47 +189,40 @@ def _advance(magnet, state, avalanche):
     def vectors():
         return ops.zeros((ITERATIONS, b, 3, g), dtype)
 
-    records = Record(
-        target=counts() - 1,
-        origin=counts(),
-        moments=vectors(),
-        slope=vectors(),
-        bend=vectors(),
-        products=counts(),
-        converged=counts(),
-    )
-
-    return recorded(
-        lambda state: _iterate(magnet, state, avalanche),
-        lambda state: _unfinished(magnet, state),
-        state,
-        records,
-    )
+    with few_threads(state):
+        records = Record(
+            target=counts() - 1,
+            origin=counts(),
+            moments=vectors(),
+            slope=vectors(),
+            bend=vectors(),
+            products=counts(),
+            converged=counts(),
+        )
+    return recorded(_iterate, _unfinished, state, records, magnet, avalanche)
 
 
-def recorded(iterate, unfinished, state, records):
+def recorded(iterate, unfinished, state, records, *constants):
     """Run up to `ITERATIONS` iterations, and write their outputs into `records`.
 
     Args:
-        iterate: state -> (state, record). unfinished: state -> whether to go on.
-        records: a named tuple like the record, with a further first axis.
+        iterate: (state, *constants) -> (state, record). unfinished: (state, *constants) -> whether
+            to go on. Functions of a module.
+        records: a named tuple like the record, with a further first axis. PyTorch writes on it.
     """
     zero = ops.convert_to_tensor(0, "int32")
+    variables = (zero, state, records)
+    return while_loop(_goes_on, _iterate_and_write, variables, iterate, unfinished, constants)[1:]
 
-    def body(i, state, records):
-        state, record = iterate(state)
-        written = (
-            ops.slice_update(all_, (i, *[zero] * (len(all_.shape) - 1)), part[None])
-            for all_, part in zip(records, record, strict=True)
-        )
-        return i + 1, state, type(records)(*written)
 
-    _, state, records = ops.while_loop(
-        lambda i, state, records: (i < ITERATIONS) & unfinished(state),
-        body,
-        (zero, state, records),
-    )
-    return state, records
+def _goes_on(i, state, records, iterate, unfinished, constants):
+    return (i < ITERATIONS) & unfinished(state, *constants)
+
+
+def _iterate_and_write(i, state, records, iterate, unfinished, constants):
+    state, record = iterate(state, *constants)
+    written = (set_row(rows, i, row) for rows, row in zip(records, record, strict=True))
+    return i + 1, state, type(records)(*written)
 
 
 def whole_loop(magnet: Magnet, branch, avalanche: str):
@@ -254,7 +255,7 @@ def whole_loop(magnet: Magnet, branch, avalanche: str):
         )
 
     _, written = ops.while_loop(
-        lambda state, written: _unfinished(magnet, state), body, (state, reached + empty)
+        lambda state, written: _unfinished(state, magnet), body, (state, reached + empty)
     )
     written = [ops.reshape(part, (-1, t + 1, *part.shape[1:]))[:, :t] for part in written]
     return _fill_strides(magnet, *written)
@@ -302,7 +303,7 @@ def _next_equilibrium(reached, index):
     return target
 
 
-def _unfinished(magnet, state):
+def _unfinished(state, magnet, *_):
     return ops.any(state.target < magnet.end)
 
 
@@ -330,7 +331,7 @@ class _Decision(NamedTuple):
     longer: Any  # (b,) and even twice as long
 
 
-def _iterate(magnet, state, avalanche):
+def _iterate(state, magnet, avalanche):
     dtype = state.tau.dtype
     active = state.target < magnet.end
     target = ops.minimum(state.target, magnet.end - 1)
@@ -350,9 +351,9 @@ def _iterate(magnet, state, avalanche):
         magnet, state, trial.moments, trial.field, decision.trusted, decision.longer
     )
     back = step_control.retreat(magnet, state)
-    where = step_control.where
-    new = State(*(where(decision.retreat, r, s) for r, s in zip(back, state, strict=True)))
-    new = State(*(where(decision.reached, o, n) for o, n in zip(on, new, strict=True)))
+    select = step_control.select
+    new = select(decision.retreat, back, state)
+    new = select(decision.reached, on, new)
     # Not `full_like`: on PyTorch it reads its number back, and waits for a GPU.
     nothing = ops.zeros_like(target) - 1
     return new, Record(
@@ -372,7 +373,7 @@ def _try(magnet, state, field, avalanche):
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     unstable = ops.cast(outside > 1.0, state.tau.dtype)
     if avalanche == "weakest_first":
-        weakest = ops.one_hot(ops.argmax(outside, axis=1), outside.shape[1], dtype=unstable.dtype)
+        weakest = one_hot(ops.argmax(outside, axis=1), outside.shape[1], unstable.dtype)
         unstable = unstable * weakest
     return _Trial(
         field,

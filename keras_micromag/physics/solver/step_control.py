@@ -7,6 +7,8 @@ and axes as in `field_steps`.
 
 from keras import ops
 
+from keras_micromag.utils.backend import take_along_rows
+
 LONGEST_STRIDE = 0.03
 """Longest stride, in units of the smallest anisotropy field."""
 
@@ -122,9 +124,14 @@ def _field_at(magnet, index):
 
 def at(values, index):
     """Return (b,) the values (b, t) at index (b,)."""
-    return ops.take_along_axis(values, index[:, None], axis=1)[:, 0]
+    return take_along_rows(values, index[:, None])[:, 0]
 
 
 def where(condition, x, y):
     """Select by a condition per magnet, (b,), for any further axes of y."""
     return ops.where(ops.reshape(condition, (-1,) + (1,) * (len(y.shape) - 1)), x, y)
+
+
+def select(condition, x, y):
+    """Select between two states by a condition per magnet; parts that they share stay."""
+    return type(y)(*(b if a is b else where(condition, a, b) for a, b in zip(x, y, strict=True)))

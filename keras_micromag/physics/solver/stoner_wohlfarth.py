@@ -19,7 +19,6 @@ from keras_micromag.utils.backend import namespace
 _STEPS = 60
 """Euler steps of `equilibrium`: 5 do nearly everywhere, 60 at the cusp's triple root."""
 
-
 _STEPS_IN_GRAPH = 20
 """Euler steps of `relaxed_moment`, unrolled: exact to float32 except at the cusp."""
 
@@ -81,12 +80,7 @@ def equilibrium(h_parallel, h_perpendicular):
             )
     h_parallel = h_parallel + xp.zeros_like(h_perpendicular)
     h_perpendicular = h_perpendicular + xp.zeros_like(h_parallel)
-    fold, cubed = astroid(h_parallel, h_perpendicular)
-    unstable = (h_parallel < 0) & (cubed > 1.0)
-    tau = xp.zeros_like(h_parallel)
-    for _ in range(_STEPS):
-        tau = tau + euler_step(tau, h_parallel, h_perpendicular, fold)[0]
-    return 2.0 * xp.arctan(xp.where(unstable, fold, tau))
+    return 2.0 * xp.arctan(_relaxed_tau(xp, h_parallel, h_perpendicular, _STEPS)[0])
 
 
 def relaxed_moment(field, direction):
@@ -111,12 +105,7 @@ def relaxed_moment(field, direction):
     along = ops.sum(h * k, axis=-1)
     sideways = h - along[..., None] * k
     across = ops.sqrt(ops.sum(sideways * sideways, axis=-1))
-    fold, cubed = astroid(along, across)
-    unstable = (along < 0) & (cubed > 1.0)
-    tau = ops.zeros_like(along)
-    for _ in range(_STEPS_IN_GRAPH):
-        tau = tau + euler_step(tau, along, across, fold)[0]
-    tau = ops.where(unstable, fold, tau)
+    tau, unstable = _relaxed_tau(ops, along, across, _STEPS_IN_GRAPH)
     share = 1.0 / (1.0 + tau * tau)
     cos, sin = (1.0 - tau * tau) * share, 2.0 * tau * share
     info = np.finfo(ops.dtype(tau))
@@ -131,6 +120,16 @@ def relaxed_moment(field, direction):
     turned = ops.sum(q * change, axis=-1) / at_least(bend, info.eps)
     turn = (change + turned[..., None] * q) / at_least(stiffness, info.eps)[..., None]
     return moment + ops.where(unstable[..., None], ops.zeros_like(turn), turn), unstable
+
+
+def _relaxed_tau(xp, h_parallel, h_perpendicular, steps):
+    """Relax particles from the easy direction; return τ, and whether their branch has ended."""
+    fold, cubed = astroid(h_parallel, h_perpendicular)
+    unstable = (h_parallel < 0) & (cubed > 1.0)
+    tau = xp.zeros_like(h_parallel)
+    for _ in range(steps):
+        tau = tau + euler_step(tau, h_parallel, h_perpendicular, fold)[0]
+    return xp.where(unstable, fold, tau), unstable
 
 
 def astroid(h_parallel, h_perpendicular):

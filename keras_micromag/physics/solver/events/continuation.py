@@ -29,7 +29,7 @@ from keras import ops
 from keras_micromag.physics.solver import field_steps, relaxation
 from keras_micromag.physics.solver.events import prediction
 from keras_micromag.physics.solver.step_control import LONGEST_STRIDE, at, where
-from keras_micromag.utils.backend import compiled, one_hot
+from keras_micromag.utils.backend import compiled, few_threads, one_hot
 
 NODE, FLIP = 1, 2
 """Kinds of records: an equilibrium, or grains that flip."""
@@ -150,17 +150,18 @@ def _compiled(avalanche):
 def _advance(magnet, path, state, avalanche):
     b, _, g = ops.shape(magnet.easy_axes)
     dtype, n = state.tau.dtype, field_steps.ITERATIONS
-    records = Record(
-        kind=ops.zeros((n, b), "int32"),
-        segment=ops.zeros((n, b), "int32"),
-        field=ops.zeros((n, b), dtype),
-        root_offset=ops.zeros((n, b), dtype),
-        moments=ops.zeros((n, b, 3, g), dtype),
-        flips=ops.zeros((n, b, g), dtype),
-        change=ops.zeros((n, b), dtype),
-        matvecs=ops.zeros((n, b), "int32"),
-        converged=ops.zeros((n, b), "int32"),
-    )
+    with few_threads(state):
+        records = Record(
+            kind=ops.zeros((n, b), "int32"),
+            segment=ops.zeros((n, b), "int32"),
+            field=ops.zeros((n, b), dtype),
+            root_offset=ops.zeros((n, b), dtype),
+            moments=ops.zeros((n, b, 3, g), dtype),
+            flips=ops.zeros((n, b, g), dtype),
+            change=ops.zeros((n, b), dtype),
+            matvecs=ops.zeros((n, b), "int32"),
+            converged=ops.zeros((n, b), "int32"),
+        )
     return field_steps.recorded(_iterate, _unfinished, state, records, magnet, path, avalanche)
 
 
