@@ -73,7 +73,7 @@ class Recipe:
     predictor_rate: float = 2.6e-3
     autoencoder_batches: int = 16_000
     predictor_batches: int = 20_000
-    batch_size: int = 256
+    batch_size: int = 128
     validation: float = 0.05
 
     def __post_init__(self):
@@ -133,6 +133,7 @@ RECIPES = {
         predictor_activation="elu",
         predictor_rate=4e-3,
         microstructure_size=16,
+        batch_size=256,
     ),
     "default": Recipe(),
     "polycrystals": Recipe(
@@ -140,6 +141,7 @@ RECIPES = {
         autoencoder_rate=3e-3,
         autoencoder_batches=10_000,
         predictor_batches=8_000,
+        batch_size=256,
     ),
 }
 """The recipes by name.
