@@ -113,7 +113,8 @@ CONSTRAINTS := tests/constraints.txt
 		setup.cfg pyproject.toml tests/constraints.txt tests/lowest.txt
 	@ls $(@D)/*-$(KEY) > /dev/null 2>&1 || { rm -rf $(@D); $(PYTHON) -m venv $(@D); }
 	@rm -f $(@D)/*-$(KEY)
-	$(@D)/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	@echo "Installing .[$(EXTRAS)] into $(@D): some minutes, up to 5 GB"
+	@$(@D)/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 		-c $(CONSTRAINTS) -e ".[$(EXTRAS)]"
 	@touch $(if $(filter dev,$(EXTRAS)),$(@D)/demo-$(KEY) $(@D)/search-$(KEY)) $@
 
