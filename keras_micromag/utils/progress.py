@@ -113,7 +113,7 @@ class Stages:
         self._print(f"[{self._number}/{self._total}] {title}")
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
-            yield self._on_terminal(stack) or self._on_file(began)
+            yield self._on_terminal(stack) or self._on_file()
         self._print(f"      done in {_duration(time.monotonic() - began)}")
 
     def _on_terminal(self, stack):
@@ -131,14 +131,18 @@ class Stages:
 
         return report
 
-    def _on_file(self, began):
-        """Return a function that writes the time left, once a twentieth of the steps is done."""
-        written = False
+    def _on_file(self):
+        """Return a function that writes the time left, once a twentieth of the steps is timed."""
+        first, written = None, False
 
         def report(done, total):
-            nonlocal written
-            if not written and 20 * done >= total:
-                left = (time.monotonic() - began) * (total - done) / done
+            nonlocal first, written
+            now = time.monotonic()
+            # Without the steps before the first report: whatever was compiled took their time.
+            first = first or (now, done)
+            timed = done - first[1]
+            if not written and 20 * timed >= total:
+                left = (now - first[0]) * (total - done) / timed
                 self._print(f"      about {_duration(left)} left")
                 written = True
 

@@ -78,17 +78,17 @@ def test_stages_say_what_is_done_and_how_long_it_will_take(capsys, monkeypatch):
     with stage("simulate ten magnets"):
         now += 7.0
     with stage("train") as report:
-        now += 3.0
+        now += 30.0
         report(1, 100)
-        now += 9.0
-        report(5, 100)
-        now += 250.0
+        now += 12.0
+        report(7, 100)
+        now += 190.0
         report(100, 100)
     assert capsys.readouterr().err.splitlines() == [
         "[1/2] simulate ten magnets",
         "      done in 7 s",
         "[2/2] train",
-        "      about 4 min left",
+        "      about 3 min left",
         "      done in 4 min",
     ]
 
