@@ -107,7 +107,9 @@ def test_coercivity_is_that_of_hysteresis(lattice):
         loop = Hysteresis(
             FIELD,
             states.reshape(6, 5, 8, 3),
-            *[None] * 3,
+            states.reshape(6, 5, 8, 3)[:, 0],
+            np.ones((6, 5), bool),
+            np.ones((6, 5), int),
             np.ones(8),
             np.ones(8),
             1.0,

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import warnings
 from pathlib import Path
 
 from keras_micromag import summary
@@ -75,7 +76,11 @@ def _show(options) -> None:
     builder = _builder(options)
     if not builder.is_prepared():
         raise ValueError(f"`CONFIG` must have been built; {builder.data_path} does not exist.")
-    loops = hysteresis(examples(builder, options.split), builder.info)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        loops = hysteresis(examples(builder, options.split), builder.info)
+    for warning in caught:
+        print(warning.message, file=sys.stderr)
     summary.print_merits(loops)
     if options.out:
         summary.draw_loops(loops, options.out)

@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+import warnings
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from tensorflow_datasets.core import writer as writer_lib
 from tensorflow_datasets.core.utils import shard_utils
 
 import keras_micromag
+from keras_micromag.utils import checks
 from keras_micromag.utils.progress import counter
 from keras_micromag.utils.versions import versions
 from tfds_esw.batch_cache import BatchCache
@@ -41,7 +43,17 @@ class Builder(tfds.core.ShardBasedBuilder):
     builder_config_cls = Config
 
     def __init__(self, *, file_format: str | None = None, **kwargs):
-        super().__init__(file_format=file_format, **kwargs)
+        try:
+            super().__init__(file_format=file_format, **kwargs)
+        except ValueError as error:
+            if not (file_format and "file format" in str(error).lower()):
+                raise
+            known = ", ".join(known.value for known in tfds.core.FileFormat)
+            raise ValueError(
+                f"`file_format` must be one of {known}, and that of the data set in `data_dir` if "
+                f"there is one; received {file_format!r}."
+            ) from error
+        self._most: int | None = None  # simulations in each split that were asked for; None: all
         if not (file_format or self.is_prepared() or find_spec("tensorflow")):
             self.info.set_file_format("array_record", override=True)
 
@@ -108,18 +120,30 @@ class Builder(tfds.core.ShardBasedBuilder):
         """Build the data set, as TFDS does, but resume a build that was killed.
 
         Batches that a killed build finished are stored beside the data set and used again; they are
-        removed once the data set is complete.
+        removed once the data set is complete. A data set that was built with
+        `max_examples_per_split` is used again only where no more simulations are asked for.
 
         Raises:
-            ValueError: for a configuration that cannot be simulated, before anything is written.
+            ValueError: for a configuration that cannot be simulated, before anything is written;
+                when the existing data set has fewer simulations than are asked for.
             OSError: when `data_dir` cannot be written, or another process builds the same there.
         """
         download_config = download_config or tfds.download.DownloadConfig()
-        mode = download_config.download_mode
+        for name in ("max_examples_per_split", "num_shards"):
+            if getattr(download_config, name) is not None:
+                checks.count(getattr(download_config, name), name)
+        mode, most = download_config.download_mode, download_config.max_examples_per_split
         complete = self.is_prepared() and not mode.overwrite_dataset
         if complete:
             self._batches.clear_if_unlocked()
-        if complete or mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
+        update = mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO
+        if complete and not update and (missing := self._missing(most)):
+            raise ValueError(
+                f"{missing}: remove its folder and build it again, or ask for no more by "
+                "`max_examples_per_split`."
+            )
+        self._most = most
+        if complete or update:
             super().download_and_prepare(download_config=download_config, **kwargs)
             return
         from tfds_esw import simulations  # here, since only a build needs Keras
@@ -243,24 +267,40 @@ class Builder(tfds.core.ShardBasedBuilder):
     def as_dataset(self, *args, **kwargs):
         """Return a `tf.data.Dataset`, as TFDS does.
 
+        Warns where `max_examples_per_split` left out simulations, unless this builder's
+        `download_and_prepare` was called with it.
+
         Raises:
-            ValueError: where the metadata or a file's length are not as they were built.
+            ValueError: where there are no data, or the metadata or a file's length are not as they
+                were built.
         """
-        self._require_files()
+        self._check_data()
         return super().as_dataset(*args, **kwargs)
 
     def as_data_source(self, *args, **kwargs):
         """Return a random-access data source, as TFDS does.
 
+        Warns as `as_dataset` does.
+
         Raises:
-            ValueError: where the metadata or a file's length are not as they were built.
+            ValueError: as `as_dataset`, or where the format does not allow random access.
         """
-        self._require_files()
+        self._check_data()
+        stored = self.info.available_file_formats()
+        if not stored & tfds.core.FileFormat.with_random_access():
+            raise ValueError(
+                f"{self.data_path} must be of the format array_record for a data source, and is "
+                f"{self.info.file_format.value}: give another `data_dir`, or read it with "
+                "`as_dataset`."
+            )
         return super().as_data_source(*args, **kwargs)
 
-    def _require_files(self):
+    def _check_data(self):
         if not self.is_prepared():
-            return  # TFDS then raises an error of its own
+            raise ValueError(
+                f"{self.info.full_name} must be built before it is read, by download_and_prepare; "
+                f"{self.data_path} holds no data set."
+            )
         for name, length in metadata(self.info)["files"].items():
             path = self.data_path / name
             actual = path.stat().length if path.exists() else 0
@@ -269,6 +309,23 @@ class Builder(tfds.core.ShardBasedBuilder):
                     f"{path} must have {length} bytes, as it was built; it has {actual}: remove "
                     "its folder and build it again."
                 )
+        if missing := self._missing(self._most):
+            warnings.warn(f"{missing}.", stacklevel=3)
+
+    def _missing(self, most: int | None) -> str | None:
+        """Return the words for a data set with fewer simulations than asked for; else None."""
+        asked = metadata(self.info)["parameters"]["splits"]
+        short = [
+            f"{self.info.splits[name].num_examples} of the {n} simulations of {name!r}"
+            for name, n in asked.items()
+            if self.info.splits[name].num_examples < min(n, most or n)
+        ]
+        if not short:
+            return None
+        return (
+            f"{self.data_path} holds only {', '.join(short)}, since it was built with "
+            "`max_examples_per_split`"
+        )
 
 
 def _generate(config: Config, batches: BatchCache, indices: range):

@@ -1,6 +1,7 @@
 """The states of magnets along a sequence of fields, and their figures of merit."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -59,7 +60,7 @@ class Events:
         first[1:] = (np.diff(self.magnet) != 0) | (np.diff(self.avalanche) != 0)
         return np.diff(np.flatnonzero(first), append=len(self))
 
-    def of(self, magnets: int | slice | np.ndarray) -> "Events":
+    def of(self, magnets: int | slice | Sequence[int] | np.ndarray) -> "Events":
         """Return the events of some magnets, which are then numbered from 0 on."""
         chosen = np.arange(len(self.crossing))[magnets]
         rows = [np.flatnonzero(self.magnet == magnet) for magnet in np.atleast_1d(chosen)]
@@ -87,6 +88,11 @@ class Events:
 class Hysteresis:
     """The states of one magnet, or of b magnets, along a sequence of fields.
 
+    `loops[i]`, `loops[i:j]` and `loops[[i, j]]` select magnets of a batch, never fields.
+
+    The figures of merit are those of the first branch, in the direction of the first moment along
+    the field. So a loop from -8 to +8 T has the same as its mirror image from +8 to -8 T.
+
     Attributes:
         field: (t,) µ0·H along `field_direction` in tesla.
         magnetization: (t, g, 3) or (b, t, g, 3) unit moments.
@@ -100,6 +106,9 @@ class Hysteresis:
         packing_fraction: the magnetic share of the body's volume; (b,) where the magnets differ.
         field_direction: (3,) unit vector.
         events: flips and the fields of their avalanches, of loops by events; else None.
+
+    Raises:
+        ValueError: when the arrays differ in the number of magnets, fields or grains.
     """
 
     field: np.ndarray
@@ -113,8 +122,52 @@ class Hysteresis:
     field_direction: np.ndarray
     events: Events | None = None
 
-    def __getitem__(self, magnets: int | slice | np.ndarray) -> "Hysteresis":
-        """Return the loops of some magnets of a batch."""
+    def __post_init__(self):
+        shape = np.shape(self.magnetization)
+        if len(shape) not in (3, 4) or shape[-1] != 3:
+            raise ValueError(
+                f"`magnetization` must have shape (t, g, 3) or (b, t, g, 3); received {shape}."
+            )
+        *batch, t, g, _ = shape
+        per_grain = ((g,), (*batch, g))
+        for name, allowed in {
+            "field": ((t,),),
+            "easy_axes": ((*batch, g, 3),),
+            "converged": ((*batch, t),),
+            "iterations": ((*batch, t),),
+            "polarization": per_grain,
+            "volumes": per_grain,
+            "packing_fraction": ((), (*batch,)),
+        }.items():
+            received = np.shape(getattr(self, name))
+            if received not in allowed:
+                expected = " or ".join(map(str, dict.fromkeys(allowed)))
+                raise ValueError(
+                    f"`{name}` must have shape {expected}, since that of `magnetization` is "
+                    f"{shape}; received {received}."
+                )
+
+    def __getitem__(self, magnets: int | slice | Sequence[int] | np.ndarray) -> "Hysteresis":
+        """Return the loops of some magnets of a batch.
+
+        Args:
+            magnets: an index, a slice, (n,) indices or (b,) booleans.
+
+        Raises:
+            ValueError: for the loop of a single magnet, or more than one index.
+            IndexError: when there is no such magnet.
+        """
+        shape = self.magnetization.shape
+        if len(shape) == 3:
+            raise ValueError(
+                "Loops must have `magnetization` (b, t, g, 3) to be indexed, which selects magnets "
+                f"of a batch; received one magnet, {shape}."
+            )
+        if isinstance(magnets, tuple) or np.ndim(np.arange(shape[0])[magnets]) > 1:
+            raise ValueError(
+                "Loops must be indexed by magnets alone, as loops[i], loops[i:j] or loops[[i, j]]; "
+                f"received {magnets!r}."
+            )
         chosen = {
             name: getattr(self, name)[magnets]
             for name in ("magnetization", "easy_axes", "converged", "iterations")
@@ -167,7 +220,7 @@ class Hysteresis:
 
         Read by linear interpolation where the field first passes zero; nan where it never does.
         """
-        moment = self.magnetization_along_field
+        moment = self._direction[..., None] * self.magnetization_along_field
         return self._saturation * _first_crossing(np.broadcast_to(self.field, moment.shape), moment)
 
     def energy_product(self, demagnetizing_factor: float = 0.0) -> float | np.ndarray:
@@ -187,11 +240,17 @@ class Hysteresis:
         factor = checks.number(demagnetizing_factor, "demagnetizing_factor", least=0)
         if factor > 1:
             raise ValueError(f"`demagnetizing_factor` must be at most 1; received {factor:g}.")
-        polarization = self._saturation[..., None] * self.magnetization_along_field
-        field = self.field - factor * polarization
+        direction = self._direction[..., None]
+        polarization = self._saturation[..., None] * direction * self.magnetization_along_field
+        field = direction * self.field - factor * polarization
         induction = field + polarization
         largest = np.max(_largest_product(induction, -field), axis=-1, initial=0.0) / MU0
         return np.where(largest > 0, largest, np.nan)[()]
+
+    @property
+    def _direction(self):
+        """Return (...) -1 where the first moment points against the field direction, else 1."""
+        return np.where(self.magnetization_along_field[..., 0] < 0, -1.0, 1.0)
 
     @property
     def _saturation(self):
@@ -211,7 +270,7 @@ class Hysteresis:
         """Read a file that `save` wrote.
 
         Raises:
-            ValueError: when the file is not such a file.
+            ValueError: when the file is not such a file, or its arrays do not fit together.
         """
         names = [f.name for f in fields(cls) if f.name != "events"]
         try:
@@ -302,14 +361,14 @@ def _first_crossing(signal, values):
     xp = namespace(signal)[0]
     start, end = signal[..., :-1], signal[..., 1:]
     crossing = start * end <= 0
-    nan = xp.zeros_like(signal[..., 0]) + np.nan
+    # A scalar: an array of NaN would be an error under JAX_DEBUG_NANS, also where no result is NaN.
     if not crossing.shape[-1]:
-        return xp.where(signal[..., 0] == 0, values[..., 0], nan)[()]
+        return xp.where(signal[..., 0] == 0, values[..., 0], np.nan)[()]
     index = xp.argmax(crossing, axis=-1)[..., None]
     s0, s1 = (xp.take_along_axis(part, index, axis=-1)[..., 0] for part in (start, end))
     v0, v1 = (xp.take_along_axis(values, index + i, axis=-1)[..., 0] for i in (0, 1))
     share = s0 / xp.where(s0 == s1, xp.ones_like(s0), s0 - s1)
-    return xp.where(xp.any(crossing, axis=-1), v0 + (v1 - v0) * share, nan)[()]
+    return xp.where(xp.any(crossing, axis=-1), v0 + (v1 - v0) * share, np.nan)[()]
 
 
 def _largest_product(a, b):

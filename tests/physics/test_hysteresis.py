@@ -100,6 +100,104 @@ def test_switching_fields_are_those_of_the_step():
     np.testing.assert_array_equal(loop.switching_fields, [-2.0, -1.0, np.nan])
 
 
+def asymmetric_loop(seed=0):
+    """A batch of full loops, whose second branch is not the mirror image of the first."""
+    rng = np.random.default_rng(seed)
+    field = np.array([2.0, 0.3, -0.4, -1.1, -3.0, -0.2, 0.6, 1.7])
+    first = np.sort(rng.uniform(-1, 1, (4, 5, 2)), axis=1)[:, ::-1]
+    first[:, 0] = 0.98
+    second = np.sort(rng.uniform(-1, 1, (4, 3, 2)), axis=1)
+    along = np.concatenate([first, second], axis=1)
+    return hysteresis(field, along, polarization=[1.6, 1.2], volumes=[1.0, 2.0], packing=0.9)
+
+
+@pytest.mark.parametrize("steps", [5, 8], ids=["branch", "full loop"])
+def test_an_ascending_loop_has_the_figures_of_its_mirror_image(steps):
+    loops = asymmetric_loop()
+    per_step = {name: getattr(loops, name)[:, :steps] for name in ("converged", "iterations")}
+    down = replace(
+        loops, field=loops.field[:steps], magnetization=loops.magnetization[:, :steps], **per_step
+    )
+    up = replace(down, field=-down.field, magnetization=-down.magnetization)
+    for merit in ("coercivity", "remanence", "energy_product"):
+        values = getattr(down, merit)()
+        assert (values > 0).any(), merit
+        np.testing.assert_array_equal(getattr(up, merit)(), values, err_msg=merit)
+        np.testing.assert_array_equal(getattr(up[2], merit)(), values[2], err_msg=merit)
+    np.testing.assert_array_equal(up.energy_product(0.3), down.energy_product(0.3))
+    # Fields stay those of the axis.
+    np.testing.assert_array_equal(up.switching_fields, -down.switching_fields)
+
+
+def test_figures_of_an_ascending_square_loop():
+    field = np.linspace(-4.0, 4.0, 17)
+    loop = hysteresis(field, np.where(field < 2, -1.0, 1.0)[:, None], polarization=[1.6])
+    assert loop.coercivity() == pytest.approx(1.75)
+    assert loop.remanence() == pytest.approx(1.6)
+    assert loop.energy_product() == pytest.approx(1.6**2 / (4 * MU0), rel=1e-12)
+
+
+def test_magnets_of_both_directions_share_a_batch():
+    along = np.array([[[1.0], [0.6], [-0.8]], [[-1.0], [-0.5], [-0.9]]])
+    remanence = hysteresis([2.0, 0.0, -2.0], along).remanence()
+    np.testing.assert_allclose(remanence, [0.6 * 1.6, 0.5 * 1.6])
+
+
+def test_an_index_selects_magnets():
+    loops = asymmetric_loop()
+    for index in (1, np.int64(-1), slice(1, 3), [0, 2], np.array([True, False, True, False])):
+        some = loops[index]
+        for name in ("magnetization", "easy_axes", "converged", "iterations"):
+            np.testing.assert_array_equal(getattr(some, name), getattr(loops, name)[index])
+        assert some.field is loops.field
+    assert [len(loop.field) for loop in loops] == [8] * 4
+    with pytest.raises(IndexError, match="index 4 is out of bounds"):
+        loops[4]
+
+
+@pytest.mark.parametrize("index", [0, slice(30), np.arange(2), (slice(None), 0)])
+def test_a_single_magnet_has_no_index(index):
+    loop = hysteresis(np.linspace(1, -1, 60), np.ones((60, 1)))
+    sentence = r"selects magnets of a batch; received one magnet, \(60, 1, 3\)"
+    with pytest.raises(ValueError, match=sentence):
+        loop[index]
+
+
+@pytest.mark.parametrize("index", [(0, slice(3)), (slice(None), slice(3)), None, [[0, 1]], True])
+def test_an_index_selects_nothing_but_magnets(index):
+    with pytest.raises(ValueError, match="Loops must be indexed by magnets alone, as loops"):
+        asymmetric_loop()[index]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shapes"),
+    [
+        ("field", np.zeros(3), r"\(2,\)"),
+        ("easy_axes", np.zeros((3, 3)), r"\(1, 3\)"),
+        ("converged", np.ones(3, bool), r"\(2,\)"),
+        ("iterations", np.ones((1, 2), int), r"\(2,\)"),
+        ("polarization", np.ones(2), r"\(1,\)"),
+        ("volumes", np.ones(()), r"\(1,\)"),
+        ("packing_fraction", np.ones(1), r"\(\)"),
+    ],
+)
+def test_arrays_that_do_not_fit_together_are_refused(name, value, shapes):
+    loop = hysteresis([1.0, -1.0], [[1.0], [-1.0]])
+    sentence = rf"`{name}` must have shape {shapes}, since that of `magnetization` is \(2, 1, 3\)"
+    with pytest.raises(ValueError, match=sentence):
+        replace(loop, **{name: value})
+    with pytest.raises(ValueError, match=r"`magnetization` must have shape \(t, g, 3\) or"):
+        replace(loop, magnetization=np.ones((2, 1)))
+
+
+def test_a_file_whose_arrays_do_not_fit_together_is_refused(tmp_path):
+    loop = hysteresis([1.0, -1.0], [[1.0], [-1.0]])
+    stored = {name: value for name, value in vars(loop).items() if name != "events"}
+    np.savez(tmp_path / "loop.npz", **(stored | {"field": np.zeros(60)}))
+    with pytest.raises(ValueError, match=r"`field` must have shape \(2,\), .*received \(60,\)"):
+        Hysteresis.load(tmp_path / "loop.npz")
+
+
 def test_batches_give_one_value_each():
     along = np.array([[[1.0], [0.5], [-1.0]], [[1.0], [-0.5], [-1.0]]])
     loops = hysteresis([1.0, -1.0, -2.0], along)
@@ -194,7 +292,13 @@ def test_xarray_has_the_events():
 
 
 def test_magnets_of_unlike_grains_share_a_batch(tmp_path):
-    first = hysteresis([1.0, -1.0], [[1.0, 0.5], [-1.0, 0.5]], volumes=[1.0, 3.0], packing=0.9)
+    first = hysteresis(
+        [1.0, -1.0],
+        [[1.0, 0.5], [-1.0, 0.5]],
+        polarization=[1.6, 1.6],
+        volumes=[1.0, 3.0],
+        packing=0.9,
+    )
     second = hysteresis([1.0, -1.0], [[0.8], [-0.6]], volumes=[2.0], packing=0.8)
     both = hysteresis(
         [1.0, -1.0],

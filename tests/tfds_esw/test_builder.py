@@ -160,13 +160,102 @@ def test_shards_have_a_bounded_size_and_complete_batches(built):
     assert all(part[0] % simulations.BATCH == 0 for part in parts[0])
 
 
+def at_most(number):
+    return tfds.download.DownloadConfig(max_examples_per_split=number)
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """The builder of `tiny` that was asked for two simulations of each split."""
+    builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path_factory.mktemp("trial"))
+    builder.download_and_prepare(download_config=at_most(2))
+    return builder
+
+
+SHORT = (
+    r"^{} holds only 2 of the 4 simulations of 'train', since it was built with "
+    "`max_examples_per_split`"
+)
+
+
 @pytest.mark.slow
-def test_fewer_examples_for_a_trial(tmp_path):
+def test_fewer_examples_for_a_trial(trial):
+    assert [int(e["index"]) for e in read(trial)] == [0, 1]  # as asked for, without a warning
+    assert [int(e["index"]) for e in read(trial, "test")] == [5]
+
+
+@pytest.mark.slow
+def test_a_trial_is_not_taken_for_the_complete_data_set(trial):
+    folder, sentence = trial.data_dir_root, SHORT.format(trial.data_path)
+    reread = tfds_esw.Builder(config="tiny", data_dir=folder)
+    with pytest.warns(UserWarning, match=sentence + r"\.$"):
+        assert len(read(reread)) == 2
+    with pytest.raises(UserWarning, match=sentence):  # an error in tests
+        tfds.load("tfds_esw/tiny", split="test", data_dir=folder)
+    for settings in (None, at_most(3)):
+        with pytest.raises(ValueError, match=sentence + ": remove its folder and build it again"):
+            reread.download_and_prepare(download_config=settings)
+    for number in (2, 1):
+        reread.download_and_prepare(download_config=at_most(number))
+        assert len(read(reread)) == 2
+
+
+@pytest.mark.slow
+def test_a_trial_in_an_array_record_warns_too(tmp_path):
+    builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path, file_format="array_record")
+    builder.download_and_prepare(download_config=at_most(2))
+    assert len(builder.as_data_source(split="train")) == 2
+    reread = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
+    with pytest.warns(UserWarning, match=SHORT.format(builder.data_path)):
+        assert len(reread.as_data_source(split="train")) == 2
+
+
+@pytest.mark.slow
+def test_a_limit_beyond_the_configuration_is_no_limit(built):
+    reread = tfds_esw.Builder(config="tiny", data_dir=built.data_dir_root)
+    for settings in (at_most(100), at_most(1), None):
+        reread.download_and_prepare(download_config=settings)
+        assert len(read(reread)) == 4
+
+
+@pytest.mark.parametrize("name", ["max_examples_per_split", "num_shards"])
+@pytest.mark.parametrize("value", [0, -1, 1.5])
+def test_an_impossible_number_is_refused_before_anything_is_written(name, value, tmp_path):
     builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
-    settings = tfds.download.DownloadConfig(max_examples_per_split=2)
-    builder.download_and_prepare(download_config=settings)
-    assert [int(e["index"]) for e in read(builder)] == [0, 1]
-    assert [int(e["index"]) for e in read(builder, "test")] == [5]
+    settings = tfds.download.DownloadConfig(**{name: value})
+    with pytest.raises(ValueError, match=f"`{name}` must be an integer of at least 1; received"):
+        builder.download_and_prepare(download_config=settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_data_set_that_is_not_built_cannot_be_read(tmp_path):
+    builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
+    sentence = r"^tfds_esw/tiny/[\d.]+ must be built before it is read, .* holds no data set\.$"
+    for read_split in (builder.as_dataset, builder.as_data_source):
+        with pytest.raises(ValueError, match=sentence):
+            read_split(split="train")
+
+
+def test_a_folder_of_another_format_is_refused(built):
+    folder = built.data_dir_root
+    sentence = rf"^{built.data_path} must be of the format array_record for a data source, and is"
+    with pytest.raises(ValueError, match=sentence):
+        built.as_data_source(split="train")
+    for other in ("array_record", "text"):
+        with pytest.raises(ValueError, match=f"`file_format` must be .*; received '{other}'"):
+            tfds_esw.Builder(config="tiny", data_dir=folder, file_format=other)
+    with pytest.raises(ValueError, match="nope"):
+        tfds_esw.Builder(config="nope", data_dir=folder, file_format="array_record")
+
+
+def test_examples_are_shuffled_after_they_are_read(built):
+    with pytest.raises(ValueError, match="not be read in order because `shuffle_files=True`"):
+        built.as_dataset(split="train", shuffle_files=True)
+    shuffled = built.as_dataset(split="train").shuffle(4, seed=0)  # as the card says
+    assert {int(e["index"]) for e in tfds.as_numpy(shuffled)} == {0, 1, 2, 3}
+    unguarded = tfds.ReadConfig(enable_ordering_guard=False)
+    files = built.as_dataset(split="train", shuffle_files=True, read_config=unguarded)
+    assert len(files) == 4
 
 
 def test_other_physics_never_gets_this_cache(built):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow_datasets as tfds
 
 import tfds_esw
 from tfds_esw.__main__ import main
@@ -41,6 +42,26 @@ def test_show(folder, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "coercivity" in printed and "3.627" in printed and "mean ± spread" in printed
     assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_show_tells_a_trial_from_the_complete_data_set(tmp_path, capsys):
+    builder = tfds_esw.Builder(config="tiny", data_dir=tmp_path)
+    settings = tfds.download.DownloadConfig(max_examples_per_split=2)
+    builder.download_and_prepare(download_config=settings)
+    capsys.readouterr()
+    options = ["tiny", "--data_dir", str(tmp_path)]
+    assert main(["show", *options]) == 0
+    printed = capsys.readouterr()
+    assert "3.627" in printed.out
+    sentence = f"{builder.data_path} holds only 2 of the 4 simulations of 'train', since it was"
+    assert printed.err == f"{sentence} built with `max_examples_per_split`.\n"
+    assert main(["build", *options]) == 2
+    [error] = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"python -m tfds_esw: error: {sentence}")
+    assert main(["build", *options, "--overwrite"]) == 0
+    assert main(["show", *options]) == 0
+    assert not capsys.readouterr().err.count("holds only")
 
 
 @pytest.mark.parametrize(
