@@ -103,8 +103,13 @@ def test_loops(method, monkeypatch):
         raise Called(*arguments)
 
     module = {"steps": field_steps, "events": continuation}[method]
+
     # PyTorch runs the loop itself on the host, which reads there when it ends.
-    once = {"jax": module.advance, "torch": module._iterate}[BACKEND]
+    def iterate(*constants_and_state, avalanche):
+        *constants, state = constants_and_state
+        return module._iterate(state, *constants, avalanche)
+
+    once = {"jax": module.advance, "torch": iterate}[BACKEND]
     monkeypatch.setattr(module, "advance", called)
     structure = magnet("few grains")
     axes, options = random_easy_axes(len(structure), seed=1), {"operator": "hierarchical"}
