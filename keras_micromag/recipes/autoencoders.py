@@ -169,6 +169,7 @@ class States(keras.utils.PyDataset):
         super().__init__()
         self.loops, self.weights = loops, _weights(recipe, loops)
         self.batch_size, self._rng = recipe.batch_size, np.random.default_rng(seed)
+        self._seed, self._epoch = seed, -1
         batches = recipe.autoencoder_batches
         available = batches  # of polycrystals, all different
         if isinstance(loops, Lattices):
@@ -186,13 +187,16 @@ class States(keras.utils.PyDataset):
             magnets, steps = chosen // t, chosen[:, None] % t
             states = self.loops.states(magnets, steps)
         else:
-            magnets = self._rng.integers(s, size=POLYCRYSTALS)
+            # A generator for this batch alone: of a shared one every worker process has a copy.
+            rng = np.random.default_rng((self._seed, self._epoch, index))
+            magnets = rng.integers(s, size=POLYCRYSTALS)
             states_each = max(self.batch_size // POLYCRYSTALS, 1)
-            steps = self._rng.integers(t, size=(POLYCRYSTALS, states_each))
-            states = self.loops.states(magnets, steps).turned_at_random(self._rng)
+            steps = rng.integers(t, size=(POLYCRYSTALS, states_each))
+            states = self.loops.states(magnets, steps).turned_at_random(rng)
         return states.inputs, states.targets, self.weights[magnets[:, None], steps]
 
     def on_epoch_end(self) -> None:
-        """Shuffle the states of lattices again."""
+        """Go on to the next epoch: shuffle the states of lattices again."""
+        self._epoch += 1
         if isinstance(self.loops, Lattices):
             self._order = self._rng.permutation(self.weights.size)
