@@ -20,6 +20,27 @@ class Configured:
         return of_this_version(cls, config)
 
 
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return the array itself, which can no longer be written."""
+    array.flags.writeable = False
+    return array
+
+
+class ReadOnlyArrays:
+    """Base of classes whose arrays cannot be written, also in copies and after `pickle`."""
+
+    def _make_read_only(self):
+        """Make every array that is an attribute read-only."""
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                read_only(value)
+
+    def __setstate__(self, state):
+        # `pickle` and `copy.deepcopy` make new arrays, which can be written.
+        vars(self).update(state)
+        self._make_read_only()
+
+
 def of_this_version(cls: type, config: dict):
     """Return `cls(**config)`, or raise a sentence about a config that does not fit."""
     try:

@@ -18,8 +18,8 @@ _SHORT = 1e-12
 """Edges and faces smaller than this part of the polyhedron's size count as degenerate."""
 
 
-class Polyhedron:
-    """A closed polyhedron; the constructor checks that it is one.
+class Polyhedron(checks.ReadOnlyArrays):
+    """A closed polyhedron; the constructor checks that it is one. Its arrays are read-only.
 
     Args:
         vertices: (v, 3) in metres.
@@ -42,13 +42,13 @@ class Polyhedron:
 
     def __init__(self, vertices: ArrayLike, faces: Sequence[Sequence[int]]):
         self.vertices = checks.finite_array(vertices, "vertices", (None, 3))
-        self.vertices.flags.writeable = False
         self.faces = tuple(tuple(int(i) for i in face) for face in faces)
         self._check_indices()
         self.edges, self.edge_faces = self._pair_edges()
         self.size = float(np.ptp(self.vertices, axis=0).max())
         self.normals = self._face_normals()
         self.volume, self.centroid = self._volume_and_centroid()
+        self._make_read_only()
 
     def _check_indices(self):
         """Raise where the faces are not polygons of all the vertices."""
@@ -135,7 +135,8 @@ class Polyhedron:
     @cached_property
     def triangles(self) -> np.ndarray:
         """Vertex indices (n, 3) of the faces' triangles, as fans from their first corners."""
-        return np.array([(f[0], i, j) for f in self.faces for i, j in pairwise(f[1:])])
+        fans = [(f[0], i, j) for f in self.faces for i, j in pairwise(f[1:])]
+        return checks.read_only(np.array(fans))
 
     @cached_property
     def surface(self) -> np.ndarray:
@@ -151,13 +152,14 @@ class Polyhedron:
             for face, normal in zip(self.faces, self.normals, strict=True)
             for part in convex_parts(self.vertices, face, normal)
         )
-        return np.array([(p[0], i, j) for p in parts for i, j in pairwise(p[1:])])
+        triangles = [(p[0], i, j) for p in parts for i, j in pairwise(p[1:])]
+        return checks.read_only(np.array(triangles))
 
     @cached_property
     def offsets(self) -> np.ndarray:
         """Plane constants (f,): n·x = offset on the face, in metres from the centroid."""
         first = self.vertices[[face[0] for face in self.faces]] - self.centroid
-        return np.einsum("fi,fi->f", self.normals, first)
+        return checks.read_only(np.einsum("fi,fi->f", self.normals, first))
 
     @cached_property
     def is_convex(self) -> bool:
@@ -180,7 +182,8 @@ class Polyhedron:
         if self.is_convex:
             height = (points - self.centroid) @ self.normals.T - self.offsets
             return (height <= margin).all(axis=1)
-        a, b, c = np.moveaxis(self.vertices[self.triangles][:, :, None] - points, 1, 0)
+        # Not the fans: a point in the plane of a face may lie on triangles beyond the face.
+        a, b, c = np.moveaxis(self.vertices[self.surface][:, :, None] - points, 1, 0)
         near = self._distance(points) <= abs(margin)
         ra, rb, rc = (np.linalg.norm(r, axis=-1) for r in (a, b, c))
         ab, bc, ca = (np.einsum("tni,tni->tn", r, s) for r, s in ((a, b), (b, c), (c, a)))
@@ -190,7 +193,7 @@ class Polyhedron:
         return np.where(near, margin > 0, half > np.pi)
 
     def _distance(self, points):
-        """Return the distances (n,) to the nearest face that each point projects onto, or inf."""
+        """Return the distances (n,) of points to the surface."""
         corner, u, v = np.moveaxis(self.vertices[self.surface], 1, 0)
         u, v = u - corner, v - corner
         normal = np.cross(u, v)
@@ -200,7 +203,17 @@ class Polyhedron:
         q = np.einsum("nti,ti->nt", np.cross(u, to), normal) / square
         height = np.abs(np.einsum("nti,ti->nt", to, normal)) / np.sqrt(square)
         projects = np.minimum.reduce([p, q, 1.0 - p - q]) >= -_FLAT
-        return np.where(projects, height, np.inf).min(axis=1)
+        return np.minimum(
+            np.where(projects, height, np.inf).min(axis=1), self._distance_from_edges(points)
+        )
+
+    def _distance_from_edges(self, points):
+        """Return the distances (n,) of points to the nearest edge."""
+        start, end = np.moveaxis(self.vertices[self.edges], 1, 0)
+        along = end - start
+        to = points[:, None] - start
+        s = np.clip(np.einsum("nei,ei->ne", to, along) / _square(along), 0.0, 1.0)
+        return np.linalg.norm(to - s[..., None] * along, axis=-1).min(axis=1)
 
     def translated(self, shift: ArrayLike) -> "Polyhedron":
         """Return the polyhedron moved by `shift` (3,) metres."""

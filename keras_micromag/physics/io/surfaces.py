@@ -1,4 +1,4 @@
-"""Read grains from surface meshes: STL, PLY, OBJ, OFF and other formats that `trimesh` reads."""
+"""Read grains from surface meshes: OBJ, OFF, PLY, STL and other formats that `trimesh` reads."""
 
 import os
 from collections import Counter
@@ -8,12 +8,17 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from keras_micromag.physics.geometry.polygons import triangulate
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
+from keras_micromag.physics.io.mesh_files import read_obj, read_off, read_ply
 from keras_micromag.utils import checks
 
 _FLAT = 0.5e-9
 """Distance from a plane, in units of the size of the body, up to which a corner lies in the plane:
 half of the tolerance of `Polyhedron`."""
+
+_READERS = {".obj": read_obj, ".off": read_off, ".ply": read_ply}
+"""Readers of files of polygons. All other formats are read by `trimesh`."""
 
 _LARGEST = 1e50
 """Limit of the coordinates, so that products of four of them do not overflow."""
@@ -22,7 +27,10 @@ _LARGEST = 1e50
 def read_surfaces(
     paths: str | os.PathLike | Sequence[str | os.PathLike], *, unit: float = 1.0
 ) -> tuple[Polyhedron, ...]:
-    r"""Read grains from files of surface meshes, through the package `trimesh`.
+    r"""Read grains from files of surface meshes.
+
+    Files of OBJ, OFF and PLY may hold any flat simple polygons, convex or not. Others, such as STL,
+    are read by the package `trimesh`.
 
     Args:
         paths: one path or several.
@@ -34,17 +42,19 @@ def read_surfaces(
         have holes. Corners that then lie in the middle of an edge are removed.
 
     Raises:
-        ModuleNotFoundError: when `trimesh` is not installed.
+        ModuleNotFoundError: when `trimesh` is needed and not installed.
         FileNotFoundError: when a file does not exist.
         ValueError: when a file is not a mesh, or a body is not closed. The message names the file
             and the body.
 
     Notes:
         Where the triangles do not form closed surfaces, corners with equal coordinates are merged:
-        in an STL file, touching triangles have nothing else in common. Bodies in one STL file must
-        therefore not touch each other; write each to a file of its own. Triangles are wound anew
-        where normals point inwards. A cavity would become a body of its own inside another.
-        Intersections between faces are not searched for.
+        in an STL file, touching triangles have nothing else in common. Bodies in one binary STL
+        file must therefore not touch each other; write each to a file of its own. The solids of an
+        STL file of text, and the meshes of a scene (GLB, 3MF), are merged each for itself where
+        that closes all of them. Triangles are wound anew where normals point inwards. A cavity
+        would become a body of its own inside another. Intersections between faces are not searched
+        for.
 
     Example:
         >>> from pathlib import Path
@@ -66,53 +76,103 @@ def read_surfaces(
 
 def _read(path, unit):
     """Return the polyhedra of one file."""
-    vertices, triangles = _load(path)
-    if not _closed(triangles):
-        vertices, index = np.unique(vertices, axis=0, return_inverse=True)
-        triangles = index[triangles]
-        a, b, c = triangles.T
-        triangles = triangles[(a != b) & (b != c) & (c != a)]
+    meshes = [(vertices, triangulate(vertices, polygons)) for vertices, polygons in _load(path)]
+    merged = [_merge_corners(*mesh) for mesh in meshes]
+    if len(meshes) > 1 and not all(_closed(triangles) for _, triangles in merged):
+        # Each mesh may be a part of the surface of a body.
+        together = _merge_corners(*_concatenated(meshes))
+        merged = [together] if _closed(together[1]) else merged
     bodies = []
-    for k, body in enumerate(_bodies(triangles)):
-        try:
-            bodies.append(_polyhedron(vertices, body, unit))
-        except ValueError as error:
-            raise ValueError(f"body {k} of {path} is not a closed polyhedron: {error}") from error
+    for vertices, triangles in merged:
+        for body in _bodies(triangles):
+            try:
+                bodies.append(_polyhedron(vertices, body, unit))
+            except ValueError as error:
+                raise ValueError(
+                    f"body {len(bodies)} of {path} is not a closed polyhedron: {error}"
+                ) from error
     return bodies
 
 
+def _merge_corners(vertices, triangles):
+    """Return a mesh with corners of equal coordinates merged, unless it is closed without that."""
+    if _closed(triangles):
+        return vertices, triangles
+    vertices, index = np.unique(vertices, axis=0, return_inverse=True)
+    triangles = index[triangles]
+    a, b, c = triangles.T
+    return vertices, triangles[(a != b) & (b != c) & (c != a)]
+
+
+def _concatenated(meshes):
+    """Return several meshes as one."""
+    starts = np.cumsum([0, *(len(vertices) for vertices, _ in meshes)])[:-1]
+    return (
+        np.concatenate([vertices for vertices, _ in meshes]),
+        np.concatenate([start + mesh[1] for start, mesh in zip(starts, meshes, strict=True)]),
+    )
+
+
 def _load(path):
-    """Return the vertices (v, 3) and triangles (n, 3) of a file."""
+    """Return the meshes of a file: vertices (v, 3), and polygons as lists of vertex indices."""
+    read = _READERS.get(os.path.splitext(path)[1].lower())
+    trimesh = None if read else _import_trimesh()
+    with open(path, "rb"):  # raises FileNotFoundError, which trimesh's errors would hide
+        pass
+    try:
+        meshes = [read(path)] if read else _triangles(trimesh.load_scene(path, process=False))
+        meshes = [(np.array(vertices, float), polygons) for vertices, polygons in meshes]
+    except Exception as error:  # the readers raise errors of many types
+        raise ValueError(
+            f"`paths` must name meshes that can be read; {path} is none: {error!r:.200}."
+        ) from error
+    meshes = [
+        (vertices, [polygon for polygon in map(_distinct, polygons) if len(polygon) > 2])
+        for vertices, polygons in meshes
+    ]
+    meshes = [_checked(path, *mesh) for mesh in meshes if mesh[1]]
+    if not meshes:
+        raise ValueError(f"`paths` must name surface meshes; {path} has no faces.")
+    return meshes
+
+
+def _checked(path, vertices, polygons):
+    """Return a mesh; raise where it is not one of polygons in space."""
+    if vertices.shape[1:] != (3,):
+        raise ValueError(f"`paths` must name meshes of faces in space; {path} is none.")
+    if min(map(min, polygons)) < 0 or max(map(max, polygons)) >= len(vertices):
+        raise ValueError(f"`paths` must name surface meshes; {path} has faces without corners.")
+    if not (np.abs(vertices) < _LARGEST).all():
+        raise ValueError(
+            f"`paths` must name meshes of coordinates smaller than {_LARGEST:g}; {path} has others."
+        )
+    return vertices + 0.0, polygons  # turns −0 into 0, from which np.unique distinguishes it
+
+
+def _import_trimesh():
+    """Return the package `trimesh`; raise a sentence where it is not installed."""
     try:
         import trimesh
     except ModuleNotFoundError as error:
         if error.name != "trimesh":
             raise
         raise ModuleNotFoundError(
-            "Surface meshes need trimesh, which is not installed: "
+            "Surface meshes but OBJ, OFF and PLY need trimesh, which is not installed: "
             'pip install "keras-micromag[mesh]".',
             name=error.name,
         ) from None
-    with open(path, "rb"):  # raises FileNotFoundError, which trimesh's errors would hide
-        pass
-    try:
-        mesh = trimesh.load_mesh(path, process=False)
-        vertices, triangles = np.asarray(mesh.vertices, float), np.asarray(mesh.faces)
-    except Exception as error:  # the readers of trimesh raise errors of many types
-        raise ValueError(
-            f"`paths` must name meshes that trimesh can read; {path} is none: {error!r:.200}."
-        ) from error
-    if not len(triangles):
-        raise ValueError(f"`paths` must name surface meshes; {path} has no triangles.")
-    if vertices.shape[1:] != (3,) or triangles.shape[1:] != (3,):
-        raise ValueError(f"`paths` must name meshes of triangles in space; {path} is none.")
-    if triangles.min() < 0 or triangles.max() >= len(vertices):
-        raise ValueError(f"`paths` must name surface meshes; {path} has triangles without corners.")
-    if not (np.abs(vertices) < _LARGEST).all():
-        raise ValueError(
-            f"`paths` must name meshes of coordinates smaller than {_LARGEST:g}; {path} has others."
-        )
-    return vertices + 0.0, triangles  # turns −0 into 0, from which np.unique distinguishes it
+    return trimesh
+
+
+def _triangles(scene):
+    """Return the vertices and triangles of each mesh of a scene, which may hold lines too."""
+    meshes = (mesh for mesh in scene.dump() if hasattr(mesh, "faces"))
+    return [(mesh.vertices, mesh.faces.tolist()) for mesh in meshes]
+
+
+def _distinct(polygon):
+    """Return a polygon without corners that repeat the one before."""
+    return [v for k, v in enumerate(polygon) if v != polygon[k - 1]]
 
 
 # ---------------------------------------------------------------------------------------------

@@ -3,11 +3,12 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from keras_micromag.physics.geometry.overlap import touch_tol
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks
 
 _PARALLEL = 1e-9
-"""Tolerance of parallel faces: of the cosine between their normals, and of lengths over size."""
+"""Tolerance of the cosine between the normals of parallel faces."""
 
 
 def contact_areas(structure: Microstructure, gap: float) -> np.ndarray:
@@ -37,7 +38,8 @@ def contact_areas(structure: Microstructure, gap: float) -> np.ndarray:
     areas = np.zeros((len(structure), len(structure)))
     for i, j in _nearby_pairs(structure, gap):
         a, b = structure.grains[i], structure.grains[j]
-        tol = _PARALLEL * min(a.size, b.size)
+        largest = max(np.abs(body.vertices).max() for body in (a, b))
+        tol = float(touch_tol(min(a.size, b.size), largest))
         # Distances (f, h) from the planes of a's faces to those of b's, along the normals of a.
         shift = b.normals @ (b.centroid - a.centroid)
         distance = -(b.offsets + shift) - a.offsets[:, None]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
-from keras_micromag.physics.geometry.overlap import TOUCH, overlap
+from keras_micromag.physics.geometry.overlap import overlap, touch_tol
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.particles import SCHEME, padded, particle_positions
@@ -29,8 +29,8 @@ class GrainTooThinError(ValueError):
         self.grains = grains
 
 
-class Microstructure(checks.Configured):
-    """The grains of a magnet and the particles in them.
+class Microstructure(checks.Configured, checks.ReadOnlyArrays):
+    """The grains of a magnet and the particles in them. Its arrays are read-only.
 
     Args:
         grains: g polyhedra, or (vertices, faces) pairs from which polyhedra are made.
@@ -98,7 +98,10 @@ class Microstructure(checks.Configured):
         self._refuse_overlap()
         box = float(np.prod(self.bounds[1] - self.bounds[0]))
         self.volume = box if volume is None else checks.number(volume, "volume", above=0)
-        if self.packing_fraction > 1 + TOUCH:
+        # Faces moved by rounding add this: a convex body has no more surface than its cube.
+        sizes = np.array([grain.size for grain in self.grains])
+        rounding = (6 * sizes**2 * touch_tol(sizes, np.abs(self.bounds).max())).sum()
+        if self.volumes.sum() > self.volume + rounding:
             raise ValueError(
                 f"`volume` must hold the grains of {self.volumes.sum():g} m³; received {volume:g}."
             )
@@ -106,8 +109,7 @@ class Microstructure(checks.Configured):
             self.particles, self.weights = self._embed(depth, scheme, material, weights)
         else:
             self.particles, self.weights = self._check_particles(particles, weights)
-        for array in (self.volumes, self.centroids, self.bounds, self.particles, self.weights):
-            array.flags.writeable = False
+        self._make_read_only()
 
     def __len__(self):
         return len(self.grains)
@@ -204,7 +206,8 @@ class Microstructure(checks.Configured):
                 "`particles` must hold at least one particle per grain; received none."
             )
         for index, (grain, points) in enumerate(zip(self.grains, particles, strict=True)):
-            outside = np.flatnonzero(~grain.contains(points, TOUCH * grain.size))
+            tol = touch_tol(grain.size, np.abs(grain.vertices).max())
+            outside = np.flatnonzero(~grain.contains(points, float(tol)))
             if len(outside):
                 raise ValueError(
                     f"`particles` must lie in their grains; particle {outside[0]} of grain "
@@ -235,7 +238,9 @@ class Microstructure(checks.Configured):
         low = np.array([grain.vertices.min(axis=0) for grain in self.grains])
         high = np.array([grain.vertices.max(axis=0) for grain in self.grains])
         pairs = cKDTree(self.centroids).query_pairs(2 * radii.max(), output_type="ndarray")
-        tol = TOUCH * radii[pairs].min(axis=1, initial=np.inf)[:, None]
+        sizes = np.array([grain.size for grain in self.grains])
+        largest = np.abs(np.stack([low, high])).max(axis=(0, 2))
+        tol = touch_tol(sizes[pairs].min(axis=1), largest[pairs].max(axis=1))[:, None]
         a, b = pairs.T
         boxes_overlap = ((low[a] < high[b] - tol) & (low[b] < high[a] - tol)).all(axis=1)
         for i, j in pairs[boxes_overlap]:
@@ -319,4 +324,4 @@ def _rounded(size):
 def _classes(keys):
     """Return for each key the index of the first key that is equal to it."""
     first = {}
-    return np.array([first.setdefault(key, index) for index, key in enumerate(keys)])
+    return checks.read_only(np.array([first.setdefault(k, index) for index, k in enumerate(keys)]))

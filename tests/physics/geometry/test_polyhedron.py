@@ -14,6 +14,9 @@ bad input                              one sentence that names what is wrong
 =====================================  ====================================================
 """
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -115,6 +118,41 @@ def test_input_is_copied():
     np.testing.assert_array_equal(grain.vertices, oracles.cube()[0])
     with pytest.raises(ValueError, match=r"read-only"):
         grain.vertices[0] = 0.0
+
+
+@pytest.mark.parametrize("rotation", [np.eye(3), TILT])
+def test_points_in_the_plane_of_a_reentrant_face(rotation):
+    # They lie in the notch of the L, from whichever corner its faces begin.
+    vertices, faces = oracles.moved(BODIES["L"], rotation=rotation)
+    points = np.array([(x, y, z) for x in (0.1, 0.4) for y in (0.1, 0.3) for z in (-0.5, 0.5)])
+    for first in range(6):
+        body = Polyhedron(vertices, [np.roll(face, first) for face in faces])
+        assert not body.contains(points @ rotation.T).any()
+        assert not body.contains(points @ rotation.T, -1e-9).any()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_are_read_only(copied):
+    grain = Polyhedron(*BODIES["L"])
+    for body in (grain, copied(grain)):
+        assert body.faces == grain.faces
+        names = ("vertices", "edges", "edge_faces", "normals", "centroid")
+        for name in (*names, "triangles", "surface", "offsets"):
+            np.testing.assert_array_equal(getattr(body, name), getattr(grain, name))
+            with pytest.raises(ValueError, match="read-only"):
+                getattr(body, name)[0] = 0
+
+
+def test_points_near_edges():
+    # No face lies across from a point inside near the reentrant edge of the L, which is along z
+    # through the origin, nor from one outside near another edge.
+    body = Polyhedron(*BODIES["L"])
+    points = np.array([(-0.003, -0.004, 0.1), (-0.503, -0.504, 0.1)])
+    inside = np.array([True, False])
+    np.testing.assert_array_equal(body.contains(points), inside)
+    for margin, near in ((0.004, False), (0.006, True)):
+        np.testing.assert_array_equal(body.contains(points, margin), inside | near)
+        np.testing.assert_array_equal(body.contains(points, -margin), inside & (not near))
 
 
 def test_other_sequences():

@@ -44,6 +44,14 @@ def test_a_lattice_has_six_neighbours_at_most():
     assert not contact_areas(cubes, gap=0.09).any()
 
 
+def test_cubes_rounded_to_32_bits():
+    cubes = cubic_grains((3, 1, 1), size=0.1, gap=0.003)
+    grains = [((1 + g.vertices).astype(np.float32), g.faces) for g in cubes.grains]
+    areas = contact_areas(Microstructure(grains, depth=0.01), gap=0.003)
+    expected = 0.01 * np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
+    np.testing.assert_allclose(areas, expected, rtol=1e-5)
+
+
 def test_contacts_of_a_polycrystal_equal_the_faces_of_its_diagram():
     seeds = np.random.default_rng(1).random((40, 3))
     touching = voronoi_grains(seeds - 0.5, 1.0, gap=0.0, depth=0.0, scheme="centroid")

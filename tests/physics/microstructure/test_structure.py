@@ -14,6 +14,8 @@ bad input                              one sentence that names what is wrong
 =====================================  ====================================================
 """
 
+import copy
+import pickle
 from itertools import combinations
 
 import numpy as np
@@ -353,9 +355,31 @@ def test_particle_outside_its_grain():
 
 def test_results_are_read_only():
     structure = cubic_grains((2, 1, 1))
-    for array in (structure.particles, structure.weights, structure.volumes, structure.bounds):
-        with pytest.raises(ValueError, match=r"read-only"):
-            array[0] = 0.0
+    for same in (structure, copy.deepcopy(structure), pickle.loads(pickle.dumps(structure))):
+        assert same.fingerprint == structure.fingerprint
+        arrays = (same.particles, same.weights, same.volumes, same.centroids, same.bounds)
+        for array in (*arrays, same.shape_class, same.grains[1].vertices):
+            with pytest.raises(ValueError, match=r"read-only"):
+                array[0] = 0.0
+
+
+def test_particles_and_volumes_rounded_to_32_bits():
+    # As files hold them: tenths are no numbers of 32 bits. The boxes touch, and fill `volume`.
+    grains = [
+        oracles.moved(
+            oracles.moved(oracles.prism(0.1, 0.3, 0.7), shift=(0.1 * k, 0, 0)),
+            rotation=TILT,
+            shift=(0.7, 0.3, 0.9),
+        )
+        for k in range(8)
+    ]
+    volume = 8 * 0.1 * 0.3 * 0.7
+    corners = np.array([vertices for vertices, _ in grains], np.float32)
+    assert Microstructure(grains, particles=corners).particles.shape == (8, 8, 3)
+    larger = [(vertices * (1 + 1e-8), faces) for vertices, faces in grains]
+    assert len(Microstructure(larger, depth=0.0, volume=volume)) == 8
+    with pytest.raises(ValueError, match="`volume` must hold the grains"):
+        Microstructure(grains, depth=0.0, volume=volume * (1 - 1e-3))
 
 
 def test_input_is_left_alone():

@@ -6,6 +6,8 @@
 cells                                  the nearest seed, in the sense of the diagram, of any point
 a cubic lattice of seeds               `cubic_grains`, and its loop; so does a file of Neper's
 volumes without gap                    the sample's, to 1e-9
+columns, seeds in one plane            SciPy's cells in the plane, times the height
+bamboo, seeds on one line              the distances between the seeds
 sizes                                  log-normal, as drawn
 gap                                    the distance between faces
 the field of all grains, gap 0         that of the box they fill
@@ -22,6 +24,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import ConvexHull, Voronoi
 from scipy.spatial.transform import Rotation
 
 from keras_micromag.physics import (
@@ -98,6 +101,57 @@ def test_the_cells_are_scipys():
     magnet = filling(seeds - 0.5, 1.0)
     theirs = [oracles.volume_and_centroid(*cell) for cell in cells]
     np.testing.assert_allclose(magnet.volumes, [volume for volume, _ in theirs], rtol=1e-10)
+
+
+def plane_areas(seeds, box):
+    """Return the areas of SciPy's Voronoi cells of seeds in a rectangle about the origin."""
+    images = [seeds]
+    for axis, side in np.ndindex(2, 2):
+        image = seeds.copy()
+        image[:, axis] = (2 * side - 1) * box[axis] - image[:, axis]
+        images.append(image)
+    diagram = Voronoi(np.concatenate(images))
+    regions = (diagram.regions[region] for region in diagram.point_region[: len(seeds)])
+    return [ConvexHull(diagram.vertices[region]).volume for region in regions]
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("height", [0.1, 1.0, 10.0, 100.0])
+def test_seeds_in_one_plane_make_columns(height, axis):
+    box = np.insert([1.0, 0.8], axis, height)
+    across = np.delete(np.arange(3), axis)
+    for level in (0.0, 0.3, -0.4999):
+        seeds = box * (np.random.default_rng(1).random((60, 3)) - 0.5)
+        seeds[:, axis] = level * height
+        magnet = filling(seeds, box)
+        expected = height * np.array(plane_areas(seeds[:, across], box[across]))
+        # The diagram loses the digits of (spacing / height)², which is 1e-6 at most.
+        np.testing.assert_allclose(magnet.volumes, expected, rtol=1e-8)
+        assert all(np.ptp(grain.vertices, axis=0)[axis] > 0.999 * height for grain in magnet.grains)
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("length", [1.0, 100.0])
+def test_seeds_on_one_line_make_bamboo(length, axis):
+    positions = np.sort(length * (np.random.default_rng(1).random(20) - 0.5))
+    seeds = np.full((20, 3), 0.2)
+    seeds[:, axis] = positions
+    magnet = filling(seeds, np.insert([1.0, 1.0], axis, length))
+    walls = np.concatenate([[-length / 2], (positions[1:] + positions[:-1]) / 2, [length / 2]])
+    np.testing.assert_allclose(magnet.volumes, np.diff(walls), rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [{}, {"relaxation": 2}, {"sigma": 0.2}])
+@pytest.mark.parametrize("sample", ["box", "cylinder"])
+def test_columns_and_bamboo_in_every_shape(shape, sample):
+    box = np.array([50e-9, 50e-9, 5000e-9])
+    line = box * [[0, 0, x] for x in (np.arange(20) - 9.5) / 20]
+    plane = box * np.insert(np.random.default_rng(1).random((6, 2)) - 0.5, 2, 0.1, axis=1)
+    for n in (1, 2, line, plane):
+        magnet = voronoi_grains(
+            n, box, 1, 0.0, depth=0.0, scheme="centroid", sample=sample, **shape
+        )
+        assert magnet.packing_fraction == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.integration
@@ -321,6 +375,8 @@ PAIR = np.array([[0.0, 0, -0.1], [0, 0, 0.1]])
         ({"sigma": -1}, "`sigma` must be at least 0; received -1."),
         ({"relaxation": 1.5}, "`relaxation` must be an integer of at least 0; received 1.5."),
         ({"stretch": (1, 1, 0)}, "`stretch` must be positive; received [1.0, 1.0, 0.0]."),
+        ({"box": (1, 1, 1e6)}, "`box` / `stretch` must have edges of a ratio of at most 100000;"),
+        ({"n": 1, "box": (1, 1, 9e4)}, "the grain of seed 0 is not a closed polyhedron: `faces`"),
         ({"sample": "cone"}, "`sample` must be one of 'box', 'cylinder', 'sphere'"),
         ({"vanishing": "hide"}, "`vanishing` must be one of 'refuse', 'drop'"),
         ({"weights": [1.0]}, "`weights` must have shape (10,) one per seed; received (1,)."),

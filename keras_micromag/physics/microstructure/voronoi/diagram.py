@@ -86,9 +86,14 @@ def measure_cells(seeds: np.ndarray, weights: np.ndarray, box: np.ndarray) -> Ce
 
 
 def _near_walls(seeds, box):
-    """Return (2, 3, n) whether a seed is so near to a wall that its image may have a face there."""
+    """Return (2, 3, n) whether a seed is so near to a wall that its image may have a face there.
+
+    Every wall gets an image: seeds in one plane or on one line have no tetrahedra of their own.
+    """
     spacing = (np.prod(box) / len(seeds)) ** (1 / 3)
-    return np.stack([seeds.T, box[:, None] - seeds.T]) < 3 * spacing
+    distance = np.stack([seeds.T, box[:, None] - seeds.T])
+    nearest = distance.min(axis=2, keepdims=True)
+    return distance < 3 * spacing + np.where(nearest < 3 * spacing, 0, nearest)
 
 
 def _triangulation(seeds, weights, box, mirrored):

@@ -23,6 +23,10 @@ from keras_micromag.utils import checks
 _SAME_SEED = 1e-9
 """Seeds nearer to each other than this, in units of the box, coincide."""
 
+_LONGEST = 1e5
+"""Largest ratio of two edges of the box. Beyond it the lifted points of the diagram lose the
+distances along the short edge to rounding."""
+
 
 def voronoi_grains(
     n: int | ArrayLike,
@@ -100,6 +104,11 @@ def voronoi_grains(
 
     # The diagram is computed before the stretch, in a box that begins at the origin.
     unstretched_box = box / stretch
+    if unstretched_box.max() > _LONGEST * unstretched_box.min():
+        raise ValueError(
+            f"`box` / `stretch` must have edges of a ratio of at most {_LONGEST:g}; received "
+            f"{unstretched_box.tolist()}."
+        )
     seeds = (seeds + box / 2) / stretch
     if weights is None:
         seeds, weights = _relaxed_seeds(seeds, unstretched_box, sigma, relaxation, rng)
@@ -254,7 +263,12 @@ def _shrunken_cells(cells, gap):
             corners, faces, _ = convex_body(normals, offsets - gap / 2, inside)
         except EmptyBodyError:
             continue
-        grains[number] = Polyhedron(corners, faces)
+        try:
+            grains[number] = Polyhedron(corners, faces)
+        except ValueError as error:  # a needle, of which rounding leaves no volume
+            raise ValueError(
+                f"the grain of seed {number} is not a closed polyhedron: {error}"
+            ) from error
     return grains
 
 
