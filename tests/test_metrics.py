@@ -161,3 +161,16 @@ def test_in_a_model_that_is_saved(name, tmp_path):
     [twin] = [m for m in loaded._compile_metrics.metrics if m.name == metric.name]
     assert type(twin) is kind and twin.get_config() == metric.get_config()
     assert numpy(twin.result()) == pytest.approx(wanted, rel=1e-5, nan_ok=True)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="the setting is one of JAX")
+def test_a_coercivity_is_computed_without_nan():
+    import jax
+
+    up = np.tile([0.0, 0.0, 1.0], (4, 1))
+    loop = np.stack([up, up, -up, -up])[None]
+    jax.config.update("jax_debug_nans", True)
+    try:
+        assert float(metrics.CoercivityError([0.0, -1.0, -2.0, -3.0])(loop, loop)) == 0
+    finally:
+        jax.config.update("jax_debug_nans", False)

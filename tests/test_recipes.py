@@ -1,6 +1,7 @@
 """Recipes: what they refuse, and what they hold. Trainings by them: tests/paper."""
 
 import dataclasses
+import pickle
 
 import keras
 import numpy as np
@@ -131,3 +132,19 @@ def test_moments_must_be_finite():
 def test_one_field_per_state():
     with pytest.raises(ValueError, match=r"`field` must have shape \(2,\) one per state"):
         recipes.train_predictor(RECIPES["default"], None, LATTICES, [1.0, 0.0, -1.0])
+
+
+def test_worker_processes_draw_different_batches():
+    recipe = dataclasses.replace(RECIPES["polycrystals"], batch_size=32, autoencoder_batches=240)
+    states, alone = (States(recipe, POLYCRYSTALS, seed=1) for _ in range(2))
+    batches = []
+    for _ in range(3):
+        # Keras sends copies to two processes at the beginning of each epoch.
+        workers = [pickle.loads(pickle.dumps(states)) for _ in range(2)]
+        drawn = [workers[index % 2][index] for index in range(12)]
+        for index in reversed(range(12)):  # the batches do not depend on the order of the calls
+            np.testing.assert_array_equal(alone[index][1], drawn[index][1])
+        batches += [targets.tobytes() for _, targets, _ in drawn]
+        states.on_epoch_end()
+        alone.on_epoch_end()
+    assert len(set(batches)) == 36

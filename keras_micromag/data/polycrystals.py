@@ -124,8 +124,8 @@ class Polycrystals:
     Attributes:
         moments: (s, t, g, 3) unit moments, 0 on padding.
         grains: (s, g, c) `grain_features`.
-        neighbors: (s, g, g) weights of the pairs of grains, such as `contact_areas`. Only their
-            ratios matter; areas in m² are too small for float32.
+        neighbors: (s, g, g) weights of the pairs of grains, such as `contact_areas` in m². Only
+            their ratios matter.
 
     All are kept as float32.
 

@@ -39,6 +39,15 @@ class PhysicsLayer(checks.Configured, keras.layers.Layer):
         return super().from_config({**config, **objects})
 
 
+def at_least_float32(layer: keras.layers.Layer) -> str:
+    """Return the variable dtype of a layer, or float32 where that is half precision.
+
+    Half precision turns quantities in SI units, such as areas in m², to 0. A layer that divides
+    them by their size does so in this dtype, and turns autocast off.
+    """
+    return keras.backend.result_type(layer.variable_dtype, "float32")
+
+
 def material_config(material: Material | Sequence[Material]):
     """Return the config of a material, or those of one per grain, as JSON can hold them."""
     if isinstance(material, Material):

@@ -3,7 +3,13 @@
 import keras
 from keras import ops
 
-from keras_micromag.layers.base import require_inputs, require_one_batch, require_shape, shapes_of
+from keras_micromag.layers.base import (
+    at_least_float32,
+    require_inputs,
+    require_one_batch,
+    require_shape,
+    shapes_of,
+)
 from keras_micromag.utils import checks
 
 
@@ -20,8 +26,8 @@ class GrainConvolution(checks.Configured, keras.layers.Layer):
 
     Input:
         A dict of `features` (b, g, c) and `neighbors` (b, g, g), how much each grain (row) has to
-        do with each other one, at least 0, such as `contact_areas`. Grains without neighbours,
-        and padding, get the mean 0.
+        do with each other one, at least 0, such as `contact_areas` in m²: only ratios count.
+        Grains without neighbours, and padding, get the mean 0.
 
     Output:
         (b, g, n).
@@ -38,7 +44,7 @@ class GrainConvolution(checks.Configured, keras.layers.Layer):
     """
 
     def __init__(self, units: int, activation=None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.units = checks.count(units, "units")
         self.activation = keras.activations.get(activation)
 
@@ -54,11 +60,15 @@ class GrainConvolution(checks.Configured, keras.layers.Layer):
     def call(self, inputs):
         """Return the new features."""
         self._checked(shapes_of(inputs))
-        features, neighbors = inputs["features"], inputs["neighbors"]
+        neighbors = ops.cast(inputs["neighbors"], at_least_float32(self))
         total = ops.sum(neighbors, axis=-1, keepdims=True)
         share = neighbors / ops.where(total > 0, total, ops.ones_like(total))
-        around = ops.matmul(share, ops.matmul(features, self.neighbors))
-        return self.activation(ops.matmul(features, self.own) + around + self.bias)
+        share, features, to_neighbors, own, bias = (
+            ops.cast(part, self.compute_dtype)
+            for part in (share, inputs["features"], self.neighbors, self.own, self.bias)
+        )
+        around = ops.matmul(share, ops.matmul(features, to_neighbors))
+        return self.activation(ops.matmul(features, own) + around + bias)
 
     def compute_output_shape(self, input_shape):
         """(b, g, n)."""

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_micromag.layers.base import at_least_float32
 from keras_micromag.utils import checks
 
 
@@ -20,12 +21,13 @@ class UnitNorm(checks.Configured, keras.layers.Layer):
     """
 
     def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.supports_masking = True
 
     def call(self, vectors):
         """Return unit vectors."""
-        # Squares leave the range of float16 above 255 and below 2e-4. A constant to derivatives:
+        vectors = ops.cast(vectors, at_least_float32(self))
+        # Squares leave the range of float32 above 1e19 and below 1e-19. A constant to derivatives:
         # the result does not depend on it.
         largest = ops.stop_gradient(ops.max(ops.abs(vectors), axis=-1, keepdims=True))
         some = largest > 0
@@ -34,7 +36,8 @@ class UnitNorm(checks.Configured, keras.layers.Layer):
         scaled = vectors / root / root
         square = ops.sum(scaled * scaled, axis=-1, keepdims=True)
         length = ops.sqrt(ops.where(some, square, ops.ones_like(square)))
-        return ops.where(some, scaled / length, ops.zeros_like(scaled))
+        unit = ops.where(some, scaled / length, ops.zeros_like(scaled))
+        return ops.cast(unit, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """That of the input."""

@@ -249,13 +249,15 @@ def autoencoder(
     coarsest = (*(n // stride for n in grid), filters[-1])
     flat = coarsest[0] * coarsest[1] * coarsest[2] * coarsest[3]
     options = {"activation": activation, "kernel_initializer": "he_normal"}
+    # Whatever Keras's image data format is: the components of a moment are the last axis.
+    last = {"data_format": "channels_last"}
     layers = keras.layers
 
     # Functional, not Sequential: a wrong input shape then gives a clear error.
     state = x = keras.Input((*grid, 3))
     for n in filters:
-        x = layers.Conv3D(n, 2, strides=2, **options)(x)
-    x = layers.Flatten()(x)
+        x = layers.Conv3D(n, 2, strides=2, **last, **options)(x)
+    x = layers.Flatten(**last)(x)
     for n in (*units, latent_size):
         x = layers.Dense(n, **options)(x)
     encoder = keras.Model(state, x)
@@ -265,9 +267,9 @@ def autoencoder(
         x = layers.Dense(n, **options)(x)
     x = layers.Reshape(coarsest)(x)
     for n in reversed(filters[:-1]):
-        x = layers.Conv3DTranspose(n, 2, strides=2, **options)(x)
+        x = layers.Conv3DTranspose(n, 2, strides=2, **last, **options)(x)
     options["activation"] = output_activation
-    x = layers.Conv3DTranspose(3, 2, strides=2, **options)(x)
+    x = layers.Conv3DTranspose(3, 2, strides=2, **last, **options)(x)
     decoder = keras.Model(latent, x)
 
     loops = keras.Input((None, math.prod(grid), 3), name="states")

@@ -26,6 +26,10 @@ class ComposedModel(keras.Model):
     parts: tuple[str, ...]
     any_number_of_fields = False
 
+    def __init__(self, **kwargs):
+        # Its parts cast their inputs themselves, after they have scaled what is in SI units.
+        super().__init__(autocast=False, **kwargs)
+
     def fit(self, *args, **kwargs) -> keras.callbacks.History:
         """Call `keras.Model.fit`, and keep the weights if it fails."""
         with _restore_weights_on_error(self):

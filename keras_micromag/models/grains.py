@@ -12,6 +12,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from keras_micromag.layers.grain_convolution import GrainConvolution
+from keras_micromag.layers.rescaling import Rescaling
 from keras_micromag.models.autoencoder import Autoencoder
 from keras_micromag.utils import checks
 
@@ -72,7 +73,7 @@ def grain_autoencoder(
 
     grains = keras.Input((None, features), name="grains")
     neighbors = keras.Input((None, None), name="neighbors")
-    x = dense(layers.Rescaling(scale)(grains))
+    x = dense(Rescaling(scale)(grains))
     for _ in range(convolutions):
         x = GrainConvolution(width, activation)({"features": x, "neighbors": neighbors})
     x = layers.LayerNormalization()(layers.Dense(embedding_size)(x))
@@ -88,7 +89,7 @@ def grain_autoencoder(
     # Equal to a dense layer on both inputs; the part on the grains is computed once for all states.
     x = layers.Dense(width)(x) + ops.expand_dims(layers.Dense(width)(magnet), 1)
     x = dense(layers.Activation(activation)(x))
-    x = ops.einsum("btgc,bg->btc", x, magnet[:, :, 0])
+    x = ops.einsum("btgc,bg->btc", x, ops.cast(magnet[:, :, 0], x.dtype))
     x = layers.Dense(latent_size)(dense(x))
     encoder = keras.Model({"states": states, "embedding": magnet}, x, name="encoder")
 
@@ -100,9 +101,9 @@ def grain_autoencoder(
     for _ in range(2):
         x = dense(x)
     # The moment is a component along the easy axis plus a vector.
-    axis = ops.expand_dims(magnet[:, :, 1:4], 1)
+    axis = ops.cast(ops.expand_dims(magnet[:, :, 1:4], 1), x.dtype)
     x = layers.Dense(1)(x) * axis + layers.Dense(3)(x)
-    present = ops.cast(magnet[:, :, :1] > 0, keras.config.floatx())
+    present = ops.cast(magnet[:, :, :1] > 0, x.dtype)
     x = x * ops.expand_dims(present, 1)
     decoder = keras.Model({"latent": latent, "embedding": magnet}, x, name="decoder")
     return Autoencoder(encoder, decoder, embedding, name=name)

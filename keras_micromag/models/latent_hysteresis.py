@@ -87,8 +87,7 @@ class LatentHysteresis(FiniteFit, ComposedModel):
     def call(self, inputs, training=None):
         """Return the loops."""
         self.compute_output_shape(shapes_of(inputs))
-        # Keras casts the inputs, except in its JAX trainer.
-        first, field = (ops.cast(inputs[name], self.compute_dtype) for name in ("states", "field"))
+        first, field = inputs["states"], inputs["field"]
         embedding = self.autoencoder.embed(inputs, training=training)
         latent = self.autoencoder.encode(first, embedding, training=training)
         rollout_inputs = {"states": latent, "field": field[:, self.rollout.window :]}
@@ -96,7 +95,8 @@ class LatentHysteresis(FiniteFit, ComposedModel):
             rollout_inputs["start"] = first[:, 0] if embedding is None else embedding
         latent = self.rollout(rollout_inputs, training=training)
         predicted = self.autoencoder.decode(latent, embedding, training=training)
-        return ops.concatenate([first, ops.cast(predicted, first.dtype)], axis=1)
+        loops = [ops.cast(part, self.compute_dtype) for part in (first, predicted)]
+        return ops.concatenate(loops, axis=1)
 
     def compute_output_shape(self, input_shape):
         """Return (b, n, g, 3)."""

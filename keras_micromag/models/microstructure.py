@@ -4,6 +4,7 @@ import keras
 from keras import ops
 from numpy.typing import ArrayLike
 
+from keras_micromag.layers.rescaling import Rescaling
 from keras_micromag.utils import checks
 
 
@@ -57,11 +58,11 @@ def microstructure_encoder(
         raise ValueError(f"`spread` must be positive; received {spread.tolist()}.")
     layers = keras.layers
     start = keras.Input((None, features), name="start")
-    x = layers.Rescaling((1 / spread).tolist(), (-mean / spread).tolist())(start)
+    x = Rescaling((1 / spread).tolist(), (-mean / spread).tolist())(start)
     for _ in range(2):
         x = layers.Dense(width, activation=activation, kernel_initializer="he_normal")(x)
     if weighted:
-        x = ops.einsum("bgc,bg->bc", x, start[:, :, 0])
+        x = ops.einsum("bgc,bg->bc", x, ops.cast(start[:, :, 0], x.dtype))
     else:
-        x = layers.GlobalAveragePooling1D()(x)
+        x = layers.GlobalAveragePooling1D(data_format="channels_last")(x)
     return keras.Model(start, layers.Dense(size)(x), name=name)

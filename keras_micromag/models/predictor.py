@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_micromag.layers.rescaling import Rescaling
 from keras_micromag.utils import checks
 
 
@@ -61,10 +62,10 @@ def predictor(
     states = keras.Input((window, latent_size), name="states")
     field = keras.Input((1,), name="field")
     inputs = {"states": states, "field": field}
-    past = layers.Flatten()(states)
+    past = layers.Flatten(data_format="channels_last")(states)
     if input_noise:
         past = layers.GaussianNoise(input_noise)(past)
-    parts = [past, layers.Rescaling(1 / field_scale)(field)]
+    parts = [past, Rescaling(1 / field_scale)(field)]
     if microstructure_size:
         size = checks.count(microstructure_size, "microstructure_size")
         inputs["microstructure"] = keras.Input((size,), name="microstructure")
