@@ -1,9 +1,8 @@
 """The decrease of the switching field with grain size.
 
-Near an edge the stray field of a grain grows with the logarithm of its size over the depth.
-Reversal begins at a depth given by the exchange length, so large grains reverse first. In
-H_sw = H_sw⁰ - N·Ms, with H_sw⁰ free of the stray field, N grows by about 1 from 55 nm to 8.3 µm, as
-found by S. Bance et al., J. Appl. Phys. 116 (2014) 233903, https://doi.org/10.1063/1.4904854.
+Near an edge the stray field of a grain grows with the logarithm of its size over the depth of the
+particles, so large grains reverse first. In H_sw = H_sw⁰ - N·Ms, N grows by about 1 from 55 nm to
+8.3 µm: S. Bance et al., J. Appl. Phys. 116 (2014) 233903, https://doi.org/10.1063/1.4904854.
 """
 
 import argparse

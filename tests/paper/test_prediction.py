@@ -53,12 +53,15 @@ def test_loops_that_do_not_fit(run):
     def other(**kwargs):
         return dataclasses.replace(loops, **kwargs)
 
+    row = simulate(cubic_grains((3, 1, 1)), axes[:, :3], field=field, progress=False)
+    steps = {name: getattr(loops, name)[:, :40] for name in ("converged", "iterations")}
+    steps |= {"field": field[:40], "magnetization": loops.magnetization[:, :40]}
     for given, sentence in (
         (
-            other(magnetization=loops.magnetization[:, :, :3]),
+            row,
             r"`loops` must have moments .* g = 8; received \(1, 50, 3, 3\)",
         ),
-        (other(field=field[:40]), "along the fields .* 50 from 8 to -8 T and 40 from 8 to -4.7"),
+        (other(**steps), "along the fields .* 50 from 8 to -8 T and 40 from 8 to -4.7"),
         (other(field=-field), "along the fields .* 50 from 8 to -8 T and 50 from -8 to 8 T"),
         (
             other(field_direction=np.array([0, 0.6, 0.8])),
