@@ -436,6 +436,9 @@ def simulate_literal(
 
     Relax all grains with their branches held until no moment moves by more than `tol`; flip every
     unstable grain (or the one furthest outside the astroid); repeat until none flips; next field.
+    A grain does not flip where its particles would be as far outside on the other branch, nor a
+    third time at one field; its unstable particles are then held at their fold in the same field
+    across the axis, 90° where there is none.
 
     Args:
         matrix: B, (g, p, 3, g, 3). weights: (g, p). easy_axes: (g, 3). field: (t,) in tesla.
@@ -452,7 +455,9 @@ def simulate_literal(
     branch = np.where(easy_axes @ direction * start >= 0, 1.0, -1.0)
     moments, phi = branch[:, None] * easy_axes, np.zeros((g, p))
     states, products = [], 0
+    real = weights > 0
     for value in field:
+        count = np.zeros(g, int)
         for _ in range(max_iterations):
             for _ in range(max_iterations):
                 total = (flat @ moments.ravel()).reshape(g, p, 3) + value * direction
@@ -461,7 +466,14 @@ def simulate_literal(
                 along = np.einsum("gpi,gi->gp", total, easy_axes)
                 across = total - along[..., None] * easy_axes[:, None]
                 h_perpendicular = np.linalg.norm(across, axis=-1)
-                phi, unstable = _literal_angles(phi, branch[:, None] * along, h_perpendicular)
+                signed = branch[:, None] * along
+                phi, unstable = _literal_angles(phi, signed, h_perpendicular)
+                astroid = np.cbrt(along**2) + np.cbrt(h_perpendicular**2)
+                own = np.where((signed < 0) & real, astroid, 0.0).max(axis=1)
+                other = np.where((signed > 0) & real, astroid, 0.0).max(axis=1)
+                stays = (other > 1.0) | (count >= 2)
+                across_fold = np.arcsin(np.minimum(np.cbrt(h_perpendicular), 1.0))
+                phi = np.where(unstable & stays[:, None], across_fold, phi)
                 unit = across / np.maximum(h_perpendicular, 1e-300)[..., None]
                 particle = (
                     np.cos(phi)[..., None] * (branch[:, None] * easy_axes)[:, None]
@@ -475,13 +487,13 @@ def simulate_literal(
                     break
             else:
                 raise RuntimeError(f"no equilibrium at {value} T")
-            flips = (unstable & (weights > 0)).any(axis=1)
+            outside = np.where(count < 2, own / np.maximum(other, 1.0), 0.0)
+            flips = outside > 1.0
             if not flips.any():
                 break
             if avalanche == "weakest_first":
-                outside = np.cbrt(along**2) + np.cbrt(h_perpendicular**2)
-                outside = np.where(unstable & (weights > 0), outside, -1.0).max(axis=1)
                 flips = np.arange(g) == outside.argmax()
+            count += flips
             branch = np.where(flips, -branch, branch)
             phi[flips] = 0.0
             moments[flips] = branch[flips, None] * easy_axes[flips]

@@ -1,5 +1,6 @@
 """Hysteresis loops by the embedded Stoner-Wohlfarth method (Algorithm 1)."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
@@ -66,8 +67,8 @@ def simulate(
             1e-5 in float32 and 1e-7 in float64.
         max_iterations: products with the demagnetising matrix allowed per field; by events between
             two flips.
-        allow_unconverged: return a state that did not converge, marked in `converged`, instead of
-            raising. By events the magnet is given up there, and later states are nan.
+        allow_unconverged: return a state that did not converge, marked in `converged`, without an
+            error or a warning. By events the magnet is given up there, and later states are nan.
         operator: how demagnetising fields are computed: a kind of `demag_operator`, or an operator
             that it built for this structure, `self_field` and `dtype`, for any number of loops.
         rtol: error of an operator that is built here, see `demag_operator`.
@@ -78,7 +79,9 @@ def simulate(
             saved. By steps only.
 
     Returns:
-        The loops, without the leading axis b if `easy_axes` had none.
+        The loops, without the leading axis b if `easy_axes` had none. Of a batch, a magnet that
+        finds no equilibrium does not stop the others: a UserWarning names it, `converged` is False
+        from that field on, and its states there are nan.
 
     Raises:
         ValueError: for an argument of the wrong shape or value, for `self_field=True` together
@@ -87,16 +90,18 @@ def simulate(
             holds other or damaged files, or is in use by another process.
         OSError: where `checkpoint` cannot be written; what was saved before remains.
         MemoryError: before more is allocated than there is, naming the size and what would fit.
-        ConvergenceError: naming the field step, unless `allow_unconverged`.
+        ConvergenceError: naming the field step at which a single magnet, `easy_axes` (g, 3), finds
+            no equilibrium, unless `allow_unconverged`.
 
     Notes:
         In float32 moments agree with float64 to about 1e-5, to 1e-4 where grains are strongly
         coupled, and single particles near their fold to some 1e-3.
 
-        Algorithm 1 itself need not end: where the fields at two particles of a grain call for
-        opposite branches, each flips it back. This happens with soft grains, in which the
-        demagnetising field exceeds the anisotropy field, and above the anisotropy field with an
-        easy axis across it. Such a step is one that does not converge.
+        Algorithm 1 as published need not end: where the fields at two particles of a grain call for
+        opposite branches, each flips it back. This happens with soft grains, and above the
+        anisotropy field with an easy axis across it. Here such a grain takes the branch on which
+        its furthest particle is less far outside the astroid, and at one field it flips at most
+        twice, so that an avalanche of g grains ends after 2g passes at most.
 
         TensorFlow and JAX compile once for magnets of as many grains and particles, in batches of
         as many, whatever the fields: by events for any number of them, by steps up to the next
@@ -116,7 +121,7 @@ def simulate(
     options = SolverOptions.checked(
         method, avalanche, dtype, tol, max_iterations, allow_unconverged
     )
-    problem, single = Problem.checked(
+    problem = Problem.checked(
         structure,
         easy_axes,
         material=material,
@@ -150,7 +155,23 @@ def simulate(
         field_direction=problem.direction,
         events=solution.events,
     )
-    return _first_magnet(loops) if single else loops
+    if problem.single:
+        return _first_magnet(loops)
+    if not options.allow_unconverged:
+        _warn_of_unconverged(loops.converged, options.max_iterations)
+    return loops
+
+
+def _warn_of_unconverged(converged, max_iterations):
+    """Warn of the magnets that found no equilibrium at a field; `converged` is (b, t)."""
+    failed = np.flatnonzero(~converged.all(axis=1)).tolist()
+    if failed:
+        warnings.warn(
+            f"{len(failed)} of {len(converged)} magnets found no equilibrium within "
+            f"`max_iterations` = {max_iterations}: {', '.join(map(str, failed))}. "
+            "`converged` marks where, and their states there are nan.",
+            stacklevel=3,
+        )
 
 
 def _first_magnet(loops):

@@ -74,8 +74,8 @@ def mixed_phases(
 
     Notes:
         The reversal of a magnet with a soft phase depends on exchange between the grains, which the
-        embedded Stoner-Wohlfarth method leaves out. For grains that are too soft for the method,
-        `simulate` raises a `ConvergenceError` (see there).
+        embedded Stoner-Wohlfarth method leaves out. Of grains that are too soft for it, particles
+        call for opposite branches; `simulate` says which one such a grain takes.
 
     Example:
         >>> from keras_micromag.physics import MATERIALS, cubic_grains, mixed_phases

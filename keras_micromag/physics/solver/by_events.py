@@ -19,7 +19,8 @@ def solve(problem: Problem) -> Solution:
     """Return the states at all fields, and the events between them.
 
     Raises:
-        ConvergenceError: naming the field step that found no equilibrium, unless that is allowed.
+        ConvergenceError: naming the field step of a single magnet that found no equilibrium, unless
+            that is allowed. A magnet of a batch is given up there.
     """
     options = problem.options
     loops = Loops(len(problem.easy_axes), problem.field, len(problem.structure), options.dtype)
@@ -37,10 +38,10 @@ def _solve(problem, loops):
     state = continuation.start(magnet, path, branch)
     magnet, path, state = tensors((magnet, path, state), options.dtype)
     with Progress(problem.progress, loops) as bar:
-        log = trace(magnet, path, state, segments, options, loops, bar)
+        log = trace(magnet, path, state, segments, problem, loops, bar)
     equilibrator = Equilibrator(magnet, options.max_iterations)
     events = _states_and_events(problem, log, segments, branch, equilibrator, loops)
-    refuse_unconverged(loops, options)
+    refuse_unconverged(loops, problem)
     loops.moments[~loops.converged] = np.nan
     return events
 

@@ -1,6 +1,7 @@
 """Loops from one field to the next, collected on the host and kept in a checkpoint."""
 
 import numpy as np
+from keras import ops
 
 from keras_micromag.physics.solver import field_steps
 from keras_micromag.physics.solver.checkpoint import open_checkpoint
@@ -17,13 +18,14 @@ def solve(problem: Problem, checkpoint=None) -> Solution:
         checkpoint: a folder to keep what is done in, or None.
 
     Raises:
-        ConvergenceError: naming the field step that found no equilibrium, unless that is allowed.
+        ConvergenceError: naming the field step of a single magnet that found no equilibrium, unless
+            that is allowed. A magnet of a batch is given up there.
     """
     options = problem.options
     loops = Loops(len(problem.easy_axes), problem.field, len(problem.structure), options.dtype)
     with open_checkpoint(checkpoint, loops, _settings(problem)) as kept:
         state = kept.resume()
-        _refuse_unconverged(loops, options)
+        _refuse_unconverged(loops, problem)
         if not loops.complete:
             magnet, branch = problem.laid_out(loops.field)
             state = field_steps.start(magnet, branch) if state is None else state
@@ -32,15 +34,27 @@ def solve(problem: Problem, checkpoint=None) -> Solution:
             while not loops.complete:
                 state, records = field_steps.advance(magnet, state, options.avalanche)
                 loops.collect(records)
-                _refuse_unconverged(loops, options)
+                state = _end(state, _refuse_unconverged(loops, problem), len(loops.field))
                 kept.save(state)
                 bar(state)
     return Solution(loops.moments, loops.converged, loops.iterations)
 
 
-def _refuse_unconverged(loops, options):
-    if not options.allow_unconverged:
-        loops.refuse_unconverged(options.max_iterations)
+def _refuse_unconverged(loops, problem):
+    """Raise where a single magnet fails; return (b,) whether each one of a batch is given up."""
+    if problem.raises:
+        loops.refuse_unconverged(problem.options.max_iterations)
+    if problem.options.allow_unconverged:
+        return np.zeros(len(loops.reached), bool)
+    return loops.give_up_unconverged()
+
+
+def _end(state, given_up, end):
+    """Return the state in which the magnets `given_up` (b,) are done."""
+    if not given_up.any():
+        return state
+    target = np.where(given_up, end, ops.convert_to_numpy(state.target)).astype("int32")
+    return state._replace(target=ops.convert_to_tensor(target))
 
 
 def _settings(problem) -> dict:

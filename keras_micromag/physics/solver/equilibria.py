@@ -124,13 +124,31 @@ class Loops:
         moments[strode] /= np.linalg.norm(moments[strode], axis=1, keepdims=True)
         return np.swapaxes(moments, 1, 2)
 
+    def give_up_unconverged(self) -> np.ndarray:
+        """Drop the states from the first field on at which a magnet found no equilibrium.
+
+        Returns:
+            (b,) whether that happened to each magnet.
+        """
+        failed = self._unconverged
+        for magnet in np.flatnonzero(failed.any(axis=1)):
+            first = failed[magnet].argmax()
+            self.moments[magnet, first:] = np.nan
+            self.converged[magnet, first:] = False
+            self.reached[magnet] = len(self.field)
+        return failed.any(axis=1)
+
+    @property
+    def _unconverged(self):
+        return (self.iterations > 0) & ~self.converged
+
     def refuse_unconverged(self, max_iterations: int):
         """Raise where a field step found no equilibrium.
 
         Raises:
             ConvergenceError: naming the first such step.
         """
-        bad = (self.iterations > 0) & ~self.converged
+        bad = self._unconverged
         if bad.any():
             magnet, step = np.argwhere(bad)[0]
             raise ConvergenceError(

@@ -83,9 +83,9 @@ class State(NamedTuple):
     last_field: Any  # (b,) in tesla
     field_before: Any  # (b,) in tesla, one earlier
     smooth: Any  # (b,) number of equilibria in a row that no flip divides
-    flipped: Any  # (b, g) 1 where the grain flipped at this field
+    flipped: Any  # (b, g) how often the grain flipped at this field
     change: Any  # (b,) of the moments in the last iteration
-    outside: Any  # (b, g) of the astroid in the last iteration, see `relaxation`
+    outside: Any  # (b, g) in the last iteration, see `relaxation`
     products: Any  # (b,) spent on this field
     relaxing: Any  # (b,) of these, since the last flip
 
@@ -114,9 +114,11 @@ def magnet(
     """
     xp, easy_axes, field = namespace(easy_axes, field)
     direction = xp.sign(field[:, 1:] - field[:, :-1])
-    turning = xp.where(xp.not_equal(direction[:, 1:], direction[:, :-1]), 1, 0)
     # With a 0 for the first and the last field; a single field is both.
     ends = xp.zeros_like(field[:, : min(2, field.shape[1])], dtype="int32")
+    # Not 1 and 0, of which Keras would make integers of a dtype that depends on its floatx.
+    zeros = xp.zeros_like(field[:, 1:-1], dtype="int32")
+    turning = xp.where(xp.not_equal(direction[:, 1:], direction[:, :-1]), zeros + 1, zeros)
     turning = xp.concatenate([ends[:, :1], turning, ends[:, 1:]], axis=1)
     return Magnet(
         *body,
@@ -245,7 +247,7 @@ def whole_loop(magnet: Magnet, branch, avalanche: str):
 
     def body(state, written):
         state, records = _advance(magnet, state, avalanche)
-        slot = ops.where(records.target >= 0, records.target, t) + lead
+        slot = ops.where(records.target >= 0, records.target, 0 * records.target + t) + lead
         slot = ops.reshape(slot, (-1, 1))
         new = [ops.ones_like(records.target), records.converged]
         new += [getattr(records, part) for part in parts]
@@ -274,7 +276,8 @@ def _fill_strides(magnet, reached, converged, origin, moments, slope, bend):
     index = ops.zeros_like(reached) + ops.arange(t, dtype="int32")
     target = _next_equilibrium(reached, index)
     converged = ops.take_along_axis(converged * reached, target, axis=1) > 0
-    origin = ops.maximum(ops.take_along_axis(origin, target, axis=1), 0)
+    origin = ops.take_along_axis(origin, target, axis=1)
+    origin = ops.maximum(origin, ops.zeros_like(origin))
     back = magnet.field - ops.take_along_axis(magnet.field, target, axis=1)
     before = magnet.field - ops.take_along_axis(magnet.field, origin, axis=1)
     which = target[:, :, None, None]
@@ -293,7 +296,7 @@ def _fill_strides(magnet, reached, converged, origin, moments, slope, bend):
 def _next_equilibrium(reached, index):
     """Return (b, t) the index of the first equilibrium at or after each field; t - 1 if none is."""
     t = reached.shape[1]
-    target = ops.where(reached > 0, index, t - 1)
+    target = ops.where(reached > 0, index, 0 * index + t - 1)
     # A minimum over all later fields, by doubling: ops.associative_scan fails on TensorFlow's XLA.
     ahead = 1
     while ahead < t:
@@ -313,7 +316,8 @@ class _Trial(NamedTuple):
     field: Any  # (b,) in tesla, of the trial
     moments: Any  # (b, 3, g)
     tau: Any  # (b, p, c)
-    outside: Any  # (b, g) of the astroid, see `relaxation`
+    furthest: Any  # (b, g) of the astroid, see `relaxation`
+    outside: Any  # (b, g) the same, above 1 where the grain is to flip
     change: Any  # (b,) largest change of a moment's component in this iteration
     converged: Any  # (b,) whether moments and particles are at rest
     unstable: Any  # (b, g) 1 for the grains to flip
@@ -345,7 +349,7 @@ def _iterate(state, magnet, avalanche):
         change=trial.change,
         outside=trial.outside,
         products=products,
-        relaxing=ops.where(decision.flipping, 0, state.relaxing + 1),
+        relaxing=ops.where(decision.flipping, ops.zeros_like(products), state.relaxing + 1),
     )
     on, slope, bend = step_control.move_on(
         magnet, state, trial.moments, trial.field, decision.trusted, decision.longer
@@ -369,7 +373,7 @@ def _iterate(state, magnet, avalanche):
 
 def _try(magnet, state, field, avalanche):
     """Take one product with the operator, and tell what it says of the trial state."""
-    moments, tau, outside, moving = relax(magnet, state, field)
+    moments, tau, furthest, outside, moving = relax(magnet, state, field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     unstable = ops.cast(outside > 1.0, state.tau.dtype)
     if avalanche == "weakest_first":
@@ -379,6 +383,7 @@ def _try(magnet, state, field, avalanche):
         field,
         moments,
         tau,
+        furthest,
         outside,
         change,
         (change <= magnet.tol) & ~moving,
@@ -397,7 +402,7 @@ def _decide(magnet, state, trial, target, active, products):
     striding = (target > state.origin + 1) & active
     extrapolated = step_control.extrapolate(state, trial.field)
     surprise = ops.max(ops.abs(trial.moments - extrapolated), axis=(1, 2))
-    far_from_switching = ops.max(trial.outside, axis=1) < step_control.STABLE
+    far_from_switching = ops.max(trial.furthest, axis=1) < step_control.STABLE
     turn = ops.max(ops.abs(trial.moments - state.last), axis=(1, 2))
     safe = far_from_switching & (turn <= magnet.turn)
     trusted = (surprise <= 6.0 * magnet.tol) & safe

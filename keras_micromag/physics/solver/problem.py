@@ -71,6 +71,7 @@ class Problem:
         branch: (b, g) ±1, the branch on which each grain starts.
         options: of the solver.
         progress: whether to show a bar; on a terminal if None.
+        single: whether it is of one magnet, whose axes came as (g, 3).
     """
 
     operator: DemagOperator
@@ -81,6 +82,7 @@ class Problem:
     branch: np.ndarray
     options: SolverOptions
     progress: bool | None
+    single: bool
 
     @classmethod
     def checked(
@@ -97,12 +99,8 @@ class Problem:
         rtol,
         progress,
         options: SolverOptions,
-    ) -> tuple["Problem", bool]:
-        """Check the arguments of `simulate` of these names.
-
-        Returns:
-            The problem, and whether it is of a single magnet, whose axes came as (g, 3).
-        """
+    ) -> "Problem":
+        """Check the arguments of `simulate` of these names."""
         g = len(checks.instance(structure, "structure", Microstructure))
         axes = checks.finite_array(easy_axes, "easy_axes")
         single = axes.ndim == 2
@@ -116,7 +114,7 @@ class Problem:
         if len(field) == 0:
             raise ValueError("`field` must hold at least one value; received none.")
         direction = checks.unit_vectors(field_direction, "field_direction", (3,))
-        problem = cls(
+        return cls(
             operator=choose_operator(operator, structure, self_field, options.dtype, rtol),
             easy_axes=axes,
             materials=materials,
@@ -125,8 +123,13 @@ class Problem:
             branch=_branches(axes, direction, field[0], initial_state, single),
             options=options,
             progress=progress,
+            single=single,
         )
-        return problem, single
+
+    @property
+    def raises(self) -> bool:
+        """Whether a field without an equilibrium is an error; in a batch the others go on."""
+        return self.single and not self.options.allow_unconverged
 
     @property
     def structure(self) -> Microstructure:
@@ -137,7 +140,7 @@ class Problem:
     def polarization(self) -> np.ndarray:
         """Js of the grains in tesla: (g,), or (b, g) where it differs between magnets."""
         polarization = np.array([[m.Js for m in row] for row in self.materials])
-        if len(self.materials) < len(self.easy_axes) or len(self.easy_axes) == 1:
+        if len(self.materials) == 1:
             return polarization[0]
         return polarization
 

@@ -1,13 +1,25 @@
 """The parts of an iteration that both solvers share: relaxation, the flips it predicts, flipping.
 
 Magnets and axes are those of `field_steps`; states are any named tuples with the fields used.
+
+**Every avalanche ends.** Particles of one grain may lie outside the astroid on both of its
+branches, and the grain would flip for ever. So it takes the branch on which its furthest particle
+is less far outside. That alone ends an avalanche only where the fields do not change: coupled
+grains, or a grain in its own field, can still flip in a cycle. Therefore no grain flips more than
+`MOST_FLIPS` times at one field. A pass of an avalanche flips at least one grain, so an avalanche of
+g grains has at most `MOST_FLIPS` g passes.
 """
 
 import numpy as np
 from keras import ops
 
 from keras_micromag.physics.solver import step_control
-from keras_micromag.physics.solver.stoner_wohlfarth import astroid, at_least, euler_step
+from keras_micromag.physics.solver.stoner_wohlfarth import (
+    astroid,
+    at_least,
+    euler_step,
+    fold_across,
+)
 from keras_micromag.utils.backend import gather, max_over, sum_over
 
 _SAFETY = 4.0
@@ -22,8 +34,17 @@ No grain of up to 64 can change by more, so this is for large magnets, in which 
 is that of a few grains, far from most others: to wait for it takes more products and foresees
 nothing more."""
 
+MOST_FLIPS = 2
+"""Flips of a grain at one field at most: it may flip back. Then it stays until the next field, by
+events until the next equilibrium between two avalanches."""
+
 _DAMPED_AFTER = 30
-"""Iterations without a flip after which moments take half of each step, to break cycles of two."""
+"""Iterations without a flip after which moments take half of each step, to break cycles of two; a
+quarter after twice as many, and so on, since the moment of a particle that is held at its fold
+changes without bound where the field along its axis vanishes."""
+
+_LEAST_SHARE = 2.0**-8
+"""Least share of a step that moments take."""
 
 
 def relax(magnet, state, field, steps: int = 1):
@@ -33,9 +54,11 @@ def relax(magnet, state, field, steps: int = 1):
         field: (b,) applied, in tesla. steps: of Euler's method for this product.
 
     Returns:
-        moments (b, 3, g); tau (b, p, c); outside (b, g), the largest (|h∥|^⅔ + h⊥^⅔)³ of the
-        grain's particles with h∥ < 0, above 1 where the grain is unstable; and moving (b,),
-        whether a particle is further than `tol` from the equilibrium in its present field.
+        moments (b, 3, g); tau (b, p, c); furthest (b, g), the largest (|h∥|^⅔ + h⊥^⅔)³ of the
+        grain's particles with h∥ < 0; outside (b, g), above 1 where the grain is to flip:
+        `furthest`, divided by the largest of the particles with h∥ > 0 where that is above 1,
+        which would be the furthest after the flip, and 0 where the grain may not flip; and moving
+        (b,), whether a particle is further than `tol` from the equilibrium in its present field.
     """
     weights, places = magnet.columns.weights, magnet.columns.places
     h = magnet.product.field(state.moments * magnet.strength)
@@ -58,9 +81,16 @@ def relax(magnet, state, field, steps: int = 1):
     for _ in range(steps):
         step, error = euler_step(tau, along, across, fold)
         tau = tau + step
-    tau = ops.where(unstable, fold, tau)
     zero = ops.zeros_like(tau)
-    outside = max_over(ops.where((along < 0) & real, cubed, zero), axis=1)
+    furthest = max_over(ops.where((along < 0) & real, cubed, zero), axis=1)
+    furthest = _of_grains(magnet, max_over, furthest)
+    opposite = max_over(ops.where((along > 0) & real, cubed, zero), axis=1)
+    opposite = _of_grains(magnet, max_over, opposite)
+    # Of a grain that may stay although it has them, unstable particles are held where their moments
+    # are steady functions of the field, or the iteration would not converge.
+    stays = ops.cast((opposite > 1.0) | ~may_flip(state), tau.dtype)
+    held = ops.where(of_particles(magnet, stays) > 0.5, fold_across(across), fold)
+    tau = ops.where(unstable, held, tau)
     error = ops.where(real & ~unstable, error, zero)
     moving = ops.max(max_over(error, axis=1), axis=1) > magnet.tol
 
@@ -70,9 +100,14 @@ def relax(magnet, state, field, steps: int = 1):
     unit = sideways * (1.0 / at_least(across, np.finfo(ops.dtype(across)).tiny))[:, None]
     sin = sum_over((2.0 * tau * share)[:, None] * unit, axis=2)
     moments = _of_grains(magnet, sum_over, cos[:, None] * easy_axes + sin)
-    outside = _of_grains(magnet, max_over, outside)
     moments = moments / ops.sqrt(sum_over(moments * moments, axis=1))[:, None]
-    return moments, tau, outside, moving
+    outside = ops.where(may_flip(state), furthest / at_least(opposite, 1.0), 0.0 * furthest)
+    return moments, tau, furthest, outside, moving
+
+
+def may_flip(state):
+    """Return (b, g) whether each grain has flipped less than `MOST_FLIPS` times at this field."""
+    return state.flipped < MOST_FLIPS - 0.5
 
 
 def foreseen(state, change, outside, unstable):
@@ -104,14 +139,25 @@ def flip(magnet, state, moments, tau, flips):
     """Return the state with the grains in `flips` (b, g) turned to their other branch."""
     branch = state.branch * (1.0 - 2.0 * flips)
     turned = flips[:, None] > 0.5
-    damped = state.relaxing >= _DAMPED_AFTER
-    moments = step_control.where(damped, 0.5 * (moments + state.moments), moments)
+    moments = damped(state.relaxing, state.moments, moments)
     return state._replace(
         branch=branch,
         tau=tau * _of_columns(magnet, 1.0 - flips)[:, None],
         moments=ops.where(turned, branch[:, None] * magnet.easy_axes, moments),
-        flipped=ops.where(flips > 0.5, flips, state.flipped),
+        flipped=state.flipped + flips,
     )
+
+
+def damped(iterations, before, moments):
+    """Return the next trial moments (b, 3, g): a share of the step to `moments` after a while.
+
+    Args:
+        iterations: (b,) so far. before: (b, 3, g) the last trial moments.
+    """
+    rounds = ops.cast(iterations // _DAMPED_AFTER, moments.dtype)
+    share = at_least(ops.exp(-float(np.log(2.0)) * rounds), _LEAST_SHARE)[:, None, None]
+    mixed = share * moments + (1.0 - share) * before
+    return step_control.where(iterations >= _DAMPED_AFTER, mixed, moments)
 
 
 def of_particles(magnet, values):

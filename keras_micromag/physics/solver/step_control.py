@@ -49,7 +49,7 @@ def move_on(magnet, state, moments, field, trusted, longer):
     slope = where(
         first,
         (moments - state.last) / ops.where(first, ahead, one)[:, None, None],
-        state.slope * (1.0 - state.flipped)[:, None],
+        state.slope * ops.cast(state.flipped < 0.5, state.slope.dtype)[:, None],
     )
     bend = where(
         second,
@@ -108,12 +108,15 @@ def _reach(magnet, index):
     )
     # JAX in its x64 mode counts in int64.
     steps = ops.cast(ops.sum(ops.cast(ahead, "int32"), axis=1), "int32")
-    return index + ops.where(starts, ops.minimum(steps, 1), steps)
+    one = ops.ones_like(steps)
+    return index + ops.where(starts, ops.minimum(steps, one), steps)
 
 
 def retreat(magnet, state):
     """Return the state that tries half the stride from the last equilibrium."""
-    target = state.origin + ops.maximum((state.target - state.origin) // 2, 1)
+    # Keras casts a Python integer to a dtype that depends on its floatx.
+    half = (state.target - state.origin) // 2
+    target = state.origin + ops.maximum(half, ops.ones_like(half))
     back = state._replace(target=target, relaxing=ops.zeros_like(state.relaxing))
     return back._replace(moments=extrapolate(back, _field_at(magnet, target)))
 

@@ -152,6 +152,18 @@ def astroid(h_parallel, h_perpendicular):
     return fold, strength * strength * secant * secant * secant
 
 
+def fold_across(h_perpendicular):
+    """Return τ of the fold in the same field across the axis; that of 90° in larger ones than 1.
+
+    There sinφ = h⊥^⅓. Unlike the fold of `astroid` it does not depend on h∥, on which that one
+    depends without bound where h∥ vanishes.
+    """
+    xp = namespace(h_perpendicular)[0]
+    one = xp.ones_like(h_perpendicular)
+    sin = _cube_root(xp, xp.where(h_perpendicular < 1.0, h_perpendicular, one))
+    return sin / (1.0 + xp.sqrt(at_least(1.0 - sin * sin, 0.0)))
+
+
 def euler_step(tau, h_parallel, h_perpendicular, fold):
     """Take one safeguarded Euler step of τ towards the equilibrium within [0, fold].
 

@@ -257,7 +257,7 @@ def test_a_complete_or_refused_loop_builds_no_operator(undisturbed, tmp_path, mo
 
 
 def test_a_step_without_equilibrium_raises_again_after_a_resume(calls, tmp_path):
-    options = {"max_iterations": 3}
+    options = {"max_iterations": 3, "easy_axes": AXES[0]}
     with pytest.raises(ConvergenceError, match="found no equilibrium") as first:
         loop(checkpoint=tmp_path, **options)
     actual = loop(checkpoint=tmp_path, allow_unconverged=True, **options)
@@ -266,6 +266,17 @@ def test_a_step_without_equilibrium_raises_again_after_a_resume(calls, tmp_path)
     with pytest.raises(ConvergenceError) as again:
         loop(checkpoint=tmp_path, **options)
     assert str(again.value) == str(first.value)
+
+
+def test_a_batch_with_a_magnet_that_was_given_up_warns_again_after_a_resume(calls, tmp_path):
+    options = {"max_iterations": 5, "checkpoint": tmp_path}
+    with pytest.warns(UserWarning, match="magnets found no equilibrium"):
+        first = loop(**options)
+    assert first.converged.any() and not first.converged.all()
+    calls.limit = 0
+    with pytest.warns(UserWarning, match="magnets found no equilibrium"):
+        again = loop(**options)
+    assert_equal(again, first)
 
 
 @pytest.mark.parametrize("error", [errno.ENOSYS, None])

@@ -31,7 +31,7 @@ MAGNETS = {"cubes": cubic_grains((2, 2, 1)), "polycrystal": Microstructure(CELLS
 def start(structure, field=0.0):
     """A magnet in one field, as tensors, and its state; axes (g, 3)."""
     axes = random_easy_axes(len(structure), seed=1)
-    problem, _ = Problem.checked(
+    problem = Problem.checked(
         structure,
         axes,
         material=ND2FE14B,
@@ -61,7 +61,7 @@ def test_relaxed_particles_are_those_of_the_oracle(kind, field):
     padded[0, :, :g] = trial.T
     state = state._replace(moments=ops.convert_to_tensor(padded))
     at = ops.convert_to_tensor(np.array([field], "float32"))
-    moments, _, outside, _ = relaxation.relax(magnet, state, at, steps=20)
+    moments, _, _, outside, _ = relaxation.relax(magnet, state, at, steps=20)
 
     total = (demag_matrix(structure).reshape(g * p * 3, g * 3) * ND2FE14B.Js) @ trial.ravel()
     total = total.reshape(g, p, 3)

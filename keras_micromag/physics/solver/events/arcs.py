@@ -7,6 +7,7 @@ from keras_micromag.physics.solver.events.continuation import NODE
 from keras_micromag.physics.solver.events.dense_output import DenseOutput
 from keras_micromag.physics.solver.events.equilibrate import Equilibrator
 from keras_micromag.physics.solver.events.log import Avalanches, EventLog, Segments
+from keras_micromag.physics.solver.relaxation import MOST_FLIPS
 
 _ASTROID_TOL = 1e-4
 """How far outside the astroid an equilibrium between two avalanches may seem: a root is rounded."""
@@ -51,7 +52,9 @@ class Arcs:
         magnets = np.arange(len(branch))
         self.magnet = np.sort(np.concatenate([magnets, avalanches.magnet]))
         first = np.searchsorted(self.magnet, magnets)
-        self._branch = self._branches(branch, first)
+        flips = self._count_flips(branch.shape[1])
+        self._branch = self._branches(branch, flips, first)
+        self._flipped = self._carry_over(flips, first)
         self.of_field = np.empty(loops.converged.shape, int)
         for magnet in magnets:
             events = avalanches.path_length[avalanches.magnet == magnet]
@@ -75,10 +78,25 @@ class Arcs:
         """
         return self._equilibrate(arc, field, self._dense.interpolate(arc, field), step)
 
-    def _branches(self, branch, first):
-        """Return (n, g + padding) the branches on each arc, `first` (b,) being those of magnets."""
-        flips = np.zeros((len(self.magnet), branch.shape[1]), int)
+    def _count_flips(self, grains):
+        """Return (n, g + padding) how often each grain flipped in the avalanche before each arc."""
+        flips = np.zeros((len(self.magnet), grains), int)
         np.add.at(flips[:, : self.log.flips.shape[1]], self.avalanches.arc_of_entry, self.log.flips)
+        return flips
+
+    def _carry_over(self, flips, first):
+        """Return `flips` (n, g), but of a grain that rests those before its last equilibrium."""
+        arc = self.avalanches.arc_of_entry[self.log.kind == NODE]
+        nodes = np.bincount(arc, minlength=len(flips))
+        flipped = flips.copy()
+        # The first node of an arc is the end of its avalanche.
+        for k in np.setdiff1d(np.flatnonzero(nodes < 2) + 1, [*first, len(flips)]):
+            rests = flipped[k - 1] >= MOST_FLIPS
+            flipped[k, rests] = flipped[k - 1, rests]
+        return flipped
+
+    def _branches(self, branch, flips, first):
+        """Return (n, g + padding) the branches on each arc, `first` (b,) being those of magnets."""
         # No grain has flipped on a magnet's first arc.
         flips = np.cumsum(flips, axis=0)
         flips -= flips[first][self.magnet]
@@ -132,6 +150,7 @@ class Arcs:
             field,
             # Grains that are padding lie along their axes, all of which are (1, 1, 1) / √3.
             np.pad(moments, padding, constant_values=3**-0.5),
+            self._flipped[arc],
             max_matvecs,
         )
         np.add.at(self.loops.iterations, (magnet, step), relaxed.matvecs)

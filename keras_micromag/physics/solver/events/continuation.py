@@ -78,9 +78,10 @@ class State(NamedTuple):
     step: Any  # (b,) largest distance of a trial from the node, tesla
     trial_spacing: Any  # (b,) distance of the last two trials, tesla
     next_grain: Any  # (b,) int, the grain that is predicted to flip at the trial
-    flipped: Any  # (b, g) 1 where the grain flipped in this avalanche
+    flipped: Any  # (b, g) how often the grain flipped in this avalanche
+    holds: Any  # (b,) int, avalanches in a row in which no grain flipped
     change: Any  # (b,) largest change of a moment's component in the last iteration
-    outside: Any  # (b, g) of the astroid in the last iteration, see `relaxation`
+    outside: Any  # (b, g) in the last iteration, see `relaxation`
     products: Any  # (b,) matvecs since the last record
     relaxing: Any  # (b,) of these, since the last flip or node
 
@@ -124,6 +125,7 @@ def start(magnet: field_steps.Magnet, path: Path, branch) -> State:
         trial_spacing=zeros,
         next_grain=count,
         flipped=grains,
+        holds=count,
         change=zeros,
         outside=grains,
         products=count,
@@ -174,7 +176,7 @@ class _Trial(NamedTuple):
 
     moments: Any  # (b, 3, g)
     tau: Any  # (b, p, c)
-    outside: Any  # (b, g) of the astroid, see `relaxation`
+    outside: Any  # (b, g) above 1 where a grain is unstable, see `relaxation`
     ratio: Any  # (b, g) switching ratio
     weakest_grain: Any  # (b,) int, the grain whose ratio is largest
     largest_ratio: Any  # (b,) its ratio
@@ -227,7 +229,7 @@ def _iterate(state, magnet, path, avalanche):
 
 def _evaluate_trial(magnet, state, avalanche):
     """Take one product with the operator at the trial field."""
-    moments, tau, outside, moving = relaxation.relax(magnet, state, state.field)
+    moments, tau, _, outside, moving = relaxation.relax(magnet, state, state.field)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     # A root: `outside` goes as the square of the field.
     ratio = ops.sqrt(outside)
@@ -239,7 +241,8 @@ def _evaluate_trial(magnet, state, avalanche):
     converged = (change <= magnet.tol) & ~moving
     # The forecast serves only where a grain has flipped. Where none has, as at the end of a segment
     # beside a root, the moments converge more slowly than it assumes.
-    begun = ops.any(state.flipped > 0.5, axis=1)
+    # Nor where one rests after its last flip, which has moved it as far as any.
+    begun = ops.any(state.flipped > 0.5, axis=1) & ops.all(relaxation.may_flip(state), axis=1)
     foreseen = begun & relaxation.foreseen(state, change, outside, unstable)
     matvecs = state.products + 1
     return _Trial(
@@ -271,7 +274,9 @@ def _decide(trial, outcome, active):
 
 def _record(state, trial, outcome, decision, segment):
     """Return what the host is to know of this iteration."""
-    kind = ops.where(decision.flip, FLIP, ops.where(decision.node, NODE, ops.zeros_like(segment)))
+    nothing = ops.zeros_like(segment)
+    kind = ops.where(decision.node, nothing + NODE, nothing)
+    kind = ops.where(decision.flip, nothing + FLIP, kind)
     no_root = ops.zeros_like(outcome.root_offset)
     return Record(
         kind=kind,
@@ -290,9 +295,10 @@ def _plan(path, state, trial, secant, outcome, decision, flipped, end):
     """Choose the field of the next trial.
 
     Args:
-        flipped: (b, g) 1 where the grain flipped in this avalanche. end: (b,) of the segment.
+        flipped: (b, g) how often the grain flipped in this avalanche. end: (b,) of the segment.
     """
-    relaxing = ops.where(decision.node | decision.flip, 0, state.relaxing + 1)
+    count = ops.zeros_like(state.relaxing)
+    relaxing = ops.where(decision.node | decision.flip, count, state.relaxing + 1)
     predictor = prediction.predictor(state, trial, secant, outcome, flipped)
     step = prediction.longest_step(path, state, trial, outcome, decision.node, relaxing)
     node_field = ops.where(decision.node, state.field, state.node_field)
@@ -321,7 +327,8 @@ def _move_trial(state, turned, trial, secant, outcome, decision, plan):
     moving = decision.active & (outcome.ended | outcome.between) & ~(decision.flip | outcome.failed)
     distance = plan.field - state.field
     slope = prediction.chord(plan.predictor, secant.span, distance)
-    predicted = trial.moments + slope * distance[:, None, None]
+    damped = relaxation.damped(state.relaxing, state.moments, trial.moments)
+    predicted = damped + slope * distance[:, None, None]
     zero = ops.zeros_like(plan.segment)
     avalanching = ops.where(outcome.ended, zero, state.avalanching)
     return turned._replace(
@@ -357,8 +364,14 @@ def _update_node(new, state, trial, secant, outcome, decision, plan):
 def _update_counters(new, trial, outcome, decision, plan):
     """Return the state `new` with what the next iteration compares itself with."""
     zero = ops.zeros_like(plan.relaxing)
+    none = ops.zeros_like(new.flipped)
+    # A grain that may not flip again rests until the next equilibrium.
+    resting = ops.where(relaxation.may_flip(new), none, new.flipped)
+    flipped = where(outcome.ended, resting, new.flipped)
+    holds = ops.where(outcome.ended, new.holds + 1, new.holds)
     return new._replace(
-        flipped=where(outcome.ended, ops.zeros_like(new.flipped), new.flipped),
+        flipped=where(outcome.equilibrium, none, flipped),
+        holds=ops.where(decision.flip | outcome.equilibrium, zero, holds),
         change=trial.change,
         outside=trial.outside,
         products=ops.where(decision.flip | decision.node, zero, trial.matvecs),

@@ -18,6 +18,10 @@ _SAME = 1e-7
 """Distance of two coordinates up to which they count as one."""
 
 
+_MAX_WEIGHTS = 1e6
+"""Sum of a stencil's absolute weights, beyond which it has no digits in float32."""
+
+
 class DenseOutput:
     """Interpolates the states of n arcs between nodes, sorted by arc and by a coordinate u.
 
@@ -87,7 +91,8 @@ class DenseOutput:
         The error is the difference from the polynomial through all nodes but one: the furthest,
         or, beside an edge, the node there, which alone depends on a grain that becomes unstable
         behind it, and which at a root is the least accurate. Where an arc has fewer than three
-        nodes, the error is nan, but at a node itself.
+        nodes, the error is nan, but at a node itself. Where the weights are so large that rounding
+        is all that they leave, the nearest node serves, and the error is nan.
 
         Returns:
             Index (n, 8) of the nodes, weights (n, 8), and weights of the error (n, 8); a stencil
@@ -112,6 +117,10 @@ class DenseOutput:
         error = weights - _lagrange_weights(nodes, others, u)
         at_node = (np.abs(nodes - u[:, None]) < _SAME) & used
         error[(width < 3) & ~at_node.any(axis=1)] = np.nan
+        useless = np.abs(weights).sum(axis=1) > _MAX_WEIGHTS
+        nearest = np.where(used, np.abs(nodes - u[:, None]), np.inf).argmin(axis=1)
+        weights[useless] = np.arange(_POINTS) == nearest[useless, None]
+        error[useless] = np.nan
         return index, weights, error
 
     def combine(self, index: np.ndarray, weights: np.ndarray) -> np.ndarray:

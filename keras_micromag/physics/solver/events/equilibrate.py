@@ -31,16 +31,17 @@ class Equilibria(NamedTuple):
     """The states of n magnets after relaxation; NumPy."""
 
     moments: np.ndarray  # (n, 3, g)
-    outside: np.ndarray  # (n,) of the astroid, as in `relaxation`, the furthest grain's
+    outside: np.ndarray  # (n,) as in `relaxation`, the largest of its grains
     change: np.ndarray  # (n,) largest change of a moment's component in the last iteration
     matvecs: np.ndarray  # (n,)
     converged: np.ndarray  # (n,) bool
 
 
 class _Iterate(NamedTuple):
-    """n states after an iteration; `relaxation.relax` reads the first three parts."""
+    """n states after an iteration; `relaxation.relax` reads the first four parts."""
 
     branch: Any  # (n, g)
+    flipped: Any  # (n, g) how often each grain flipped at the avalanche before
     tau: Any  # (n, p, c)
     moments: Any  # (n, 3, g)
     outside: Any  # (n,) these four as in Equilibria
@@ -81,6 +82,7 @@ class Equilibrator:
         branch: np.ndarray,
         field: np.ndarray,
         moments: np.ndarray,
+        flipped: np.ndarray,
         max_iterations: int | None = None,
     ) -> Equilibria:
         """Relax n states from near their equilibria.
@@ -90,6 +92,7 @@ class Equilibrator:
             branch: (n, g) ±1.
             field: (n,) in tesla.
             moments: (n, 3, g).
+            flipped: (n, g) how often each grain flipped in the avalanche before.
             max_iterations: matvecs allowed per state, if other than for this object.
 
         Notes:
@@ -114,7 +117,7 @@ class Equilibrator:
                 # Padding repeats the last state.
                 rows = batch[np.minimum(np.arange(size), len(batch) - 1)]
                 counts = magnet[rows], states.matvecs[rows], limit, len(batch), abandon
-                values = (branch, field, states.moments, states.change)
+                values = (branch, flipped, field, states.moments, states.change)
                 values = tuple(np.asarray(part[rows], self._dtype) for part in values)
                 inputs = tensors((*counts, *values), self._dtype)
                 relaxed = _compiled()(self._magnet, *inputs)
@@ -136,14 +139,16 @@ def _compiled():
     return compiled(_equilibrate)
 
 
-def _equilibrate(magnet, index, matvecs, limit, real, abandon, branch, field, moments, change):
+def _equilibrate(
+    magnet, index, matvecs, limit, real, abandon, branch, flipped, field, moments, change
+):
     """Iterate n states, at least once, until no more than `abandon` of them are left.
 
     Args:
         magnet: b magnets. index: (n,) of each state's magnet.
         matvecs: (n,) of each state so far. limit: of these.
         real: () number of states that are no padding.
-        branch: (n, g). field: (n,). moments: (n, 3, g).
+        branch, flipped: (n, g). field: (n,). moments: (n, 3, g).
         change: (n,) largest change of a moment's component in the last iteration; 0 before any.
 
     Returns:
@@ -155,7 +160,7 @@ def _equilibrate(magnet, index, matvecs, limit, real, abandon, branch, field, mo
     tau = _initial_tau(magnet, branch, moments)
     used = ops.arange(index.shape[0], dtype="int32") < real
     nothing, none = ops.zeros_like(field), ops.zeros_like(used)
-    begin = _Iterate(branch, tau, moments, nothing, change, matvecs, none, real * 0)
+    begin = _Iterate(branch, flipped, tau, moments, nothing, change, matvecs, none, real * 0)
     limits = _Limits(field, first_ratio, used, limit, abandon)
     (end,) = while_loop(_unfinished, _iterate, (begin,), magnet, limits)
     return end.moments, end.outside, end.change, end.matvecs, end.converged
@@ -172,14 +177,15 @@ def _unfinished(state, magnet, limits):
 
 def _iterate(state, magnet, limits):
     """Return the states after one product with the operator."""
-    moments, tau, outside, unsettled = relaxation.relax(magnet, state, limits.field, _EULER_STEPS)
+    moments, tau, _, outside, moving = relaxation.relax(magnet, state, limits.field, _EULER_STEPS)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     error = _remaining_change(change, state.change, limits.first_ratio)
-    now = ops.logical_and(error <= magnet.tol, ops.logical_not(unsettled))
+    now = ops.logical_and(error <= magnet.tol, ops.logical_not(moving))
     new = _Iterate(
         state.branch,
+        state.flipped,
         tau,
-        moments,
+        relaxation.damped(state.matvecs, state.moments, moments),
         ops.max(outside, axis=1),
         change,
         ops.where(_ended(state, limits), state.matvecs, state.matvecs + 1),

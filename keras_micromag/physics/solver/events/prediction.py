@@ -33,6 +33,10 @@ _PATIENCE = 8
 """Trials after which the step is cut to a fourth."""
 
 
+_FALLING = 0.6, 0.97
+"""Ratios of two changes of the moments between which these converge slowly, but do."""
+
+
 class Secant(NamedTuple):
     """The secant from the last node to the trial."""
 
@@ -141,7 +145,7 @@ def predictor(state, trial, secant, outcome, flipped) -> Predictor:
     """Return the parabola through three nodes, else a secant; old slopes after an avalanche.
 
     Args:
-        flipped: (b, g) 1 where the grain flipped in this avalanche: it has no slope yet.
+        flipped: (b, g) how often the grain flipped in this avalanche: it has no slope yet.
     """
     quadratic = outcome.equilibrium & (state.nodes >= 2) & secant.valid
     # Not across a turning point of the field.
@@ -152,7 +156,7 @@ def predictor(state, trial, secant, outcome, flipped) -> Predictor:
     tangent = secant.ratio_slope + ratio_curvature * secant.span[:, None]
     tangent = where(quadratic, tangent, secant.ratio_slope)
     tangent = ops.where(trial.ratio > _MIN_RATIO, tangent, ops.zeros_like(tangent))
-    unflipped = 1.0 - flipped
+    unflipped = ops.cast(flipped < 0.5, flipped.dtype)
     ratio_slope = where(outcome.equilibrium, tangent, secant.ratio_slope)
     return Predictor(
         slope=where(outcome.ended, state.slope * unflipped[:, None], secant.slope),
@@ -185,11 +189,16 @@ def longest_step(path, state, trial, outcome, node, relaxing):
     """
     distance = ops.abs(state.field - state.node_field)
     stuck = outcome.between & ops.equal(relaxing % _PATIENCE, _PATIENCE - 1) & ~outcome.near_root
+    # Where moments converge as slowly as beside the hard axis, a shorter step is no better.
+    slowly = (trial.change < _FALLING[1] * state.change) & (relaxing < 4 * _PATIENCE)
+    stuck = stuck & ~(slowly & (trial.change > _FALLING[0] * state.change))
     factor = 2.0 * ops.ones_like(distance)
     factor = ops.where(trial.largest_ratio < _FAR, factor, ops.ones_like(distance))
     limit = at_least(ops.abs(state.field) - path.high, path.longest * factor)
     doubled = ops.minimum(2.0 * at_least(state.step, path.root_tol), limit)
     step = ops.where(node, doubled, ops.where(stuck, 0.25 * distance, state.step))
+    # The field is held again and again for a root that a longer trial sees before the node.
+    step = ops.where(outcome.ended & (state.holds >= 2), 0.25 * state.trial_spacing, step)
     # A root that is as good as found must not lie just beyond a short step.
     return ops.where(outcome.between & outcome.near_root, doubled, step)
 

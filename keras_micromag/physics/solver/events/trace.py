@@ -9,7 +9,7 @@ from keras_micromag.physics.solver import field_steps
 from keras_micromag.physics.solver.equilibria import ConvergenceError, Loops
 from keras_micromag.physics.solver.events import continuation
 from keras_micromag.physics.solver.events.log import EventLog, Segments, without_reopened
-from keras_micromag.physics.solver.problem import SolverOptions
+from keras_micromag.physics.solver.problem import Problem
 from keras_micromag.utils import memory
 
 ROOT_TOL = 2.5e-7
@@ -40,7 +40,7 @@ def trace(
     path: continuation.Path,
     state: continuation.State,
     segments: Segments,
-    options: SolverOptions,
+    problem: Problem,
     loops: Loops,
     report: Callable,
 ) -> EventLog:
@@ -49,39 +49,40 @@ def trace(
     Args:
         magnet, path, state: tensors; of b magnets at the first field.
         segments: of the path.
-        options: of the solver.
+        problem: whose options these are.
         loops: to which matvecs and the fields reached are added. A field is unconverged where a
             magnet is given up, and from there on.
         report: called with the state after each call of the compiled loop.
 
     Raises:
-        ConvergenceError: where an equilibrium is not found, unless that is allowed.
+        ConvergenceError: where an equilibrium of a single magnet is not found, unless that is
+            allowed.
         MemoryError: before the log needs more memory than there is.
     """
     logs = []
     while not loops.complete:
-        state, records = continuation.advance(magnet, path, state, options.avalanche)
+        state, records = continuation.advance(magnet, path, state, problem.options.avalanche)
         log = EventLog.from_records(records, segments, loops.moments.shape[2])
         logs.append(log)
         _count(log, segments, loops)
         _require_memory(logs, loops)
-        refuse_unconverged(loops, options)
+        refuse_unconverged(loops, problem)
         loops.reached = _fields_reached(state, segments)
         report(state)
     return without_reopened(EventLog.concatenate(logs))
 
 
-def refuse_unconverged(loops: Loops, options: SolverOptions) -> None:
-    """Raise where a magnet found no equilibrium.
+def refuse_unconverged(loops: Loops, problem: Problem) -> None:
+    """Raise where a single magnet found no equilibrium.
 
     Raises:
         ConvergenceError: naming the first field that is not before, unless that is allowed.
     """
-    if not (options.allow_unconverged or loops.converged.all()):
+    if problem.raises and not loops.converged.all():
         magnet, step = np.argwhere(~loops.converged)[0]
         raise ConvergenceError(
             f"field step {step} ({loops.field[step]:g} T) of magnet {magnet}, or what comes before "
-            f"it, found no equilibrium within `max_iterations` = {options.max_iterations}."
+            f"it, found no equilibrium within `max_iterations` = {problem.options.max_iterations}."
         )
 
 

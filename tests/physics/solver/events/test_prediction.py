@@ -38,7 +38,7 @@ def path_to(ends=(-2.0,), direction=(-1.0,)):
 
 def state_at(field=0.9, **parts):
     """Return the state whose trial is at `field`."""
-    ints = ("segment", "avalanching", "nodes", "next_grain", "products", "relaxing")
+    ints = ("segment", "avalanching", "nodes", "next_grain", "holds", "products", "relaxing")
     grains = ("branch", "node_ratio", "node_ratio_slope", "ratio_slope", "flipped", "outside")
     vectors = ("moments", "node_moments", "node_slope", "slope")
     values = dict.fromkeys(State._fields, np.zeros(1))

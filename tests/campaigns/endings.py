@@ -1,0 +1,157 @@
+"""Counts the loops that end, of magnets in which the field calls for both branches of a grain.
+
+    KERAS_BACKEND=jax python -m tests.campaigns.endings --count 1000 --seed 0
+
+prints, for each kind of magnet, method and own field, how many of the magnets end, and the most
+flips of a magnet between two fields. A thousand of each kind take some minutes. The suite runs a
+few dozen.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_micromag.physics import (
+    ND2FE14B,
+    Hysteresis,
+    Material,
+    Microstructure,
+    core_shell,
+    cubic_grains,
+    mixed_phases,
+    random_easy_axes,
+    simulate,
+)
+
+SOFT = Material(Js=2.0, Ku=6e5, A=1e-11)
+IRON = Material(Js=2.15, Ku=4.6e4, A=2.5e-11)
+
+BATCH = 128
+"""Magnets that are simulated at once; each size of a batch is compiled on its own."""
+
+
+class Magnets(NamedTuple):
+    """The arguments of `simulate` for n magnets of one structure."""
+
+    structure: Microstructure
+    easy_axes: np.ndarray
+    material: Material | list
+    field: np.ndarray
+    field_direction: tuple[float, float, float] = (0.0, 0.0, 1.0)
+
+
+def isotropic(n: int, seed: int, largest_field: float = 8.0) -> Magnets:
+    """Return hard magnets with axes in all directions."""
+    axes = random_easy_axes((n, 8), cone=90.0, seed=seed)
+    field = np.linspace(largest_field, -largest_field, 81)
+    return Magnets(cubic_grains((2, 2, 2)), axes, ND2FE14B, field)
+
+
+def isotropic_in_12_tesla(n: int, seed: int) -> Magnets:
+    """Return magnets as `isotropic` does, up to a field above the anisotropy field."""
+    return isotropic(n, seed, 12.0)
+
+
+def across(n: int, seed: int) -> Magnets:
+    """Return hard magnets with the field across their axes, beyond the anisotropy field."""
+    axes = random_easy_axes((n, 27), cone=10.0, seed=seed)
+    return Magnets(
+        cubic_grains((3, 3, 3)), axes, ND2FE14B, np.linspace(12.0, -12.0, 61), (1.0, 0.0, 0.0)
+    )
+
+
+def soft(n: int, seed: int) -> Magnets:
+    """Return magnets whose polarisation exceeds the anisotropy field of their grains."""
+    axes = random_easy_axes((n, 8), cone=90.0, seed=seed)
+    return Magnets(cubic_grains((2, 2, 2)), axes, SOFT, np.linspace(3.0, -3.0, 61))
+
+
+def mixed(n: int, seed: int) -> Magnets:
+    """Return magnets of hard, soft and very soft grains in another order for each magnet."""
+    structure = cubic_grains((2, 2, 2))
+    axes = random_easy_axes((n, 8), cone=60.0, seed=seed)
+    phases = ND2FE14B, SOFT, IRON
+    material = [mixed_phases(structure, phases, [2, 1, 1], seed=seed + i) for i in range(n)]
+    return Magnets(structure, axes, material, np.linspace(8.0, -8.0, 81))
+
+
+def shells(n: int, seed: int) -> Magnets:
+    """Return magnets of hard cores in soft shells."""
+    structure = core_shell(cubic_grains((2, 2, 1)), 4e-9)
+    axes = random_easy_axes((n, 4), cone=60.0, seed=seed)
+    axes = np.concatenate([axes, axes], axis=1)
+    return Magnets(structure, axes, [ND2FE14B] * 4 + [SOFT] * 4, np.linspace(8.0, -8.0, 81))
+
+
+KINDS: dict[str, Callable[[int, int], Magnets]] = {
+    "isotropic, 8 T": isotropic,
+    "isotropic, 12 T": isotropic_in_12_tesla,
+    "across": across,
+    "soft": soft,
+    "mixed": mixed,
+    "shells": shells,
+}
+
+METHODS = [
+    ("steps", "simultaneous"),
+    ("steps", "weakest_first"),
+    ("events", "simultaneous"),
+    ("events", "weakest_first"),
+]
+
+
+def loops(kind: str, count: int, seed: int, **options) -> Iterator[Hysteresis]:
+    """Yield the loops of `count` magnets, a batch at a time.
+
+    Args:
+        kind: a key of `KINDS`. options: of `simulate`.
+    """
+    for first in range(0, count, BATCH):
+        n = min(BATCH, count)
+        magnets = KINDS[kind](n, seed + first)
+        yield simulate(**magnets._asdict(), progress=False, allow_unconverged=True, **options)
+
+
+def ended(batch: Hysteresis) -> np.ndarray:
+    """Return (b,) whether each loop converged at all fields."""
+    return batch.converged.all(axis=1)
+
+
+def most_flips(batch: Hysteresis) -> int:
+    """Return the most flips of a magnet in an avalanche by events, or the grains between fields."""
+    if batch.events is not None:
+        each = [
+            np.bincount(batch.events.avalanche[batch.events.magnet == m]).max(initial=0)
+            for m in np.unique(batch.events.magnet)
+        ]
+        return int(max(each, default=0))
+    side = np.einsum("btgi,bgi->btg", batch.magnetization, batch.easy_axes) > 0
+    return int((side[:, 1:] != side[:, :-1]).sum(axis=2).max())
+
+
+def main() -> None:
+    """Print a row for each kind of magnet, method and own field."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", nargs="*", choices=KINDS, default=list(KINDS))
+    arguments = parser.parse_args()
+    for kind in arguments.kind:
+        for method, avalanche in METHODS:
+            for self_field in (False, True):
+                done, total, flips = 0, 0, 0
+                options = {"method": method, "avalanche": avalanche, "self_field": self_field}
+                for batch in loops(kind, arguments.count, arguments.seed, **options):
+                    done, total = done + ended(batch).sum(), total + len(batch.easy_axes)
+                    flips = max(flips, most_flips(batch))
+                print(
+                    f"{kind:16} {method:7} {avalanche:13} {'own field' if self_field else '':9} "
+                    f"{done} of {total} end, {flips} flips at most",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
