@@ -273,13 +273,22 @@ def test_bad_commands_get_one_sentence(capsys, arguments):
     assert "COMMAND" in refusal(capsys, arguments)
 
 
+def test_magnets_that_fail_are_named_and_the_others_written(capsys, tmp_path):
+    assert cli.main([*TINY, "--quiet", "--max-iterations", "6", "--out", str(tmp_path)]) == 0
+    warning = capsys.readouterr().err
+    assert warning.startswith("keras-micromag: warning: 2 of 3 magnets found no equilibrium")
+    assert warning.count("\n") == 1
+    converged = physics.Hysteresis.load(tmp_path / "loops.npz").converged
+    assert converged.all(axis=1).sum() == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--self-field", "--kd", "1e5"], "`self_field`"),
         (["--tol", "0"], "`tol`"),
         (["--rtol", "2"], "`rtol` must be at least 5e-06 in float32, and below 1; received 2"),
-        (["--max-iterations", "1"], "step"),
+        (["--max-iterations", "1"], "no magnet found an equilibrium at every field step within"),
     ],
     ids=["self-field with Kd", "tol", "rtol", "not converged"],
 )

@@ -7,7 +7,9 @@ import functools
 import itertools
 import json
 import shutil
+import sys
 import time
+import warnings
 from argparse import Namespace
 from pathlib import Path
 
@@ -194,29 +196,39 @@ def _materials(options: Namespace, material, grains: int):
 
 
 def _simulate(options: Namespace, structure, axes, materials):
-    """Return the loops; a failure of the solver is raised as a ValueError, for one sentence."""
+    """Return the loops, with one sentence on magnets that fail; a ValueError if all of them do."""
     from keras_micromag import physics
 
     start, stop = options.field
-    try:
-        return physics.simulate(
-            structure,
-            axes,
-            material=materials,
-            field=np.linspace(start, stop, options.steps),
-            self_field=options.self_field,
-            method=options.method,
-            avalanche=options.avalanche,
-            dtype=options.dtype,
-            tol=options.tol,
-            max_iterations=options.max_iterations,
-            operator=options.operator,
-            rtol=options.rtol,
-            progress=False if options.quiet else None,
-            checkpoint=options.checkpoint,
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            loops = physics.simulate(
+                structure,
+                axes,
+                material=materials,
+                field=np.linspace(start, stop, options.steps),
+                self_field=options.self_field,
+                method=options.method,
+                avalanche=options.avalanche,
+                dtype=options.dtype,
+                tol=options.tol,
+                max_iterations=options.max_iterations,
+                operator=options.operator,
+                rtol=options.rtol,
+                progress=False if options.quiet else None,
+                checkpoint=options.checkpoint,
+            )
+        except MemoryError as error:
+            raise ValueError(str(error)) from error
+    if not loops.converged.all(axis=-1).any():
+        raise ValueError(
+            "no magnet found an equilibrium at every field step within `--max-iterations` = "
+            f"{options.max_iterations}."
         )
-    except (physics.ConvergenceError, MemoryError) as error:
-        raise ValueError(str(error)) from error
+    for warning in caught:
+        print(f"{PROGRAM}: warning: {warning.message}", file=sys.stderr)
+    return loops
 
 
 def _settings(options: Namespace, material, grains: int) -> str:
