@@ -71,7 +71,7 @@ class Recipe:
     averaging: float = 0.999
     autoencoder_rate: float = 5e-3
     predictor_rate: float = 2.6e-3
-    autoencoder_batches: int = 20_000
+    autoencoder_batches: int = 16_000
     predictor_batches: int = 20_000
     batch_size: int = 128
     validation: float = 0.05
@@ -131,7 +131,6 @@ RECIPES = {
         hidden_layers=4,
         width=128,
         predictor_activation="elu",
-        autoencoder_batches=16_000,
         predictor_rate=4e-3,
         microstructure_size=16,
         batch_size=256,
