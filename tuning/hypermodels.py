@@ -40,7 +40,16 @@ class _RecipeHyperModel(keras_tuner.HyperModel):
 
     space: dict
 
-    def __init__(self, training, validation, field, base, only, seed):
+    def __init__(
+        self,
+        training: Lattices,
+        validation: Lattices,
+        field: ArrayLike,
+        base: recipes.Recipe,
+        *,
+        only: Sequence[str] | None = None,
+        seed: int = 0,
+    ):
         super().__init__()
         for loops, argument in ((training, "training"), (validation, "validation")):
             checks.instance(loops, argument, Lattices)
@@ -175,18 +184,6 @@ class AutoencoderHyperModel(_RecipeHyperModel):
 
     space = spaces.AUTOENCODER
 
-    def __init__(
-        self,
-        training: Lattices,
-        validation: Lattices,
-        field: ArrayLike,
-        base: recipes.Recipe,
-        *,
-        only: Sequence[str] | None = None,
-        seed: int = 0,
-    ):
-        super().__init__(training, validation, field, base, only, seed)
-
     def build(self, hp: keras_tuner.HyperParameters) -> Autoencoder:
         """Return the compiled autoencoder."""
         keras.utils.set_random_seed(self.seed)
@@ -229,7 +226,7 @@ class RolloutHyperModel(_RecipeHyperModel):
         only: Sequence[str] | None = None,
         seed: int = 0,
     ):
-        super().__init__(training, validation, field, base, only, seed)
+        super().__init__(training, validation, field, base, only=only, seed=seed)
         self.autoencoder = autoencoder
         self.base = dataclasses.replace(base, latent_size=autoencoder.encoder.output_shape[-1])
         self.encoded = self._encode(autoencoder)
