@@ -52,9 +52,9 @@ def precision(structure, field, count: int, batch: int = 50) -> None:
     axes = random_easy_axes((count, len(structure)), seed=2)
     unconverged, alike, off, wrong = 0, 0, [], []
     for begin in range(0, count, batch):
-        told = {"field": field, "method": "events", "allow_unconverged": True, "progress": False}
+        options = {"field": field, "method": "events", "allow_unconverged": True, "progress": False}
         both = [
-            simulate(structure, axes[begin : begin + batch], dtype=dtype, **told)
+            simulate(structure, axes[begin : begin + batch], dtype=dtype, **options)
             for dtype in ("float32", "float64")
         ]
         unconverged += sum((~loops.converged).any(axis=1).sum() for loops in both)
@@ -214,8 +214,8 @@ def main(argv=None) -> list:
     for case, taken in zip(cases, seconds[:, 1:].T, strict=True):
         if case[0] != "steps":
             # The first of them compiles, and counts for nothing.
-            told = np.array([[*own.seconds.values()] for own in parts[case][1:]])
-            tracing, result, equilibrating = (told / taken[:, None]).T
+            seconds_of_parts = np.array([[*own.seconds.values()] for own in parts[case][1:]])
+            tracing, result, equilibrating = (seconds_of_parts / taken[:, None]).T
             shares = (
                 products[case].mean() * bare[case[1:]] / taken,
                 tracing,

@@ -2,11 +2,15 @@
 
 from keras import ops
 
+from keras_micromag.utils import checks
+
 
 def require_latents(y_true, y_pred) -> None:
     """Raise unless both static shapes are the same, (b, l, d)."""
     true, predicted = tuple(y_true.shape), tuple(y_pred.shape)
-    require_same_shape(len(true) == 3 and compatible(true, predicted), "(b, l, d)", true, predicted)
+    require_same_shape(
+        len(true) == 3 and checks.compatible(true, predicted), "(b, l, d)", true, predicted
+    )
 
 
 def require_same_shape(fits: bool, expected: str, true: tuple, predicted: tuple) -> None:
@@ -32,7 +36,9 @@ def step_weights(weights, y):
     # TensorFlow forgets the rank where weights of both kinds come to one compiled function.
     if getattr(weights.shape, "rank", 0) is not None:
         shape, (b, steps) = tuple(weights.shape), y.shape[:2]
-        if not any(compatible(shape, expected) for expected in ((), (b,), (b, 1), (b, steps))):
+        if not any(
+            checks.compatible(shape, expected) for expected in ((), (b,), (b, 1), (b, steps))
+        ):
             raise ValueError(
                 "`sample_weight` must have shape (b,), one per window, or (b, l), one per step, "
                 f"with b = {b} and l = {steps}; received {shape}."
@@ -40,10 +46,3 @@ def step_weights(weights, y):
         if not shape:
             return weights + zeros
     return ops.reshape(weights, (ops.shape(y)[0], -1)) + zeros
-
-
-def compatible(shape, other):
-    """Return whether two static shapes may be the same; None stands for any size."""
-    return len(shape) == len(other) and all(
-        None in sizes or sizes[0] == sizes[1] for sizes in zip(shape, other, strict=True)
-    )

@@ -8,13 +8,14 @@ its share in the magnet's moment, and 0 on padding. Without it every grain has t
 from keras import ops
 
 from keras_micromag import _loss_inputs
+from keras_micromag.utils import checks
 
 
 def require_moments(y_true, y_pred, min_axes: int = 2) -> None:
     """Raise unless the static shapes are those of moments, with at least `min_axes` axes."""
     true, predicted = tuple(y_true.shape), tuple(y_pred.shape)
     columns = true[-1:] in ((3,), (4,), (None,)) and predicted[-1:] in ((3,), (None,))
-    fits = columns and len(true) >= min_axes and _loss_inputs.compatible(true[:-1], predicted[:-1])
+    fits = columns and len(true) >= min_axes and checks.compatible(true[:-1], predicted[:-1])
     expected = "(b, ..., 3)" if min_axes == 2 else "(b, ..., g, 3)"
     _loss_inputs.require_same_shape(fits, expected, true, predicted)
 

@@ -91,11 +91,8 @@ def require_one_batch(**shapes) -> None:
 
 def require_shape(shape, name: str, wanted: Sequence[int | None], meaning: str = "") -> None:
     """Raise where the trailing axes of a static shape are not `wanted`; None fits anything."""
-    tail = tuple(shape)[len(shape) - len(wanted) :] if len(shape) >= len(wanted) else None
-    fits = tail is not None and all(
-        w is None or n is None or n == w for n, w in zip(tail, wanted, strict=True)
-    )
-    if not fits:
+    tail = tuple(shape)[max(len(shape) - len(wanted), 0) :]
+    if not checks.compatible(tail, wanted):
         listed = ", ".join(str(w or "n") for w in wanted)
         raise ValueError(
             f"`{name}` must have shape (..., {listed}){meaning}; received {tuple(shape)}."

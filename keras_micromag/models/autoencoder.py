@@ -86,14 +86,18 @@ class Autoencoder(FiniteFit, ComposedModel):
         states = shapes["states"]
         decoded: tuple = self.decoder.output_shape if self.decoder.built else ()
         sizes = {"t": t, "g": decoded[2] if len(decoded) == 4 else None}
-        if len(states) != 4 or states[3] != 3 or not _fit(states[1:3], sizes.values()):
+        if (
+            len(states) != 4
+            or states[3] != 3
+            or not checks.compatible(states[1:3], [*sizes.values()])
+        ):
             known = " and ".join(f"{name} = {n}" for name, n in sizes.items() if n is not None)
             raise ValueError(
                 f"`states` must have shape (b, t, g, 3){' with ' if known else ''}{known}; "
                 f"received {states}."
             )
         grains = shapes.get("grains", (None, None, None))
-        if len(grains) != 3 or not _fit(grains[1:2], states[2:3]):
+        if len(grains) != 3 or not checks.compatible(grains[1:2], states[2:3]):
             raise ValueError(
                 f"`grains` must have shape (b, g, c) with the g of `states`, {states[2]}; received "
                 f"{grains}."
@@ -146,11 +150,6 @@ def with_embedding(name: str, value, embedding):
 def shapes_by_name(shapes, *names: str) -> dict[str, tuple]:
     """Return static shapes as tuples, by the names that a dict of them must have."""
     return dict(zip(names, map(tuple, require_inputs(shapes, *names)), strict=True))
-
-
-def _fit(sizes, wanted):
-    """Return whether static sizes may be the wanted ones; None stands for any size."""
-    return all(None in pair or pair[0] == pair[1] for pair in zip(sizes, wanted, strict=True))
 
 
 # A file of a class that is now the same as another is loaded, or refused by its `from_config`.

@@ -187,6 +187,13 @@ def one_of(value: Any, name: str, choices: Collection[str]) -> str:
     return value
 
 
+def compatible(shape: Sequence[int | None], other: Sequence[int | None]) -> bool:
+    """Return whether two static shapes may be the same; None stands for any size."""
+    return len(shape) == len(other) and all(
+        a is None or b is None or a == b for a, b in zip(shape, other, strict=True)
+    )
+
+
 def _matches(actual, expected):
     """Return whether a shape is the expected one; see `shape` of `finite_array`."""
     if expected and expected[0] is ...:

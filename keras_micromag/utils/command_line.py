@@ -133,7 +133,7 @@ def choose_backend(options) -> None:
 def _stderr_held_back():
     """Write what comes to the process's stderr only if the body raises.
 
-    While it loads, TensorFlow writes there that it found no GPU, whatever it was told.
+    While it loads, TensorFlow writes there that it found no GPU; no setting prevents that.
     """
     sys.stderr.flush()
     stderr = os.dup(2)
