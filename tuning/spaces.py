@@ -121,7 +121,7 @@ ROLLOUT = {
 """Space of predictors; `window` is t and `horizon` is l."""
 
 
-def suggest(space: dict, hp: HyperParameters, base: Recipe, lattice: tuple[int, int, int]) -> dict:
+def suggest(space: dict, hp: HyperParameters, base: Recipe, lattice: Sequence[int]) -> dict:
     """Return the settings of a recipe that `hp` chooses in a space."""
     settings: dict[str, Any] = {}
     for choose in space.values():
