@@ -21,7 +21,14 @@ from keras import ops
 
 from keras_micromag.physics.solver import step_control
 from keras_micromag.physics.solver.layout import Columns
-from keras_micromag.physics.solver.relaxation import flip, foreseen, relax
+from keras_micromag.physics.solver.relaxation import (
+    DAMPED_AFTER,
+    MOST_ITERATIONS,
+    damped,
+    flip,
+    foreseen,
+    relax,
+)
 from keras_micromag.utils.backend import (
     compiled,
     few_threads,
@@ -48,7 +55,7 @@ class Body(NamedTuple):
     strength: Any  # (b, 1, g) polarisation of the grains in tesla
     softness: Any  # (b, 1, 1, c) reciprocal anisotropy fields of the columns, 1/T; 0 on padding
     longest: Any  # (b, 1) how far a stride may go, in tesla
-    turn: Any  # (b,) how much a moment's component may change over a stride
+    coupling: Any  # (b, g) the largest polarisation over the grain's anisotropy field
 
 
 class Magnet(NamedTuple):
@@ -60,7 +67,7 @@ class Magnet(NamedTuple):
     strength: Any
     softness: Any
     longest: Any
-    turn: Any
+    coupling: Any
     easy_axes: Any  # (b, 3, g)
     field: Any  # (b, t) in tesla
     turns: Any  # (b, t) int, the field's turning points before this one
@@ -88,6 +95,7 @@ class State(NamedTuple):
     outside: Any  # (b, g) in the last iteration, see `relaxation`
     products: Any  # (b,) spent on this field
     relaxing: Any  # (b,) of these, since the last flip
+    damping: Any  # (b,) the same; once steps are damped at a field they remain so over flips
 
 
 class Record(NamedTuple):
@@ -162,6 +170,7 @@ def start(magnet: Magnet, branch) -> State:
         outside=grains,
         products=count,
         relaxing=count,
+        damping=count,
     )
 
 
@@ -344,12 +353,18 @@ def _iterate(state, magnet, avalanche):
     decision = _decide(magnet, state, trial, target, active, products)
 
     flips = trial.unstable * ops.cast(decision.flipping, dtype)[:, None]
-    state = flip(magnet, state, trial.moments, trial.tau, flips)
+    moments = damped(magnet, state.damping, state.moments, trial.moments)
+    state = flip(magnet, state, moments, trial.tau, flips)
+    none = ops.zeros_like(products)
+    undamped = state.damping < DAMPED_AFTER
     state = state._replace(
         change=trial.change,
         outside=trial.outside,
         products=products,
-        relaxing=ops.where(decision.flipping, ops.zeros_like(products), state.relaxing + 1),
+        relaxing=ops.where(decision.flipping, none, state.relaxing + 1),
+        damping=ops.where(
+            decision.flipping, ops.where(undamped, none, none + DAMPED_AFTER), state.damping + 1
+        ),
     )
     on, slope, bend = step_control.move_on(
         magnet, state, trial.moments, trial.field, decision.trusted, decision.longer
@@ -373,7 +388,7 @@ def _iterate(state, magnet, avalanche):
 
 def _try(magnet, state, field, avalanche):
     """Take one product with the operator, and tell what it says of the trial state."""
-    moments, tau, furthest, outside, moving = relax(magnet, state, field)
+    moments, tau, furthest, outside, moving = relax(magnet, state, field, state.damping)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     unstable = ops.cast(outside > 1.0, state.tau.dtype)
     if avalanche == "weakest_first":
@@ -404,7 +419,8 @@ def _decide(magnet, state, trial, target, active, products):
     surprise = ops.max(ops.abs(trial.moments - extrapolated), axis=(1, 2))
     far_from_switching = ops.max(trial.furthest, axis=1) < step_control.STABLE
     turn = ops.max(ops.abs(trial.moments - state.last), axis=(1, 2))
-    safe = far_from_switching & (turn <= magnet.turn)
+    turn = turn * ops.max(magnet.coupling, axis=1)
+    safe = far_from_switching & (turn <= step_control.LARGEST_TURN)
     trusted = (surprise <= 6.0 * magnet.tol) & safe
     longer = (surprise <= magnet.tol) & safe
     exhausted = (products >= magnet.max_iterations) & ~striding
@@ -413,5 +429,6 @@ def _decide(magnet, state, trial, target, active, products):
     converged = trial.converged & ~retreat
     reached = active & ((converged & ~trial.any_unstable) | exhausted)
     ready = converged | foreseen(state, trial.change, trial.outside, trial.unstable)
+    ready = ready | (state.relaxing >= MOST_ITERATIONS)
     flipping = ready & trial.any_unstable & ~reached & ~striding
     return _Decision(reached, retreat, flipping, converged, trusted, longer)

@@ -224,7 +224,7 @@ def embed(
         strength=padded(polarization)[:, None],
         softness=softness[:, None, None],
         longest=step_control.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
-        turn=step_control.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
+        coupling=padded(polarization.max(axis=1, keepdims=True) / anisotropy_field),
     )
 
 

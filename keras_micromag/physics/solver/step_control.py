@@ -71,6 +71,7 @@ def move_on(magnet, state, moments, field, trusted, longer):
         flipped=ops.zeros_like(state.flipped),
         products=ops.zeros_like(state.products),
         relaxing=ops.zeros_like(state.products),
+        damping=ops.zeros_like(state.products),
     )
     return on._replace(moments=extrapolate(on, _field_at(magnet, target))), slope, bend
 
@@ -117,7 +118,8 @@ def retreat(magnet, state):
     # Keras casts a Python integer to a dtype that depends on its floatx.
     half = (state.target - state.origin) // 2
     target = state.origin + ops.maximum(half, ops.ones_like(half))
-    back = state._replace(target=target, relaxing=ops.zeros_like(state.relaxing))
+    none = ops.zeros_like(state.relaxing)
+    back = state._replace(target=target, relaxing=none, damping=none)
     return back._replace(moments=extrapolate(back, _field_at(magnet, target)))
 
 

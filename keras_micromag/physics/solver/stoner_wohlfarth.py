@@ -164,12 +164,16 @@ def fold_across(h_perpendicular):
     return sin / (1.0 + xp.sqrt(at_least(1.0 - sin * sin, 0.0)))
 
 
-def euler_step(tau, h_parallel, h_perpendicular, fold):
+def euler_step(tau, h_parallel, h_perpendicular, fold, stiffness=0.0):
     """Take one safeguarded Euler step of τ towards the equilibrium within [0, fold].
 
     Euler's method takes the rising root of the local parabola, so that its steps stay good where
     the two roots of the torque meet: at the fold, where Newton's overshoot without bound. It
     converges cubically to a simple root and costs one square root more than Newton.
+
+    Args:
+        stiffness: added to the slope of the torque polynomial. It shortens the step, most where the
+            slope is small.
 
     Returns:
         (step, error): the change of τ, and about the distance that is left, |p‴|/6 · step³ / p′.
@@ -183,11 +187,12 @@ def euler_step(tau, h_parallel, h_perpendicular, fold):
     bend = 12.0 * (h_perpendicular * tau + h_parallel - 1.0) * tau
     zero, one = xp.zeros_like(tau), xp.ones_like(tau)
     eps = float(np.finfo(_dtype_name(tau)).eps)
-    root = xp.sqrt(at_least(slope * slope - 2.0 * value * bend, eps * eps))
+    stiff = slope + stiffness
+    root = xp.sqrt(at_least(stiff * stiff - 2.0 * value * bend, eps * eps))
     # The same root of the parabola twice: the form that does not cancel left and right of its top.
-    left = -2.0 * value / (xp.abs(slope) + root)
-    right = (root - slope) / xp.where(bend < 0.0, bend, -one)
-    step = xp.where(slope > 0.0, left, right)
+    left = -2.0 * value / (xp.abs(stiff) + root)
+    right = (root - stiff) / xp.where(bend < 0.0, bend, -one)
+    step = xp.where(stiff > 0.0, left, right)
     # What rounding leaves of the torque at its root: a step on less than that is noise, and near
     # a fold large noise.
     noise = 4.0 * eps * (1.0 + xp.abs(h_parallel) + h_perpendicular)
@@ -196,7 +201,8 @@ def euler_step(tau, h_parallel, h_perpendicular, fold):
     step = xp.where((xp.abs(value) <= noise) & ~falling, zero, step)
     step = xp.clip(tau + step, zero, fold) - tau
     third = 2.0 * xp.abs(2.0 * h_perpendicular * tau + h_parallel - 1.0)
-    return step, third * xp.abs(step * step * step) / root
+    left_over = third * xp.abs(step * step * step) / root
+    return step, left_over + stiffness * xp.abs(step)
 
 
 def at_least(array, least):

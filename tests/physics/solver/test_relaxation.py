@@ -61,7 +61,7 @@ def test_relaxed_particles_are_those_of_the_oracle(kind, field):
     padded[0, :, :g] = trial.T
     state = state._replace(moments=ops.convert_to_tensor(padded))
     at = ops.convert_to_tensor(np.array([field], "float32"))
-    moments, _, _, outside, _ = relaxation.relax(magnet, state, at, steps=20)
+    moments, _, _, outside, _ = relaxation.relax(magnet, state, at, state.damping, steps=20)
 
     total = (demag_matrix(structure).reshape(g * p * 3, g * 3) * ND2FE14B.Js) @ trial.ravel()
     total = total.reshape(g, p, 3)

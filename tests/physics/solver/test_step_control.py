@@ -19,7 +19,7 @@ def magnet_along(field, longest=100.0):
     """A magnet of three grains in `field`, whose strides go no further than `longest` tesla."""
     columns = Columns(np.full((1, GRAINS), 1.0), *[np.zeros(0, int)] * 3)
     body = field_steps.Body(
-        0.0, columns, 0.0, 0.0, 0.0, longest=np.array([[longest]]), turn=np.ones(1)
+        0.0, columns, 0.0, 0.0, 0.0, longest=np.array([[longest]]), coupling=np.ones((1, 1))
     )
     axes = np.broadcast_to([[0.0], [0.0], [1.0]], (1, 3, GRAINS))
     return field_steps.magnet(body, axes, np.array([field], float), tol=1e-5, max_iterations=9)

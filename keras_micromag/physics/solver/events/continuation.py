@@ -220,16 +220,17 @@ def _iterate(state, magnet, path, avalanche):
     outcome = prediction.outcome(path, state, trial, secant, end, direction)
     decision = _decide(trial, outcome, active)
     record = _record(state, trial, outcome, decision, segment)
-    turned = relaxation.flip(magnet, state, trial.moments, trial.tau, decision.flips)
+    damped = relaxation.damped(magnet, state.relaxing, state.moments, trial.moments)
+    turned = relaxation.flip(magnet, state, damped, trial.tau, decision.flips)
     plan = _plan(path, state, trial, secant, outcome, decision, turned.flipped, end)
-    new = _move_trial(state, turned, trial, secant, outcome, decision, plan)
+    new = _move_trial(state, turned, damped, secant, outcome, decision, plan)
     new = _update_node(new, state, trial, secant, outcome, decision, plan)
     return _update_counters(new, trial, outcome, decision, plan), record
 
 
 def _evaluate_trial(magnet, state, avalanche):
     """Take one product with the operator at the trial field."""
-    moments, tau, _, outside, moving = relaxation.relax(magnet, state, state.field)
+    moments, tau, _, outside, moving = relaxation.relax(magnet, state, state.field, state.relaxing)
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     # A root: `outside` goes as the square of the field.
     ratio = ops.sqrt(outside)
@@ -318,16 +319,15 @@ def _next_segment(path, state, trial, outcome, node, end):
     return ops.where(given_up, ops.zeros_like(segment) + path.segments, segment)
 
 
-def _move_trial(state, turned, trial, secant, outcome, decision, plan):
+def _move_trial(state, turned, damped, secant, outcome, decision, plan):
     """Return the state at the next trial, with moments extrapolated along the predictor.
 
     Args:
-        turned: the state after the flips of this iteration.
+        turned: the state after the flips of this iteration. damped: (b, 3, g) its moments before.
     """
     moving = decision.active & (outcome.ended | outcome.between) & ~(decision.flip | outcome.failed)
     distance = plan.field - state.field
     slope = prediction.chord(plan.predictor, secant.span, distance)
-    damped = relaxation.damped(state.relaxing, state.moments, trial.moments)
     predicted = damped + slope * distance[:, None, None]
     zero = ops.zeros_like(plan.segment)
     avalanching = ops.where(outcome.ended, zero, state.avalanching)

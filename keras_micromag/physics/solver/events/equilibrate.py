@@ -177,7 +177,9 @@ def _unfinished(state, magnet, limits):
 
 def _iterate(state, magnet, limits):
     """Return the states after one product with the operator."""
-    moments, tau, _, outside, moving = relaxation.relax(magnet, state, limits.field, _EULER_STEPS)
+    moments, tau, _, outside, moving = relaxation.relax(
+        magnet, state, limits.field, state.matvecs, _EULER_STEPS
+    )
     change = ops.max(ops.abs(moments - state.moments), axis=(1, 2))
     error = _remaining_change(change, state.change, limits.first_ratio)
     now = ops.logical_and(error <= magnet.tol, ops.logical_not(moving))
@@ -185,7 +187,7 @@ def _iterate(state, magnet, limits):
         state.branch,
         state.flipped,
         tau,
-        relaxation.damped(state.matvecs, state.moments, moments),
+        relaxation.damped(magnet, state.matvecs, state.moments, moments),
         ops.max(outside, axis=1),
         change,
         ops.where(_ended(state, limits), state.matvecs, state.matvecs + 1),
@@ -202,8 +204,10 @@ def _gather(magnet, index):
         return ops.take(part, index, axis=0) if part.shape[0] > 1 else part
 
     axes = ops.take(magnet.easy_axes, index, axis=0)
-    strength, softness = gathered(magnet.strength), gathered(magnet.softness)
-    return magnet._replace(easy_axes=axes, strength=strength, softness=softness)
+    parts = ("strength", "softness", "coupling")
+    return magnet._replace(
+        easy_axes=axes, **{name: gathered(getattr(magnet, name)) for name in parts}
+    )
 
 
 def _initial_tau(magnet, branch, moments):
