@@ -1,1 +1,1 @@
-"""What is claimed about speed, runnable, each beside a peer."""
+"""Benchmarks of every claim about speed, each beside a peer."""

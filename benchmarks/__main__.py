@@ -1,6 +1,6 @@
-"""Every benchmark, one after the other, each in a process of its own: a process has one backend.
+"""Runs all benchmarks one after the other, each in a process of its own with its backend.
 
-But `benchmarks.large`, which takes more than an hour and most of 24 GiB.
+`benchmarks.large` is left out: it takes more than an hour and most of 24 GiB.
 
 Run it with `python -m benchmarks`, or `make bench`.
 """
@@ -15,7 +15,7 @@ RUNS = (
     ("benchmarks.polycrystals", {"KERAS_BACKEND": "jax"}),
     ("benchmarks.simulate", {"KERAS_BACKEND": "tensorflow"}),
     ("benchmarks.simulate", {"KERAS_BACKEND": "jax"}),
-    # Its float64 is a mode, which costs float32 a little.
+    # In a run of its own, since float64 is a mode of JAX that makes float32 a little slower.
     ("benchmarks.simulate", {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}),
     ("benchmarks.events", {"KERAS_BACKEND": "tensorflow"}),
     ("benchmarks.events", {"KERAS_BACKEND": "jax"}),
@@ -33,14 +33,14 @@ RUNS = (
 
 
 def main() -> int:
-    """Run all, and return how many failed."""
+    """Run all benchmarks, and return how many failed."""
     failed = 0
     for module, environ in RUNS:
         settings = [f"{name}={value}" for name, value in environ.items()]
         print(f"$ {shlex.join([*settings, 'python', '-m', module])}", flush=True)
-        # TensorFlow's remarks on the processor and on missing GPUs drown everything else.
-        everything = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **environ}
-        failed += subprocess.run([sys.executable, "-m", module], env=everything).returncode != 0
+        # Otherwise TensorFlow prints much about the processor and missing GPUs.
+        variables = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **environ}
+        failed += subprocess.run([sys.executable, "-m", module], env=variables).returncode != 0
         print(flush=True)
     return failed
 

@@ -1,12 +1,11 @@
-"""Whole loops per second of the trained method, beside Algorithm 1 and beside `simulate`.
+"""Times whole loops by the trained method, beside Algorithm 1 and beside `simulate`.
 
-The paper's magnet, one at a time and many at once. The prediction goes from the first states to the
-moments of every grain at all fields, encoder and decoder included, by a model that `make demo`
-trained (`--model runs/demo/model.keras`), or by one of the default recipe, trained on a batch: the
-time depends neither on the weights nor on the states, of which it is given the first four.
-`simulate` goes from the easy axes to the same, and so does Algorithm 1 written literally in NumPy
-(`simulate_literal` of tests/oracles.py, float64, one magnet, its matrix given). All take turns in
-one process, compiled before they are timed.
+All are loops of the paper's magnet, one at a time or many at once. The model predicts all states
+from the first ones, encoder and decoder included. It is one that `make demo` trained (`--model
+runs/demo/model.keras`), or one of the default recipe after a single batch, since the time depends
+neither on the weights nor on the states. `simulate` and Algorithm 1 written literally in NumPy
+(`simulate_literal` of tests/oracles.py, float64, one magnet, its matrix given) start from the easy
+axes. All take turns in one process after they are compiled.
 
 Run it with `python -m benchmarks.loops`; KERAS_BACKEND chooses the backend.
 """
@@ -26,14 +25,14 @@ from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
 
 
 def untrained(recipe: recipes.Recipe = recipes.RECIPES["default"]):
-    """A model of a recipe, after a batch of training."""
+    """Return a model of a recipe after a batch of training."""
     recipe = dataclasses.replace(recipe, autoencoder_batches=1, predictor_batches=1)
     up = Lattices(np.tile([0.0, 0.0, 1.0], (2, 20, 64, 1)), (4, 4, 4))
     return recipes.train(recipe, up, np.linspace(8.0, -8.0, 20), verbose=0).model
 
 
 def measure(model, batches, fields: int, rounds: int) -> np.ndarray:
-    """Seconds (rounds, 1 + 2·batches): Algorithm 1, then each batch predicted and simulated."""
+    """Return seconds (rounds, 1 + 2·batches): Algorithm 1, then prediction, simulation by batch."""
     structure = cubic_grains()
     easy_axes = random_easy_axes((max(batches), len(structure)), seed=1)
     field = np.linspace(8.0, -8.0, fields)
@@ -59,7 +58,7 @@ def measure(model, batches, fields: int, rounds: int) -> np.ndarray:
 
 
 def main(argv=None) -> None:
-    """Measure, and print one line each."""
+    """Time the loops, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loops", description=main.__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 256])

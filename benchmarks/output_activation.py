@@ -1,11 +1,10 @@
-"""What ELU on the output of the autoencoder costs, beside a linear one.
+"""Compares ELU with a linear activation on the output of the autoencoder.
 
-ELU reaches -1 only in the limit, and that is where m_z of every reversed grain lies. The paper's
-autoencoder (Table 1, Eq. 9, Nadam, batches of 64, no weights) is trained on nine of its simulated
-magnets, from several seeds, with each activation; the tenth magnet, never seen, tells. The rate is
-ten times the paper's, so that few epochs are enough.
-Errors are per grain: of the moment, |Δm|² in the mean over all states; the same over states in
-which more than half of the grains are reversed; and of the length, (1 - |m|)².
+ELU reaches -1, the m_z of a reversed grain, only in the limit. The paper's autoencoder (Table 1,
+Eq. 9, Nadam, batches of 64, no weights) is trained on nine of its simulated magnets with each
+activation and several seeds, and evaluated on the tenth. The learning rate is ten times the
+paper's, so that few epochs are enough. Errors are per grain: |Δm|² over all states, the same over
+states in which more than half of the grains are reversed, and (1 - |m|)².
 
 Run it with `python -m benchmarks.output_activation`; KERAS_BACKEND chooses the backend.
 """
@@ -25,7 +24,7 @@ ACTIVATIONS = ("linear", "elu")
 
 
 def loops(magnets: int, fields: int) -> np.ndarray:
-    """(magnets, fields, 64, 3) moments of the paper's magnets."""
+    """Return moments (magnets, fields, 64, 3) of the paper's magnets."""
     easy_axes = random_easy_axes((magnets, 64), seed=1)
     field = np.linspace(8.0, -8.0, fields)
     result = simulate(cubic_grains(), easy_axes, field=field, progress=False)
@@ -33,7 +32,7 @@ def loops(magnets: int, fields: int) -> np.ndarray:
 
 
 def errors(states: np.ndarray, decoded: np.ndarray) -> tuple[float, float, float]:
-    """Squared error per grain: of all states, of those mostly reversed, and of the length."""
+    """Return squared errors per grain: of all states, of reversed ones, and of the length."""
     error = ((states - decoded) ** 2).sum(axis=-1).mean(axis=-1)
     reversed_ = (states[..., 2] < 0).mean(axis=-1) > 0.5
     length = np.linalg.norm(decoded, axis=-1)
@@ -41,11 +40,11 @@ def errors(states: np.ndarray, decoded: np.ndarray) -> tuple[float, float, float
 
 
 def measure(magnets: int, fields: int, epochs: int, seeds: int) -> dict[str, np.ndarray]:
-    """Errors (seeds, 3) on the last magnet, of each activation."""
+    """Return errors (seeds, 3) on the last magnet, by activation."""
     *training, unseen = loops(magnets, fields)
-    training = np.concatenate(training)[:, None]  # (b, 1, g, 3): each state for itself
+    training = np.concatenate(training)[:, None]  # (b, 1, g, 3): single states
     unseen = unseen[None]
-    told = {}
+    results = {}
     for activation in ACTIVATIONS:
         rows = []
         for seed in range(seeds):
@@ -54,12 +53,12 @@ def measure(magnets: int, fields: int, epochs: int, seeds: int) -> dict[str, np.
             model.compile(keras.optimizers.Nadam(1e-3), NormPreservingLoss())
             model.fit(training, training, batch_size=64, epochs=epochs, verbose=0)
             rows.append(errors(unseen, model.predict(unseen, verbose=0)))
-        told[activation] = np.array(rows)
-    return told
+        results[activation] = np.array(rows)
+    return results
 
 
 def main(argv=None) -> None:
-    """Train, and print one line for each activation."""
+    """Train, and print a line for each activation."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.output_activation", description=main.__doc__
     )
@@ -68,14 +67,14 @@ def main(argv=None) -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args(argv)
-    told = measure(arguments.magnets, arguments.fields, arguments.epochs, arguments.seeds)
+    results = measure(arguments.magnets, arguments.fields, arguments.epochs, arguments.seeds)
     print(
         f"Keras {keras.__version__} on {keras.backend.backend()}, Python "
         f"{platform.python_version()}; median [min, max] of {arguments.seeds} seeds, "
         f"{arguments.epochs} epochs; squared errors per grain of a magnet not trained on"
     )
     rows = [("output", "moment", "mostly reversed", "length")]
-    rows += [(name, *(spread(column, 4) for column in each.T)) for name, each in told.items()]
+    rows += [(name, *(spread(column, 4) for column in each.T)) for name, each in results.items()]
     print_table(rows)
 
 

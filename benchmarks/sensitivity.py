@@ -1,8 +1,8 @@
-"""How much the coercivity depends on what the paper leaves open.
+"""Measures how much the coercivity depends on the choices that the paper leaves open.
 
-Ten magnets of the paper, with the same easy axes throughout; each line changes one thing. Printed
-are the mean coercivity, and the mean change of the coercivity of the same magnet with its standard
-deviation over the ten. Materials are those of the default unless the line is about them.
+Each line changes one parameter of ten of the paper's magnets, whose easy axes stay the same. It has
+the mean coercivity, and the mean change of a magnet's coercivity with its standard deviation over
+the ten.
 
 Run it with `python -m benchmarks.sensitivity`; KERAS_BACKEND chooses the backend.
 """
@@ -19,7 +19,7 @@ from tfds_esw import Config, simulations
 MAGNETS = 10
 
 CHANGES = {
-    "as the data set has it": {},
+    "defaults of the data set": {},
     "depth 0.6 exchange lengths": {"depth": 1.18e-9},
     "depth 2.4 exchange lengths": {"depth": 4.73e-9},
     "particles at the vertices": {"scheme": ("vertices",)},
@@ -40,7 +40,7 @@ CHANGES = {
 
 
 def coercivity(config: Config, magnets: int) -> np.ndarray:
-    """(magnets,) in tesla; easy axes are those of the default."""
+    """Return the coercivities (magnets,) in tesla; the easy axes are those of the default."""
     drawn = [simulations.draw(config, index) for index in range(magnets)]
     loops = simulate(
         simulations.structure(config),
@@ -56,20 +56,21 @@ def coercivity(config: Config, magnets: int) -> np.ndarray:
 
 
 def main(argv=None) -> None:
-    """Simulate, and print a line each."""
+    """Simulate all variants, and print a line for each."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.sensitivity", description=main.__doc__
     )
     parser.add_argument("--magnets", type=int, default=MAGNETS)
-    parser.add_argument("--steps", type=int, default=1000, help="fields, where not changed")
+    parser.add_argument("--steps", type=int, default=1000, help="number of fields by default")
     arguments = parser.parse_args(argv)
     base = Config(steps=arguments.steps)
     rows, reference = [("", "coercivity, T", "change, T")], None
     for name, change in CHANGES.items():
-        found = coercivity(dataclasses.replace(base, **change), arguments.magnets)
-        reference = found if reference is None else reference
-        moved = found - reference
-        rows.append((name, f"{found.mean():.3f}", f"{moved.mean():+.3f} ± {moved.std(ddof=1):.3f}"))
+        values = coercivity(dataclasses.replace(base, **change), arguments.magnets)
+        reference = values if reference is None else reference
+        shift = values - reference
+        text = f"{shift.mean():+.3f} ± {shift.std(ddof=1):.3f}"
+        rows.append((name, f"{values.mean():.3f}", text))
     print_table(rows)
 
 

@@ -1,4 +1,4 @@
-"""Taking turns at the clock, reading the memory, and printing what they said."""
+"""Functions that measure times and memory, and print tables."""
 
 import resource
 import statistics
@@ -11,11 +11,11 @@ import numpy as np
 
 
 def interleave(functions: Sequence[Callable], rounds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Call the functions in turns, so that what else the machine does falls on all of them.
+    """Time functions in turns, so that other load on the machine falls on all of them.
 
     Returns:
-        Seconds (n,) of each one's first call, which may compile and fill caches, and seconds
-        (rounds, n) of the later ones.
+        Seconds (n,) of the first calls, which may compile and fill caches, and seconds (rounds, n)
+        of the later ones.
     """
     seconds = []
     for _ in range(rounds + 1):
@@ -29,24 +29,24 @@ def interleave(functions: Sequence[Callable], rounds: int) -> tuple[np.ndarray, 
 
 
 def alone(function, *arguments):
-    """Its result, from a process of its own, whose peak of memory is nothing else's."""
+    """Call a function in a process of its own, so that its peak memory can be read."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def peak() -> float:
-    """Most memory that this process has had, in GB."""
+    """Return the peak memory of this process in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def spread(values: Iterable[float], digits: int) -> str:
-    """Median, and the range in brackets."""
+    """Return the median as text, with the range in brackets."""
     low, middle, high = (f"{f(values):.{digits}f}" for f in (min, statistics.median, max))
     return f"{middle} [{low}, {high}]"
 
 
 def print_row(row: Sequence[str]) -> None:
-    """Print a row of a table whose next one takes long."""
+    """Print a row of a table at once."""
     print("  ".join(f"{cell:>14}" for cell in row), flush=True)
 
 

@@ -1,9 +1,9 @@
-"""What a trial of a search costs beside its training: choosing values, building, keeping files.
+"""Measures the overhead of a trial of a search: choosing values, building, writing files.
 
-A search over the whole space of a rollout on a few of the paper's magnets, once by each tuner of
-`python -m tuning`, and once by KerasTuner's own RandomSearch, which saves weights in every epoch.
-Everything but the HyperModel's `fit` counts as overhead, and what KerasTuner's saving adds to `fit`
-counts as training, in its favour. The overhead is told as a share of a trial of `--seconds`.
+Each tuner of `python -m tuning` searches the whole space of a rollout on a few of the paper's
+magnets, and so does KerasTuner's own RandomSearch, which saves weights in every epoch. Everything
+but the HyperModel's `fit` is overhead; the time that KerasTuner's saving adds to `fit` is not
+counted. The overhead is also printed as a share of a trial of `--seconds`.
 
 Run it with `python -m benchmarks.tuning`; KERAS_BACKEND chooses the backend.
 """
@@ -29,7 +29,7 @@ from tuning.search import OBJECTIVE, TUNERS, search
 def model(
     magnets: int = 8, steps: int = 100, recipe: recipes.Recipe = recipes.RECIPES["default"]
 ) -> RolloutHyperModel:
-    """A HyperModel on loops of the paper's magnet, with trainings of a few batches."""
+    """Return a HyperModel on loops of the paper's magnet, with trainings of a few batches."""
     structure = cubic_grains()
     easy_axes = random_easy_axes((magnets, len(structure)), seed=1)
     field = np.linspace(8.0, -8.0, steps)
@@ -42,7 +42,7 @@ def model(
 
 
 def measure(hypermodel, tuner: str | None, trials: int) -> np.ndarray:
-    """(trials, 2) seconds of each trial: its `fit`, and all else up to the next one's `fit`.
+    """Return seconds (trials, 2): of `fit`, and of everything up to the next `fit`.
 
     Args:
         tuner: of `tuning.search.TUNERS`, or None for KerasTuner's own RandomSearch.
@@ -74,7 +74,7 @@ def measure(hypermodel, tuner: str | None, trials: int) -> np.ndarray:
 
 
 def main(argv=None) -> None:
-    """Measure and print; the results are in docs/speed.md."""
+    """Measure all tuners, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=main.__doc__)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=10.0)

@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from keras_micromag import plots
 from keras_micromag.physics import (
@@ -39,13 +38,13 @@ def main(grains=150, fields=600, frames=40, out="runs/polycrystal"):
     print(f"coercivity {loop.coercivity():.2f} T, remanence {loop.remanence():.2f} T")
 
     style.save_figure(plots.plot_reversal(magnet, loop, cut=CUT), out / "reversal.png")
-    figure = Figure(figsize=(2 * style.COLUMN, 0.9 * style.COLUMN), layout="constrained")
+    figure = style.new_figure(width=2, height=0.9)
     left, right = figure.subplots(1, 2)
     label = "Switching field (T)"
     plots.plot_magnet(magnet, values=loop.switching_fields, label=label, explode=0.35, ax=left)
     plots.plot_pole_figure(easy_axes, weights=magnet.volumes, ax=right)
     style.save_figure(figure, out / "grains.png")
-    figure = Figure(figsize=(style.COLUMN, 0.75 * style.COLUMN), layout="constrained")
+    figure = style.new_figure()
     plots.plot_avalanches(loop, ax=figure.add_subplot())
     style.save_figure(figure, out / "avalanches.png")
     plots.animate_loop(magnet, loop, out / "loop.gif", frames=frames, cut=CUT)

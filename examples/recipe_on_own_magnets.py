@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_micromag.baselines import LinearLatent, mean_loop
 from keras_micromag.data import Lattices
-from keras_micromag.judge import judge
+from keras_micromag.evaluation import evaluate
 from keras_micromag.physics import MATERIALS, cubic_grains, random_easy_axes, simulate
 from keras_micromag.recipes import RECIPES, train
 
@@ -36,7 +36,7 @@ def main(grid=(4, 4, 4), magnets=40, unseen=10, fields=500, batches=4000):
         "mean loop": mean_loop(known),
         "linear": LinearLatent(known, field, window=recipe.window).predict(first),
     }
-    errors = {name: judge(true, each, field)["curve_rmse"] for name, each in loops.items()}
+    errors = {name: evaluate(true, each, field)["curve_rmse"] for name, each in loops.items()}
     for name, rmse in errors.items():
         print(f"{name}: RMSE of M/Ms {rmse.mean():.4f} ± {rmse.std():.4f}")
     return errors

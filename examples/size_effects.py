@@ -9,7 +9,6 @@ import argparse
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from keras_micromag import physics
 from keras_micromag.plots import style
@@ -57,7 +56,7 @@ def main(sizes=9, textures=10, out="size_effects.png"):
 
 @rc_context(style.STYLE)
 def _figure(cubes, factors, fits, grains, coercivity):
-    figure = Figure(figsize=(style.COLUMN, 1.2 * style.COLUMN), layout="constrained")
+    figure = style.new_figure(height=1.2)
     top, bottom = figure.subplots(2)
     for tilt, each, fit, color in zip(TILTS, factors, fits, (style.ACCENT, "#3b6c96"), strict=True):
         top.plot(1e9 * cubes, np.polyval(fit, np.log(cubes)), color=color, lw=0.8)

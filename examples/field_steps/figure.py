@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from keras_micromag.plots import style
 
@@ -14,7 +13,7 @@ LINES = {
 
 @rc_context(style.STYLE)
 def draw(differences, steps, spread):
-    figure = Figure(figsize=(style.COLUMN, 1.7 * style.COLUMN), layout="constrained")
+    figure = style.new_figure(height=1.7)
     top, middle, bottom = figure.subplots(3, sharex=True)
     for order, (name, color) in LINES.items():
         columns = np.array([differences[order, step] for step in steps])

@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from examples.large_magnets.loops import batches
 from keras_micromag import plots
@@ -33,7 +32,7 @@ def main(sides, magnets, steps, out="avalanches.png"):
 
 @rc_context(style.STYLE)
 def _figure(sizes_of, sides, steps):
-    figure = Figure(figsize=(style.COLUMN, 0.9 * style.COLUMN), layout="constrained")
+    figure = style.new_figure(height=0.9)
     axes = figure.add_subplot()
     for (side, step), sizes in sizes_of.items():
         size, count = counts_at_least(sizes)

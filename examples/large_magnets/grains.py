@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 from scipy.special import digamma, polygamma
 
 from examples.large_magnets.loops import batches
@@ -51,7 +50,7 @@ def main(sides, magnets, step, out="grains.png"):
 
 @rc_context(style.STYLE)
 def _figure(sides, mean, of_mean, line, several, logs, errors, law):
-    figure = Figure(figsize=(style.COLUMN, 1.2 * style.COLUMN), layout="constrained")
+    figure = style.new_figure(height=1.2)
     top, bottom = figure.subplots(2, sharex=True)
     points = {"fmt": "o", "color": "#3b6c96", "ms": 3, "lw": 0.8}
     fine = np.geomspace(sides.min(), sides.max())

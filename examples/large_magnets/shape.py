@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from examples.large_magnets.loops import batches
 from keras_micromag import physics
@@ -76,7 +75,7 @@ def _fields_at(levels, field, along):
 
 @rc_context(style.STYLE)
 def _figure(shapes):
-    figure = Figure(figsize=(style.COLUMN, 1.3 * style.COLUMN), layout="constrained")
+    figure = style.new_figure(height=1.3)
     both = figure.subplots(2, sharex=True, sharey=True)
     for (name, loop), color in zip(shapes.items(), ("0.1", style.ACCENT, "#3b6c96"), strict=True):
         for axes, field in zip(both, loop[1:3], strict=True):

@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 from scipy import ndimage
 
 from examples.large_magnets.loops import batches
@@ -67,8 +66,8 @@ def clusters(steps):
 
 @rc_context(style.STYLE)
 def _figure(by_step, by_side, side, grains):
-    size = 2 * style.COLUMN, 0.8 * style.COLUMN
-    left, right = (figure := Figure(figsize=size, layout="constrained")).subplots(1, 2)
+    figure = style.new_figure(width=2, height=0.8)
+    left, right = figure.subplots(1, 2)
     for (step, (sizes, touching)), color in zip(by_step.items(), COLORS, strict=False):
         left.plot(*counts_at_least(sizes), color=color, lw=0.9, label=f"in steps of {step:g} mT")
         left.plot(*counts_at_least(touching), "--", color=color, lw=0.9)
