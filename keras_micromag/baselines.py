@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_micromag.utils import checks
+from keras_micromag.utils import checks, memory
 
 __all__ = ["GrainsInOrder", "LinearLatent", "MeanByTilt", "mean_loop", "persistence"]
 
@@ -42,6 +42,7 @@ def persistence(states: ArrayLike, steps: int) -> np.ndarray:
     rest = checks.count(steps, "steps") - states.shape[1]
     if rest < 0:
         raise ValueError(f"`steps` must be at least {states.shape[1]}; received {steps}.")
+    memory.require(rest * states[:, :1].nbytes, "the prediction", "fewer `steps` need less")
     return np.concatenate([states, np.repeat(states[:, -1:], rest, axis=1)], axis=1)
 
 
@@ -159,6 +160,8 @@ class GrainsInOrder:
     def __init__(self, easy_axes: ArrayLike, shares: ArrayLike, places: int = 64):
         easy_axes = checks.finite_array(easy_axes, "easy_axes", (None, None, 3))
         shares = checks.finite_array(shares, "shares", easy_axes.shape[:2])
+        if not len(shares):
+            raise ValueError("`easy_axes` must be those of at least one magnet; received none.")
         present = shares > 0
         counts = present.sum(axis=1, keepdims=True)
         if not 1 <= counts.min() <= counts.max() <= checks.count(places, "places"):
@@ -166,6 +169,7 @@ class GrainsInOrder:
                 f"`places` must be at least the number of grains, 1 to {counts.max()}; received "
                 f"{places}."
             )
+        memory.require(8 * len(shares) * places, "the order", "fewer `places` need less")
         tilt, self._azimuth = _polar(easy_axes)
         order = np.where(present, tilt, np.inf).argsort(axis=1, kind="stable")
         rank = order.argsort(axis=1)
@@ -175,7 +179,14 @@ class GrainsInOrder:
 
     def ordered(self, moments: ArrayLike) -> np.ndarray:
         """Return moments (b, t, g, 3) in the order of tilt, (b, t, places, 3)."""
-        rotated = _rotate(np.asarray(moments), -self._azimuth)
+        moments = _loops(moments, "moments")
+        b, _, g, _ = moments.shape
+        if (b, g) != self._azimuth.shape:
+            raise ValueError(
+                "`moments` must have shape (b, t, g, 3) with (b, g) = "
+                f"{self._azimuth.shape}; received {moments.shape}."
+            )
+        rotated = _rotate(moments, -self._azimuth)
         return np.take_along_axis(rotated, self._grain[:, None, :, None], axis=2)
 
     def back(self, ordered: ArrayLike) -> np.ndarray:
@@ -219,7 +230,10 @@ class MeanByTilt:
         s, _, g, _ = moments.shape
         tilt, azimuth = _polar(checks.finite_array(easy_axes, "easy_axes", (s, g, 3)))
         present = checks.finite_array(shares, "shares", (s, g)) > 0
-        levels = np.linspace(0, 1, checks.count(classes, "classes") + 1)[1:-1]
+        if not present.any():
+            raise ValueError("`shares` must be positive for at least one grain; received none.")
+        memory.require(8 * checks.count(classes, "classes"), "the classes", "fewer need less")
+        levels = np.linspace(0, 1, classes + 1)[1:-1]
         self._edges = np.quantile(tilt[present], levels)
         rotated = np.swapaxes(_rotate(moments, -azimuth), 1, 2)[present]
         class_of = np.searchsorted(self._edges, tilt[present])
@@ -250,7 +264,7 @@ def _rotate(moments, angles):
 
 def _loops(loops, name):
     """Return `loops` as an array, or raise unless it is a finite (s, t, g, 3)."""
-    loops = np.asarray(loops)
+    loops = checks.numbers(loops, name, None)
     if loops.ndim != 4 or loops.shape[-1] != 3:
         raise ValueError(f"`{name}` must have shape (s, t, g, 3); received {loops.shape}.")
     if not len(loops):

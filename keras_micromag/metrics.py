@@ -3,14 +3,14 @@
 Moments have the shape (b, g, 3) or, over loops, (b, t, g, 3); in both, grains on a lattice may have
 the axes (x, y, z) in place of g. `y_true` may have a fourth column on the last axis with the weight
 of each grain, as for `NormPreservingLoss`; without it every grain has the weight 1. Each metric is
-the mean over all states, or over all loops.
+the mean over all states, or over all loops. Other shapes, or two that differ, raise a ValueError.
 """
 
 import keras
 from keras import ops
 from numpy.typing import ArrayLike
 
-from keras_micromag import _moments
+from keras_micromag import losses
 from keras_micromag.physics.hysteresis import coercivity
 from keras_micromag.utils import checks
 
@@ -33,7 +33,7 @@ class _Mean(checks.Configured, keras.metrics.MeanMetricWrapper):
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add a batch to the mean."""
         y_true, y_pred = (ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred))
-        _moments.require_moments(y_true, y_pred)
+        losses.require_moments(y_true, y_pred)
         super().update_state(y_true, y_pred, sample_weight=sample_weight)
 
     def get_config(self) -> dict:
@@ -48,9 +48,6 @@ class SquaredError(_Mean):
     Input:
         `y_true`, `y_pred`: moments as in the module's docstring, or one per sample, (b, 3).
 
-    Raises:
-        ValueError: for other shapes, or two that differ.
-
     Example:
         >>> import numpy as np
         >>> from keras_micromag.metrics import SquaredError
@@ -63,7 +60,7 @@ class SquaredError(_Mean):
         super().__init__(self._error, name, dtype)
 
     def _error(self, y_true, y_pred):
-        return _moments.squared_error(*_moments.checked(y_true, y_pred))
+        return losses.squared_error(*losses.checked_moments(y_true, y_pred))
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
@@ -72,9 +69,6 @@ class NormError(_Mean):
 
     Input:
         `y_true`, `y_pred`, as for `SquaredError`; of `y_true` only the weights count.
-
-    Raises:
-        ValueError: for other shapes, or two that differ.
 
     Example:
         >>> import numpy as np
@@ -88,8 +82,8 @@ class NormError(_Mean):
         super().__init__(self._error, name, dtype)
 
     def _error(self, y_true, y_pred):
-        _, predicted, weights = _moments.checked(y_true, y_pred)
-        return _moments.norm_error(predicted, weights)
+        _, predicted, weights = losses.checked_moments(y_true, y_pred)
+        return losses.norm_error(predicted, weights)
 
 
 class _AlongField(_Mean):
@@ -103,8 +97,8 @@ class _AlongField(_Mean):
 
     def curves(self, y_true, y_pred):
         """Return the grains' mean moments along the field, true and predicted, (b,) or (b, t)."""
-        *moments, weights = _moments.checked(y_true, y_pred, min_axes=3)
-        weights = weights / _moments.total_weight(weights)[..., None]
+        *moments, weights = losses.checked_moments(y_true, y_pred, min_axes=3)
+        weights = weights / losses.total_weight(weights)[..., None]
         direction = ops.convert_to_tensor(self.field_direction, weights.dtype)
         return [ops.sum(weights * ops.sum(m * direction, axis=-1), axis=-1) for m in moments]
 
@@ -124,9 +118,6 @@ class MeanMomentError(_AlongField):
 
     Input:
         `y_true`, `y_pred`: moments as in the module's docstring.
-
-    Raises:
-        ValueError: for other shapes, or two that differ.
 
     Example:
         >>> import numpy as np
@@ -215,9 +206,6 @@ class BranchAccuracy(_Mean):
     Input:
         `y_true`, `y_pred`, as for `SquaredError`.
 
-    Raises:
-        ValueError: for other shapes, or two that differ.
-
     Example:
         >>> import numpy as np
         >>> from keras_micromag.metrics import BranchAccuracy
@@ -231,6 +219,6 @@ class BranchAccuracy(_Mean):
         self._direction = "up"
 
     def _same_branch(self, y_true, y_pred):
-        true, predicted, weights = _moments.checked(y_true, y_pred)
+        true, predicted, weights = losses.checked_moments(y_true, y_pred)
         same = ops.cast(ops.sum(true * predicted, axis=-1) > 0, weights.dtype)
-        return ops.sum(weights * same, axis=-1) / _moments.total_weight(weights)
+        return ops.sum(weights * same, axis=-1) / losses.total_weight(weights)

@@ -26,17 +26,15 @@ def check_matplotlib(otherwise: str = "") -> None:
 
 def draw_loops(hysteresis, path: Path) -> None:
     """Draw the loops to a file."""
-    # A Figure of its own, not pyplot's: no window, no choice of matplotlib backend.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     from keras_micromag import plots
     from keras_micromag.plots import style
 
-    with rc_context(style.STYLE):
-        figure = Figure(figsize=(style.COLUMN, 0.75 * style.COLUMN), layout="constrained")
+    def draw():
+        figure = style.new_figure()
         plots.plot_loops(hysteresis, ax=figure.add_subplot())
-    style.save_figure(figure, path)
+        return figure
+
+    style.save_figures(path.parent, {path.name: draw})
 
 
 def print_merits(hysteresis) -> None:

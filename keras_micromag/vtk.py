@@ -6,7 +6,6 @@ Only the command line imports this module. PyVista comes with the extra `vtk`.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,7 +27,7 @@ from keras_micromag.physics.frames import representative_steps, select_magnet
 from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks
-from keras_micromag.utils.files import atomic_path
+from keras_micromag.utils.files import atomic_path, scratch_folder
 
 __all__ = ["plotter", "unstructured_grid", "write_vtk"]
 
@@ -69,12 +68,14 @@ def unstructured_grid(structure: Microstructure, **cell_data: ArrayLike) -> pv.U
     )
     own = {"grain": np.arange(len(structure)), "volume_m3": structure.volumes}
     for name, values in (own | cell_data).items():
-        array, g = np.asarray(values), len(structure)
+        array, g = checks.numbers(values, name, None), len(structure)
         if array.shape not in ((g,), (g, 3)):
             raise ValueError(
                 f"`{name}` must have shape (g,) or (g, 3) with g = {g}; received {array.shape}."
             )
-        grid.cell_data[name] = array
+        # Of other precisions VTK has no type.
+        wide = array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8)
+        grid.cell_data[name] = array.astype(float) if wide else array
     return grid
 
 
@@ -129,7 +130,7 @@ def write_vtk(
         return
     (state,) = states
     with atomic_path(path) as partial:
-        state.save(partial)
+        _save(state, partial)
 
 
 def _write_series(path, states, steps):
@@ -137,29 +138,36 @@ def _write_series(path, states, steps):
     folder = path.with_suffix("")
     require_own_folder(folder)
     with (
-        tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as scratch,
+        scratch_folder(folder) as scratch,
         atomic_path(path) as partial,
     ):
-        new = Path(scratch, "new")
+        new = scratch / "new"
         new.mkdir()
         for number, state in enumerate(states):
-            state.save(new / FILE.format(number))
+            _save(state, new / FILE.format(number))
         _write_collection(partial, folder.name, steps)
         if folder.exists():
-            os.rename(folder, Path(scratch, "old"))
+            os.rename(folder, scratch / "old")
         os.rename(new, folder)
+
+
+def _save(state, path):
+    """Write a grid to a file; raise where VTK could not, which only prints that."""
+    state.save(path)
+    if not path.exists() or not path.read_bytes().endswith(b"</VTKFile>\n"):
+        raise OSError(f"{path.name} could not be written; the disk may be full.")
 
 
 def _steps(steps, count, series):
     """Return steps as indices from 0, in their order along the loop."""
     if steps is None and count == 1:
         steps = [0]
-    steps = np.atleast_1d([] if steps is None else steps)
+    steps = np.atleast_1d(checks.numbers([] if steps is None else steps, "steps", None))
     if not series and len(steps) != 1:
         raise ValueError(
             f"`steps` must name one step for a .vtu; received {len(steps)}, of a loop of {count}."
         )
-    if not len(steps) or not np.issubdtype(steps.dtype, np.integer):
+    if not len(steps) or steps.ndim > 1 or steps.dtype.kind not in "iu":
         raise ValueError(f"`steps` must hold whole numbers; received {steps.tolist()}.")
     wrong = steps[(steps < -count) | (steps >= count)]
     if len(wrong):

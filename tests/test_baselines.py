@@ -62,6 +62,13 @@ def test_bad_input():
         mean_loop(np.zeros((0, 30, 2, 3)))
     with pytest.raises(ValueError, match="`steps` must be at least 4; received 3"):
         persistence(np.zeros((1, 4, 2, 3)), 3)
+    with pytest.raises(MemoryError, match=r"the prediction needs .* GB"):
+        persistence(np.zeros((1, 4, 2, 3)), 2**60)
+    order = GrainsInOrder(random_easy_axes((2, 4), seed=1), np.ones((2, 4)))
+    with pytest.raises(ValueError, match=r"`moments` must have shape .* = \(2, 4\); received"):
+        order.ordered(np.zeros((3, 5, 4, 3)))
+    with pytest.raises(ValueError, match="`shares` must be positive for at least one grain"):
+        MeanByTilt(np.zeros((2, 5, 4, 3)), np.zeros((2, 4, 3)), np.zeros((2, 4)))
     with pytest.raises(ValueError, match="`size` must be at most 3 g = 6; received 7"):
         LinearLatent(np.zeros((2, 30, 2, 3)), FIELD, size=7)
     with pytest.raises(ValueError, match="`window` must be less than t = 30; received 30"):

@@ -1,10 +1,10 @@
-"""The benchmarks run, at the size of a toy; how fast is theirs to say."""
+"""The benchmarks run, at the size of a toy."""
 
 import keras
 import numpy as np
 import pytest
 
-pytest.importorskip("magpylib")  # the peer of two
+pytest.importorskip("magpylib")  # the peer of one
 
 from benchmarks import __main__ as everything
 from benchmarks import (
@@ -38,26 +38,23 @@ def toy():
 
 @pytest.fixture(scope="module")
 def measured(toy):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulate, "PRODUCTS", 3)
-        return simulate.measure(*toy, batches=BATCHES, compared=2, rounds=2)
+    return simulate.measure(*toy, batches=BATCHES, compared=2, rounds=2)
 
 
 @pytest.mark.backend
 def test_simulate_is_measured(measured):
-    assert measured.literal.shape == (2,) and (measured.literal > 0).all()
-    assert (measured.literal_products >= 9).all()
-    for row, (magnets, dtype) in zip(measured.rows, BATCHES, strict=True):
+    literal, rows = measured
+    assert literal.shape == (2,) and (literal > 0).all()
+    for row, (magnets, dtype) in zip(rows, BATCHES, strict=True):
         assert (row.magnets, row.dtype) == (magnets, dtype)
-        for values in (row.seconds, row.ratio, row.product, row.iteration):
+        for values in (row.seconds, row.ratio):
             assert values.shape == (2,) and np.isfinite(values).all() and (values > 0).all()
         assert np.isfinite(row.compiling)
-        assert (row.products > 0).all()
 
 
 @pytest.mark.backend
 def test_what_is_timed_is_the_same_loop(measured):
-    for row in measured.rows:
+    for row in measured[1]:
         assert row.alike == 1.0
         assert row.worst < 0.5
 
@@ -67,7 +64,7 @@ def test_nothing_is_compiled_twice(measured):
     if simulate.keras.backend.backend() == "torch":
         pytest.skip("PyTorch traces an iteration, not the function")
     # Another test may have compiled for these shapes already.
-    assert all(first <= 1 and later == 0 for first, later in (row.traces for row in measured.rows))
+    assert all(first <= 1 and later == 0 for first, later in (row.traces for row in measured[1]))
 
 
 def test_another_backend_takes_turns(capsys):
@@ -77,15 +74,9 @@ def test_another_backend_takes_turns(capsys):
     assert "jax" in capsys.readouterr().out
 
 
-def test_memory_is_measured(toy):
-    size, peak, kept = simulate.memory(*toy)
-    assert size > 0
-    assert peak > kept > 0
-
-
 @pytest.mark.backend
 def test_report(measured, capsys):
-    simulate.report(measured)
+    simulate.report(*measured)
     printed = capsys.readouterr().out
     assert "100.00 %" in printed
     assert "nan" not in printed
@@ -110,9 +101,9 @@ def test_loops_are_measured():
 def test_loops_by_events_are_measured():
     rows = events.main("--rounds 1 --magnets 2 --fields 9 --grid 2 2 1".split())
     assert [row[0] for row in rows[1:5]] == ["literal float64"] + [
-        f"{kind}, 2 magnets, float32" for kind in events.GOALS
+        f"{kind}, 2 magnets, float32" for kind in events.KINDS
     ]
-    assert all(int(row[4]) > 0 for row in rows[2:])
+    assert all(int(row[3]) > 0 for row in rows[2:])
 
 
 def test_larger_magnets_by_events_are_measured(capsys):
@@ -149,11 +140,9 @@ def test_output_activations_are_measured(capsys):
 
 def test_the_data_set_is_measured():
     seconds = dataset.loops(rounds=1, batches=1, steps=20)
-    assert seconds.shape == (1, 6) and (seconds[:, [0, 1, 3, 4, 5]] > 0).all()
+    assert seconds.shape == (1, 4) and (seconds[:, [0, 2, 3]] > 0).all()
     [peak] = dataset.memory(sizes=(2,), steps=10)
     assert 100 < peak < 10_000
-    build, start, simulate = dataset.commands(rounds=1, config="tiny", grid=(2, 1, 1))[0]
-    assert min(build, start, simulate) > 0
 
 
 def test_sensitivities_are_measured(monkeypatch, capsys):
@@ -166,27 +155,21 @@ def test_sensitivities_are_measured(monkeypatch, capsys):
 
 
 def test_demag_is_measured():
-    for seconds in (demag.one_grain(50, 1), demag.whole_matrix(2, 1)):
+    for seconds in (demag.one_grain(50, 1), demag.matrix_of_grains(2, 1)):
         assert seconds.shape == (1, 2)
         assert (seconds > 0).all()
-    assert len(demag.papers_magnet(1)) == 1
-    size, peak = demag.memory(cubic_grains((2, 1, 1)))
-    assert size > 0
-    assert peak >= 1
 
 
 def test_polycrystals_are_measured():
     magnet = polycrystals.polycrystal(20)
-    seconds = polycrystals.beside(magnet, drawn=2, rounds=1)
-    assert seconds.shape == (1, 2) and (seconds > 0).all()
-    assert polycrystals.pairs(magnet) > 20 * 20
     took = polycrystals.loop(magnet, fields=4)
-    assert took.matrix > 0 and took.rest > 0 and took.products >= 4
+    assert took.matrix > 0 and took.rest > 0 and took.matvecs >= 4
 
 
-def test_making_polycrystals_is_measured():
-    made = polycrystals.make(50, {"sigma": 0.3})
-    assert 0 < made.grains <= 50 and made.seconds > 0 and made.peak >= 0
+def test_making_polycrystals_is_measured(capsys):
+    polycrystals.main("--made 50 --grains 8 --fields 4".split())
+    printed = capsys.readouterr().out
+    assert "sigma = 0.3" in printed and "matvecs" in printed
 
 
 def test_turns_are_taken():
@@ -232,7 +215,7 @@ def test_large_magnets_are_measured(capsys):
     for kind in ("hierarchical", "lattice"):
         large.loop(kind, 27, (8.0, -8.0, 9), None)
         told = capsys.readouterr().out
-        assert told.startswith(f"{kind}, 27 grains") and "whole, coercivity" in told
+        assert told.startswith(f"{kind}, 27 grains") and "complete, coercivity" in told
 
 
 def test_an_unknown_section_is_refused(capsys):

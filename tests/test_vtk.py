@@ -62,6 +62,9 @@ def test_a_magnet_of_real_size_can_be_cut_by_vtk():
 def test_arrays_of_another_length_are_refused(cells):
     with pytest.raises(ValueError, match=r"`kind` must have shape \(g,\) or \(g, 3\) with g = 30"):
         vtk.unstructured_grid(cells, kind=np.ones(3))
+    with pytest.raises(ValueError, match="`kind` must be an array of numbers"):
+        vtk.unstructured_grid(cells, kind=["hard"] * 30)
+    assert vtk.unstructured_grid(cells, kind=np.ones(30, "float16"))["kind"].dtype == float
 
 
 def test_a_structure_is_written_and_read_again(cells, tmp_path):
@@ -133,6 +136,21 @@ def test_a_failure_leaves_the_earlier_series_and_nothing_else(tmp_path, monkeypa
     assert sorted(file.name for file in tmp_path.iterdir()) == ["loop", "loop.pvd"]
     assert pv.get_reader(path).time_values == [0, 160]
     assert len(list((tmp_path / "loop").iterdir())) == 2
+
+
+@pytest.mark.parametrize("written", [None, b"<VTKFile>half"])
+@pytest.mark.parametrize("name", ["loop.pvd", "state.vtu"])
+def test_a_full_disk_is_an_error(tmp_path, monkeypatch, written, name):
+    # As VTK leaves it: it prints that a file could not be written, and goes on.
+    def save(self, file):
+        if written is not None:
+            file.write_bytes(written)
+
+    monkeypatch.setattr(pv.UnstructuredGrid, "save", save)
+    structure, hysteresis = loop(np.linspace(-3, -5, 8))
+    with pytest.raises(OSError, match=r"\.vtu could not be written; the disk may be full"):
+        vtk.write_vtk(tmp_path / name, structure, hysteresis, steps=[20])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_of_somebody_elses_is_left_alone(tmp_path):

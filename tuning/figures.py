@@ -1,5 +1,7 @@
 """Figures of a search: the score over the trials, its dependence on settings, a map of t and l."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -29,69 +31,53 @@ LABELS = {
 
 def draw(out: Path, kind: str, trials: list[Trial]) -> list[str]:
     """Draw all figures for which there are enough trials, and return their file names."""
-    figures = {
-        "trials.png": _trials(trials),
-        "parallel.png": _parallel(trials),
-        "dependence.png": _dependence(trials, DEPENDENCE[kind]),
-        "map.png": _map(trials, "window", "horizon"),
+    drawers: dict[str, Callable[[], Figure | None]] = {
+        "trials.png": partial(_trials, trials),
+        "parallel.png": partial(_parallel, trials),
+        "dependence.png": partial(_dependence, trials, DEPENDENCE[kind]),
+        "map.png": partial(_map, trials, "window", "horizon"),
     }
-    drawn = []
-    with mpl.rc_context(style.STYLE):
-        for name, (columns, height, paint) in figures.items():
-            if paint is not None:
-                size = (columns * style.COLUMN, height * style.COLUMN)
-                figure = Figure(figsize=size, layout="constrained")
-                paint(figure)
-                style.save_figure(figure, out / name, dpi=150)
-                drawn.append(name)
-    return drawn
+    return style.save_figures(out, drawers, dpi=150)
 
 
 def _trials(trials):
     """Draw the score of each trial in their order, and the best so far."""
-
-    def paint(figure):
-        ax = figure.add_subplot()
-        number, scores = [t.number + 1 for t in trials], [t.score for t in trials]
-        ax.plot(number, scores, "o", ms=3, color=style.THIN, label="trial")
-        best = np.minimum.accumulate(scores)
-        ax.step(number, best, where="post", color=style.ACCENT, lw=1, label="best so far")
-        ax.axhline(1, color=style.INK, lw=0.6, ls="--", label="mean training loop")
-        ax.set(yscale="log", xlabel="Trial", ylabel=SCORE)
-        _plain(ax.yaxis)
-        ax.legend(frameon=False)
-
-    return 1, 0.75, paint
+    figure = style.new_figure()
+    ax = figure.add_subplot()
+    number, scores = [t.number + 1 for t in trials], [t.score for t in trials]
+    ax.plot(number, scores, "o", ms=3, color=style.THIN, label="trial")
+    best = np.minimum.accumulate(scores)
+    ax.step(number, best, where="post", color=style.ACCENT, lw=1, label="best so far")
+    ax.axhline(1, color=style.INK, lw=0.6, ls="--", label="mean training loop")
+    ax.set(yscale="log", xlabel="Trial", ylabel=SCORE)
+    _plain(ax.yaxis)
+    ax.legend(frameon=False)
+    return figure
 
 
 def _parallel(trials):
     """Draw a line for each trial through its values; the best trials are drawn last."""
-    drawn = [drawn_values(trial.values) for trial in trials]
+    values = {trial.number: drawn_values(trial.values) for trial in trials}
     names = drawn_names(trials)
-    scales = {name: _scale([v[name] for v in drawn if name in v]) for name in names}
-
-    def paint(figure):
-        ax = figure.add_subplot()
-        colors = _colors(trials)
-        order = sorted(range(len(trials)), key=lambda i: -trials[i].score)
-        for trial, values in ((trials[i], drawn[i]) for i in order):
-            heights = [
-                scales[name][0](values[name]) if name in values else np.nan for name in names
-            ]
-            width = 1.6 if trial.score == min(t.score for t in trials) else 0.6
-            color = colors.to_rgba(trial.score)
-            ax.plot(heights, color=color, lw=width, marker=".", ms=3, alpha=0.85)
-        for x, name in enumerate(names):
-            ax.axvline(x, color=style.INK, lw=0.4, zorder=0)
-            for height, text in scales[name][1]:
-                ax.annotate(text, (x, height), (2, 2), textcoords="offset points", fontsize=6)
-        ax.set_xticks(range(len(names)), names, rotation=35, ha="right")
-        ax.set_yticks([])
-        ax.set_xlim(-0.2, len(names) - 0.4)
-        bar = figure.colorbar(colors, ax=ax, label=SCORE, pad=0.01)
-        _plain(bar.ax.yaxis)
-
-    return 2.2, 0.9, paint
+    scales = {name: _scale([v[name] for v in values.values() if name in v]) for name in names}
+    figure = style.new_figure(width=2.2, height=0.9)
+    ax = figure.add_subplot()
+    colors = _colors(trials)
+    for trial in sorted(trials, key=lambda trial: -trial.score):
+        own = values[trial.number]
+        heights = [scales[name][0](own[name]) if name in own else np.nan for name in names]
+        width = 1.6 if trial.score == min(t.score for t in trials) else 0.6
+        color = colors.to_rgba(trial.score)
+        ax.plot(heights, color=color, lw=width, marker=".", ms=3, alpha=0.85)
+    for x, name in enumerate(names):
+        ax.axvline(x, color=style.INK, lw=0.4, zorder=0)
+        for height, text in scales[name][1]:
+            ax.annotate(text, (x, height), (2, 2), textcoords="offset points", fontsize=6)
+    ax.set_xticks(range(len(names)), names, rotation=35, ha="right")
+    ax.set_yticks([])
+    ax.set_xlim(-0.2, len(names) - 0.4)
+    _plain(figure.colorbar(colors, ax=ax, label=SCORE, pad=0.01).ax.yaxis)
+    return figure
 
 
 def _scale(values):
@@ -117,35 +103,25 @@ def _dependence(trials, names):
     """Draw the scores of all trials, and medians, against the values of single hyperparameters."""
     names = [name for name in names if len({t.values.get(name) for t in trials}) > 1]
     if not names:
-        return 1, 1, None
-
-    def paint(figure):
-        for ax, name in zip(
-            figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True
-        ):
-            levels = sorted({t.values[name] for t in trials if name in t.values})
-            groups = [[t.score for t in trials if t.values.get(name) == v] for v in levels]
-            for x, scores in enumerate(groups):
-                ax.plot([x] * len(scores), scores, "o", ms=3, color=style.THIN, alpha=0.7)
-                count = f"n = {len(scores)}"
-                ax.annotate(
-                    count,
-                    (x, 0.98),
-                    xycoords=("data", "axes fraction"),
-                    fontsize=5,
-                    ha="center",
-                    va="top",
-                )
-            medians = [np.median(scores) for scores in groups]
-            ax.plot(medians, "-", color=style.ACCENT, marker="_", ms=12, lw=0.9)
-            ax.axhline(1, color=style.INK, lw=0.6, ls="--")
-            ax.set_xticks(range(len(levels)), [str(v) for v in levels])
-            ax.set(xlabel=LABELS.get(name, name), yscale="log")
-            _plain(ax.yaxis)
-            ax.set_xlim(-0.5, len(levels) - 0.5)
-        figure.axes[0].set_ylabel("Score; line: median")
-
-    return 2, 0.75, paint
+        return None
+    figure = style.new_figure(width=2)
+    axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    count = {"xycoords": ("data", "axes fraction"), "fontsize": 5, "ha": "center", "va": "top"}
+    for ax, name in zip(axes, names, strict=True):
+        levels = sorted({t.values[name] for t in trials if name in t.values})
+        groups = [[t.score for t in trials if t.values.get(name) == v] for v in levels]
+        for x, scores in enumerate(groups):
+            ax.plot([x] * len(scores), scores, "o", ms=3, color=style.THIN, alpha=0.7)
+            ax.annotate(f"n = {len(scores)}", (x, 0.98), **count)
+        medians = [np.median(scores) for scores in groups]
+        ax.plot(medians, "-", color=style.ACCENT, marker="_", ms=12, lw=0.9)
+        ax.axhline(1, color=style.INK, lw=0.6, ls="--")
+        ax.set_xticks(range(len(levels)), [str(v) for v in levels])
+        ax.set(xlabel=LABELS.get(name, name), yscale="log")
+        _plain(ax.yaxis)
+        ax.set_xlim(-0.5, len(levels) - 0.5)
+    axes[0].set_ylabel("Score; line: median")
+    return figure
 
 
 def _map(trials, across, up):
@@ -153,31 +129,26 @@ def _map(trials, across, up):
     trials = [t for t in trials if across in t.values and up in t.values]
     columns, rows = (sorted({t.values[name] for t in trials}) for name in (across, up))
     if len(columns) < 2 or len(rows) < 2:
-        return 1, 1, None
-
-    def paint(figure):
-        ax = figure.add_subplot()
-        cells = np.full((len(rows), len(columns)), np.nan)
-        colors = _colors(trials)
-        for i, row in enumerate(rows):
-            for j, column in enumerate(columns):
-                cell = (row, column)
-                scores = [t.score for t in trials if (t.values[up], t.values[across]) == cell]
-                if scores:
-                    cells[i, j] = np.median(scores)
-                    text = f"{cells[i, j]:.2f}\n{min(scores):.2f} of {len(scores)}"
-                    dark = colors.norm(cells[i, j]) < 0.5
-                    ax.text(
-                        j, i, text, ha="center", va="center", fontsize=6, color="w" if dark else "k"
-                    )
-        ax.imshow(cells, origin="lower", aspect="auto", cmap=colors.cmap, norm=colors.norm)
-        ax.set_xticks(range(len(columns)), map(str, columns))
-        ax.set_yticks(range(len(rows)), map(str, rows))
-        ax.set(xlabel=LABELS.get(across, across), ylabel=LABELS.get(up, up))
-        ax.set_title("median score; the best, of how many", fontsize=7)
-        _plain(figure.colorbar(colors, ax=ax, label=SCORE).ax.yaxis)
-
-    return 1.2, 0.9, paint
+        return None
+    figure = style.new_figure(width=1.2, height=0.9)
+    ax = figure.add_subplot()
+    medians = np.full((len(rows), len(columns)), np.nan)
+    colors = _colors(trials)
+    for i, j in np.ndindex(medians.shape):
+        cell = (rows[i], columns[j])
+        scores = [t.score for t in trials if (t.values[up], t.values[across]) == cell]
+        if scores:
+            medians[i, j] = np.median(scores)
+            text = f"{medians[i, j]:.2f}\n{min(scores):.2f} of {len(scores)}"
+            color = "w" if colors.norm(medians[i, j]) < 0.5 else "k"
+            ax.text(j, i, text, ha="center", va="center", fontsize=6, color=color)
+    ax.imshow(medians, origin="lower", aspect="auto", cmap=colors.cmap, norm=colors.norm)
+    ax.set_xticks(range(len(columns)), map(str, columns))
+    ax.set_yticks(range(len(rows)), map(str, rows))
+    ax.set(xlabel=LABELS.get(across, across), ylabel=LABELS.get(up, up))
+    ax.set_title("median score; the best, of how many", fontsize=7)
+    _plain(figure.colorbar(colors, ax=ax, label=SCORE).ax.yaxis)
+    return figure
 
 
 def _colors(trials):

@@ -11,6 +11,7 @@ import keras
 import keras_tuner
 
 from keras_micromag import recipes
+from keras_micromag.data import Lattices
 from keras_micromag.paper import datasets, folder
 from keras_micromag.utils import checks
 from tuning import spaces
@@ -110,7 +111,7 @@ class Plan:
         """Raise unless the data sets exist and have enough magnets."""
         for name in ("config", "test"):
             datasets.require_built(getattr(self, name), name, data_dir)
-        datasets.require_same_setup(self.test, self.config, data_dir)
+        datasets.require_same_setup(self.test, self.config)
         datasets.require_magnets(self.config, self.magnets)
 
     def hypermodel(
@@ -122,24 +123,24 @@ class Plan:
         base on the magnets that trials are trained on.
         """
         used = self.trained_on + self.validated_on
-        loops = datasets.first_loops(self.config, used, data_dir)
-        training, validation = loops[: self.trained_on], loops[self.trained_on :]
-        field = datasets.field_of(self.config, data_dir)
+        loops, magnets = datasets.load(self.config, data_dir, stop=used)
+        magnets = checks.instance(magnets, "config", Lattices)
+        training, validation = magnets[: self.trained_on], magnets[self.trained_on :]
         options: dict[str, Any] = {"only": self.only, "seed": self.seed}
         if self.kind == "autoencoder":
-            return AutoencoderHyperModel(training, validation, field, self.short, **options)
+            return AutoencoderHyperModel(training, validation, loops.field, self.short, **options)
         with folder.locked(out):
             autoencoder, _ = folder.cached_model(
                 out / AUTOENCODER, lambda: self._autoencoder(training, validation)
             )
-        return RolloutHyperModel(autoencoder, training, validation, field, self.short, **options)
+        return RolloutHyperModel(
+            autoencoder, training, validation, loops.field, self.short, **options
+        )
 
-    def suggested(
-        self, hp: keras_tuner.HyperParameters, data_dir: str | os.PathLike | None = None
-    ) -> dict:
+    def suggested(self, hp: keras_tuner.HyperParameters) -> dict:
         """Return the settings of a recipe that `hp` chooses."""
         space = spaces.part(SPACES[self.kind], self.only)
-        return spaces.suggest(space, hp, self.short, datasets.lattice_of(self.config, data_dir))
+        return spaces.suggest(space, hp, self.short, datasets.lattice_of(self.config))
 
     def _autoencoder(self, training, validation):
         keras.utils.set_random_seed(self.seed)

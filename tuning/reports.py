@@ -1,7 +1,6 @@
 """Markdown report of a search."""
 
-from keras_micromag.judge import MEASURES
-from keras_micromag.paper import datasets, tables
+from keras_micromag.paper import datasets, reports, tables
 from tuning.hypermodels import EPOCHS
 from tuning.plan import Plan
 from tuning.search import Trial, drawn_names, drawn_values, short
@@ -55,7 +54,7 @@ def of_search(plan: Plan, trials: list[Trial], metrics: dict, drawn: list[str]) 
     for name in drawn:
         lines += [f"## {TITLES[name]}", "", f"![{TITLES[name]}]({name})", ""]
     lines += [
-        "## Judged once",
+        "## Evaluated once",
         "",
         f"Trained on {plan.magnets} magnets, those of the search included, with the batches of the "
         "recipe; mean ± standard deviation over magnets that no search and no training has seen.",
@@ -115,11 +114,7 @@ def _measured(measured, kind) -> list[str]:
     columns = {LABELS[name]: result[kind]["model"] for name, result in measured.items()}
     baselines = measured["best"][kind]
     columns |= {name: each for name, each in baselines.items() if name != "model"}
-    table = [["", *columns]]
-    for measure in ERRORS:
-        cells = [tables.cell(measure, [each[measure]]) for each in columns.values()]
-        table.append([MEASURES[measure], *cells])
-    return [*tables.rows(table), "", *_paired(measured, kind)]
+    return [*tables.rows(reports.table(columns, ERRORS)), "", *_paired(measured, kind)]
 
 
 def _paired(measured, kind) -> list[str]:

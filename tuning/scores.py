@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_micromag.baselines import mean_loop
-from keras_micromag.judge import judge
+from keras_micromag.evaluation import evaluate
 
 WORST = 10.0
 """Largest error of a magnet in a score, in units of the error of the mean training loop."""
@@ -59,5 +59,5 @@ class Score:
 
     def _errors(self, loops):
         with np.errstate(over="ignore", invalid="ignore"):
-            measured = judge(self.true, loops, self.field)
+            measured = evaluate(self.true, loops, self.field)
         return {name: measured[name] for name in MEASURES}

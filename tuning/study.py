@@ -51,52 +51,56 @@ def study(
         The content of metrics.json; nothing in a worker.
 
     Raises:
-        ValueError: for data sets that are not built, and a folder of another search.
+        ValueError: for data sets that are not built, and a folder of another search or one that
+            another process is at work in.
         ChildProcessError: when a process failed, or workers were killed several times.
     """
     out = Path(out)
     jobs, progress = checks.count(jobs, "jobs"), progress or printer()
     plan.require_data(data_dir)
     folder.prepare(out, plan.settings())
-    own_role = role()
-    if own_role == "alone" and jobs > 1:
-        processes.chief_and_workers(functools.partial(_search, plan, out, data_dir), jobs)
-    else:
+    if role() == "worker":
         _search(plan, out, data_dir, progress)
-    if own_role == "worker":
         return {}
-    trials = finished_trials(out / SEARCH)
-    if not trials:
-        raise ValueError(
-            f"`minutes` must be enough for a trial; received {plan.minutes}, and none was finished."
-        )
-    folder.write_json(out / TRIALS, [dataclasses.asdict(trial) for trial in trials])
-    for name in ("pieces", "models"):
-        (out / name).mkdir(exist_ok=True)
+    # Not by the lock of the autoencoder, for which all processes of the search wait.
+    with folder.locked(out, wait=False, name=".study.lock"):
+        if role() == "alone" and jobs > 1:
+            processes.chief_and_workers(functools.partial(_search, plan, out, data_dir), jobs)
+        else:
+            _search(plan, out, data_dir, progress)
+        trials = finished_trials(out / SEARCH)
+        if not trials:
+            raise ValueError(
+                f"`minutes` must be enough for a trial; received {plan.minutes}, and none was "
+                "finished."
+            )
+        folder.write_json(out / TRIALS, [dataclasses.asdict(trial) for trial in trials])
+        for name in ("pieces", "models"):
+            (out / name).mkdir(exist_ok=True)
 
-    candidates = _candidates(trials)
-    repeat = functools.partial(_repeat, plan, out, data_dir)
-    scores = _scores(plan, candidates, repeat, jobs, progress)
-    best = min(candidates, key=lambda trial: np.mean(scores[trial.number]))
-    settings = plan.suggested(best.hyperparameters, data_dir)
-    folder.write_json(out / BEST, {"trial": best.number, "settings": settings})
+        candidates = _candidates(trials)
+        repeat = functools.partial(_repeat, plan, out, data_dir)
+        scores = _scores(plan, candidates, repeat, jobs, progress)
+        best = min(candidates, key=lambda trial: np.mean(scores[trial.number]))
+        settings = plan.suggested(best.hyperparameters)
+        folder.write_json(out / BEST, {"trial": best.number, "settings": settings})
 
-    final = _final_recipes(plan, best, trials[0], data_dir)
-    evaluate = functools.partial(_evaluate, plan, out, data_dir)
-    results = {}
-    for (name, _), result in workers.map_in_processes(evaluate, list(final.values()), jobs):
-        results[name] = result
-        progress(f"{name}: trained on {plan.magnets} magnets, and evaluated")
-    metrics = {
-        "scores": scores,
-        "best": best.number,
-        "settings": settings,
-        "judged": {key: results[name] for key, (name, _) in final.items()},
-    }
-    folder.write_json(out / folder.METRICS, metrics)
-    drawn = figures.draw(out, plan.kind, trials)
-    folder.write_text(out / folder.REPORT, reports.of_search(plan, trials, metrics, drawn))
-    return metrics
+        final = _final_recipes(plan, best, trials[0])
+        evaluate = functools.partial(_evaluate, plan, out, data_dir)
+        results = {}
+        for (name, _), result in workers.map_in_processes(evaluate, list(final.values()), jobs):
+            results[name] = result
+            progress(f"{name}: trained on {plan.magnets} magnets, and evaluated")
+        metrics = {
+            "scores": scores,
+            "best": best.number,
+            "settings": settings,
+            "judged": {key: results[name] for key, (name, _) in final.items()},
+        }
+        folder.write_json(out / folder.METRICS, metrics)
+        drawn = figures.draw(out, plan.kind, trials)
+        folder.write_text(out / folder.REPORT, reports.of_search(plan, trials, metrics, drawn))
+        return metrics
 
 
 def _search(plan, out, data_dir, progress=None):
@@ -141,7 +145,7 @@ def _scores(plan, candidates, repeat, jobs, progress) -> dict[int, list[float]]:
     }
 
 
-def _final_recipes(plan, best: Trial, start: Trial, data_dir) -> dict:
+def _final_recipes(plan, best: Trial, start: Trial) -> dict:
     """Return the recipes to train on all magnets, each with a name for its files.
 
     The names contain the number of the trial, since another may be the best with a larger budget.
@@ -150,7 +154,7 @@ def _final_recipes(plan, best: Trial, start: Trial, data_dir) -> dict:
     named = {
         key: (
             f"trial-{trial.number}",
-            dataclasses.replace(plan.base, **plan.suggested(trial.hyperparameters, data_dir)),
+            dataclasses.replace(plan.base, **plan.suggested(trial.hyperparameters)),
         )
         for key, trial in final.items()
     }
@@ -181,24 +185,22 @@ def _evaluate(plan, out, data_dir, task):
 
     def make():
         keras.backend.clear_session()
-        seen = datasets.first_loops(plan.config, plan.magnets, data_dir)
-        unseen, _ = datasets.all_loops(plan.test, data_dir)
+        _, seen = datasets.load(plan.config, data_dir, stop=plan.magnets)
+        kinds = {"test": datasets.load(plan.test, data_dir)}
+        if plan.magnets < datasets.magnet_count(plan.config):
+            kinds["more"] = datasets.load(plan.config, data_dir, start=plan.magnets)
+        field = kinds["test"][0].field
         datasets.require_unseen(plan.test, plan.config, plan.magnets)
         models = out / "models" / name
         models.mkdir(exist_ok=True)
         stages = Stages(2, show=False)
-        model, _ = training.train_model(models, recipe, seen, unseen.field, plan.seed, stages)
-        baselines = measures.Baselines(
-            seen.moments, unseen.field, recipe.latent_size, recipe.window
-        )
-        held_out = datasets.later_loops(plan.config, plan.magnets, data_dir)
+        model, _ = training.train_model(models, recipe, seen, field, plan.seed, stages)
+        baselines = measures.Baselines(seen, field, recipe.latent_size, recipe.window)
         results = {}
-        for kind, loops in (("test", unseen), ("more", held_out)):
-            if loops is not None:
-                first = loops.magnetization[:, : recipe.window]
-                predicted = {"model": predict(model, first, loops.field)}
-                predicted |= baselines.predictions(loops.magnetization)
-                results[kind] = {n: measures.of(loops, each) for n, each in predicted.items()}
+        for kind, (loops, magnets) in kinds.items():
+            predicted = {"model": predict(model, magnets.moments[:, : recipe.window], field)}
+            predicted |= baselines.predictions(magnets)
+            results[kind] = {n: measures.of(loops, each) for n, each in predicted.items()}
         return results
 
     return folder.cached(out / "pieces" / f"judged-{name}.json", make)

@@ -7,11 +7,10 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from keras_micromag.cli.output import check_output, write_all, write_csv
 from keras_micromag.summary import check_matplotlib, draw_loops, print_merits
 from keras_micromag.utils.command_line import add_backend, choose_backend, option
+from keras_micromag.utils.files import read_array
 
 
 def add(commands) -> None:
@@ -59,10 +58,10 @@ def _run(options: Namespace) -> None:
 def _easy_axes(path):
     """Return the easy axes (b, g, 3) in a `.npy` file."""
     try:
-        axes = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        axes = read_array(path)
+    except ValueError as error:
         raise ValueError(f"`--easy-axes` must be a .npy file; received {path}.") from error
-    if not isinstance(axes, np.ndarray) or axes.ndim not in (2, 3) or axes.dtype.kind not in "fiu":
+    if axes.ndim not in (2, 3) or axes.dtype.kind not in "fiu":
         raise ValueError(
             f"`--easy-axes` must be an array (g, 3) or (b, g, 3) of numbers; received {path}."
         )

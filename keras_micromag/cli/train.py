@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from keras_micromag.cli.output import check_output
 from keras_micromag.summary import check_matplotlib, print_table
 from keras_micromag.utils.command_line import add_backend, choose_backend, count, option, seed
+
+# What `--grains polycrystals` puts in place of the defaults of `train`.
+POLYCRYSTALS: dict[str, Any] = {
+    "recipe": "polycrystals",
+    "magnets": None,
+    "train": "polycrystal",
+    "test": None,
+}
 
 
 def add(commands) -> None:
@@ -41,13 +50,13 @@ def _run(options: Namespace) -> None:
     """Run `train`."""
     check_matplotlib()
     choose_backend(options)
-    from keras_micromag.paper import folder, polycrystals, reports, training
+    from keras_micromag.paper import folder, reports, training
 
     check_output(options.out, (*training.FILES, *training.FIGURES))
-    job = training.train if options.grains == "cubes" else polycrystals.train
-    chosen = {"recipe": options.recipe, "magnets": options.magnets}
-    chosen = {name: value for name, value in chosen.items() if value is not None}
-    metrics = job(options.out, data_dir=options.data_dir, seed=options.seed, **chosen)
+    chosen = dict(POLYCRYSTALS) if options.grains == "polycrystals" else {}
+    given = {"recipe": options.recipe, "magnets": options.magnets}
+    chosen |= {name: value for name, value in given.items() if value is not None}
+    metrics = training.train(options.out, data_dir=options.data_dir, seed=options.seed, **chosen)
     head, *rows = reports.prediction_errors(metrics)
     print_table(head, rows)
     print(f"Written to {options.out / folder.REPORT}, with all errors and figures.")

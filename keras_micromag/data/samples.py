@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_micromag.utils import checks
+from keras_micromag.utils import checks, memory
 
 
 def sample_weights(
@@ -30,7 +30,7 @@ def sample_weights(
         [0.0, 0.0, 128.0]
     """
     direction = checks.unit_vectors(field_direction, "field_direction", (3,))
-    moments = np.asarray(magnetization)
+    moments = checks.numbers(magnetization, "magnetization", None)
     if moments.ndim < 3 or moments.shape[-1] != 3:
         raise ValueError(
             f"`magnetization` must have shape (..., t, g, 3); received {moments.shape}."
@@ -73,12 +73,14 @@ def split_by_simulation(
     """
     if checks.count(simulations, "simulations") < 2:
         raise ValueError(f"`simulations` must be at least 2; received {simulations}.")
+    memory.require(8 * simulations, "the split", "fewer `simulations` need less")
+    fraction = checks.number(fraction, "fraction")
     if not 0 < fraction < 1:
         raise ValueError(f"`fraction` must lie between 0 and 1; received {fraction}.")
     held_out = min(max(round(simulations * fraction), 1), simulations - 1)
     order = np.arange(simulations)
     if seed is not None:
-        order = np.random.default_rng(seed).permutation(simulations)
+        order = checks.generator(seed, "split").permutation(simulations)
     return np.sort(order[:-held_out]), np.sort(order[-held_out:])
 
 
@@ -107,9 +109,12 @@ def symmetric_images(states: ArrayLike, count: int | None = None) -> np.ndarray:
         >>> symmetric_images(np.zeros((9, 1000, 4, 4, 4, 3))).shape
         (9, 16, 1000, 4, 4, 4, 3)
     """
-    states = np.asarray(states)
+    states = checks.numbers(states, "states", None)
     if states.ndim < 5 or states.shape[-1] != 3:
         raise ValueError(f"`states` must have shape (s, ..., x, y, z, 3); received {states.shape}.")
+    checks.finite(states, "states")
+    if states.dtype.kind in "bu":  # which have no sign
+        states = states.astype(float)
     x, y, z = (states.ndim - 4 + i for i in range(3))
     quarters = (0, 1, 2, 3) if states.shape[x] == states.shape[y] else (0, 2)
     k = 4 * len(quarters)

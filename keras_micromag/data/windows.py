@@ -101,7 +101,7 @@ class Windows(keras.utils.PyDataset):
             self._parts.append(weights.astype(floatx).reshape(s * n))
         self._start = None
         if start is not None:
-            start = np.asarray(start, floatx)
+            start = checks.numbers(start, "start", floatx)
             if not start.ndim or len(start) != s:
                 raise ValueError(
                     f"`start` must have shape (s, ...) with s = {s}; received {start.shape}."
@@ -111,7 +111,7 @@ class Windows(keras.utils.PyDataset):
         self._steps = n
         first = np.arange(n - window - horizon + 1) + n * np.arange(s)[:, None]
         self._first = first.ravel()
-        self._rng = np.random.default_rng(seed)
+        self._rng = checks.generator(seed, "order of the windows")
         self._order = self._first
         self.on_epoch_end()
 

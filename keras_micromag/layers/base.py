@@ -82,7 +82,9 @@ def require_inputs(inputs, *names: str, argument: str = "inputs") -> list:
 def require_one_batch(**shapes) -> None:
     """Raise where static shapes differ in their first axis."""
     # Not None, and no tensor, as a trace by PyTorch has it.
-    sizes = {name: shape[0] for name, shape in shapes.items() if isinstance(shape[0], int)}
+    sizes = {
+        name: shape[0] for name, shape in shapes.items() if shape and isinstance(shape[0], int)
+    }
     if len(set(sizes.values())) > 1:
         names = " and ".join(f"`{name}`" for name in sizes)
         listed = " and ".join(str(size) for size in sizes.values())

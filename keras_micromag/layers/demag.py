@@ -87,11 +87,11 @@ class GuptasarmaDemag(PhysicsLayer):
         """Return the field in tesla."""
         shape = self.compute_output_shape(moments.shape)
         sources = ops.reshape(self.real(moments), (-1, 3 * len(self.structure)))
-        field = self._by_matrix(sources) if self._dense else self._by_product(sources)
+        if self._dense:
+            field = einsum(ops, "bs,st->bt", sources, self._constants.tensors())
+        else:
+            field = self._by_product(sources)
         return self.result(ops.reshape(field, (-1, *shape[1:])))
-
-    def _by_matrix(self, sources):
-        return einsum(ops, "bs,st->bt", sources, self._constants.tensors())
 
     def _by_product(self, sources):
         g, p = self.structure.weights.shape

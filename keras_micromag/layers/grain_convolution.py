@@ -1,4 +1,4 @@
-"""Messages between neighbouring grains: a convolution over a graph instead of a lattice."""
+"""A convolution over the graph of neighbouring grains, in place of a lattice."""
 
 import keras
 from keras import ops
@@ -15,18 +15,19 @@ from keras_micromag.utils import checks
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class GrainConvolution(checks.Configured, keras.layers.Layer):
-    """A dense layer on each grain's features and on the mean of its neighbours'.
+    """Applies a dense layer to each grain's features and to the mean of its neighbours'.
 
     activation(x_i U + Σ_j a_ij x_j V / Σ_j a_ij + b): the order of the grains does not matter, nor
     how many there are. (The graph convolution of W. L. Hamilton, R. Ying and J. Leskovec, NeurIPS
     2017, "GraphSAGE", with weighted neighbours.)
 
     Args:
-        units: n. activation: as Keras has it; kernels start as He's normal ones.
+        units: n.
+        activation: name or function; kernels have He normal initial values.
 
     Input:
-        A dict of `features` (b, g, c) and `neighbors` (b, g, g), how much each grain (row) has to
-        do with each other one, at least 0, such as `contact_areas` in m²: only ratios count.
+        A dict of `features` (b, g, c) and `neighbors` (b, g, g), the weight of each other grain
+        (column) for a grain (row), at least 0, such as `contact_areas` in m²: only ratios count.
         Grains without neighbours, and padding, get the mean 0.
 
     Output:
@@ -71,7 +72,7 @@ class GrainConvolution(checks.Configured, keras.layers.Layer):
         return self.activation(ops.matmul(features, own) + around + bias)
 
     def compute_output_shape(self, input_shape):
-        """(b, g, n)."""
+        """Return (b, g, n)."""
         features, _ = self._checked(input_shape)
         return (*features[:-1], self.units)
 
@@ -88,6 +89,6 @@ class GrainConvolution(checks.Configured, keras.layers.Layer):
         return features, neighbors
 
     def get_config(self):
-        """The arguments."""
+        """Return the arguments."""
         activation = keras.activations.serialize(self.activation)
         return {**super().get_config(), "units": self.units, "activation": activation}

@@ -131,6 +131,8 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         """Return (b, t, g, 3)."""
         g = len(self.structure)
         axes, field = map(tuple, require_inputs(input_shape, "easy_axes", "field"))
+        if len(axes) != 3:
+            raise ValueError(f"`easy_axes` must have shape (b, g, 3); received {axes}.")
         require_shape(axes, "easy_axes", (None, g, 3), f" with g = {g}")
         if len(field) != 2 or not field[1]:
             raise ValueError(

@@ -18,7 +18,7 @@ from keras_micromag.utils import checks
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class StonerWohlfarth(PhysicsLayer):
-    """Equilibrium moments of particles on their branches, and whether the branches end (Eq. 2).
+    """Computes equilibrium moments of particles on their branches, and whether these end (Eq. 2).
 
     Args:
         material: sets the anisotropy field.
@@ -70,7 +70,7 @@ class StonerWohlfarth(PhysicsLayer):
         return {"moments": self.result(moments), "switches": switches}
 
     def compute_output_shape(self, input_shape):
-        """Those of the field."""
+        """Return the shapes of moments and decisions."""
         parts = require_inputs(input_shape, "branch", "easy_axes", "field")
         branch, axes, field = map(tuple, parts)
         require_shape(axes, "easy_axes", (None, None, 3))
@@ -82,7 +82,7 @@ class StonerWohlfarth(PhysicsLayer):
         return {"moments": field, "switches": field[:-1]}
 
     def compute_output_spec(self, inputs):
-        """Moments in the compute dtype, the decision as bool."""
+        """Return moments in the compute dtype, and decisions as bool."""
         shapes = self.compute_output_shape(shapes_of(inputs))
         return {
             "moments": keras.KerasTensor(shapes["moments"], self.compute_dtype),
@@ -90,5 +90,5 @@ class StonerWohlfarth(PhysicsLayer):
         }
 
     def get_config(self):
-        """The arguments."""
+        """Return the arguments."""
         return {**super().get_config(), "material": material_config(self.material)}

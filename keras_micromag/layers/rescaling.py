@@ -36,7 +36,7 @@ class Rescaling(checks.Configured, keras.layers.Layer):
         return ops.cast(ops.cast(inputs, dtype) * scale + offset, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Return that of the input."""
+        """Return the shape of the input."""
         return input_shape
 
     def get_config(self):

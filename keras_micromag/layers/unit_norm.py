@@ -9,9 +9,12 @@ from keras_micromag.utils import checks
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class UnitNorm(checks.Configured, keras.layers.Layer):
-    """Vectors along the last axis, scaled to length 1; a zero vector stays zero.
+    """Scales vectors along the last axis to length 1; a zero vector stays zero.
 
     Unlike `keras.layers.UnitNormalization` it has finite gradients at zero vectors (they are 0).
+
+    Raises:
+        ValueError: for tensors without an axis of components.
 
     Example:
         >>> import numpy as np
@@ -26,6 +29,10 @@ class UnitNorm(checks.Configured, keras.layers.Layer):
 
     def call(self, vectors):
         """Return unit vectors."""
+        if not vectors.shape or vectors.shape[-1] == 0:
+            raise ValueError(
+                f"`vectors` must have shape (..., n); received {tuple(vectors.shape)}."
+            )
         vectors = ops.cast(vectors, at_least_float32(self))
         # Squares leave the range of float32 above 1e19 and below 1e-19. A constant to derivatives:
         # the result does not depend on it.
@@ -40,5 +47,5 @@ class UnitNorm(checks.Configured, keras.layers.Layer):
         return ops.cast(unit, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """That of the input."""
+        """Return the shape of the input."""
         return input_shape

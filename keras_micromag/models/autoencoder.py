@@ -7,12 +7,12 @@ import keras
 from keras import ops
 
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
-from keras_micromag.models.base import ComposedModel, FiniteFit
+from keras_micromag.models.base import ComposedModel
 from keras_micromag.utils import checks
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class Autoencoder(FiniteFit, ComposedModel):
+class Autoencoder(ComposedModel):
     """Encodes and decodes states of magnets: x -> decoder(encoder(x)).
 
     Grains on a lattice are given by their moments alone, see `autoencoder`. Other grains also have

@@ -31,9 +31,29 @@ class ComposedModel(keras.Model):
         super().__init__(autocast=False, **kwargs)
 
     def fit(self, *args, **kwargs) -> keras.callbacks.History:
-        """Call `keras.Model.fit`, and keep the weights if it fails."""
+        """Call `keras.Model.fit` on finite data, and keep the weights if it fails.
+
+        Raises:
+            ValueError: for NaN or inf in the arrays, before any step.
+            DivergenceError: a ValueError too, after an epoch whose loss is not finite. The model
+                then has the weights from before that epoch, if it had been built.
+        """
+        arguments = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
+        arguments.pop("self")
+        for name in ("x", "y", "sample_weight", "validation_data"):
+            _require_finite(arguments.get(name), name)
+        guard = _DivergenceGuard()
+        callbacks = arguments.pop("callbacks", None) or []
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(guard)
+        else:
+            # First, so that no other callback saves weights that are NaN.
+            callbacks = [guard, *tree.flatten(callbacks)]
         with _restore_weights_on_error(self):
-            return super().fit(*args, **kwargs)
+            history = super().fit(**arguments, callbacks=callbacks)
+        if guard.message:
+            raise DivergenceError(guard.message)
+        return history
 
     def evaluate(self, *args, **kwargs):
         """Call `keras.Model.evaluate`, and keep the weights if it fails."""
@@ -126,23 +146,14 @@ def predict_along(
     Returns:
         The field as (b, n), and the prediction.
     """
-    states, field = np.asarray(states), checks.finite_array(field, "field")
-    if states.ndim and not len(states):
+    states, field = checks.numbers(states, "states", None), checks.finite_array(field, "field")
+    if not states.ndim or not len(states):
         raise ValueError("`states` must be those of at least one magnet; received none.")
     if field.ndim == 1:
         field = np.tile(field, (len(states), 1))
     inputs = {"states": states, "field": field, **(more or {})}
     model.compute_output_shape(shapes_of(inputs))
     return field, model.predict(inputs, **{"verbose": 0, **kwargs})
-
-
-def require_more_fields(field_shape: tuple, t: int) -> None:
-    """Raise unless a static shape is (b, n) with n > t, the fields of a loop of t given states."""
-    if len(field_shape) != 2 or (field_shape[1] is not None and field_shape[1] <= t):
-        raise ValueError(
-            "`field` must have shape (b, n), the fields of the whole loop, with n greater than "
-            f"t = {t}; received {field_shape}."
-        )
 
 
 @contextmanager
@@ -166,34 +177,6 @@ def _variables(model):
 
 class DivergenceError(ValueError):
     """The loss of a training is not finite."""
-
-
-class FiniteFit:
-    """Mixin: `fit` refuses data that is not finite, and stops when the loss is not finite."""
-
-    def fit(self, *args, **kwargs) -> keras.callbacks.History:
-        """Call `keras.Model.fit` on finite data.
-
-        Raises:
-            ValueError: for NaN or inf in the arrays, before any step.
-            DivergenceError: a ValueError too, after an epoch whose loss is not finite. The model
-                then has the weights from before that epoch, if it had been built.
-        """
-        arguments = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
-        arguments.pop("self")
-        for name in ("x", "y", "sample_weight", "validation_data"):
-            _require_finite(arguments.get(name), name)
-        guard = _DivergenceGuard()
-        callbacks = arguments.pop("callbacks", None) or []
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(guard)
-        else:
-            # First, so that no other callback saves weights that are NaN.
-            callbacks = [guard, *tree.flatten(callbacks)]
-        history = super().fit(**arguments, callbacks=callbacks)  # type: ignore[misc]  # of a Model
-        if guard.message:
-            raise DivergenceError(guard.message)
-        return history
 
 
 class _DivergenceGuard(keras.callbacks.Callback):

@@ -62,7 +62,7 @@ def grain_autoencoder(
     spread = checks.finite_array(
         np.ones(features) if spread is None else spread, "spread", (features,)
     )
-    if not (spread > 0).all():
+    if not (spread > 1 / checks.LARGEST).all():
         raise ValueError(f"`spread` must be positive; received {spread.tolist()}.")
     # The share stays as it is: means over grains are weighted by it.
     scale = np.append(1.0, 1 / spread[1:]).tolist()

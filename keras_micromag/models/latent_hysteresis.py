@@ -7,18 +7,13 @@ from numpy.typing import ArrayLike
 
 from keras_micromag.layers.base import require_one_batch, shapes_of
 from keras_micromag.models.autoencoder import Autoencoder, shapes_by_name
-from keras_micromag.models.base import (
-    ComposedModel,
-    FiniteFit,
-    predict_along,
-    require_more_fields,
-)
+from keras_micromag.models.base import ComposedModel, predict_along
 from keras_micromag.physics.hysteresis import coercivity
 from keras_micromag.utils import checks
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class LatentHysteresis(FiniteFit, ComposedModel):
+class LatentHysteresis(ComposedModel):
     """Autoencoder and rollout as one model of the whole loop (the paper's method).
 
     The first t states are encoded, and the rest of the loop is predicted in latent space and
@@ -103,7 +98,12 @@ class LatentHysteresis(FiniteFit, ComposedModel):
         names = ("states", "field", *self.autoencoder.magnet_inputs)
         shapes = shapes_by_name(input_shape, *names)
         self.autoencoder.require_shapes(shapes, self.rollout.window)
-        require_more_fields(shapes["field"], self.rollout.window)
+        field, t = shapes["field"], self.rollout.window
+        if len(field) != 2 or (field[1] is not None and field[1] <= t):
+            raise ValueError(
+                "`field` must have shape (b, n), the fields of the whole loop, with n greater than "
+                f"t = {t}; received {field}."
+            )
         require_one_batch(**shapes)
         return (shapes["states"][0], shapes["field"][1], *shapes["states"][2:])
 

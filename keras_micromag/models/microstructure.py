@@ -54,7 +54,7 @@ def microstructure_encoder(
     features = checks.count(features, "features")
     mean = checks.finite_array(mean, "mean", (features,))
     spread = checks.finite_array(spread, "spread", (features,))
-    if not (spread > 0).all():
+    if not (spread > 1 / checks.LARGEST).all():
         raise ValueError(f"`spread` must be positive; received {spread.tolist()}.")
     layers = keras.layers
     start = keras.Input((None, features), name="start")

@@ -8,15 +8,16 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from keras_micromag import _loss_inputs, data
+from keras_micromag import data, losses
 from keras_micromag.layers.base import require_inputs, require_one_batch, shapes_of
-from keras_micromag.models.base import ComposedModel, FiniteFit, is_traceable, predict_along
+from keras_micromag.models.autoencoder import shapes_by_name
+from keras_micromag.models.base import ComposedModel, is_traceable, predict_along
 from keras_micromag.utils import checks, torch_graph
 from keras_micromag.utils.backend import ensure_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
-class RecursiveRolloutModel(FiniteFit, ComposedModel):
+class RecursiveRolloutModel(ComposedModel):
     """Applies a one-step predictor recursively over n steps, and trains it through l steps.
 
     Each prediction replaces the oldest of the last t states (Eq. 10). Training unrolls the first l
@@ -150,7 +151,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
     def compute_output_shape(self, input_shape):
         """Return (b, n, d)."""
         names = ["states", "field"] + ["start"] * (self.microstructure is not None)
-        shapes = dict(zip(names, map(tuple, require_inputs(input_shape, *names)), strict=True))
+        shapes = shapes_by_name(input_shape, *names)
         states, field = shapes["states"], shapes["field"]
         if len(states) != 3 or states[1] != self.window:
             raise ValueError(
@@ -216,7 +217,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
         self._require_horizon(x, y)
         if weights is not None:
-            weights = self._cut(_loss_inputs.step_weights(weights, y), "sample_weight")
+            weights = self._cut(losses.step_weights(weights, y), "sample_weight")
         x = {**x, "field": self._cut(x["field"], "field")}
         return keras.utils.pack_x_y_sample_weight(x, self._cut(y, "y"), weights)
 
@@ -225,7 +226,7 @@ class RecursiveRolloutModel(FiniteFit, ComposedModel):
         return ensure_shape(steps[:, : self.horizon], shape, f"{name}_up_to_the_horizon")
 
     def fit(self, x=None, *args, **kwargs):
-        """Call `keras.Model.fit`; see `FiniteFit.fit` for the errors."""
+        """Call `keras.Model.fit`; see `ComposedModel.fit` for the errors."""
         if isinstance(x, data.Windows) and keras.backend.backend() == "tensorflow":
             x, kwargs["shuffle"] = x.to_tf_data(), False  # the dataset shuffles itself
         arguments = inspect.signature(keras.Model.fit).bind(self, x, *args, **kwargs).arguments

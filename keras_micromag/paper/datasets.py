@@ -20,37 +20,65 @@ if TYPE_CHECKING:
     from tfds_esw import Builder, Config
 
 
-def all_loops(
-    config: str | Config, data_dir: str | os.PathLike | None = None
-) -> tuple[Hysteresis, tuple[int, int, int]]:
-    """Return the loops of all magnets of a configuration, and its lattice (x, y, z)."""
-    from tfds_esw import hysteresis
+def load(
+    config: str | Config,
+    data_dir: str | os.PathLike | None = None,
+    *,
+    split: str | None = None,
+    start: int = 0,
+    stop: int | None = None,
+) -> tuple[Hysteresis, Lattices | Polycrystals]:
+    """Return the loops of magnets of a configuration, and the same as inputs of a model.
+
+    Args:
+        config: a configuration with fields along z.
+        data_dir: folder of the data sets.
+        split: name of the split to read; if None all of them, one after the other.
+        start, stop: the first magnet, and the one after the last; all magnets if not given.
+
+    Raises:
+        ValueError: for a configuration of fields that are not along z.
+    """
+    from tfds_esw import examples, hysteresis
 
     builder = build(config, data_dir)
-    return hysteresis(_examples(builder, 0), builder.info), builder.builder_config.shape
-
-
-def later_loops(
-    config: str | Config, after: int, data_dir: str | os.PathLike | None = None
-) -> Hysteresis | None:
-    """Return the loops of a configuration after its first `after` magnets; None if none follow."""
-    from tfds_esw import hysteresis
-
-    builder = build(config, data_dir)
-    magnets = _examples(builder, after)
-    return hysteresis(magnets, builder.info) if magnets else None
-
-
-def _examples(builder, after: int) -> list[dict]:
-    """Return the examples of all splits without the first `after`."""
-    from tfds_esw import examples
-
+    settings = builder.builder_config
+    if settings.field_direction != (0.0, 0.0, 1.0):
+        raise ValueError(
+            f"`config` must be one of fields along z; received tfds_esw/{name_of(config)} with "
+            f"fields along {settings.field_direction}."
+        )
     magnets: list[dict] = []
-    for split, info in builder.info.splits.items():
-        if after < info.num_examples:
-            magnets += examples(builder, f"{split}[{after}:]")
-        after = max(after - info.num_examples, 0)
-    return magnets
+    begin, end = start, magnet_count(config) if stop is None else stop
+    for name in [split] if split else builder.info.splits:
+        count = builder.info.splits[name].num_examples
+        if begin < min(end, count):
+            magnets += examples(builder, f"{name}[{begin}:{min(end, count)}]")
+        begin, end = max(begin - count, 0), max(end - count, 0)
+    loops = hysteresis(magnets, builder.info)
+    if settings.grains is None:
+        return loops, Lattices(loops.magnetization, settings.shape)
+    return loops, _polycrystals(magnets)
+
+
+def _polycrystals(magnets: list[dict]) -> Polycrystals:
+    """Return the inputs of a model for magnets of irregular grains."""
+    names = {"easy_axes", "centroids", "volumes", "contact_areas", "magnetization"}
+    names |= {"grain_Js", "grain_Ku"} & set(magnets[0])
+    stacked = {name: np.stack([magnet[name] for magnet in magnets]) for name in names}
+    present = stacked["volumes"] > 0
+    materials = {
+        name: np.where(present, stacked[f"grain_{name}"], 1)
+        for name in ("Js", "Ku")
+        if f"grain_{name}" in stacked
+    }
+    grains = grain_features(
+        stacked["easy_axes"], stacked["centroids"], stacked["volumes"], **materials
+    )
+    # Only the ratios of the areas matter; those of grains in m² are too small for float32.
+    areas = stacked["contact_areas"]
+    areas = areas / (areas.max() or 1.0)
+    return Polycrystals(stacked["magnetization"], grains, areas)
 
 
 def require_built(
@@ -71,25 +99,14 @@ def require_built(
         )
 
 
-def field_of(config: str | Config, data_dir: str | os.PathLike | None = None) -> np.ndarray:
-    """Return µ0·H (t,) in tesla of all loops of a configuration."""
-    from tfds_esw.simulations import field
-
-    return field(build(config, data_dir).builder_config)
-
-
-def lattice_of(
-    config: str | Config, data_dir: str | os.PathLike | None = None
-) -> tuple[int, int, int]:
+def lattice_of(config: str | Config) -> tuple[int, int, int]:
     """Return the lattice (x, y, z) of a configuration."""
-    return build(config, data_dir).builder_config.shape
+    return _settings(config).shape
 
 
-def require_same_setup(
-    test: str | Config, config: str | Config, data_dir: str | os.PathLike | None = None
-) -> None:
+def require_same_setup(test: str | Config, config: str | Config) -> None:
     """Raise unless two configurations have the same lattice and the same fields."""
-    expected, other = (build(each, data_dir).builder_config for each in (config, test))
+    expected, other = _settings(config), _settings(test)
     for name in ("shape", "field", "steps", "field_direction"):
         if getattr(expected, name) != getattr(other, name):
             raise ValueError(
@@ -103,82 +120,20 @@ def name_of(config: str | Config) -> str:
     return getattr(config, "name", config)
 
 
-def require_magnets(config: str | Config, magnets: int) -> None:
-    """Raise unless a configuration has at least this number of magnets; nothing is built."""
-    most = _number_of_magnets(_settings(config))
+def magnet_count(config: str | Config, split: str | None = None) -> int:
+    """Return the number of magnets of a configuration, or of one of its splits."""
+    splits = _settings(config).splits
+    return splits[split] if split else sum(splits.values())
+
+
+def require_magnets(config: str | Config, magnets: int, split: str | None = None) -> None:
+    """Raise unless a configuration, or one of its splits, has at least this number of magnets."""
+    most = magnet_count(config, split)
     if magnets > most:
         raise ValueError(
             f"`magnets` must be at most {most}, all that tfds_esw/{name_of(config)} has; "
             f"received {magnets}."
         )
-
-
-def first_loops(
-    config: str | Config, magnets: int, data_dir: str | os.PathLike | None = None
-) -> Lattices:
-    """Return the loops of the first magnets of a configuration of cubes, as inputs of a model.
-
-    Raises:
-        ValueError: when there are fewer magnets.
-    """
-    from tfds_esw import examples
-
-    require_magnets(config, magnets)
-    builder = build(config, data_dir)
-    moments: list[np.ndarray] = []
-    for split, info in builder.info.splits.items():
-        if count := min(magnets - len(moments), info.num_examples):
-            moments += [e["magnetization"] for e in examples(builder, f"{split}[:{count}]")]
-    return Lattices(np.stack(moments), builder.builder_config.shape)
-
-
-def polycrystals(
-    config: str | Config,
-    split: str,
-    data_dir: str | os.PathLike | None = None,
-    magnets: int | None = None,
-) -> tuple[Hysteresis, Polycrystals]:
-    """Return the loops of magnets of irregular grains, and the same as inputs of a model.
-
-    Args:
-        config: a configuration with `grains`.
-        split: name of one of its splits.
-        data_dir: folder of the data sets.
-        magnets: number of magnets, the first ones; None for all.
-
-    Raises:
-        ValueError: for a configuration of cubes, or of fields that are not along z, or when there
-            are fewer magnets.
-    """
-    from tfds_esw import examples, hysteresis
-
-    builder = build(config, data_dir)
-    settings = builder.builder_config
-    if settings.grains is None or settings.field_direction != (0.0, 0.0, 1.0):
-        raise ValueError(
-            f"`config` must be one of irregular grains in fields along z; {name_of(config)} is not."
-        )
-    available = builder.info.splits[split].num_examples
-    if magnets is not None and not 2 <= magnets <= available:
-        raise ValueError(f"`magnets` must be from 2 to {available}; received {magnets}.")
-    selected = list(examples(builder, split if magnets is None else f"{split}[:{magnets}]"))
-    names = {"easy_axes", "centroids", "volumes", "contact_areas", "magnetization"}
-    names |= {"grain_Js", "grain_Ku"} & set(selected[0])
-    stacked = {name: np.stack([example[name] for example in selected]) for name in names}
-    present = stacked["volumes"] > 0
-    materials = {
-        name: np.where(present, stacked[f"grain_{name}"], 1)
-        for name in ("Js", "Ku")
-        if f"grain_{name}" in stacked
-    }
-    grains = grain_features(
-        stacked["easy_axes"], stacked["centroids"], stacked["volumes"], **materials
-    )
-    # Only the ratios of the areas matter; those of grains in m² are too small for float32.
-    areas = stacked["contact_areas"]
-    areas = areas / (areas.max() or 1.0)
-    loops = Polycrystals(stacked["magnetization"], grains, areas)
-    return hysteresis(selected, builder.info), loops
 
 
 def require_unseen(test: str | Config, train: str | Config, magnets: int) -> None:
@@ -192,7 +147,7 @@ def require_unseen(test: str | Config, train: str | Config, magnets: int) -> Non
         return {draw(config, index).easy_axes.tobytes() for index in range(count)}
 
     test, train = _settings(test), _settings(train)
-    seen = len(easy_axes(test, _number_of_magnets(test)) & easy_axes(train, magnets))
+    seen = len(easy_axes(test, magnet_count(test)) & easy_axes(train, magnets))
     if seen:
         raise ValueError(
             f"`train` must have no magnet of `test`; received {seen} that are in both."
@@ -204,10 +159,6 @@ def _settings(config):
     from tfds_esw import Builder
 
     return Builder.builder_configs[config] if isinstance(config, str) else config
-
-
-def _number_of_magnets(settings):
-    return sum(settings.splits.values())
 
 
 def build(config: str | Config, data_dir: str | os.PathLike | None) -> Builder:

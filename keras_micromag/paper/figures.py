@@ -1,13 +1,10 @@
 """Figures of a training and of the paper's experiments, in the style of `plots`."""
 
 import dataclasses
-import functools
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from keras_micromag import plots
 from keras_micromag.data import sample_weights
@@ -30,14 +27,14 @@ def draw_prediction(
         mean: (t, g, 3) mean training loop.
     """
     predicted = dataclasses.replace(simulated, magnetization=predicted, events=None)
-    figure = _figure(1, 0.75)
+    figure = style.new_figure()
     loops.plot_prediction(simulated, predicted, magnet=-1, mean=mean, ax=figure.add_subplot())
     style.save_figure(figure, path)
 
 
 def draw_history(path: Path, history: dict) -> None:
     """Draw the losses of both trainings, given as {name: history}."""
-    figure = _figure(2, 0.75)
+    figure = style.new_figure(width=2)
     for ax, (name, losses) in zip(figure.subplots(1, 2), history.items(), strict=True):
         loops.plot_history(losses, title=name, ax=ax)
     style.save_figure(figure, path)
@@ -59,36 +56,29 @@ def draw_study(
         lattice: (x, y, z) of these magnets.
         results: {piece: result}.
     """
-    drawers: dict[str, Callable[..., Figure | None]] = {
-        "magnet.png": functools.partial(_magnet, lattice),
-        "weights.png": _weights,
-        "losses.png": _losses,
-        "grid.png": _grid,
-        "folds.png": _folds,
-        "learning.png": _learning,
-    }
-    drawn = []
-    with mpl.rc_context(style.STYLE):
-        for name, draw in drawers.items():
-            figure = draw(plan, unseen, results)
-            if figure is not None:
-                style.save_figure(figure, out / name)
-                drawn.append(name)
-    return drawn
+    arguments = plan, unseen, results
+    return style.save_figures(
+        out,
+        {
+            "magnet.png": partial(_magnet, lattice, unseen),
+            "weights.png": partial(_weights, unseen),
+            "losses.png": partial(_losses, *arguments),
+            "grid.png": partial(_grid, *arguments),
+            "folds.png": partial(_folds, *arguments),
+            "learning.png": partial(_learning, *arguments),
+        },
+    )
 
 
-def _figure(columns, height):
-    return Figure(figsize=(columns * style.COLUMN, height * style.COLUMN), layout="constrained")
-
-
-def _magnet(lattice, plan, unseen, results):
+def _magnet(lattice, unseen):
     """Draw the first magnet's loop, and states along it (Fig. 3 and 4)."""
-    return plots.plot_reversal(cubic_grains(lattice), unseen, figure=_figure(1, 1))
+    figure = style.new_figure(height=1)
+    return plots.plot_reversal(cubic_grains(lattice), unseen, figure=figure)
 
 
-def _weights(plan, unseen, results):
+def _weights(unseen):
     """Draw the weights of Eq. 8 along the first magnet's loop."""
-    figure = _figure(1, 0.6)
+    figure = style.new_figure(height=0.6)
     ax = figure.add_subplot()
     ax.plot(unseen.field, sample_weights(unseen.magnetization[0]), color=style.INK, lw=0.7)
     ax.set(xlabel=style.FIELD_LABEL, ylabel="Weight of the state (Eq. 8)")
@@ -102,7 +92,7 @@ def _losses(plan, unseen, results):
     common = [r for r in study.common_repetitions(runs) if r < plan.loss_folds]
     if not common:
         return None
-    figure = _figure(2, 1.5)
+    figure = style.new_figure(width=2, height=1.5)
     axes = figure.subplots(2, 2)
     for (a1, a2), color in zip(plan.losses, COLORS, strict=False):
         each = [runs[a1, a2][r] for r in common]
@@ -148,9 +138,7 @@ def _grid(plan, unseen, results):
     common = [r for r in study.common_repetitions(runs) if r < plan.grid_folds]
     if not common:
         return None
-    rows, columns = len(plan.horizons), len(plan.windows)
-    figure = _figure(2, 0.42 * rows + 0.1)
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    figure, axes = _panels(len(plan.horizons), len(plan.windows), 0.42)
     for i, horizon in enumerate(plan.horizons):
         for j, window in enumerate(plan.windows):
             ax = axes[i, j]
@@ -158,44 +146,49 @@ def _grid(plan, unseen, results):
                 run = runs[window, horizon][fold]
                 true = unseen.magnetization_along_field[fold]
                 ax.plot(unseen.field, true, color=color, lw=0.6, ls="--", alpha=0.7)
-                curve = np.array(run["curve"][0], dtype=float)  # None becomes nan
-                ax.plot(unseen.field, np.clip(curve, -3, 3), color=color, lw=0.8)
+                _draw_curve(ax, unseen, run, color=color)
             ax.set_title(f"t = {window}, l = {horizon}", fontsize=7, pad=2)
             ax.set(ylim=(-1.4, 1.4), xlim=(unseen.field.min(), unseen.field.max()))
+    return figure
+
+
+def _panels(rows, columns, height):
+    """Return a figure with the labels of a loop, and its axes (rows, columns)."""
+    figure = style.new_figure(width=2, height=height * rows + 0.1)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     figure.supxlabel(style.FIELD_LABEL, fontsize=8)
     figure.supylabel(style.MAGNETIZATION_LABEL, fontsize=8)
-    return figure
+    return figure, axes
+
+
+def _draw_curve(ax, unseen, run, **kwargs):
+    """Draw the first curve of a result, cut off where a recursion diverges."""
+    curve = np.array(run["curve"][0], dtype=float)  # None becomes nan
+    ax.plot(unseen.field, np.clip(curve, -3, 3), lw=0.8, **kwargs)
 
 
 def _folds(plan, unseen, results):
     """Draw each magnet's simulated loop, and its predictions by models trained on the others."""
     setting = study.PAPER_WINDOW, study.PAPER_HORIZON, study.PAPER_DEPTH
-    paper, nine = (
-        study.repetitions(results, "predictor", *setting),
-        study.repetitions(results, "nine"),
-    )
+    paper = study.repetitions(results, "predictor", *setting)
+    nine = study.repetitions(results, "nine")
     common = study.common_repetitions({"paper": paper, "nine": nine})
     if not common:
         return None
     columns = min(5, len(common))
-    rows = -(-len(common) // columns)
-    figure = _figure(2, 0.55 * rows + 0.1)
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for ax, fold in zip(axes, common, strict=False):
+    figure, axes = _panels(-(-len(common) // columns), columns, 0.55)
+    for ax, fold in zip(axes.flat, common, strict=False):
         true = unseen.magnetization_along_field[fold]
         ax.plot(unseen.field, true, color=style.INK, lw=0.8, label="simulated")
         for runs, color, label in (
             (paper, COLORS[0], "paper"),
             (nine, COLORS[2], "default, nine magnets"),
         ):
-            curve = np.array(runs[fold]["curve"][0], dtype=float)
-            ax.plot(unseen.field, np.clip(curve, -3, 3), color=color, lw=0.7, label=label)
+            _draw_curve(ax, unseen, runs[fold], color=color, label=label)
         ax.set_title(f"magnet {fold}", fontsize=7, pad=2)
         ax.set(ylim=(-1.4, 1.4), xlim=(unseen.field.min(), 0))
-    handles, labels = axes[0].get_legend_handles_labels()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
-    figure.supxlabel(style.FIELD_LABEL, fontsize=8)
-    figure.supylabel(style.MAGNETIZATION_LABEL, fontsize=8)
     return figure
 
 
@@ -205,7 +198,7 @@ def _learning(plan, unseen, results):
     runs = {n: v for n, v in runs.items() if "baselines" in v}
     if len(runs) < 2:
         return None
-    figure = _figure(2, 0.75)
+    figure = style.new_figure(width=2)
     labels = {"curve_rmse": "RMSE of $M/M_s$", "coercivity_error": "Coercivity error (T)"}
     for ax, (measure, label) in zip(figure.subplots(1, 2), labels.items(), strict=True):
         series = {

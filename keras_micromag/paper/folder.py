@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,14 +66,19 @@ def read(path: Path):
 
 
 @contextlib.contextmanager
-def locked(out: Path, wait: bool = True):
-    """Hold the lock of the folder, so that one process at a time executes the body.
+def locked(out: Path, wait: bool = True, name: str = ".lock"):
+    """Hold a lock of the folder, so that one process at a time executes the body.
+
+    Args:
+        out: the folder.
+        wait: whether to wait while another process holds the lock.
+        name: of the lock's file.
 
     Raises:
         ValueError: where another process holds it and this one is not to `wait`.
     """
     try:
-        held = files.lock(out, ".lock", wait=wait)
+        held = files.lock(out, name, wait=wait)
     except BlockingIOError:
         raise ValueError(
             f"`--out` must be a folder that no other run is at work in; one is, in {out}."
@@ -116,4 +122,28 @@ def cached_model(path: Path, make: Callable[[], tuple]) -> tuple[keras.Model, di
         with atomic_path(path) as partial:
             model.save(partial)
     history = read(history_path)
-    return keras.saving.load_model(path, compile=False), history
+    return load_model(path, "a model of the run must be as it was written, or removed"), history
+
+
+def load_model(path: str | os.PathLike, requirement: str) -> keras.Model:
+    """Return the model in a `.keras` file, not compiled.
+
+    Args:
+        path: of the file.
+        requirement: first words of the error, such as "`MODEL` must be a .keras file".
+
+    Raises:
+        ValueError: where the file is not there, is damaged, or holds something else.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except MemoryError:
+        raise
+    except Exception as error:  # of many types, since Keras, h5py and zipfile read the file
+        missing = "" if Path(path).exists() else ", which is not there"
+        raise ValueError(f"{requirement}; received {path}{missing}: {cause_of(error)}") from error
+
+
+def cause_of(error: Exception) -> str:
+    """Return the first cause of an error of Keras, which writes a page that ends with it."""
+    return f"{' '.join(str(error).rpartition('Exception encountered: ')[2].split()):.300}"

@@ -2,14 +2,12 @@
 
 import dataclasses
 import os
-from pathlib import Path
-from zipfile import BadZipFile
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_micromag.models import Autoencoder, LatentHysteresis
+from keras_micromag.paper.folder import cause_of, load_model
 from keras_micromag.physics import Hysteresis, cubic_grains, simulate
 from keras_micromag.utils import checks
 
@@ -43,6 +41,14 @@ def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> H
     else:
         _require_fit(first, field, grains)
     states = first.magnetization[:, :window]
+    try:
+        magnetization = predict(model, states, field)
+    except MemoryError:
+        raise
+    except Exception as error:  # of parts that do not fit together
+        raise ValueError(
+            f"`MODEL` must be a model of these loops; received {path}: {cause_of(error)}"
+        ) from error
     converged = np.zeros((len(states), len(field)), dtype=bool)
     converged[:, :window] = first.converged[:, :window]
     iterations = np.zeros((len(states), len(field)), dtype=int)
@@ -50,7 +56,7 @@ def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> H
     return dataclasses.replace(
         first,
         field=field,
-        magnetization=predict(model, states, field),
+        magnetization=magnetization,
         converged=converged,
         iterations=iterations,
         events=None,  # those of `first` are not those of the predictions
@@ -58,13 +64,7 @@ def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> H
 
 
 def _model_and_grid(path) -> tuple[LatentHysteresis, tuple[int, ...]]:
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
-        missing = "" if Path(path).exists() else ", which is not there"
-        raise ValueError(
-            f"`MODEL` must be a .keras file; received {path}{missing}: {error}"
-        ) from error
+    model = load_model(path, "`MODEL` must be a .keras file")
     if not isinstance(model, LatentHysteresis) or model.trained_along is None:
         raise ValueError(
             "`MODEL` must hold a LatentHysteresis that tells the fields it was trained along; "

@@ -1,8 +1,10 @@
 """Markdown reports: tables with their figures, and the commands that produce them."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from keras_micromag.judge import MEASURES
+from keras_micromag.evaluation import MEASURES
 from keras_micromag.models import autoencoder
 from keras_micromag.paper import datasets, study
 from keras_micromag.paper.measures import PREDICTION
@@ -26,7 +28,7 @@ def of_training(settings: dict, measured: dict, more: dict | None = None) -> str
         "",
         f"Recipe `{settings['recipe']['name']}`, {settings['magnets']} magnets of "
         f"`tfds_esw/{settings['train']}` to train on, all of `tfds_esw/{settings['test']}` to "
-        f"judge by, seed {settings['seed']}. Mean ± standard deviation over the magnets.",
+        f"evaluate on, seed {settings['seed']}. Mean ± standard deviation over the magnets.",
         "",
         "![Predicted and simulated loop](predicted.png)",
     ]
@@ -114,33 +116,39 @@ def prediction_errors(metrics: dict) -> list[list[str]]:
     errors = metrics.get("more", metrics["measures"])[PREDICTION]
     count = len(next(iter(errors.values()))["curve_rmse"])
     names = ("curve_rmse", "coercivity_error", "branch_accuracy")
-    head, *table = _table(errors, names)
-    return [[f"{count} magnets never seen", *head[1:]], *table]
+    head, *others = table(errors, names)
+    return [[f"{count} magnets never seen", *head[1:]], *others]
 
 
 def _measured(columns: dict) -> list[str]:
-    """Return a table with a column for each {name: measures}, or {name: list of measures}."""
-    return rows(_table(columns, MEASURES))
+    """Return a table of all measures, see `table`."""
+    return rows(table(columns, MEASURES))
 
 
-def _table(columns, names):
-    """Return a table of these measures, its head first."""
-    table = [["", *columns]]
+def table(columns: dict, names: Iterable[str]) -> list[list[str]]:
+    """Return the cells of a table of measures, its head first.
+
+    Args:
+        columns: {name: measures} or {name: list of measures}.
+        names: the measures of the rows.
+    """
+    lines = [["", *columns]]
     for name in names:
         runs = (each if isinstance(each, list) else [each] for each in columns.values())
         cells = (cell(name, [run[name] for run in each]) for each in runs)
-        table.append([MEASURES[name], *cells])
-    return table
+        lines.append([MEASURES[name], *cells])
+    return lines
 
 
-def _magnet_by_magnet(named: dict) -> list[str]:
-    """Return a table of the two main errors, with a column for each magnet."""
+def _magnet_by_magnet(named: dict, magnets: Iterable[int] | None = None) -> list[str]:
+    """Return a table of the two main errors, with a column for each of the magnets."""
     table = []
     for name, measured in named.items():
         for measure in ("curve_rmse", "coercivity_error"):
             cells = [cell(measure, [[value]]) for value in measured[measure]]
             table.append([name, MEASURES[measure], *cells])
-    head = ["", "", *(f"magnet {r}" for r in range(len(table[0]) - 2))]
+    magnets = range(len(table[0]) - 2) if magnets is None else magnets
+    head = ["", "", *(f"magnet {r}" for r in magnets)]
     return rows([head, *table])
 
 
@@ -298,6 +306,10 @@ def _folds(plan, results):
         return []
     largest = results.get(study.Piece("learning", (max(plan.magnets), 0)))
     predicted, reconstructed = _fold_columns(runs, common, largest, max(plan.magnets))
+    each_magnet = {
+        name: {measure: [value for run in folds for value in run[measure]] for measure in MEASURES}
+        for name, folds in predicted.items()
+    }
     return [
         f"Nine magnets: `default` with {plan.nine.autoencoder_batches} and "
         f"{plan.nine.predictor_batches} batches, on these and their symmetric images.",
@@ -312,7 +324,7 @@ def _folds(plan, results):
         "",
         "Magnet by magnet:",
         "",
-        *_fold_by_fold(predicted, common),
+        *_magnet_by_magnet(each_magnet, common),
     ]
 
 
@@ -346,19 +358,6 @@ def _fold_columns(runs, common, largest, magnets):
     return predicted, reconstructed
 
 
-def _fold_by_fold(predicted, common):
-    """Return a table with a row for each fold."""
-    table = [["unseen magnet", *(f"{name}: RMSE, Hc error in T" for name in predicted)]]
-    for i, r in enumerate(common):
-        pairs = [
-            f"{cell('curve_rmse', [runs[i]['curve_rmse']])}, "
-            f"{cell('coercivity_error', [runs[i]['coercivity_error']])}"
-            for runs in predicted.values()
-        ]
-        table.append([str(r), *pairs])
-    return rows(table)
-
-
 def _learning(plan, results):
     table = [["magnets, seed", "", *MEASURES.values()]]
     sizes = [(n, seed) for n in plan.magnets for seed in range(plan.seeds)]
@@ -377,7 +376,7 @@ def _learning(plan, results):
         return []
     return [
         f"Trained on the first magnets of `tfds_esw/{datasets.name_of(plan.train)}`, and on "
-        f"symmetric images of them as far as they make {LOOPS} loops; judged on all of "
+        f"symmetric images of them as far as they make {LOOPS} loops; evaluated on all of "
         f"`tfds_esw/{datasets.name_of(plan.test)}`: mean ± standard deviation over these.",
         "",
         *rows(table),

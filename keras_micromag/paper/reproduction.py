@@ -41,7 +41,7 @@ def reproduce(
 
     Raises:
         ValueError: for an unknown experiment, fewer magnets than the plan takes, or a folder with a
-            run of other settings.
+            run of other settings or one that another process is at work in.
         DivergenceError: with the names of the pieces that diverged, after all others are finished
             and reported.
         ChildProcessError: when a process was killed.
@@ -51,7 +51,7 @@ def reproduce(
         checks.one_of(experiment, "experiments", study.EXPERIMENTS)
     jobs = checks.count(jobs, "jobs")
     plan = plan or study.Plan()
-    unseen, lattice = datasets.all_loops(plan.test, data_dir)
+    unseen, _ = datasets.load(plan.test, data_dir)
     most = max(plan.folds, plan.loss_folds, plan.grid_folds)
     if most > len(unseen.magnetization):
         raise ValueError(
@@ -62,34 +62,36 @@ def reproduce(
         datasets.require_magnets(plan.train, max(plan.magnets))
         datasets.build(plan.train, data_dir)  # here, since several processes must not
     folder.prepare(out, {"plan": plan.settings()})
-    for name in ("pieces", "models"):
-        (out / name).mkdir(exist_ok=True)
+    with folder.locked(out, wait=False):
+        for name in ("pieces", "models"):
+            (out / name).mkdir(exist_ok=True)
 
-    run = functools.partial(study.run_piece, plan=plan, out=out, data_dir=data_dir)
-    stages = study.pieces(plan, experiments)
-    began, done, total = time.perf_counter(), 0, sum(map(len, stages))
-    diverged = {}
-    progress(f"{total} pieces, {jobs} at a time; those that an earlier run has done are read.")
-    for stage in stages:
-        for piece, result in workers.map_in_processes(run, stage, jobs):
-            done += 1
-            minutes = (time.perf_counter() - began) / 60
-            summary = reports.summary(result)
-            progress(f"[{done}/{total}, {minutes:.0f} min] {piece.name}: {summary}")
-            if "diverged" in result:
-                diverged[piece.name] = result["diverged"]
-    results = {
-        piece: json.loads(path.read_text(encoding="utf-8"))
-        for stage in study.pieces(plan)
-        for piece in stage
-        if (path := out / "pieces" / f"{piece.name}.json").exists()
-    }
-    measured = {piece.name: result["measures"] for piece, result in results.items()}
-    folder.write_json(out / folder.METRICS, measured)
-    drawn = figures.draw_study(out, plan, unseen, lattice, results)
-    text = reports.of_study(plan, results, drawn)
-    folder.write_text(out / folder.REPORT, text)
-    if diverged:
-        errors = "; ".join(f"{name}: {sentence}" for name, sentence in diverged.items())
-        raise DivergenceError(f"The report lacks what diverged: {errors}")
-    return results
+        run = functools.partial(study.run_piece, plan=plan, out=out, data_dir=data_dir)
+        stages = study.pieces(plan, experiments)
+        began, done, total = time.perf_counter(), 0, sum(map(len, stages))
+        diverged = {}
+        progress(f"{total} pieces, {jobs} at a time; those that an earlier run has done are read.")
+        for stage in stages:
+            for piece, result in workers.map_in_processes(run, stage, jobs):
+                done += 1
+                minutes = (time.perf_counter() - began) / 60
+                summary = reports.summary(result)
+                progress(f"[{done}/{total}, {minutes:.0f} min] {piece.name}: {summary}")
+                if "diverged" in result:
+                    diverged[piece.name] = result["diverged"]
+        results = {
+            piece: json.loads(path.read_text(encoding="utf-8"))
+            for stage in study.pieces(plan)
+            for piece in stage
+            if (path := out / "pieces" / f"{piece.name}.json").exists()
+        }
+        measured = {piece.name: result["measures"] for piece, result in results.items()}
+        folder.write_json(out / folder.METRICS, measured)
+        lattice = datasets.lattice_of(plan.test)
+        drawn = figures.draw_study(out, plan, unseen, lattice, results)
+        text = reports.of_study(plan, results, drawn)
+        folder.write_text(out / folder.REPORT, text)
+        if diverged:
+            errors = "; ".join(f"{name}: {sentence}" for name, sentence in diverged.items())
+            raise DivergenceError(f"The report lacks what diverged: {errors}")
+        return results

@@ -146,9 +146,8 @@ class Work(NamedTuple):
 
     def fold(self, number: int) -> tuple[Lattices, Hysteresis]:
         """Return the loops of all magnets but one to train on, and that of this magnet."""
-        loops, grid = _test_loops(self.plan.test, self.data_dir)
-        others = np.arange(len(loops.magnetization)) != number
-        return Lattices(loops.magnetization[others], grid), loops[number : number + 1]
+        loops, lattices = _test_loops(self.plan.test, self.data_dir)
+        return lattices[np.arange(len(lattices)) != number], loops[number : number + 1]
 
 
 def run_piece(
@@ -193,7 +192,7 @@ def _predictor(work, window, horizon, depth, fold):
         work.plan.paper, window=window, horizon=horizon, hidden_layers=depth
     )
     path = _model_path(work.out, Piece("autoencoder", (*PAPER_LOSS, fold)))
-    autoencoder = keras.saving.load_model(path, compile=False)
+    autoencoder = folder.load_model(path, "a model of the run must be as it was written")
     rollout, history = recipes.train_predictor(
         recipe, autoencoder, training, unseen.field, **work.training(fold)
     )
@@ -211,9 +210,9 @@ def _predictor(work, window, horizon, depth, fold):
 def _baselines(work, fold):
     """Fit the baselines to the nine magnets."""
     training, unseen = work.fold(fold)
-    baselines = _fit_baselines(work.plan.paper, training, unseen)
+    baselines, measured = _measure_baselines(work.plan.paper, training, unseen)
     return {
-        "measures": _measure_baselines(unseen, baselines),
+        "measures": measured,
         "curve": _curve(unseen, baselines.mean),
         "true": _curve(unseen, unseen.magnetization),
     }
@@ -228,11 +227,11 @@ def _nine(work, fold):
 def _learning(work, magnets, seed):
     """Train the default recipe on more magnets, and evaluate it on all of the paper's."""
     unseen, _ = _test_loops(work.plan.test, work.data_dir)
-    training = datasets.first_loops(work.plan.train, magnets, work.data_dir)
+    _, training = datasets.load(work.plan.train, work.data_dir, stop=magnets)
     datasets.require_unseen(work.plan.test, work.plan.train, magnets)
     result = _train(work, work.plan.default, training, unseen, seed)
-    baselines = _fit_baselines(work.plan.default, training, unseen)
-    return {**result, "baselines": _measure_baselines(unseen, baselines)}
+    _, baselines = _measure_baselines(work.plan.default, training, unseen)
+    return {**result, "baselines": baselines}
 
 
 FUNCTIONS = {
@@ -267,14 +266,13 @@ def _train(work, recipe, training, unseen, seed):
     }
 
 
-def _fit_baselines(recipe, training, unseen):
-    return measures.Baselines(training.moments, unseen.field, recipe.latent_size, recipe.window)
-
-
-def _measure_baselines(unseen, baselines):
-    true = unseen.magnetization
-    results = {**baselines.reconstructions(true), **baselines.predictions(true)}
-    return {name: measures.of(unseen, states) for name, states in results.items()}
+def _measure_baselines(recipe, training, unseen):
+    """Return the baselines that are fitted to training loops, and their errors by their names."""
+    size, window = recipe.latent_size, recipe.window
+    baselines = measures.Baselines(training, unseen.field, size, window)
+    magnets = Lattices(unseen.magnetization, training.grid)
+    results = {**baselines.reconstructions(magnets), **baselines.predictions(magnets)}
+    return baselines, {name: measures.of(unseen, states) for name, states in results.items()}
 
 
 def _curve(unseen, states):
@@ -291,7 +289,7 @@ def _model_path(out, piece):
 
 @functools.lru_cache(maxsize=1)
 def _test_loops(config, data_dir):
-    return datasets.all_loops(config, data_dir)
+    return datasets.load(config, data_dir)
 
 
 def repetitions(results: dict[Piece, dict], kind: str, *arguments) -> dict[int, dict]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_micromag.judge import MEASURES
+from keras_micromag.evaluation import MEASURES
 
 DIGITS = {"curve_rmse": 4, "coercivity_error": 4, "branch_accuracy": 4}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,13 +34,13 @@ def train(
     *,
     data_dir: str | os.PathLike | None = None,
     recipe: str = "default",
-    magnets: int = 800,
+    magnets: int | None = 800,
     seed: int = 0,
-    test: str | Config = "paper",
+    test: str | Config | None = "paper",
     train: str | Config = "large",
     progress: bool = True,
 ) -> dict:
-    """Train by a recipe, evaluate on the paper's ten magnets, and write a report.
+    """Train by a recipe, evaluate on magnets never seen, and write a report.
 
     A run that was killed continues after the last part that it finished: a data set, the
     autoencoder, the model of whole loops.
@@ -51,11 +50,12 @@ def train(
         data_dir: folder of the data sets, that of TFDS if None. Data sets are built if they do not
             exist.
         recipe: a name in `keras_micromag.recipes.RECIPES`.
-        magnets: number of magnets of the configuration `train` to train on, the first ones. None
-            of them is in `test`.
+        magnets: number of magnets of `train` to train on, the first ones; None for all.
         seed: seed of the training.
         test, train: configurations of `tfds_esw`, by name or as a `Config`. The loops of all
-            magnets of `test` are predicted, and of those of `train` that were not trained on.
+            magnets of `test` are predicted, none of which may be trained on, and of those of
+            `train` that were not trained on. With None as `test` these are the splits `test` and
+            `train` of the configuration `train`.
         progress: whether to announce each stage on standard error.
 
     Returns:
@@ -63,52 +63,70 @@ def train(
 
     Raises:
         ValueError: for an unknown recipe, fewer than two magnets or more than there are, test
-            magnets that are trained on, or a folder with a run of other settings.
+            magnets that are trained on, or a folder with a run of other settings or one that
+            another process is at work in.
     """
     out, recipe_settings = Path(out), recipes.settings.get_recipe(recipe)
+    split = "train" if test is None else None
+    magnets = datasets.magnet_count(train, split) if magnets is None else magnets
+    train_name = datasets.name_of(train)
     settings = {
         "recipe": {"name": recipe, **dataclasses.asdict(recipe_settings)},
         "magnets": magnets,
         "seed": seed,
-        "test": datasets.name_of(test),
-        "train": datasets.name_of(train),
+        "test": f"{train_name}, split `test`" if test is None else datasets.name_of(test),
+        "train": train_name,
     }
     if checks.count(magnets, "magnets") < 2:
         raise ValueError("`magnets` must be at least 2, one to validate on; received 1.")
-    datasets.require_magnets(train, magnets)
-    datasets.require_unseen(test, train, magnets)
+    datasets.require_magnets(train, magnets, split)
+    if test is not None:
+        datasets.require_unseen(test, train, magnets)
     folder.prepare(out, settings)
-    stage = Stages(5, progress)
-    with stage(f"Simulate tfds_esw/{settings['test']}, the magnets to predict: {SIMULATED}"):
-        unseen, _ = datasets.all_loops(test, data_dir)
-        draw_loops(unseen, out / SIMULATED)
-    with stage(f"Simulate tfds_esw/{settings['train']}, the magnets to learn from (1 to 3 min)"):
-        training = datasets.first_loops(train, magnets, data_dir)
-        held_out = datasets.later_loops(train, magnets, data_dir)
-    model, history = train_model(out, recipe_settings, training, unseen.field, seed, stage)
-    with stage(f"Predict the loops of unseen magnets: {PREDICTED}, {folder.REPORT} (30 s)"):
-        window = model.rollout.window
-        began = time.perf_counter()
-        predicted = predict(model, unseen.magnetization[:, :window], unseen.field)
-        seconds = time.perf_counter() - began
-        size = recipe_settings.latent_size
-        baselines = measures.Baselines(training.moments, unseen.field, size, window)
-        measured = _measure(model, unseen, predicted, baselines)
-        metrics = {"measures": measured, "seconds_to_predict": seconds, "history": history}
-        if held_out is not None:
-            loops = predict(model, held_out.magnetization[:, :window], held_out.field)
-            metrics["more"] = _measure(model, held_out, loops, baselines)
-        folder.write_json(out / folder.METRICS, metrics)
-        figures.draw_prediction(out / PREDICTED, unseen, predicted, baselines.mean)
-        figures.draw_history(out / LOSSES, history)
-        text = reports.of_training(settings, measured, metrics.get("more"))
-        folder.write_text(out / folder.REPORT, text)
-    return metrics
+    with folder.locked(out, wait=False):
+        stage = Stages(5, progress)
+        with stage(f"Simulate tfds_esw/{settings['test']}, the magnets to predict: {SIMULATED}"):
+            if test is None:
+                loops, unseen = datasets.load(train, data_dir, split="test")
+            else:
+                loops, unseen = datasets.load(test, data_dir)
+            draw_loops(loops, out / SIMULATED)
+        with stage(f"Simulate tfds_esw/{train_name}, the magnets to learn from (some minutes)"):
+            _, training = datasets.load(train, data_dir, split=split, stop=magnets)
+        model, history = train_model(out, recipe_settings, training, loops.field, seed, stage)
+        with stage(f"Predict the loops of unseen magnets: {PREDICTED}, {folder.REPORT} (30 s)"):
+            window = model.rollout.window
+            baselines = measures.Baselines(
+                training, loops.field, recipe_settings.latent_size, window
+            )
+            predicted, measured = _predict_and_measure(model, loops, unseen, baselines)
+            metrics = {"measures": measured, "history": history}
+            if magnets < datasets.magnet_count(train, split):
+                held_out = datasets.load(train, data_dir, split=split, start=magnets)
+                metrics["more"] = _predict_and_measure(model, *held_out, baselines)[1]
+            folder.write_json(out / folder.METRICS, metrics)
+            figures.draw_prediction(out / PREDICTED, loops, predicted, baselines.mean)
+            figures.draw_history(out / LOSSES, history)
+            text = reports.of_training(settings, measured, metrics.get("more"))
+            folder.write_text(out / folder.REPORT, text)
+        return metrics
 
 
-def _measure(model, loops, predicted, baselines):
-    states = reconstruct(model.autoencoder, loops.magnetization)
-    return measures.of_reconstruction_and_prediction(loops, states, predicted, baselines)
+def _predict_and_measure(model, loops, magnets, baselines):
+    """Return the predicted loops, and {kind: {name: {measure: values}}} of model and baselines."""
+    first = magnets.moments[:, : model.rollout.window]
+    predicted = predict(model, first, loops.field, magnets.magnet)
+    reconstructed = reconstruct(model.autoencoder, magnets.moments, magnets.magnet)
+    states = {
+        "reconstruction": {"autoencoder": reconstructed, **baselines.reconstructions(magnets)},
+        measures.PREDICTION: {"predictor": predicted, **baselines.predictions(magnets)},
+    }
+    shares = magnets.shares if isinstance(magnets, Polycrystals) else None
+    measured = {
+        kind: {name: measures.of(loops, each, shares) for name, each in by_name.items()}
+        for kind, by_name in states.items()
+    }
+    return predicted, measured
 
 
 def train_model(

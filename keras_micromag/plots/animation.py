@@ -76,7 +76,7 @@ def animate_loop(
     grid = figure.add_gridspec(2, 2, height_ratios=(1.1, 1), width_ratios=(1, 0.05))
     magnet_ax, loop_ax = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, :])
     polygons = draw_scene(scene, moment_colors(hysteresis.magnetization[0]), magnet_ax)
-    draw_triad(magnet_ax, *view)
+    draw_triad(magnet_ax, view)
     add_moment_colorbar(figure.add_subplot(grid[0, 1]), fill=True)
     field, curve = hysteresis.field, hysteresis.magnetization_along_field
     format_loop_axes(loop_ax, field)

@@ -96,7 +96,7 @@ def plot_magnet(
     ax = new_axes(width=0.75, height=0.6) if ax is None else ax
     draw_scene(scene, colors, ax)
     if triad:
-        draw_triad(ax, *view)
+        draw_triad(ax, view)
     if colorbar and moments is not None:
         add_moment_colorbar(ax)
     elif colorbar:
@@ -133,7 +133,7 @@ def project(
     explode: float = 0.0,
 ) -> Scene:
     """Return the polygons of a magnet in the order of painting; see `plot_magnet`."""
-    axes = camera(*view)
+    axes = camera(view)
     # The light comes over the viewer's left shoulder: top, left and right of a cube differ.
     light = np.array([-0.45, 0.65, 0.61]) @ axes
     bodies = _bodies(structure, cut)
@@ -175,7 +175,9 @@ def _bodies(structure, cut):
     try:
         normal, offset = cut
     except (TypeError, ValueError):
-        raise ValueError(f"`cut` must be a pair (normal, offset); received {cut!r:.200}.") from None
+        raise ValueError(
+            f"`cut` must be a pair (normal, offset); received {checks.shown(cut)}."
+        ) from None
     normal = checks.finite_array(normal, "cut", (3,), "as its normal")
     length = np.linalg.norm(normal)
     if length == 0:
@@ -237,7 +239,11 @@ def moment_colors(moments: np.ndarray) -> np.ndarray:
 def _value_colors(values, limits):
     """Return the colours (g, 3) of values (g,), and the mappable of their colour bar."""
     known = np.isfinite(values)
-    if limits is None:
+    if limits is not None:
+        limits = checks.finite_array(limits, "limits", (2,))
+        if limits[0] > limits[1]:
+            raise ValueError(f"`limits` must rise; received {limits.tolist()}.")
+    else:
         limits = (values[known].min(), values[known].max()) if known.any() else (0.0, 1.0)
     mappable = ScalarMappable(Normalize(*limits), VALUE_COLORS)
     colors = mappable.to_rgba(np.where(known, values, limits[0]))[:, :3]
@@ -272,24 +278,25 @@ def _add_value_colorbar(ax, mappable, label, missing):
         bar.ax.text(1.6, -0.105, "none", va="center", fontsize=7, **place)
 
 
-def draw_triad(ax: Axes, elevation: float, azimuth: float) -> None:
+def draw_triad(ax: Axes, view: tuple[float, float]) -> None:
     """Draw the directions x, y, z at the lower left of the axes, projected like the magnet."""
     origin, length = np.array([-0.06, -0.08]), 0.16
     line = {"arrowstyle": "-", "lw": 0.6, "color": INK, "shrinkA": 0, "shrinkB": 0}
     letter: dict = {"textcoords": "offset points", "ha": "center", "va": "center", "fontsize": 6}
-    for name, direction in zip("xyz", camera(elevation, azimuth)[:2].T, strict=True):
+    for name, direction in zip("xyz", camera(view)[:2].T, strict=True):
         tip = tuple(origin + length * direction)
         ax.annotate("", tip, tuple(origin), xycoords="axes fraction", arrowprops=line)
         beyond = tuple(4 * direction / np.linalg.norm(direction))
         ax.annotate(f"${name}$", tip, beyond, xycoords="axes fraction", **letter)
 
 
-def camera(elevation: float, azimuth: float) -> np.ndarray:
+def camera(view: tuple[float, float]) -> np.ndarray:
     """Return the axes of the viewer as rows (3, 3): right, up and toward the viewer.
 
-    The angles are in degrees.
+    Args:
+        view: elevation and azimuth in degrees.
     """
-    e, a = np.radians([elevation, azimuth])
+    e, a = np.radians(checks.finite_array(view, "view", (2,)))
     toward = np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
     right = np.array([-np.sin(a), np.cos(a), 0.0])
     return np.stack([right, np.cross(toward, right), toward])

@@ -22,6 +22,7 @@ from keras_micromag.plots.magnet import (
     project,
 )
 from keras_micromag.plots.style import COLUMN, INK, MARK, format_tesla, styled
+from keras_micromag.utils import checks
 
 
 @styled
@@ -73,7 +74,7 @@ def plot_reversal(
         panel = figure.add_subplot(grid[0, column])
         draw_scene(scene, moment_colors(states[step]), panel)
         if column == 0:
-            draw_triad(panel, *view)
+            draw_triad(panel, view)
         panel.set_title(rf"$\mathbf{{{letter}}}$  {format_tesla(field[step])}", fontsize=7, pad=3)
         loop_ax.plot(field[step], curve[step], "o", **MARK)
         # A branch rises with the field, so that the letter is clear of it at the lower right. Near
@@ -97,7 +98,8 @@ def _default_steps(field: np.ndarray, curve: np.ndarray) -> list[int]:
 
 def _nearest_steps(field: np.ndarray, fields: ArrayLike) -> list[int]:
     """Return the first step nearest to each of the `fields`."""
-    fields, steps = np.atleast_1d(np.asarray(fields, dtype=float)), []
+    fields = np.atleast_1d(checks.numbers(fields, "fields"))
+    fields, steps = checks.finite_array(fields, "fields", (None,)), []
     if len(fields) > len(ascii_lowercase):
         raise ValueError(f"`fields` must name at most 26 fields; received {len(fields)}.")
     for value in fields:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
@@ -14,6 +15,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+
+from keras_micromag.utils.files import atomic_path
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,6 +68,30 @@ def new_axes(*, width: float = 1.0, height: float = 0.75) -> Axes:
     return plt.figure(figsize=size, layout="constrained").add_subplot()
 
 
+def new_figure(*, width: float = 1.0, height: float = 0.75) -> Figure:
+    """Return a figure that pyplot does not keep open; its size is given in column widths."""
+    return Figure(figsize=(width * COLUMN, height * COLUMN), layout="constrained")
+
+
+def save_figures(
+    folder: Path, drawers: dict[str, Callable[[], Figure | None]], *, dpi: int = 300
+) -> list[str]:
+    """Draw figures in the style of this module, and return the file names of those there are.
+
+    Args:
+        folder: to write to.
+        drawers: {file name: function}, which returns None where there is nothing to draw.
+        dpi: see `save_figure`.
+    """
+    names = []
+    with mpl.rc_context(STYLE):
+        for name, draw in drawers.items():
+            if (figure := draw()) is not None:
+                save_figure(figure, folder / name, dpi=dpi)
+                names.append(name)
+    return names
+
+
 def add_colorbar(mappable: ScalarMappable, ax: Axes, *, fill: bool = False) -> Colorbar:
     """Add a colour bar with thin lines beside the axes, or one that fills them."""
     place: dict = {"cax": ax} if fill else {"ax": ax, "shrink": 0.7, "aspect": 14, "pad": 0.04}
@@ -75,9 +102,13 @@ def add_colorbar(mappable: ScalarMappable, ax: Axes, *, fill: bool = False) -> C
 
 
 def save_figure(figure: Figure, path: str | os.PathLike, *, dpi: int = 300) -> None:
-    """Write a figure to a file, in pixel formats at `dpi`, in PDF with embedded TrueType fonts."""
-    with mpl.rc_context(STYLE | {"pdf.fonttype": 42, "svg.fonttype": "none"}):
-        figure.savefig(path, dpi=dpi)
+    """Write a figure to a file, in pixel formats at `dpi`, in PDF with embedded TrueType fonts.
+
+    The file is written completely or not at all.
+    """
+    fonts = {"pdf.fonttype": 42, "svg.fonttype": "none"}
+    with mpl.rc_context(STYLE | fonts), atomic_path(path) as partial:
+        figure.savefig(partial, dpi=dpi)
 
 
 def format_tesla(value: float) -> str:

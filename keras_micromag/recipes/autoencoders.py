@@ -64,19 +64,7 @@ def fit_autoencoder(
 ) -> tuple[Autoencoder, keras.callbacks.History]:
     """Train an autoencoder that `build_autoencoder` made by the same recipe.
 
-    Args:
-        recipe: the settings.
-        model: the compiled autoencoder.
-        training, validation: the loops.
-        seed: seed of the order of the batches.
-        callbacks, verbose: see `train`.
-
-    Returns:
-        The autoencoder, with latent variables on their principal axes if the recipe says so, and
-        the training's history.
-
-    Raises:
-        DivergenceError: when the loss is not finite.
+    The other arguments, the results and the errors are those of `train_autoencoder`.
     """
     states = States(recipe, training, seed)
     history = model.fit(

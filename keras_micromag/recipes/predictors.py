@@ -45,13 +45,7 @@ class Encoded(NamedTuple):
 
 
 def build_predictor(recipe: Recipe, training: Encoded, field: ArrayLike) -> RecursiveRolloutModel:
-    """Return a compiled predictor.
-
-    Args:
-        recipe: the settings.
-        training: the encoded loops to train on.
-        field: (t,) µ0·H in tesla.
-    """
+    """Return a compiled predictor of encoded loops along a field (t,), µ0·H in tesla."""
     microstructure = None
     if recipe.microstructure_size:
         microstructure = _microstructure_encoder(recipe.microstructure_size, training)
@@ -95,19 +89,7 @@ def fit_predictor(
 ) -> keras.callbacks.History:
     """Train a predictor that was built by the same recipe.
 
-    Args:
-        recipe: the settings.
-        model: the compiled predictor.
-        training, validation: the encoded loops.
-        field: (t,) µ0·H in tesla.
-        seed: seed of the order of the batches.
-        callbacks, verbose: see `train`.
-
-    Returns:
-        The training's history.
-
-    Raises:
-        DivergenceError: when the loss is not finite.
+    The other arguments and the errors are those of `train_predictor`.
     """
 
     def windows(loops, **kwargs):

@@ -89,6 +89,11 @@ class Recipe:
             checks.counts(getattr(self, name), name)
         for name in ("autoencoder_rate", "predictor_rate", "rate_factor"):
             checks.number(getattr(self, name), name, above=0)
+        for name in ("mse_weight", "norm_weight", "moment_weight", "input_noise"):
+            checks.number(getattr(self, name), name, least=0)
+        checks.count(self.microstructure_size, "microstructure_size", least=0)
+        for name in ("eq8_share", "predictor_eq8_share", "averaging", "validation"):
+            checks.number(getattr(self, name), name)
         for name in ("eq8_share", "predictor_eq8_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` must be from 0 to 1; received {getattr(self, name)}.")

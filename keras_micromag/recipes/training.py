@@ -69,9 +69,8 @@ def train(
         8
     """
     options: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    parts = split(recipe, loops)
-    autoencoder, autoencoder_history = _train_autoencoder(recipe, *parts, **options)
-    rollout, history = _train_predictor(recipe, autoencoder, *parts, field, **options)
+    autoencoder, autoencoder_history = train_autoencoder(recipe, loops, **options)
+    rollout, history = train_predictor(recipe, autoencoder, loops, field, **options)
     model = LatentHysteresis(autoencoder, rollout, trained_along=field)
     return Trained(model, autoencoder_history, history)
 
@@ -90,16 +89,13 @@ def train_autoencoder(
         The autoencoder, with latent variables on their principal axes if the recipe says so, and
         the training's history.
     """
-    options: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    return _train_autoencoder(recipe, *split(recipe, loops), **options)
-
-
-def _train_autoencoder(recipe, training, validation, *, seed, **options):
+    training, validation = split(recipe, loops)
     if isinstance(training, Lattices):  # batches of polycrystals are turned at random
         training = with_images(recipe, training, seed)
     keras.utils.set_random_seed(seed)
     model = build_autoencoder(recipe, training)
-    return fit_autoencoder(recipe, model, training, validation, seed=seed, **options)
+    options: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    return fit_autoencoder(recipe, model, training, validation, **options)
 
 
 def train_predictor(
@@ -119,18 +115,15 @@ def train_predictor(
     Returns:
         The `RecursiveRolloutModel`, and the training's history.
     """
-    options: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
-    return _train_predictor(recipe, autoencoder, *split(recipe, loops), field, **options)
-
-
-def _train_predictor(recipe, autoencoder, training, validation, field, *, seed, **options):
+    training, validation = split(recipe, loops)
     steps = training.moments.shape[1]
     field = checks.finite_array(field, "field", (steps,), "one per state")
     encoded = Encoded.from_loops(autoencoder, with_images(recipe, training, seed))
     held_out = Encoded.from_loops(autoencoder, validation)
     keras.utils.set_random_seed(seed)
     model = build_predictor(recipe, encoded, field)
-    history = fit_predictor(recipe, model, encoded, held_out, field, seed=seed, **options)
+    options: dict[str, Any] = {"seed": seed, "callbacks": callbacks, "verbose": verbose}
+    history = fit_predictor(recipe, model, encoded, held_out, field, **options)
     return model, history
 
 

@@ -79,3 +79,7 @@ def test_split_refuses():
         split_by_simulation(2.5)
     with pytest.raises(ValueError, match=r"`fraction` must lie between 0 and 1; received 1.0"):
         split_by_simulation(5, 1.0)
+    with pytest.raises(ValueError, match="`fraction` must be a number"):
+        split_by_simulation(5, "half")
+    with pytest.raises(ValueError, match="`seed` must be a whole number of at least 0"):
+        split_by_simulation(5, seed=0.5)

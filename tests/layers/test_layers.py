@@ -259,6 +259,8 @@ def test_loop_refuses_other_grains(structure):
     layer = EmbeddedStonerWohlfarth(structure)
     with pytest.raises(ValueError, match=r"`easy_axes` must have shape .* g = 4; received"):
         layer(loops(g=5))
+    with pytest.raises(ValueError, match=r"`easy_axes` must have shape \(b, g, 3\); received"):
+        layer({name: value[None] for name, value in loops().items()})
     with pytest.raises(ValueError, match=r"`field` must have shape \(b, t\)"):
         layer(loops() | {"field": np.zeros((3, 5, 1), "float32")})
     with pytest.raises(ValueError, match="must be of the same batch size b; received 3 and 2"):

@@ -1,16 +1,17 @@
-"""The main job for polycrystals, on a few small ones: what it writes, and what it refuses."""
+"""Training on a few small polycrystals: what it writes, and what it refuses."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from keras_micromag import recipes
-from keras_micromag.judge import MEASURES
-from keras_micromag.paper import datasets, polycrystals
+from keras_micromag.evaluation import MEASURES
+from keras_micromag.paper import datasets
 from keras_micromag.paper.prediction import predict, predicted_loops
-from keras_micromag.paper.training import FIGURES
-from tests.paper.quick import IRREGULAR, QUICK
+from keras_micromag.paper.training import FIGURES, train
+from tests.paper.quick import IRREGULAR, OTHERS, QUICK
 
 pytestmark = pytest.mark.integration
 
@@ -21,12 +22,13 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(recipes.RECIPES, "polycrystals", QUICK)
-        arguments = {"data_dir": out / "data", "config": IRREGULAR}
-        yield out, arguments, polycrystals.train(out, **arguments, progress=False)
+        arguments = {"data_dir": out / "data", "recipe": "polycrystals", "magnets": None}
+        arguments |= {"train": IRREGULAR, "test": None}
+        yield out, arguments, train(out, **arguments, progress=False)
 
 
 def test_what_a_model_sees_is_what_was_simulated(run):
-    simulated, seen = datasets.polycrystals(IRREGULAR, "train", run[1]["data_dir"])
+    simulated, seen = datasets.load(IRREGULAR, run[1]["data_dir"], split="train")
     np.testing.assert_array_equal(seen.moments, simulated.magnetization)
     curve = np.einsum("stg,sg->st", seen.moments[..., 2], seen.shares)
     np.testing.assert_allclose(curve, simulated.magnetization_along_field, atol=1e-5)
@@ -53,7 +55,7 @@ def test_what_it_writes(run):
 def test_persistence_is_right_as_long_as_nothing_moves(run):
     # So that grains come back to their places, and shares to their magnets.
     _, arguments, metrics = run
-    _, seen = datasets.polycrystals(IRREGULAR, "test", arguments["data_dir"])
+    _, seen = datasets.load(IRREGULAR, arguments["data_dir"], split="test")
     still = np.broadcast_to(seen.moments[:, 3:4], seen.moments.shape).copy()
     still[:, :4] = seen.moments[:, :4]
     wanted = np.square(seen.moments - still).sum(axis=(2, 3)).mean(axis=1)
@@ -69,7 +71,7 @@ def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
 
     for name in ("train_autoencoder", "train_predictor"):
         monkeypatch.setattr(recipes, name, never)
-    again = polycrystals.train(out, **arguments, progress=False)["measures"]
+    again = train(out, **arguments, progress=False)["measures"]
     for kind, each in metrics["measures"].items():
         for name, values in each.items():
             same = again[kind][name]["curve_rmse"]
@@ -78,7 +80,7 @@ def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
 
 def test_one_call_trains_all(run):
     _, arguments, _ = run
-    simulated, seen = datasets.polycrystals(IRREGULAR, "train", arguments["data_dir"])
+    simulated, seen = datasets.load(IRREGULAR, arguments["data_dir"], split="train")
     model = recipes.train(QUICK, seen, simulated.field, verbose=0).model
     assert model.trained_along == simulated.field.tolist()
     first, magnet = seen[:2].moments[:, :4], seen[:2].magnet
@@ -93,8 +95,8 @@ def test_predictions_from_easy_axes_need_a_lattice(run):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"config": "tiny"}, "`config` must be one of irregular grains .*; tiny is not"),
-        ({"magnets": 5}, "`magnets` must be from 2 to 4; received 5"),
+        ({"magnets": 5}, "`magnets` must be at most 4, all .* has; received 5"),
+        ({"magnets": 1}, "`magnets` must be at least 2, one to validate on; received 1"),
         ({"recipe": "none"}, "`recipe` must be one of 'paper'"),
         ({"seed": 1}, "`--out` must be a new folder, or one of a run with the same settings"),
     ],
@@ -103,4 +105,14 @@ def test_predictions_from_easy_axes_need_a_lattice(run):
 def test_bad_input(change, sentence, run):
     out, arguments, _ = run
     with pytest.raises(ValueError, match=sentence):
-        polycrystals.train(out, **{**arguments, **change}, progress=False)
+        train(out, **{**arguments, **change}, progress=False)
+
+
+@pytest.mark.parametrize("config", [OTHERS, IRREGULAR], ids=["cubes", "polycrystals"])
+def test_fields_along_another_axis(config, tmp_path):
+    sideways = {"field_direction": (1.0, 0.0, 0.0), "steps": 3, "splits": {"train": 2}}
+    config = dataclasses.replace(config, **sideways)
+    with pytest.raises(
+        ValueError, match=r"`config` must be one of fields along z; received .* 0\.0"
+    ):
+        datasets.load(config, tmp_path)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_micromag import cli
+from keras_micromag.paper import prediction
 from keras_micromag.paper.prediction import predicted_loops
 from keras_micromag.physics import Hysteresis, cubic_grains, random_easy_axes, simulate
 from keras_micromag.physics.hysteresis import coercivity
@@ -88,11 +89,34 @@ def test_files_that_hold_no_model(run, tmp_path):
     (tmp_path / "cut.keras").write_bytes(whole[: len(whole) // 2])
     with zipfile.ZipFile(tmp_path / "zip.keras", "w") as file:
         file.writestr("some.txt", "some")
-    for name in ("no", "cut", "zip"):
-        with pytest.raises(ValueError, match=r"`MODEL` must be a \.keras file; received .*: "):
+    with zipfile.ZipFile(run[0] / "model.keras") as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    # Keras writes a page about a config, and h5py raises errors of many types.
+    config = members["config.json"].replace(b'"window": 4', b'"window": "x"')
+    weights = members["model.weights.h5"]
+    for other, changed in (
+        ("config", {"config.json": config}),
+        ("weights", {"model.weights.h5": weights[:900] + b"x" * 99 + weights[999:]}),
+    ):
+        with zipfile.ZipFile(tmp_path / f"{other}.keras", "w") as file:
+            for name, content in (members | changed).items():
+                file.writestr(name, content)
+    for name in ("no", "cut", "zip", "config", "weights"):
+        with pytest.raises(ValueError, match=r"`MODEL` must be a \.keras file; received .*: ") as e:
             predicted_loops(tmp_path / f"{name}.keras", axes)
+        assert "\n" not in str(e.value) and len(str(e.value)) < 600
     with pytest.raises(ValueError, match=r"gone\.keras, which is not there"):
         predicted_loops(tmp_path / "gone.keras", axes)
+
+
+def test_a_model_whose_parts_do_not_fit_together(run, monkeypatch):
+    def fails(*_):
+        raise TypeError("multiple values")
+
+    monkeypatch.setattr(prediction, "predict", fails)
+    sentence = r"`MODEL` must be a model of these loops; received .*model\.keras: multiple values"
+    with pytest.raises(ValueError, match=sentence):
+        predicted_loops(run[0] / "model.keras", random_easy_axes((1, 8), seed=0))
 
 
 def test_the_command_refuses_other_files(run, tmp_path, capsys):

@@ -11,9 +11,9 @@ import pytest
 
 from keras_micromag import cli, recipes
 from keras_micromag.data import Lattices
-from keras_micromag.judge import judge
+from keras_micromag.evaluation import evaluate
 from keras_micromag.models.base import DivergenceError
-from keras_micromag.paper import figures, reproduction, study
+from keras_micromag.paper import figures, folder, reproduction, study
 from keras_micromag.paper.prediction import predict
 from keras_micromag.paper.reproduction import reproduce
 from keras_micromag.paper.tables import number
@@ -69,13 +69,13 @@ def test_every_piece_is_done_and_told(done):
 
 def test_models_load_and_predict(done):
     out, found, _ = done
-    unseen, _ = reproduction.datasets.all_loops("tiny", out / "data")
+    unseen, _ = reproduction.datasets.load("tiny", out / "data")
     trained = [piece for piece in found if piece.kind != "baselines"]
     assert {path.stem for path in out.glob("models/*")} == {piece.name for piece in trained}
     piece = study.Piece("learning", (4, 0))
     model = keras.saving.load_model(out / "models" / f"{piece.name}.keras")
     loop = predict(model, unseen.magnetization[:, :4], unseen.field)
-    again = judge(unseen.magnetization, loop, unseen.field)["curve_rmse"]
+    again = evaluate(unseen.magnetization, loop, unseen.field)["curve_rmse"]
     np.testing.assert_allclose(again, found[piece]["measures"]["curve_rmse"], rtol=1e-3)
 
 
@@ -105,7 +105,7 @@ def test_the_report_tells_what_the_pieces_found(done):
 )
 def test_what_is_judged_by_is_never_trained_on(done, piece, tmp_path, monkeypatch):
     out, _, _ = done
-    unseen, grid = reproduction.datasets.all_loops("tiny", out / "data")
+    unseen, _ = reproduction.datasets.load("tiny", out / "data")
     trained = []
 
     class Enough(Exception):
@@ -116,7 +116,7 @@ def test_what_is_judged_by_is_never_trained_on(done, piece, tmp_path, monkeypatc
         raise Enough
 
     def fit(training, *args):
-        trained.append(Lattices(training, grid))
+        trained.append(training)
         raise Enough
 
     for name in ("train_autoencoder", "train_predictor"):
@@ -149,7 +149,7 @@ def test_a_training_that_diverges_is_told_when_the_rest_is_done(done, tmp_path):
 
 def test_the_learning_curve_is_drawn_for_several_sizes(done):
     out, found, _ = done
-    unseen, _ = reproduction.datasets.all_loops("tiny", out / "data")
+    unseen, _ = reproduction.datasets.load("tiny", out / "data")
     one = found[study.Piece("learning", (4, 0))]
     curve = {study.Piece("learning", (n, 0)): one for n in (4, 8, 16)}
     figure = figures._learning(PLAN, unseen, curve)
@@ -160,7 +160,7 @@ def test_the_learning_curve_is_drawn_for_several_sizes(done):
 
 def test_magnet_r_is_what_repetition_r_never_sees(done):
     out, found, _ = done
-    unseen, _ = reproduction.datasets.all_loops("tiny", out / "data")
+    unseen, _ = reproduction.datasets.load("tiny", out / "data")
     true = found[study.Piece("baselines", (0,))]["true"][0]
     np.testing.assert_allclose(true, unseen.magnetization_along_field[0], atol=1e-4)
     training, one = study.Work(PLAN, out, out / "data", None).fold(1)
@@ -220,3 +220,12 @@ def test_what_it_refuses(done, tmp_path, capsys):
 def test_a_recursion_without_bound_is_told_and_not_averaged():
     assert study.total_variation([[1.0, 0.5, -1.0]]) == 1.0
     assert study.total_variation([[1.0, None, -1.0]]) is None
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(done):
+    out, _, _ = done
+    with (
+        folder.locked(out),
+        pytest.raises(ValueError, match="`--out` must be a folder that no other run is at work in"),
+    ):
+        reproduce(out, data_dir=out / "data", jobs=1, plan=PLAN)

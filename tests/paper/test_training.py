@@ -9,8 +9,8 @@ import pytest
 
 from keras_micromag import recipes
 from keras_micromag.data import Lattices
-from keras_micromag.judge import MEASURES
-from keras_micromag.paper import training
+from keras_micromag.evaluation import MEASURES
+from keras_micromag.paper import folder, training
 from keras_micromag.paper.tables import number
 from tests.paper.quick import QUICK
 
@@ -94,6 +94,14 @@ def test_what_it_refuses(run):
     with pytest.raises(ValueError, match="`train` must have no magnet of `test`; received 2 that"):
         training.train(out / "more", **{**arguments, "train": "tiny", "magnets": 2}, progress=False)
     assert not (out / "more").exists()
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(run):
+    with (
+        folder.locked(run[0]),
+        pytest.raises(ValueError, match="`--out` must be a folder that no other run is at work in"),
+    ):
+        training.train(run[0], **run[1], progress=False)
 
 
 def test_models_without_settings_are_nobodys(run, tmp_path):

@@ -58,6 +58,12 @@ def test_magnet_refuses_moments_of_another_shape():
         plots.plot_magnet(physics.cubic_grains((2, 2, 2)), np.ones((3, 8)))
 
 
+def test_magnet_refuses_a_scale_that_is_none():
+    for limits, sentence in (([0], r"must have shape \(2,\)"), ([1, 0], "must rise; received")):
+        with pytest.raises(ValueError, match=f"`limits` {sentence}"):
+            plots.plot_magnet(physics.cubic_grains((2, 1, 1)), values=[0.0, 1.0], limits=limits)
+
+
 @pytest.mark.integration
 def test_magnet_of_a_thousand_grains_is_drawn_in_seconds(tmp_path):
     structure = physics.cubic_grains((10, 10, 10))
@@ -107,7 +113,7 @@ def _faces_from(structure, normal, **kwargs):
     elevation = np.degrees(np.arcsin(normal[2]))
     azimuth = np.degrees(np.arctan2(normal[1], normal[0]))
     scene = project(structure, view=(elevation, azimuth), **kwargs)
-    right, up, _ = camera(elevation, azimuth)
+    right, up, _ = camera((elevation, azimuth))
     corners = np.concatenate([grain.vertices for grain in structure.grains])
     size = max(np.ptp(corners @ right), np.ptp(corners @ up))
     areas = np.zeros(len(structure))

@@ -35,7 +35,7 @@ def rays(structure, view, points, *, cut=None, explode=0.0):
     that it pierces is a hit, unless the hit is beyond the cut; if the cut meets the ray inside a
     grain, it sees that.
     """
-    look = camera(*view)
+    look = camera(view)
     shifts = explode * (structure.centroids - structure.bounds.mean(axis=0))
     flat = []
     for grain, shift in zip(structure.grains, shifts, strict=True):
@@ -165,7 +165,7 @@ def test_grains_inside_one_that_is_not_convex_are_painted_as_rays_see_them(view)
 def test_grains_that_cover_each_other_in_a_ring_are_all_painted_once():
     bars = [box((0, -0.2, 1), (3, 0.8, 2)), box((2.2, 0, -0.2), (3.2, 3, 0.8))]
     bars.append(box((-0.2, 2.2, 0), (0.8, 3.2, 3)))
-    axes, parts = camera(35.0, 45.0), []
+    axes, parts = camera((35.0, 45.0)), []
     for number, bar in enumerate(bars):
         body = body_of(physics.Polyhedron(*bar))
         parts += pieces(number, body, body.vertices @ axes.T, axes)

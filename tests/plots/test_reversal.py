@@ -58,6 +58,10 @@ def test_reversal_refuses_what_is_not_in_the_loop(batch):
         plots.plot_reversal(*batch, fields=[0, 9])
     with pytest.raises(ValueError, match="`magnet` must be below 5; received 5"):
         plots.plot_reversal(*batch, magnet=5)
+    with pytest.raises(ValueError, match="`magnet` must be an integer"):
+        plots.plot_reversal(*batch, magnet=[1])
+    with pytest.raises(ValueError, match=r"`view` must have shape \(2,\); received \(3,\)"):
+        plots.plot_reversal(*batch, view=(1, 2, 3))
     with pytest.raises(ValueError, match="`fields` must name at most 26 fields"):
         plots.plot_reversal(*batch, fields=np.linspace(-8, 8, 30))
 

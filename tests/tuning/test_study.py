@@ -7,6 +7,7 @@ import keras
 import pytest
 
 from keras_micromag import recipes
+from keras_micromag.paper import folder
 from tests.tuning import quick
 from tuning.__main__ import main
 from tuning.plan import Plan
@@ -62,6 +63,16 @@ def test_it_does_nothing_twice(done, data, monkeypatch):
     assert any("This search is finished: 3 trials" in line for line in lines)
     with pytest.raises(ValueError, match="has batches 8, this run 9"):
         study(dataclasses.replace(plan, batches=9), out, data_dir=data)
+
+
+@pytest.mark.integration
+def test_two_studies_at_once_in_one_folder_are_refused(done, data):
+    out, plan, _ = done
+    with (
+        folder.locked(out, name=".study.lock"),
+        pytest.raises(ValueError, match="`--out` must be a folder that no other run is at work in"),
+    ):
+        study(plan, out, data_dir=data)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from keras_micromag.physics.hysteresis import coercivity
 from keras_micromag.utils import checks
 
-__all__ = ["MEASURES", "SWITCHING", "judge"]
+__all__ = ["MEASURES", "SWITCHING", "evaluate"]
 
 SWITCHING = 0.8
 """|M|/Ms along the field below which a state is in the switching region."""
@@ -23,7 +23,7 @@ MEASURES = {
 """Name of each measure, and its label in tables."""
 
 
-def judge(
+def evaluate(
     true: ArrayLike,
     predicted: ArrayLike,
     field: ArrayLike,
@@ -51,10 +51,10 @@ def judge(
 
     Example:
         >>> import numpy as np
-        >>> from keras_micromag.judge import judge
+        >>> from keras_micromag.evaluation import evaluate
         >>> up = np.tile([0.0, 0.0, 1.0], (4, 1))
         >>> loop = np.stack([up, up, -up])
-        >>> judge(loop[None], loop, [1.0, 0.0, -1.0])["branch_accuracy"].tolist()
+        >>> evaluate(loop[None], loop, [1.0, 0.0, -1.0])["branch_accuracy"].tolist()
         [1.0]
     """
     true = np.asarray(true)

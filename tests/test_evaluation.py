@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_micromag.judge import MEASURES, judge
+from keras_micromag.evaluation import MEASURES, evaluate
 
 FIELD = np.array([1.0, 0.0, -1.0, -2.0])
 UP = np.tile([0.0, 0.0, 1.0], (2, 1))
@@ -11,7 +11,7 @@ TRUE = np.stack([UP, UP, UP * [[1], [-1]], -UP])[None]
 
 
 def test_a_loop_that_is_right():
-    found = judge(TRUE, TRUE, FIELD)
+    found = evaluate(TRUE, TRUE, FIELD)
     assert set(found) == set(MEASURES)
     wrong = {name: value.tolist() for name, value in found.items() if name != "branch_accuracy"}
     assert all(value == [0.0] for value in wrong.values())
@@ -20,7 +20,7 @@ def test_a_loop_that_is_right():
 
 def test_a_loop_that_reverses_a_step_late():
     late = np.stack([UP, UP, UP, UP * [[1], [-1]]])
-    found = {name: value.item() for name, value in judge(TRUE, late, FIELD).items()}
+    found = {name: value.item() for name, value in evaluate(TRUE, late, FIELD).items()}
     assert found["squared_error"] == pytest.approx((4 + 4) / 4)
     assert found["squared_error_switching"] == pytest.approx(4)
     assert found["norm_error"] == 0
@@ -31,16 +31,16 @@ def test_a_loop_that_reverses_a_step_late():
 
 
 def test_shrunken_moments_and_a_curve_that_never_crosses():
-    found = judge(TRUE, np.tile(0.5 * UP, (4, 1, 1)), FIELD)
+    found = evaluate(TRUE, np.tile(0.5 * UP, (4, 1, 1)), FIELD)
     assert found["norm_error"].item() == pytest.approx(2 * 0.25)
     assert np.isnan(found["coercivity_error"]).all()
 
 
 def test_bad_input():
     with pytest.raises(ValueError, match=r"`predicted` must have shape .*; received \(3, 2, 3\)"):
-        judge(TRUE, TRUE[0, :3], FIELD)
+        evaluate(TRUE, TRUE[0, :3], FIELD)
     with pytest.raises(ValueError, match=r"`true` must have shape \(b, t, g, 3\)"):
-        judge(TRUE[0], TRUE[0], FIELD)
+        evaluate(TRUE[0], TRUE[0], FIELD)
 
 
 def test_grains_count_by_their_shares_and_padding_not_at_all():
@@ -48,14 +48,14 @@ def test_grains_count_by_their_shares_and_padding_not_at_all():
     true, predicted = (rng.normal(size=(2, 6, 5, 3)) for _ in range(2))
     true, predicted = (m / np.linalg.norm(m, axis=-1, keepdims=True) for m in (true, predicted))
     field = np.linspace(1, -1, 6)
-    equal = judge(true[:, :, :3], predicted[:, :, :3], field)
+    equal = evaluate(true[:, :, :3], predicted[:, :, :3], field)
     shares = np.array([[2.0, 2.0, 2.0, 0, 0]] * 2)
-    padded = judge(true, predicted, field, shares=shares)
+    padded = evaluate(true, predicted, field, shares=shares)
     for name in MEASURES:
         np.testing.assert_allclose(padded[name], equal[name], rtol=1e-12)
-    one = judge(true, predicted, field, shares=np.eye(5)[:2])["curve_rmse"]
+    one = evaluate(true, predicted, field, shares=np.eye(5)[:2])["curve_rmse"]
     for i in range(2):
         curve = true[i, :, i, 2] - predicted[i, :, i, 2]
         assert one[i] == pytest.approx(np.sqrt((curve**2).mean()))
     with pytest.raises(ValueError, match="`shares` must be at least 0, and positive somewhere"):
-        judge(true, predicted, field, shares=np.zeros((2, 5)))
+        evaluate(true, predicted, field, shares=np.zeros((2, 5)))
