@@ -10,7 +10,7 @@ import numpy as np
 import scipy.fft
 from keras import backend, ops
 
-from keras_micromag.utils import memory, torch_graph
+from keras_micromag.utils import checks, memory, torch_graph
 
 COMPLEX = {"float32": "complex64", "float64": "complex128"}
 """The complex dtype of the same precision as a real one."""
@@ -115,7 +115,7 @@ def namespace(*arrays):
     """Return `keras.ops` if any array is a tensor, else NumPy; and the arrays, in NumPy float64."""
     if any(ops.is_tensor(array) for array in arrays):
         return ops, *arrays
-    return np, *(np.asarray(array, dtype=np.float64) for array in arrays)
+    return np, *(checks.numbers(array, "each argument") for array in arrays)
 
 
 def tensors(tree, dtype: str):
@@ -365,6 +365,20 @@ def _remedy_for_tensor_float_32():
         ):
             return "tf.config.experimental.enable_tensor_float_32_execution(False)"
     return None  # on JAX `einsum` asks for full precision itself
+
+
+def maximum(x, y):
+    """Return the element-wise maximum; `ops.maximum` of two float64 is float32 on PyTorch."""
+    if backend.backend() == "torch":
+        return x.maximum(y)
+    return ops.maximum(x, y)
+
+
+def minimum(x, y):
+    """Return the element-wise minimum; `ops.minimum` of two float64 is float32 on PyTorch."""
+    if backend.backend() == "torch":
+        return x.minimum(y)
+    return ops.minimum(x, y)
 
 
 def sum_over(tensor, axis: int):

@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import RLock
-from types import BuiltinFunctionType
-from typing import Any
+from types import BuiltinFunctionType, MethodDescriptorType
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -20,6 +20,12 @@ _CAPACITY = 32
 
 _LARGE = 2**18
 """Numbers in an array from which the threads of a loop are left as they are."""
+
+_ARITHMETIC = {"add", "sub", "rsub", "mul", "div", "remainder", "lt", "le", "gt", "ge", "eq", "ne"}
+"""Operations whose second operand may be a number."""
+
+_VIEWS = {"view", "squeeze", "unsqueeze", "permute", "select"}
+"""Operations that give an array another shape, or take a part of it."""
 
 _TENSOR = object()
 """Stands for a tensor in a tree."""
@@ -47,21 +53,34 @@ class Graphs:
             A graph is that of one shape, stride, dtype and device of each tensor, and of one value
             of each setting.
         """
-        graph, outputs = self.of(function, arguments)
-        return _pack(outputs, graph(*_tensors(arguments)))
+        graph = self.of(function, arguments)
+        return _pack(graph.outputs, graph.compute(*graph.prepare(), *_tensors(arguments)))
 
-    def of(self, function: Callable, arguments: tuple) -> tuple[Callable, Any]:
-        """Return the graph, a function of the arguments' tensors, and the form of its outputs."""
+    def of(self, function: Callable, arguments: tuple, constants: int = 0) -> "Graph":
+        """Return the graph of a function.
+
+        Args:
+            constants: how many of the arguments' tensors, the first ones, stay the same over many
+                calls.
+        """
         import torch
 
-        key = function, torch.is_grad_enabled(), _signature(arguments)
+        key = function, torch.is_grad_enabled(), constants, _signature(arguments)
         with self._lock:
             if key not in self._graphs:
-                self._graphs[key] = _trace(function, arguments)
+                self._graphs[key] = _trace(function, arguments, constants)
             self._graphs.move_to_end(key)
             if len(self._graphs) > _CAPACITY:
                 self._graphs.popitem(last=False)
             return self._graphs[key]
+
+
+class Graph(NamedTuple):
+    """The graph of a function, in two parts."""
+
+    prepare: Callable  # of the constants: returns all that depends on them alone
+    compute: Callable  # of what `prepare` returns, and of the other tensors
+    outputs: Any  # the form of what `compute` returns as a list
 
 
 loops = Graphs()
@@ -88,13 +107,15 @@ def while_loop(condition: Callable, body: Callable, variables: tuple, *constants
         more = condition(*variables, *constants)
         if not more:
             return variables
-        arguments = (condition, body, constants, variables)
-        graph, _ = loops.of(_iteration, arguments)
         # As lists from here on: trees take as long as ten operations.
         fixed, flat = _tensors(constants), _tensors(variables)
-        while more:
-            more, *flat = graph(*fixed, *flat)
-        return _pack(variables, flat)
+        graph = loops.of(_iteration, (condition, body, constants, variables), len(fixed))
+        with torch.inference_mode():
+            prepared = graph.prepare(*fixed)
+            while more:
+                more, *flat = graph.compute(*prepared, *flat)
+        # Copies: others could not use a tensor of the inference mode in what they differentiate.
+        return _pack(variables, [x.clone() if x.is_inference() else x for x in flat])
 
 
 @contextmanager
@@ -124,8 +145,9 @@ def _iteration(condition, body, constants, variables):
     return condition(*variables, *constants), variables
 
 
-def _trace(function, arguments):
-    """Return the graph, and the form of its outputs."""
+def _trace(function, arguments, constants):
+    """Return the `Graph`."""
+    from torch.fx import GraphModule
     from torch.fx.experimental.proxy_tensor import make_fx
 
     outputs = None
@@ -142,8 +164,12 @@ def _trace(function, arguments):
     inputs = [x.detach().requires_grad_(x.requires_grad) for x in _tensors(arguments)]
     module = make_fx(flat)(*inputs)
     _simplify(module.graph)
-    module.recompile()
-    return module.forward, outputs
+    _numbers_as_tensors(module)
+    parts = _split(module.graph, constants), module.graph
+    for part in parts:
+        _call_directly(part)
+    prepare, compute = (GraphModule(module, part).forward for part in parts)
+    return Graph(prepare, compute, outputs)
 
 
 def _signature(argument) -> Any:
@@ -183,38 +209,139 @@ def _replaced(tree, tensors):
 
 def _simplify(graph) -> None:
     """Leave out operations that repeat another or that nothing depends on."""
-    import torch
     from torch.ops import aten
 
-    filled = (aten.zeros_like.default, aten.ones_like.default)
+    fills = {aten.zeros_like.default: aten.zeros.default, aten.ones_like.default: aten.ones.default}
     first: dict = {}
     for node in list(graph.nodes):
         if not _is_function(node):
             continue
+        value = node.meta["val"]
+        if node.target in fills and value.is_contiguous():
+            # They depend on a shape alone, which is known.
+            node.target, node.args = fills[node.target], (list(value.shape),)
+            node.kwargs = {"dtype": value.dtype, "device": value.device}
+        if node.target._opname in _VIEWS:
+            _merge_views(node)
         if node.target is aten.lift_fresh_copy.default:
             same = node.args[0]  # a constant, which no operation changes
+        elif node.target is aten.view.default and node.args[0].meta["val"].shape == value.shape:
+            same = node.args[0]
         else:
-            value = node.meta["val"]
-            inputs = (value.shape, value.dtype) if node.target in filled else node.args
-            same = first.setdefault((node.target, repr(inputs), repr(node.kwargs)), node)
+            same = first.setdefault((node.target, repr(node.args), repr(node.kwargs)), node)
         if same is not node:
             node.replace_all_uses_with(same)
             graph.erase_node(node)
     graph.eliminate_dead_code()
+
+
+def _merge_views(node) -> None:
+    """Make one view of this one and that before it, where the numbers stay in their order."""
+    from torch.ops import aten
+
+    source, value = node.args[0], node.meta["val"]
+    before = source.meta["val"]
+    if before.is_contiguous() and value.is_contiguous() and before.numel() == value.numel():
+        source = source.args[0] if source.target is aten.view.default else source
+        node.target, node.args, node.kwargs = aten.view.default, (source, list(value.shape)), {}
+
+
+def _numbers_as_tensors(module) -> None:
+    """Make constants of numbers, of which PyTorch otherwise makes a tensor in every call."""
+    import torch
+
+    graph = module.graph
+    constants: dict = {}
+    first = next(node for node in graph.nodes if node.op != "placeholder")
+    for node in list(graph.nodes):
+        if not _is_operation(node) or node.target._opname not in _ARITHMETIC:
+            continue
+        array, number, *rest = node.args
+        if not isinstance(number, int | float):
+            continue
+        value = array.meta["val"]
+        if torch.result_type(value, number) != value.dtype:
+            continue
+        key = repr(number), value.dtype
+        if key not in constants:
+            # On the CPU, from where every device takes a number.
+            constant = torch.tensor(number, dtype=value.dtype, device="cpu")
+            name = f"number_{len(constants)}"
+            module.register_buffer(name, constant)
+            with graph.inserting_before(first):
+                constants[key] = graph.get_attr(name)
+        node.target = node.target.overloadpacket.Tensor
+        node.args = (array, constants[key], *rest)
+
+
+def _split(graph, count: int):
+    """Move what depends on the first `count` inputs alone to a graph of its own.
+
+    Returns:
+        That graph, a function of these inputs; `graph` takes what it returns in their place.
+    """
+    from torch import fx
+
+    before = fx.Graph()
+    copies: dict = {}
+    inputs = graph.find_nodes(op="placeholder")
+    for node in graph.nodes:
+        known = node in inputs[:count] or node.op == "get_attr" or _is_function(node)
+        if known and all(one in copies for one in node.all_input_nodes):
+            copies[node] = before.node_copy(node, copies.__getitem__)
+    returned = []
+    for node, copy in copies.items():
+        if any(user not in copies for user in node.users):
+            returned.append(copy)
+            with graph.inserting_before(inputs[count]):
+                value = graph.placeholder(node.name)
+            node.replace_all_uses_with(value, lambda user: user not in copies)
+    before.output(returned)
+    for node in reversed(copies):
+        graph.erase_node(node)
+    return before
+
+
+def _call_directly(graph) -> None:
+    """Call `torch.add` and so on: the same as `aten.add.Tensor`, in half the time."""
+    import torch
+
     for node in graph.nodes:
         node.meta.clear()
-        if isinstance(node.target, torch._ops.OpOverload):
-            # `torch.add` and so on call the same as `aten.add.Tensor`, in half the time.
-            function = getattr(torch, node.target._opname, None)
-            if isinstance(function, BuiltinFunctionType):
-                node.target = function
+        if not _is_operation(node):
+            continue
+        name = node.target._opname
+        if name == "_to_copy" and node.kwargs.keys() == {"dtype"}:
+            name = "to"
+        function = getattr(torch, name, None)
+        if isinstance(function, BuiltinFunctionType):
+            node.target = function
+        elif isinstance(getattr(torch.Tensor, name, None), MethodDescriptorType):
+            node.op, node.target = "call_method", name
+            if name == "view" and node.args[1]:
+                node.args = (node.args[0], *node.args[1])  # which is faster than a list
 
 
 def _is_function(node) -> bool:
-    """Return whether a node computes the same from the same inputs, and does nothing else."""
+    """Return whether a node's value depends on its inputs alone, and nothing writes on it."""
     import torch
 
-    if not isinstance(node.target, torch._ops.OpOverload):
+    if not _is_operation(node):
         return False
     random = torch.Tag.nondeterministic_seeded in node.target.tags
-    return not (random or node.target._schema.is_mutable)
+    return not (random or node.target._schema.is_mutable or _is_written_on(node))
+
+
+def _is_written_on(node) -> bool:
+    """Return whether an operation writes on a node's value, or on a view of it."""
+    return any(
+        user.target._schema.is_mutable or (user.target.is_view and _is_written_on(user))
+        for user in node.users
+        if _is_operation(user) and user.args[0] is node
+    )
+
+
+def _is_operation(node) -> bool:
+    import torch
+
+    return isinstance(node.target, torch._ops.OpOverload)

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from keras_micromag.utils import backend, memory
+from tests.keras_parts import precision
 
 pytestmark = pytest.mark.contract
 
@@ -62,6 +63,16 @@ def test_constants_stay_on_pytorchs_device():
     copied = pickle.loads(pickle.dumps(constants))
     np.testing.assert_array_equal(copied.tensors(), np.ones(3))
     assert not copied._cache
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_maximum_and_minimum_keep_the_dtype(dtype):
+    with precision(dtype):
+        x, y = (ops.convert_to_tensor(np.array(v, dtype)) for v in ([0.1, 3.0], 0.3))
+        for function, expected in ((backend.maximum, [0.3, 3.0]), (backend.minimum, [0.1, 0.3])):
+            result = function(x, y)
+            assert ops.dtype(result) == dtype
+            np.testing.assert_array_equal(ops.convert_to_numpy(result), np.array(expected, dtype))
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX is asked for full precision")

@@ -63,6 +63,65 @@ def test_a_tensor_given_twice_is_two_arguments():
     assert len(graphs) == 1
 
 
+def test_what_depends_on_constants_alone_is_computed_once():
+    def function(scale, x):
+        return ops.exp(scale) * x + ops.zeros_like(x)
+
+    scale, x = tensor(2.0, 3.0), tensor(0.5, 0.25)
+    graph = torch_graph.Graphs().of(function, (scale, x), constants=1)
+    prepared = graph.prepare(scale)
+    np.testing.assert_array_equal(graph.compute(*prepared, x)[0], function(scale, x))
+    names = [node.name for node in graph.compute.__self__.graph.nodes if "call" in node.op]
+    assert names == ["mul", "add"]
+
+
+def test_numbers_keep_the_dtype_of_the_array():
+    def function(real, count, flag):
+        return [
+            real * 0.1 - 3,
+            1 - real,
+            count + 7,
+            count * 0.5,
+            flag + 1,
+            real < 1,
+            ops.where(count >= 3, 2.0 / real, real),
+        ]
+
+    for real in (tensor(0.3, 4.0), tensor(0.3, 4.0, dtype="float64"), tensor(0.3)[0]):
+        arguments = real, tensor(2, 3, dtype="int32"), tensor(True, False, dtype="bool")
+        for traced, same in zip(
+            torch_graph.Graphs().run(function, *arguments), function(*arguments), strict=True
+        ):
+            assert traced.dtype == same.dtype
+            np.testing.assert_array_equal(traced, same)
+
+
+def test_views_of_views_are_one():
+    def function(x):
+        return [
+            x[:, None, None] + ops.transpose(x[:, None])[None],
+            ops.transpose(ops.reshape(x, (2, 3))),
+            ops.reshape(ops.transpose(ops.reshape(x, (2, 3))), (6, 1))[:, 0],
+            ops.reshape(x[:1], ()),
+        ]
+
+    x = ops.arange(6, dtype="float32")
+    for traced, same in zip(torch_graph.Graphs().run(function, x), function(x), strict=True):
+        np.testing.assert_array_equal(traced, same)
+
+
+def test_arrays_that_are_written_on_are_not_shared():
+    def function(x):
+        first, second = ops.zeros_like(x), ops.zeros_like(x)
+        first[0].add_(x[0])
+        return first, second.add_(1), ops.zeros_like(x)
+
+    graph = torch_graph.Graphs().of(function, (ops.ones(2),))
+    for _ in range(2):
+        written = graph.compute(*graph.prepare(), tensor(5.0, 6.0))
+        np.testing.assert_array_equal(written, [[5, 0], [1, 1], [0, 0]])
+
+
 def test_random_numbers_are_not_taken_for_one():
     import torch
 
@@ -101,6 +160,16 @@ def test_a_loop_runs_as_often_as_its_condition_holds(end):
     assert int(i) == end and float(last[0]) == 2**end
     assert float(before[0]) == 2 ** max(end - 1, 0)
     np.testing.assert_array_equal(rows[:, 0], [2.0**k * (k < end) for k in range(4)])
+
+
+def test_what_a_loop_returns_can_be_differentiated_with():
+    x = tensor(3.0, 4.0).requires_grad_()
+    (last,) = backend.while_loop(
+        lambda last: ops.sum(last) < 9, lambda last: (last * 2,), (ops.ones(2),)
+    )
+    ops.sum(last * x).backward()
+    np.testing.assert_array_equal(x.grad, [8, 8])
+    last += 1  # and be written on
 
 
 def test_what_cannot_be_traced_raises_and_leaves_the_threads_as_they_were():

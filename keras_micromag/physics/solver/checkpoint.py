@@ -101,13 +101,17 @@ class Checkpoint:
         with _reading(self._folder / _STATE) as stored:
             self._parts, reached = int(stored.pop("parts")), stored.pop("reached")
             state = State(**stored)
+            state = State(*(ops.convert_to_tensor(part, part.dtype.name) for part in state))
         for number in range(1, self._parts + 1):
             with _reading(self._part(number)) as part:
+                for name, array in self._loops.since(self._loops.reached).items():
+                    if part[name].dtype != array.dtype:
+                        raise ValueError("another loop")
                 self._loops.restore(**part)
                 if number == self._parts and (self._loops.reached != reached).any():
                     raise ValueError("not the last part")
         self._saved = self._loops.reached.copy()
-        return State(*(ops.convert_to_tensor(part, part.dtype.name) for part in state))
+        return state
 
     def save(self, state: State) -> None:
         """Store the equilibria collected since the last write, and the `state` after them.

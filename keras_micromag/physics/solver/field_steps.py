@@ -22,7 +22,6 @@ from keras import ops
 from keras_micromag.physics.solver import step_control
 from keras_micromag.physics.solver.layout import Columns
 from keras_micromag.physics.solver.relaxation import (
-    DAMPED_AFTER,
     MOST_ITERATIONS,
     damped,
     flip,
@@ -54,23 +53,26 @@ class Body(NamedTuple):
     direction: Any  # (3, 1, 1) of the applied field
     strength: Any  # (b, 1, g) polarisation of the grains in tesla
     softness: Any  # (b, 1, 1, c) reciprocal anisotropy fields of the columns, 1/T; 0 on padding
+    turn: Any  # (b,) how much a moment's component may change over a stride
+    coupling: Any  # (b, g) how strongly the field of the moments turns each, see relaxation
+    patience: Any  # (b,) int, iterations before steps are damped, see relaxation
     longest: Any  # (b, 1) how far a stride may go, in tesla
-    coupling: Any  # (b, g) the largest polarisation over the grain's anisotropy field
 
 
 class Magnet(NamedTuple):
     """The constants of a loop."""
 
-    product: Any  # these seven as in Body
+    product: Any  # these eight as in Body
     columns: Columns
     direction: Any
     strength: Any
     softness: Any
-    longest: Any
+    turn: Any
     coupling: Any
+    patience: Any
     easy_axes: Any  # (b, 3, g)
     field: Any  # (b, t) in tesla
-    turns: Any  # (b, t) int, the field's turning points before this one
+    reach: Any  # (b, t) int, index of the last field that a stride from here may end on
     end: Any  # () int, how many of these fields count: the others are padding
     tol: Any  # () largest change of a moment's component
     max_iterations: Any  # () products per field
@@ -95,7 +97,7 @@ class State(NamedTuple):
     outside: Any  # (b, g) in the last iteration, see `relaxation`
     products: Any  # (b,) spent on this field
     relaxing: Any  # (b,) of these, since the last flip
-    damping: Any  # (b,) the same; once steps are damped at a field they remain so over flips
+    damping: Any  # (b,) the same, or at a flip back to the first damped step
 
 
 class Record(NamedTuple):
@@ -120,20 +122,14 @@ def magnet(
             operation outside of compiled code is compiled, on its own and for every shape.
         end: how many fields count, if not all; the others repeat the last of these.
     """
-    xp, easy_axes, field = namespace(easy_axes, field)
-    direction = xp.sign(field[:, 1:] - field[:, :-1])
-    # With a 0 for the first and the last field; a single field is both.
-    ends = xp.zeros_like(field[:, : min(2, field.shape[1])], dtype="int32")
-    # Not 1 and 0, of which Keras would make integers of a dtype that depends on its floatx.
-    zeros = xp.zeros_like(field[:, 1:-1], dtype="int32")
-    turning = xp.where(xp.not_equal(direction[:, 1:], direction[:, :-1]), zeros + 1, zeros)
-    turning = xp.concatenate([ends[:, :1], turning, ends[:, 1:]], axis=1)
+    _, easy_axes, field = namespace(easy_axes, field)
+    end = field.shape[1] if end is None else end
     return Magnet(
-        *body,
+        *body[:-1],
         easy_axes=easy_axes,
         field=field,
-        turns=xp.cumsum(turning, axis=1, dtype="int32") - turning,
-        end=field.shape[1] if end is None else end,
+        reach=step_control.reach(field, body.longest, end),
+        end=end,
         tol=tol,
         max_iterations=max_iterations,
     )
@@ -151,7 +147,7 @@ def start(magnet: Magnet, branch) -> State:
     """
     xp, axes = namespace(magnet.easy_axes)
     vectors, grains = xp.zeros_like(axes), xp.zeros_like(branch)
-    zeros, count = vectors[:, 0, 0], xp.zeros_like(magnet.turns[:, 0])
+    zeros, count = vectors[:, 0, 0], xp.zeros_like(magnet.reach[:, 0])
     finite = xp.isfinite(xp.sum(axes, axis=(1, 2)) + xp.sum(magnet.field, axis=1))
     return State(
         target=xp.where(finite, count, count + magnet.end),
@@ -355,32 +351,31 @@ def _iterate(state, magnet, avalanche):
     flips = trial.unstable * ops.cast(decision.flipping, dtype)[:, None]
     moments = damped(magnet, state.damping, state.moments, trial.moments)
     state = flip(magnet, state, moments, trial.tau, flips)
-    none = ops.zeros_like(products)
-    undamped = state.damping < DAMPED_AFTER
-    state = state._replace(
-        change=trial.change,
-        outside=trial.outside,
-        products=products,
-        relaxing=ops.where(decision.flipping, none, state.relaxing + 1),
-        damping=ops.where(
-            decision.flipping, ops.where(undamped, none, none + DAMPED_AFTER), state.damping + 1
-        ),
-    )
-    on, slope, bend = step_control.move_on(
+    state = state._replace(change=trial.change, outside=trial.outside, products=products)
+    on = step_control.move_on(
         magnet, state, trial.moments, trial.field, decision.trusted, decision.longer
     )
-    back = step_control.retreat(magnet, state)
-    select = step_control.select
-    new = select(decision.retreat, back, state)
-    new = select(decision.reached, on, new)
+    halved = ops.where(decision.retreat, step_control.half_stride(state), state.target)
+    new = step_control.select(decision.reached, on, state._replace(target=halved))
+    moves = decision.reached | decision.retreat
+    begins = moves | decision.flipping
+    none = ops.zeros_like(products)
+    # Steps once damped remain so over the flips of a field.
+    undamped = moves | (state.damping < magnet.patience)
+    first = ops.where(undamped, none, none + magnet.patience)
+    new = new._replace(
+        moments=step_control.where(moves, step_control.trial_moments(magnet, new), new.moments),
+        relaxing=ops.where(begins, none, state.relaxing + 1),
+        damping=ops.where(begins, first, state.damping + 1),
+    )
     # Not `full_like`: on PyTorch it reads its number back, and waits for a GPU.
     nothing = ops.zeros_like(target) - 1
     return new, Record(
         target=ops.where(decision.reached, target, nothing),
         origin=state.origin,
         moments=trial.moments,
-        slope=slope,
-        bend=bend,
+        slope=on.slope,
+        bend=on.bend,
         products=products,
         converged=ops.cast(decision.converged & ~trial.any_unstable, "int32"),
     )
@@ -403,7 +398,7 @@ def _try(magnet, state, field, avalanche):
         change,
         (change <= magnet.tol) & ~moving,
         unstable,
-        ops.any(unstable > 0.5, axis=1),
+        ops.any(outside > 1.0, axis=1),
     )
 
 
@@ -419,8 +414,7 @@ def _decide(magnet, state, trial, target, active, products):
     surprise = ops.max(ops.abs(trial.moments - extrapolated), axis=(1, 2))
     far_from_switching = ops.max(trial.furthest, axis=1) < step_control.STABLE
     turn = ops.max(ops.abs(trial.moments - state.last), axis=(1, 2))
-    turn = turn * ops.max(magnet.coupling, axis=1)
-    safe = far_from_switching & (turn <= step_control.LARGEST_TURN)
+    safe = far_from_switching & (turn <= magnet.turn)
     trusted = (surprise <= 6.0 * magnet.tol) & safe
     longer = (surprise <= magnet.tol) & safe
     exhausted = (products >= magnet.max_iterations) & ~striding

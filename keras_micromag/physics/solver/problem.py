@@ -11,7 +11,7 @@ from keras_micromag.physics.field import DemagOperator, choose_operator
 from keras_micromag.physics.hysteresis import Events
 from keras_micromag.physics.microstructure.material import Material
 from keras_micromag.physics.microstructure.structure import Microstructure
-from keras_micromag.physics.solver import field_steps, step_control
+from keras_micromag.physics.solver import field_steps, relaxation, step_control
 from keras_micromag.physics.solver.layout import Sizes, in_columns
 from keras_micromag.utils import checks
 from keras_micromag.utils.backend import require_dtype
@@ -209,6 +209,7 @@ def embed(
     product, places, _ = operator.build((sizes.grains, sizes.particles), progress)
     polarization = np.array([[m.Js for m in row] for row in materials])
     anisotropy_field = np.array([[m.anisotropy_field for m in row] for row in materials])
+    coupling = relaxation.coupling(polarization, anisotropy_field, operator.self_field)
     columns = in_columns(structure, places, sizes)
 
     def padded(values):
@@ -223,8 +224,10 @@ def embed(
         direction=np.reshape(np.asarray(direction, float), (3, 1, 1)),
         strength=padded(polarization)[:, None],
         softness=softness[:, None, None],
+        turn=step_control.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
+        coupling=padded(coupling),
+        patience=relaxation.patience(coupling, operator.self_field),
         longest=step_control.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
-        coupling=padded(polarization.max(axis=1, keepdims=True) / anisotropy_field),
     )
 
 

@@ -38,11 +38,14 @@ MOST_FLIPS = 2
 """Flips of a grain at one field at most: it may flip back. Then it stays until the next field, by
 events until the next equilibrium between two avalanches."""
 
-DAMPED_AFTER = 30
-"""Iterations without a flip after which a grain's moment takes only a share of each step.
+_OF_NEIGHBOURS = 0.25
+"""Coupling by the fields of other grains, over that by a grain's own field."""
 
-The field of a soft grain's moment turns it back by more than it has turned, and whole steps would
-go to and fro without end."""
+_STRONG_COUPLING = 1.0
+"""Coupling by a grain's own field above which steps are damped from the first."""
+
+_PATIENCE = 30
+"""Iterations without a flip after which steps of the other magnets are damped, too."""
 
 _SHARES = 1.0 / (1.2 + 0.8 * np.cos(np.pi * (np.arange(4) + 0.5) / 4))
 """Shares of the damped steps of a hard grain. Of a softer one they are smaller, by its coupling.
@@ -59,17 +62,37 @@ _STIFFNESS = 0.3
 Near its fold a particle turns without bound in a small change of the field: its moment would jump
 to and fro across the equilibrium."""
 
-MOST_ITERATIONS = DAMPED_AFTER + _CYCLES * len(_SHARES)
+MOST_ITERATIONS = _PATIENCE + _CYCLES * len(_SHARES)
 """Iterations after which unstable grains flip, come what may.
 
 The particles that make them flip have no equilibrium, so moments need not come to rest before."""
+
+
+def coupling(polarization, anisotropy_field, self_field: bool) -> np.ndarray:
+    """Return (b, g) how strongly the field of the moments turns each grain's.
+
+    The field of a soft grain's moment turns it back by more than it has turned, and whole steps
+    would go to and fro without end. In a damped step a moment takes only a share of its change.
+
+    Args:
+        polarization, anisotropy_field: (b, g) in tesla. self_field: whether a grain's own field
+            acts on it.
+    """
+    strength = polarization.max(axis=1, keepdims=True) / anisotropy_field
+    return strength if self_field else _OF_NEIGHBOURS * strength
+
+
+def patience(coupling, self_field: bool) -> np.ndarray:
+    """Return (b,) the iterations without a flip after which steps are damped."""
+    strong = self_field & (coupling.max(axis=1) > _STRONG_COUPLING)
+    return np.where(strong, 0, _PATIENCE).astype("int32")
 
 
 def relax(magnet, state, field, iterations, steps: int = 1):
     """Take one product with the operator, Euler steps of each particle, and the mean of each grain.
 
     Args:
-        field: (b,) applied, in tesla. iterations: (b,) since the last flip, see `DAMPED_AFTER`.
+        field: (b,) applied, in tesla. iterations: (b,) since the last flip.
         steps: of Euler's method for this product.
 
     Returns:
@@ -97,7 +120,7 @@ def relax(magnet, state, field, iterations, steps: int = 1):
     real = weights > 0
     unstable = (along < 0) & (cubed > 1.0)
     tau = state.tau
-    late = ops.cast(iterations >= DAMPED_AFTER, tau.dtype)[:, None]
+    late = ops.cast(iterations >= magnet.patience, tau.dtype)[:, None]
     stiffness = _of_columns(magnet, _STIFFNESS * magnet.coupling * late)[:, None]
     for _ in range(steps):
         step, error = euler_step(tau, along, across, fold, stiffness)
@@ -174,7 +197,7 @@ def damped(magnet, iterations, before, moments):
     Args:
         iterations: (b,) so far. before: (b, 3, g) the last trial moments.
     """
-    over = iterations - DAMPED_AFTER
+    over = iterations - magnet.patience
     size = len(_SHARES)
     share = ops.take(ops.convert_to_tensor(_SHARES, moments.dtype), over % size, axis=0)
     late = ops.cast(over // size % _CYCLES >= _CYCLES - 2, share.dtype)

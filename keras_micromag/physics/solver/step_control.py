@@ -7,7 +7,7 @@ and axes as in `field_steps`.
 
 from keras import ops
 
-from keras_micromag.utils.backend import take_along_rows
+from keras_micromag.utils.backend import namespace, take_along_rows
 
 LONGEST_STRIDE = 0.03
 """Longest stride, in units of the smallest anisotropy field."""
@@ -20,6 +20,43 @@ STABLE = 0.89
 """Strides need (|h∥|^⅔ + h⊥^⅔)³ below this at their end; see `_next_stride`."""
 
 
+def reach(field, longest, end: int):
+    """Return (b, t) the index of the last field that a stride from each field may end on.
+
+    A stride covers at most `longest` tesla and ends at a turning point of the field. One that
+    starts there goes to the next field, since the quadratic needs two equilibria behind it.
+
+    Args:
+        field: (b, t) in tesla, of which the first `end` count; NumPy, like `longest`, or tensors.
+        longest: (b, 1).
+    """
+    xp, field = namespace(field)
+    direction = xp.sign(field[:, 1:] - field[:, :-1])
+    # With a 0 for the first and the last field; a single field is both.
+    ends = xp.zeros_like(field[:, : min(2, field.shape[1])], dtype="int32")
+    # Not 1 and 0, of which Keras would make integers of a dtype that depends on its floatx.
+    zeros = xp.zeros_like(field[:, 1:-1], dtype="int32")
+    turning = xp.where(xp.not_equal(direction[:, 1:], direction[:, :-1]), zeros + 1, zeros)
+    turning = xp.concatenate([ends[:, :1], turning, ends[:, 1:]], axis=1)
+    turns = xp.cumsum(turning, axis=1, dtype="int32") - turning  # before each field
+
+    index = xp.zeros_like(turns) + xp.arange(field.shape[1], dtype="int32")
+    last = xp.zeros_like(turns) + (end - 1)
+    following = xp.minimum(index + 1, last)
+    run = xp.take_along_axis(turns, following, axis=1)
+    furthest = index
+    # By bisection: between turning points the field is monotonic.
+    ahead = 2 ** (field.shape[1].bit_length() - 1)
+    while ahead:
+        further = xp.minimum(furthest + ahead, last)
+        away = xp.abs(xp.take_along_axis(field, further, axis=1) - field)
+        same = xp.equal(xp.take_along_axis(turns, further, axis=1), run)
+        furthest = xp.where(same & (away <= longest), further, furthest)
+        ahead //= 2
+    starts = xp.equal(index, 0) | (run > turns)
+    return xp.where(starts, xp.minimum(furthest, following), furthest)
+
+
 def interpolate(moments, slope, bend, back, before):
     """Return the quadratic through three equilibria, the last being `moments`; not normalised.
 
@@ -27,6 +64,11 @@ def interpolate(moments, slope, bend, back, before):
         back, before: the field, from that of the last equilibrium, and from that of the one before.
     """
     return moments + back * (slope + before * bend)
+
+
+def trial_moments(magnet, state):
+    """Return the moments at the field to be solved, extrapolated from the last equilibria."""
+    return extrapolate(state, at(magnet.field, ops.minimum(state.target, magnet.end - 1)))
 
 
 def extrapolate(state, field):
@@ -37,7 +79,7 @@ def extrapolate(state, field):
 
 
 def move_on(magnet, state, moments, field, trusted, longer):
-    """Return the state after an equilibrium at `field`, and its first two divided differences."""
+    """Return the state after an equilibrium at `field`, but for its `trial_moments`."""
     quiet = ~ops.any(state.flipped > 0.5, axis=1)
     ahead, span = field - state.last_field, field - state.field_before
     repeated = ops.equal(ahead, ops.zeros_like(ahead))
@@ -58,10 +100,9 @@ def move_on(magnet, state, moments, field, trusted, longer):
     )
     further = ops.where(repeated, state.smooth, state.smooth + 1)
     smooth = ops.where(quiet, further, ops.ones_like(state.smooth))
-    target = _next_stride(magnet, state, smooth, trusted, longer)
-    on = state._replace(
+    return state._replace(
         origin=state.target,
-        target=target,
+        target=_next_stride(magnet, state, smooth, trusted, longer),
         last=moments,
         slope=slope,
         bend=bend,
@@ -70,10 +111,7 @@ def move_on(magnet, state, moments, field, trusted, longer):
         smooth=smooth,
         flipped=ops.zeros_like(state.flipped),
         products=ops.zeros_like(state.products),
-        relaxing=ops.zeros_like(state.products),
-        damping=ops.zeros_like(state.products),
     )
-    return on._replace(moments=extrapolate(on, _field_at(magnet, target))), slope, bend
 
 
 def _next_stride(magnet, state, smooth, trusted, longer):
@@ -84,47 +122,20 @@ def _next_stride(magnet, state, smooth, trusted, longer):
     known, so `surprise` <= 6 tol keeps it below `tol`. And a grain could become unstable and
     stable again: |h∥|^⅔ + h⊥^⅔ along a straight line exceeds its values at both ends by at most
     2·(4/27)·L^⅔ if h moves by L, which for L = LONGEST_STRIDE + LARGEST_TURN stays below
-    1 - STABLE^⅓. Turning points of the field end a stride, and none longer than one field starts
-    there (`_reach`), since the quadratic needs two equilibria behind it.
+    1 - STABLE^⅓. See `reach` for turning points of the field.
     """
     stride = state.target - state.origin
     stride = ops.where(trusted, ops.where(longer, 2 * stride, stride), ops.ones_like(stride))
     stride = ops.where(smooth >= 4, stride, ops.ones_like(stride))
-    limit = _reach(magnet, ops.minimum(state.target, magnet.end - 1))
+    limit = at(magnet.reach, ops.minimum(state.target, magnet.end - 1))
     return ops.maximum(ops.minimum(state.target + stride, limit), state.target + 1)
 
 
-def _reach(magnet, index):
-    """Return (b,) the last field that a stride from `index` may end on."""
-    turns = at(magnet.turns, ops.minimum(index + 1, magnet.end - 1))
-    starts = (index == 0) | (turns > at(magnet.turns, index))
-    away = ops.abs(magnet.field - at(magnet.field, index)[:, None])
-    # As far as the field is monotonic: no turning point between.
-    each = ops.arange(magnet.field.shape[1], dtype="int32")
-    ahead = (
-        (each > index[:, None])
-        & (each < magnet.end)
-        & ops.equal(magnet.turns, turns[:, None])
-        & (away <= magnet.longest)
-    )
-    # JAX in its x64 mode counts in int64.
-    steps = ops.cast(ops.sum(ops.cast(ahead, "int32"), axis=1), "int32")
-    one = ops.ones_like(steps)
-    return index + ops.where(starts, ops.minimum(steps, one), steps)
-
-
-def retreat(magnet, state):
-    """Return the state that tries half the stride from the last equilibrium."""
+def half_stride(state):
+    """Return the index of the field at the end of half the stride from the last equilibrium."""
     # Keras casts a Python integer to a dtype that depends on its floatx.
     half = (state.target - state.origin) // 2
-    target = state.origin + ops.maximum(half, ops.ones_like(half))
-    none = ops.zeros_like(state.relaxing)
-    back = state._replace(target=target, relaxing=none, damping=none)
-    return back._replace(moments=extrapolate(back, _field_at(magnet, target)))
-
-
-def _field_at(magnet, index):
-    return at(magnet.field, ops.minimum(index, magnet.end - 1))
+    return state.origin + ops.maximum(half, ops.ones_like(half))
 
 
 def at(values, index):
@@ -134,7 +145,7 @@ def at(values, index):
 
 def where(condition, x, y):
     """Select by a condition per magnet, (b,), for any further axes of y."""
-    return ops.where(ops.reshape(condition, (-1,) + (1,) * (len(y.shape) - 1)), x, y)
+    return ops.where(ops.expand_dims(condition, tuple(range(1, len(y.shape)))), x, y)
 
 
 def select(condition, x, y):

@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.utils import checks
-from keras_micromag.utils.backend import namespace
+from keras_micromag.utils.backend import maximum, minimum, namespace
 
 _STEPS = 60
 """Euler steps of `equilibrium`: 5 do nearly everywhere, 60 at the cusp's triple root."""
@@ -149,7 +149,8 @@ def astroid(h_parallel, h_perpendicular):
     secant = 1.0 + tan * tan
     fold = xp.where(h_parallel < 0, tan / (1.0 + xp.sqrt(secant)), xp.ones_like(tan))
     # |h∥|^⅔ + h⊥^⅔ = |h∥|^⅔ (1 + tan²): cubed, so that one cube root serves fold and test.
-    return fold, strength * strength * secant * secant * secant
+    product = strength * secant
+    return fold, product * product * secant
 
 
 def fold_across(h_perpendicular):
@@ -159,8 +160,7 @@ def fold_across(h_perpendicular):
     depends without bound where h∥ vanishes.
     """
     xp = namespace(h_perpendicular)[0]
-    one = xp.ones_like(h_perpendicular)
-    sin = _cube_root(xp, xp.where(h_perpendicular < 1.0, h_perpendicular, one))
+    sin = _cube_root(xp, at_most(h_perpendicular, 1.0))
     return sin / (1.0 + xp.sqrt(at_least(1.0 - sin * sin, 0.0)))
 
 
@@ -179,40 +179,47 @@ def euler_step(tau, h_parallel, h_perpendicular, fold, stiffness=0.0):
         (step, error): the change of τ, and about the distance that is left, |p‴|/6 · step³ / p′.
     """
     xp = namespace(tau)[0]
-    twice = 2.0 * h_parallel
-    value = (
-        (h_perpendicular * tau + twice - 2.0) * tau * tau + twice + 2.0
-    ) * tau - h_perpendicular
-    slope = (4.0 * h_perpendicular * tau + 3.0 * twice - 6.0) * tau * tau + twice + 2.0
-    bend = 12.0 * (h_perpendicular * tau + h_parallel - 1.0) * tau
-    zero, one = xp.zeros_like(tau), xp.ones_like(tau)
-    eps = float(np.finfo(_dtype_name(tau)).eps)
-    stiff = slope + stiffness
-    root = xp.sqrt(at_least(stiff * stiff - 2.0 * value * bend, eps * eps))
-    # The same root of the parabola twice: the form that does not cancel left and right of its top.
-    left = -2.0 * value / (xp.abs(stiff) + root)
-    right = (root - stiff) / xp.where(bend < 0.0, bend, -one)
-    step = xp.where(stiff > 0.0, left, right)
+    # Half the polynomial, its first two derivatives and a sixth of the third.
+    half, less, more = 0.5 * h_perpendicular, h_parallel - 1.0, h_parallel + 1.0
+    product, square = half * tau, tau * tau
+    value = ((product + less) * square + more) * tau - half
+    slope = (4.0 * product + 3.0 * less) * square + more + 0.5 * stiffness
+    bend = 6.0 * (2.0 * product + less) * tau
+    third = 4.0 * product + less
     # What rounding leaves of the torque at its root: a step on less than that is noise, and near
     # a fold large noise.
-    noise = 4.0 * eps * (1.0 + xp.abs(h_parallel) + h_perpendicular)
-    # Not at a maximum of the energy, where the torque vanishes too: from there it is left.
-    falling = (slope < 0.0) & (slope * slope > 4.0 * noise * xp.abs(bend))
-    step = xp.where((xp.abs(value) <= noise) & ~falling, zero, step)
-    step = xp.clip(tau + step, zero, fold) - tau
-    third = 2.0 * xp.abs(2.0 * h_perpendicular * tau + h_parallel - 1.0)
-    left_over = third * xp.abs(step * step * step) / root
-    return step, left_over + stiffness * xp.abs(step)
+    eps = float(np.finfo(_dtype_name(tau)).eps)
+    noise = 2.0 * eps * (1.0 + xp.abs(h_parallel) + h_perpendicular)
+    value = xp.where(xp.abs(value) <= noise, xp.zeros_like(value), value)
+    root = xp.sqrt(at_least(slope * slope - 2.0 * value * bend, eps * eps))
+    # The parabola's rising root, in the forms that do not cancel on the two sides of its top. Where
+    # the torque falls it vanishes at a maximum of the energy: from there it is left.
+    steepness = xp.abs(slope)
+    falling = slope * steepness < -4.0 * noise * xp.abs(bend)
+    steepness = steepness + root
+    step = xp.where(falling, steepness / at_most(bend, -eps), -2.0 * value / steepness)
+    step = xp.clip(tau + step, xp.zeros_like(tau), fold) - tau
+    left = xp.abs(third * step * step * step) / root
+    return step, left + stiffness * xp.abs(step)
 
 
 def at_least(array, least):
     """Return the element-wise maximum with a number or a tensor, in the array's own dtype."""
     if isinstance(array, np.ndarray | np.floating):
         return np.maximum(array, least)
-    # On PyTorch ops.maximum gives float32 for float64, and a bare number would become a float32.
-    if not ops.is_tensor(least):
-        least = ops.convert_to_tensor(float(least), ops.dtype(array))
-    return ops.where(array < least, least, array)
+    return maximum(array, _in_dtype_of(array, least))
+
+
+def at_most(array, most):
+    """Return the element-wise minimum with a number or a tensor, in the array's own dtype."""
+    if isinstance(array, np.ndarray | np.floating):
+        return np.minimum(array, most)
+    return minimum(array, _in_dtype_of(array, most))
+
+
+def _in_dtype_of(array, limit):
+    """Return the limit as a tensor: Keras would make a float32 of a bare number on PyTorch."""
+    return limit if ops.is_tensor(limit) else ops.convert_to_tensor(limit, ops.dtype(array))
 
 
 def _dtype_name(array):

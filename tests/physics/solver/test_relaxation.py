@@ -131,12 +131,41 @@ def test_a_flip_turns_its_grains_and_leaves_the_others():
     tau = state.tau + 0.1
     moved = state.moments * 0.5
     flips = ops.convert_to_tensor(flips)
-    for relaxing, share in ((0, 0.5), (30, 0.75)):  # damped after thirty iterations
-        state = state._replace(relaxing=ops.convert_to_tensor(np.array([relaxing], "int32")))
-        new = relaxation.flip(magnet, state, moved, tau, flips)
-        np.testing.assert_array_equal(numpy(new.branch), [[1, -1, 1, 1]])
-        np.testing.assert_array_equal(numpy(new.flipped), [[0, 1, 0, 0]])
-        expected = share * axes.T
-        expected[:, 1] = -axes[1]
-        np.testing.assert_allclose(numpy(new.moments)[0], expected, rtol=0, atol=1e-6)
-        np.testing.assert_allclose(numpy(new.tau)[0, 0], [0.1, 0.0, 0.1, 0.1], rtol=1e-6)
+    new = relaxation.flip(magnet, state, moved, tau, flips)
+    np.testing.assert_array_equal(numpy(new.branch), [[1, -1, 1, 1]])
+    np.testing.assert_array_equal(numpy(new.flipped), [[0, 1, 0, 0]])
+    expected = 0.5 * axes.T
+    expected[:, 1] = -axes[1]
+    np.testing.assert_allclose(numpy(new.moments)[0], expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(numpy(new.tau)[0, 0], [0.1, 0.0, 0.1, 0.1], rtol=1e-6)
+
+
+def test_damped_steps_are_shares_that_are_smaller_in_softer_grains():
+    magnet, state, _ = start(MAGNETS["cubes"])
+    coupling = np.array([[0.0, 1.0, 3.0, 99.0]], "float32")
+    magnet = magnet._replace(coupling=ops.convert_to_tensor(coupling))
+
+    def step(iterations):
+        count = ops.convert_to_tensor(np.array([iterations], "int32"))
+        zeros = ops.zeros_like(state.moments)
+        return numpy(relaxation.damped(magnet, count, zeros, zeros + 1.0))[0, 0]
+
+    patience = relaxation._PATIENCE
+    np.testing.assert_array_equal(step(patience - 1), np.ones(4))
+    for iterations in (patience, patience + 4, patience + 3):
+        share = relaxation._SHARES[(iterations - patience) % 4]
+        np.testing.assert_allclose(
+            step(iterations), np.minimum(share / (1.0 + coupling[0]), 1.0), rtol=1e-5
+        )
+    late = patience + 4 * (relaxation._CYCLES - 2)
+    np.testing.assert_allclose(step(late), 0.25 * step(patience), rtol=1e-5)
+
+
+@pytest.mark.parametrize("self_field, patience", [(False, 30), (True, 0)])
+def test_strongly_coupled_magnets_are_damped_from_the_first(self_field, patience):
+    polarization, anisotropy_field = np.array([[1.6, 2.0]]), np.array([[6.0, 0.6]])
+    coupling = relaxation.coupling(polarization, anisotropy_field, self_field)
+    np.testing.assert_allclose(coupling * anisotropy_field, 2.0 if self_field else 0.5)
+    assert relaxation.patience(coupling, self_field).tolist() == [patience]
+    hard = relaxation.coupling(polarization[:, :1], anisotropy_field[:, :1], self_field)
+    assert relaxation.patience(hard, self_field).tolist() == [30]

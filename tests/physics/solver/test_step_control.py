@@ -18,9 +18,9 @@ GRAINS = 3
 def magnet_along(field, longest=100.0):
     """A magnet of three grains in `field`, whose strides go no further than `longest` tesla."""
     columns = Columns(np.full((1, GRAINS), 1.0), *[np.zeros(0, int)] * 3)
-    body = field_steps.Body(
-        0.0, columns, 0.0, 0.0, 0.0, longest=np.array([[longest]]), coupling=np.ones((1, 1))
-    )
+    constants = {"longest": np.array([[longest]]), "turn": np.ones(1)}
+    damping = {"coupling": np.zeros((1, GRAINS)), "patience": np.full(1, 30, "int32")}
+    body = field_steps.Body(0.0, columns, 0.0, 0.0, 0.0, **constants, **damping)
     axes = np.broadcast_to([[0.0], [0.0], [1.0]], (1, 3, GRAINS))
     return field_steps.magnet(body, axes, np.array([field], float), tol=1e-5, max_iterations=9)
 
@@ -46,8 +46,8 @@ def follow(magnet, state, fields, flipped=()):
             state = state._replace(flipped=ops.convert_to_tensor(flips))
         moments = ops.convert_to_tensor(quadratic(field).astype("float32"))
         at = ops.convert_to_tensor(np.array([field], "float32"))
-        state, _, _ = step_control.move_on(magnet, state, moments, at, no, no)
-    return state
+        state = step_control.move_on(magnet, state, moments, at, no, no)
+    return state._replace(moments=step_control.trial_moments(magnet, state))
 
 
 def test_the_next_state_is_on_the_parabola_through_three():
@@ -91,9 +91,14 @@ def test_no_parabola_across_a_turning_point(field):
     ],
 )
 def test_strides_reach_to_the_next_turning_point(index, longest, furthest):
-    magnet = tensors(magnet_along([3.0, 2.0, 1.0, 0.0, 1.0, 2.0, 3.0], longest), "float32")
-    reach = step_control._reach(magnet, ops.convert_to_tensor(np.array([index], "int32")))
-    assert numpy(reach) == [furthest]
+    field, longest = np.array([[3.0, 2.0, 1.0, 0.0, 1.0, 2.0, 3.0]]), np.array([[longest]])
+    for arrays in ((field, longest), tensors((field, longest), "float32")):
+        assert numpy(step_control.reach(*arrays, end=7))[0, index] == furthest
+
+
+def test_no_stride_ends_on_a_field_that_does_not_count():
+    field = np.array([[3.0, 2.0, 1.0, 0.0, 0.0, 0.0]])
+    assert step_control.reach(field, np.array([[9.0]]), end=4)[0, :4].tolist() == [1, 3, 3, 3]
 
 
 def test_nothing_switches_between_the_ends_of_a_stride():

@@ -222,7 +222,7 @@ def _iterate(state, magnet, path, avalanche):
     record = _record(state, trial, outcome, decision, segment)
     damped = relaxation.damped(magnet, state.relaxing, state.moments, trial.moments)
     turned = relaxation.flip(magnet, state, damped, trial.tau, decision.flips)
-    plan = _plan(path, state, trial, secant, outcome, decision, turned.flipped, end)
+    plan = _plan(magnet, path, state, trial, secant, outcome, decision, turned.flipped, end)
     new = _move_trial(state, turned, damped, secant, outcome, decision, plan)
     new = _update_node(new, state, trial, secant, outcome, decision, plan)
     return _update_counters(new, trial, outcome, decision, plan), record
@@ -245,6 +245,8 @@ def _evaluate_trial(magnet, state, avalanche):
     # Nor where one rests after its last flip, which has moved it as far as any.
     begun = ops.any(state.flipped > 0.5, axis=1) & ops.all(relaxation.may_flip(state), axis=1)
     foreseen = begun & relaxation.foreseen(state, change, outside, unstable)
+    # Held particles have no equilibrium to wait for.
+    overdue = (state.relaxing >= relaxation.MOST_ITERATIONS) & ops.any(unstable > 0.5, axis=1)
     matvecs = state.products + 1
     return _Trial(
         moments=moments,
@@ -256,7 +258,7 @@ def _evaluate_trial(magnet, state, avalanche):
         weakest=weakest,
         unstable=unstable,
         change=change,
-        certain=converged | foreseen,
+        certain=converged | foreseen | overdue,
         matvecs=matvecs,
         exhausted=matvecs >= magnet.max_iterations,
     )
@@ -292,7 +294,7 @@ def _record(state, trial, outcome, decision, segment):
     )
 
 
-def _plan(path, state, trial, secant, outcome, decision, flipped, end):
+def _plan(magnet, path, state, trial, secant, outcome, decision, flipped, end):
     """Choose the field of the next trial.
 
     Args:
@@ -301,7 +303,9 @@ def _plan(path, state, trial, secant, outcome, decision, flipped, end):
     count = ops.zeros_like(state.relaxing)
     relaxing = ops.where(decision.node | decision.flip, count, state.relaxing + 1)
     predictor = prediction.predictor(state, trial, secant, outcome, flipped)
-    step = prediction.longest_step(path, state, trial, outcome, decision.node, relaxing)
+    step = prediction.longest_step(
+        path, state, trial, outcome, decision.node, relaxing, ops.equal(magnet.patience, 0)
+    )
     node_field = ops.where(decision.node, state.field, state.node_field)
     segment = _next_segment(path, state, trial, outcome, decision.node, end)
     next_grain, field, early = prediction.next_trial(

@@ -204,7 +204,7 @@ def _gather(magnet, index):
         return ops.take(part, index, axis=0) if part.shape[0] > 1 else part
 
     axes = ops.take(magnet.easy_axes, index, axis=0)
-    parts = ("strength", "softness", "coupling")
+    parts = ("strength", "softness", "coupling", "patience")
     return magnet._replace(
         easy_axes=axes, **{name: gathered(getattr(magnet, name)) for name in parts}
     )

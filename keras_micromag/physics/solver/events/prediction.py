@@ -177,7 +177,7 @@ def chord(predictor, span, distance):
     return predictor.slope + where(predictor.quadratic, bend, straight)
 
 
-def longest_step(path, state, trial, outcome, node, relaxing):
+def longest_step(path, state, trial, outcome, node, relaxing, damped):
     """Return (b,) the largest distance of the next trial from the last node, in tesla.
 
     It doubles at each node, up to a limit that is higher far from the astroid and above the fields
@@ -186,12 +186,15 @@ def longest_step(path, state, trial, outcome, node, relaxing):
 
     Args:
         node: (b,) whether the trial becomes a node. relaxing: (b,) trials since the last one.
+        damped: (b,) whether steps are damped from the first.
     """
     distance = ops.abs(state.field - state.node_field)
     stuck = outcome.between & ops.equal(relaxing % _PATIENCE, _PATIENCE - 1) & ~outcome.near_root
-    # Where moments converge as slowly as beside the hard axis, a shorter step is no better.
-    slowly = (trial.change < _FALLING[1] * state.change) & (relaxing < 4 * _PATIENCE)
-    stuck = stuck & ~(slowly & (trial.change > _FALLING[0] * state.change))
+    # Where moments converge as slowly as beside the hard axis, a shorter step is no better; nor
+    # where they are damped, which brings them to rest in time.
+    slowly = trial.change < _FALLING[1] * state.change
+    slowly = slowly & (trial.change > _FALLING[0] * state.change)
+    stuck = stuck & ~(slowly | damped | (relaxing >= 4 * _PATIENCE))
     factor = 2.0 * ops.ones_like(distance)
     factor = ops.where(trial.largest_ratio < _FAR, factor, ops.ones_like(distance))
     limit = at_least(ops.abs(state.field) - path.high, path.longest * factor)
@@ -224,7 +227,10 @@ def next_trial(path, state, trial, outcome, ratio_slope, step, node_field, segme
     # Towards the node by no more than seven eighths of the way, or no secant is left.
     least = 0.125 * ops.abs(state.field - node_field)
     from_node = at_least(ops.minimum(from_node, step), least)
-    from_node = at_least(from_node, 0.5 * path.root_tol)
+    # Where the field is held again and again, by more each time: so it gets past what it is for.
+    patience = ops.cast(state.holds, from_node.dtype) * (1.0 / _PATIENCE)
+    least = 0.5 * path.root_tol * ops.exp(float(np.log(2.0)) * patience)
+    from_node = at_least(from_node, ops.minimum(least, path.longest))
     target = node_field + direction * from_node
     target = ops.where(from_node >= direction * (end - node_field), end, target)
     return grain, ops.where(early, node_field, target), early

@@ -280,7 +280,7 @@ def test_after_an_avalanche_the_grains_that_did_not_flip_keep_their_slopes():
 # The longest step
 
 
-def longest_step(state, trial, outcome, *, node=False, relaxing=1):
+def longest_step(state, trial, outcome, *, node=False, relaxing=1, damped=False):
     node, relaxing = np.array([node]), np.array([relaxing], "int32")
     step = prediction.longest_step(
         path_to(),
@@ -289,6 +289,7 @@ def longest_step(state, trial, outcome, *, node=False, relaxing=1):
         outcome,
         ops.convert_to_tensor(node),
         ops.convert_to_tensor(relaxing),
+        ops.convert_to_tensor(np.array([damped])),
     )
     return float(numpy(step)[0])
 
@@ -312,7 +313,12 @@ def test_a_step_is_cut_where_trials_lead_nowhere():
     for trials in (patience - 1, 2 * patience - 1):
         step = longest_step(state_at(), trial_with(), between, relaxing=trials)
         assert step == pytest.approx(0.025, rel=1e-5)
-    assert longest_step(state_at(), trial_with(), between, relaxing=patience) == 0.125
+        # Damped steps take longer from the first.
+        damped = longest_step(state_at(), trial_with(), between, relaxing=trials, damped=True)
+        assert damped == 0.125
+    # Neither in between, nor once all steps are damped.
+    for trials in (patience, 5 * patience - 1):
+        assert longest_step(state_at(), trial_with(), between, relaxing=trials) == 0.125
 
 
 def test_a_step_reaches_a_root_that_is_near():
