@@ -366,7 +366,7 @@ def test_a_full_disk_leaves_no_half_written_file(quick, capsys, tmp_path, monkey
 
 def test_a_figure_that_fails_leaves_no_half_written_file(quick, capsys, tmp_path, monkeypatch):
     style = pytest.importorskip("keras_micromag.plots.style")
-    monkeypatch.setattr(style, "save_figure", lambda figure, path: _disk_full(path))
+    monkeypatch.setattr(style, "save_figure", lambda figure, path, **_: _disk_full(path))
     quick.remove("--no-figures")
     refusal(capsys, [*quick, "--out", str(tmp_path)])
     assert names(tmp_path) == set()

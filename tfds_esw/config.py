@@ -202,7 +202,7 @@ def metadata(info: tfds.core.DatasetInfo) -> dict:
 
 def _require(right, name: str, wanted: str, config: Config) -> None:
     if not right:
-        raise ValueError(f"`{name}` must {wanted}; received {getattr(config, name)!r}.")
+        raise ValueError(f"`{name}` must {wanted}; received {checks.shown(getattr(config, name))}.")
 
 
 def _are_splits(value) -> bool:
@@ -214,7 +214,7 @@ def _are_splits(value) -> bool:
 def _each(value, name: str, length: int, check: Callable) -> tuple:
     """Return `value`, a list or tuple of that length, as a tuple of checked parts."""
     if not isinstance(value, list | tuple) or len(value) != length:
-        raise ValueError(f"`{name}` must be {length} numbers; received {value!r}.")
+        raise ValueError(f"`{name}` must be {length} numbers; received {checks.shown(value)}.")
     return tuple(check(part, name) for part in value)
 
 
@@ -224,7 +224,9 @@ def _one_or_pair(value, name: str, check: Callable):
         return check(value, name)
     low, high = _each(value, name, 2, check)
     if low > high:
-        raise ValueError(f"`{name}` must be a number or a pair (low, high); received {value!r}.")
+        raise ValueError(
+            f"`{name}` must be a number or a pair (low, high); received {checks.shown(value)}."
+        )
     return low, high
 
 

@@ -47,11 +47,6 @@ def structure(config: Config) -> Microstructure:
     return cubic_grains(config.shape, size=config.size, gap=config.gap, **_embedding(config))
 
 
-def shared_structure(config: Config) -> dict | None:
-    """Return the config of the grains for the metadata; None where each magnet has its own."""
-    return structure(config).get_config() if config.grains is None else None
-
-
 def _irregular(config: Config, n: int | tuple[int, int], rng) -> Microstructure:
     """Draw the irregular grains of one magnet: n, or a number of them from a range."""
     n = int(rng.integers(n[0], n[1] + 1)) if isinstance(n, tuple) else n

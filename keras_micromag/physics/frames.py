@@ -16,7 +16,7 @@ def select_magnet(hysteresis: Hysteresis, magnet: int) -> Hysteresis:
     """
     batch = hysteresis.magnetization.ndim == 4
     count = len(hysteresis.magnetization) if batch else 1
-    if not -count <= magnet < count:
+    if not checks.count(magnet, "magnet", least=-count) < count:
         raise ValueError(f"`magnet` must be below {count}; received {magnet}.")
     return hysteresis[magnet] if batch else hysteresis
 

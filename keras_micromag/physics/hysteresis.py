@@ -41,6 +41,19 @@ class Events:
     moment: np.ndarray
     crossing: np.ndarray
 
+    def __post_init__(self):
+        n = np.size(self.magnet)
+        for name in (f.name for f in fields(self)):
+            array = checks.numbers(getattr(self, name), f"events.{name}", None)
+            shape = {"moment": (n, 2), "crossing": (np.size(array),)}.get(name, (n,))
+            whole = name in ("magnet", "grain", "avalanche", "step")
+            if array.shape != shape or (whole and array.dtype.kind not in "iu"):
+                raise ValueError(
+                    f"`events.{name}` must hold {'whole numbers' if whole else 'numbers'} of shape "
+                    f"{shape}; received {array.dtype.name} {array.shape}."
+                )
+            object.__setattr__(self, name, array)
+
     @classmethod
     def none(cls) -> "Events":
         """Return the events of no magnet."""
@@ -123,7 +136,16 @@ class Hysteresis:
     events: Events | None = None
 
     def __post_init__(self):
-        shape = np.shape(self.magnetization)
+        for name in (f.name for f in fields(self) if f.name != "events"):
+            array = checks.numbers(getattr(self, name), name, None)
+            if name == "magnetization":  # whose unconverged states are nan
+                extremes = [f.reduce(array, axis=None, initial=0) for f in (np.fmin, np.fmax)]
+                checks.finite(np.array(extremes, float), name)
+            else:
+                checks.finite(array, name)
+            scalar = name == "packing_fraction" and not array.ndim
+            object.__setattr__(self, name, float(array) if scalar else array)
+        shape = self.magnetization.shape
         if len(shape) not in (3, 4) or shape[-1] != 3:
             raise ValueError(
                 f"`magnetization` must have shape (t, g, 3) or (b, t, g, 3); received {shape}."
@@ -138,6 +160,7 @@ class Hysteresis:
             "polarization": per_grain,
             "volumes": per_grain,
             "packing_fraction": ((), (*batch,)),
+            "field_direction": ((3,),),
         }.items():
             received = np.shape(getattr(self, name))
             if received not in allowed:
@@ -146,6 +169,24 @@ class Hysteresis:
                     f"`{name}` must have shape {expected}, since that of `magnetization` is "
                     f"{shape}; received {received}."
                 )
+        if not (np.sum(self.polarization * self.volumes, axis=-1) > 0).all():
+            raise ValueError(
+                "`polarization` and `volumes` must be positive for a grain of each magnet."
+            )
+        if self.events is not None:
+            self._require_events_of(batch[0] if batch else 1, t, g)
+
+    def _require_events_of(self, b, t, g):
+        """Raise where `events` names a magnet, a step or a grain that there is not."""
+        events = checks.instance(self.events, "events", Events)
+        for name, end in {"magnet": b, "grain": g, "step": t + 1}.items():
+            numbers = getattr(events, name)
+            if ((numbers < 0) | (numbers >= end)).any():
+                raise ValueError(f"`events.{name}` must be at least 0 and below {end}.")
+        if len(events.crossing) != b:
+            raise ValueError(
+                f"`events.crossing` must have shape ({b},); received {events.crossing.shape}."
+            )
 
     def __getitem__(self, magnets: int | slice | Sequence[int] | np.ndarray) -> "Hysteresis":
         """Return the loops of some magnets of a batch.
@@ -166,7 +207,7 @@ class Hysteresis:
         if isinstance(magnets, tuple) or np.ndim(np.arange(shape[0])[magnets]) > 1:
             raise ValueError(
                 "Loops must be indexed by magnets alone, as loops[i], loops[i:j] or loops[[i, j]]; "
-                f"received {magnets!r}."
+                f"received {checks.shown(magnets)}."
             )
         chosen = {
             name: getattr(self, name)[magnets]
@@ -283,10 +324,8 @@ class Hysteresis:
             raise
         except UNREADABLE as error:
             raise ValueError(
-                f"`path` must be a file that Hysteresis.save wrote; received {os.fspath(path)!r}."
+                f"`path` must be a file that Hysteresis.save wrote; received {str(path)!r}."
             ) from error
-        if values["packing_fraction"].ndim == 0:
-            values["packing_fraction"] = float(values["packing_fraction"])
         return cls(**values)
 
     def to_xarray(self):

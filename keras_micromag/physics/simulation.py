@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from os import PathLike
 from typing import Literal
 
@@ -97,11 +96,9 @@ def simulate(
         In float32 moments agree with float64 to about 1e-5, to 1e-4 where grains are strongly
         coupled, and single particles near their fold to some 1e-3.
 
-        Algorithm 1 as published need not end: where the fields at two particles of a grain call for
-        opposite branches, each flips it back. This happens with soft grains, and above the
-        anisotropy field with an easy axis across it. Here such a grain takes the branch on which
-        its furthest particle is less far outside the astroid, and at one field it flips at most
-        twice, so that an avalanche of g grains ends after 2g passes at most.
+        Where the fields at two particles of a grain call for opposite branches, it takes the one on
+        which its furthest particle is less far outside the astroid. At one field a grain flips at
+        most twice, so that every avalanche ends; docs/method.md says why it might not.
 
         TensorFlow and JAX compile once for magnets of as many grains and particles, in batches of
         as many, whatever the fields: by events for any number of them, by steps up to the next
@@ -156,7 +153,7 @@ def simulate(
         events=solution.events,
     )
     if problem.single:
-        return _first_magnet(loops)
+        return loops[0]
     if not options.allow_unconverged:
         _warn_of_unconverged(loops.converged, options.max_iterations)
     return loops
@@ -172,8 +169,3 @@ def _warn_of_unconverged(converged, max_iterations):
             "`converged` marks where, and their states there are nan.",
             stacklevel=3,
         )
-
-
-def _first_magnet(loops):
-    batched = ("magnetization", "easy_axes", "converged", "iterations")
-    return replace(loops, **{name: getattr(loops, name)[0] for name in batched})

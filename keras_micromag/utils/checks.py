@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+LARGEST = 1e50
+"""Limit of the magnitude of numbers, in any unit, so that products of four do not overflow."""
+
 
 class Configured:
     """Base of classes that are made from a config, with one error for configs that do not fit."""
@@ -45,7 +48,7 @@ def of_this_version(cls: type, config: dict):
     """Return `cls(**config)`, or raise a sentence about a config that does not fit."""
     try:
         return cls(**config)
-    except (TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(
             f"`config` must be one of this version's {cls.__name__}; received one that does not "
             f"fit: {error}"
@@ -77,23 +80,41 @@ def finite_array(
     return finite(array, name)
 
 
-def numbers(value: ArrayLike, name: str, dtype: DTypeLike = np.float64) -> np.ndarray:
-    """Return `value` as an array of `dtype`."""
+def numbers(value: ArrayLike, name: str, dtype: DTypeLike | None = np.float64) -> np.ndarray:
+    """Return `value` as an array of `dtype`, or of its own dtype if that is None."""
     try:
-        return np.asarray(value, dtype=dtype)
-    except (TypeError, ValueError):
+        array = np.asarray(value)
+        # Not by a list of those that are: types such as bfloat16 are not NumPy's own.
+        if array.dtype.kind in "cSUMm" or array.dtype.names:
+            raise TypeError
+        if array.dtype.kind == "O" and dtype is None:
+            raise TypeError
+        with np.errstate(over="ignore"):  # what is too large for `dtype` becomes inf
+            return array if dtype is None else array.astype(dtype, copy=False)
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
-            f"`{name}` must be an array of numbers; received {value!r:.200}."
+            f"`{name}` must be an array of numbers; received {shown(value)}."
         ) from None
 
 
+def shown(value: Any) -> str:
+    """Return the first 200 characters of what Python shows of a value, in one line."""
+    return f"{' '.join(repr(value).split()):.200}"
+
+
 def finite(array: np.ndarray, name: str) -> np.ndarray:
-    """Return `array`, which must hold neither NaN nor inf."""
-    is_finite = np.isfinite(array)
+    """Return `array`, whose values must be smaller than `LARGEST`, and not NaN."""
+    is_finite = (array > -LARGEST) & (array < LARGEST) if _is_wide(array) else np.isfinite(array)
     if not is_finite.all():
         where = tuple(int(i) for i in np.argwhere(~is_finite)[0])
-        raise ValueError(f"`{name}` must be finite; received {array[where]} at index {where}.")
+        wanted = f"below {LARGEST:g}" if np.isfinite(array[where]) else "finite"
+        raise ValueError(f"`{name}` must be {wanted}; received {array[where]} at index {where}.")
     return array
+
+
+def _is_wide(array):
+    """Return whether the dtype of an array has numbers beyond `LARGEST`."""
+    return array.dtype.kind == "f" and array.dtype.itemsize >= 8
 
 
 def unit_vectors(value: ArrayLike, name: str, shape: tuple, meaning: str = "") -> np.ndarray:
@@ -120,20 +141,22 @@ def number(
 ) -> float:
     """Return `value` as a finite float above `above` or at least `least`."""
     try:
-        if isinstance(value, bool | np.bool_ | str | bytes):  # which float() takes
+        if isinstance(value, bool | np.bool_ | str | bytes) or np.ndim(value):  # float() takes it
             raise TypeError
         result = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"`{name}` must be a number; received {value!r}.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"`{name}` must be a number; received {shown(value)}.") from None
     bound = f"greater than {above}" if above is not None else f"at least {least}"
     if above is None and least is None:
         bound = "finite"
+    if LARGEST <= abs(result) < np.inf:
+        bound = f"below {LARGEST:g}"
     if (
-        not np.isfinite(result)
+        not abs(result) < LARGEST
         or (above is not None and result <= above)
         or (least is not None and result < least)
     ):
-        raise ValueError(f"`{name}` must be {bound}; received {value!r}.")
+        raise ValueError(f"`{name}` must be {bound}; received {shown(value)}.")
     return result
 
 
@@ -148,34 +171,41 @@ def generator(seed: Any, drawn: str) -> np.random.Generator:
         raise ValueError(
             f"`seed` must be given, so that the {drawn} can be drawn again; received None."
         )
-    return np.random.default_rng(seed)
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`seed` must be a whole number of at least 0, or several; received {shown(seed)}."
+        ) from None
 
 
 def count(value: Any, name: str, least: int = 1) -> int:
     """Return `value` as an int of at least `least`."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise ValueError(f"`{name}` must be an integer of at least {least}; received {value!r}.")
+        raise ValueError(
+            f"`{name}` must be an integer of at least {least}; received {shown(value)}."
+        )
     return int(value)
 
 
 def counts(values: Sequence[int], name: str) -> tuple[int, ...]:
     """Return `values`, a sequence, as a tuple of ints of at least 1."""
     if isinstance(values, str) or not np.iterable(values):
-        raise ValueError(f"`{name}` must be a sequence of integers; received {values!r}.")
+        raise ValueError(f"`{name}` must be a sequence of integers; received {shown(values)}.")
     return tuple(count(value, name) for value in values)
 
 
 def flag(value: Any, name: str) -> bool:
     """Return `value`, True or False, as a bool."""
     if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"`{name}` must be True or False; received {value!r:.200}.")
+        raise ValueError(f"`{name}` must be True or False; received {shown(value)}.")
     return bool(value)
 
 
 def instance(value: Any, name: str, kind: type):
     """Return `value`, which must be a `kind`."""
     if not isinstance(value, kind):
-        raise ValueError(f"`{name}` must be a {kind.__name__}; received {value!r:.200}.")
+        raise ValueError(f"`{name}` must be a {kind.__name__}; received {shown(value)}.")
     return value
 
 
@@ -183,7 +213,7 @@ def one_of(value: Any, name: str, choices: Collection[str]) -> str:
     """Return `value` when it is among the strings `choices`, else raise a sentence with them."""
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(c) for c in choices)
-        raise ValueError(f"`{name}` must be one of {listed}; received {value!r:.200}.")
+        raise ValueError(f"`{name}` must be one of {listed}; received {shown(value)}.")
     return value
 
 

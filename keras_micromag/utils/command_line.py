@@ -45,10 +45,27 @@ def run(parser: Parser, argv: list[str] | None = None) -> int:
             # Not by sys.exit, since JAX, still computing, would crash while Python shuts down.
             os._exit(130)
         return 130
-    except (ValueError, ImportError, MemoryError, OSError) as error:
+    except _expected_errors() as error:
         print(f"{program}: error: {_sentence(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Return the types of errors that bad input, or the machine, may cause."""
+    expected = ValueError, ImportError, MemoryError, OSError
+    if "tensorflow" not in sys.modules:
+        return expected
+    # TensorFlow writes data sets and the logs of a training, and has errors of its own.
+    from tensorflow import errors
+
+    return (
+        *expected,
+        errors.OutOfRangeError,  # of a file that grows too large
+        errors.PermissionDeniedError,
+        errors.ResourceExhaustedError,  # of a full disk
+        errors.UnknownError,
+    )
 
 
 def _sentence(error: Exception) -> str:
@@ -56,7 +73,8 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}."
-    return " ".join(str(error).split()) or f"{type(error).__name__}."
+    message = " ".join(str(error).split()) or type(error).__name__
+    return message if message.endswith(".") else f"{message}."
 
 
 def option(group, option, help, default, type=str, metavar=None, choices=None) -> None:

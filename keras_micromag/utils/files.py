@@ -4,14 +4,15 @@ import glob
 import io
 import os
 import secrets
+import shutil
+import tempfile
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from errno import ENOLCK, ENOSYS, ENOTSUP
 from pathlib import Path, PurePath
 from typing import IO, Any, cast
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -22,18 +23,9 @@ A random part and the file's own name, with its suffix, follow."""
 _ABANDONED_AFTER = 3600.0
 """Seconds after its last change when a temporary file counts as that of a killed process."""
 
-UNREADABLE = (
-    AttributeError,
-    KeyError,
-    TypeError,
-    ValueError,
-    OSError,
-    EOFError,
-    RuntimeError,
-    BadZipFile,
-    zlib.error,
-)
-"""Errors that reading a `.npz` file raises where it is damaged, or is another file."""
+UNREADABLE = (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""Errors of reading a file, and of taking its content for what it should be, where it is damaged or
+another one."""
 
 
 def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -44,16 +36,57 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
             machine's.
 
     Raises:
-        FileNotFoundError: where there is no such file.
-        Exception: one of `UNREADABLE`, for a damaged file or another one.
+        OSError: where the file cannot be opened; FileNotFoundError where there is none.
+        ValueError: for a damaged file or another one.
     """
-    with _path(path).open("rb") as file, ZipFile(file) as archive:
-        # Not by `np.load`: where a damaged header shortens an array, it stops before the end of
-        # the data, and only there is the CRC compared.
-        return {
-            name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
-            for name in archive.namelist()
-        }
+    with _path(path).open("rb") as file:
+        try:
+            with ZipFile(file) as archive:
+                # Not by `np.load`: where a damaged header shortens an array, it stops before the
+                # end of the data, and only there is the CRC compared.
+                return {
+                    name.removesuffix(".npy"): _array(archive.read(name))
+                    for name in archive.namelist()
+                }
+        except MemoryError:
+            raise
+        except Exception as error:  # there are many types
+            raise ValueError(f"{path} must be a .npz file that is not damaged.") from error
+
+
+def read_array(path: str | os.PathLike) -> np.ndarray:
+    """Return the array of a `.npy` file.
+
+    Raises:
+        OSError: where the file cannot be opened; FileNotFoundError where there is none.
+        ValueError: for a damaged file or another one.
+    """
+    content = _path(path).read_bytes()
+    try:
+        return _array(content)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} must be a .npy file that is not damaged.") from error
+
+
+def _array(content: bytes) -> np.ndarray:
+    """Return the array in the content of a `.npy` file."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    shape, fortran, dtype = header[version](file)
+    if dtype.hasobject:
+        raise ValueError("objects, which would be addresses in memory")
+    # Not by `np.load`, which allocates what a damaged header claims.
+    order: Any = "F" if fortran else "C"
+    array = np.ndarray(shape, dtype, content, file.tell(), order=order)
+    if array.nbytes < len(content) - file.tell():
+        raise ValueError("more data than the header claims")
+    return array.copy(order="K")
 
 
 @contextmanager
@@ -85,11 +118,23 @@ def _path(path: str | os.PathLike) -> Path:
     return cast(Path, path) if isinstance(path, PurePath) else Path(path)  # of `etils.epath`
 
 
+@contextmanager
+def scratch_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, of this machine, which is removed at the end.
+
+    A killed process leaves it, and the first use for the same `path` an hour later removes it.
+    """
+    path = Path(path)
+    remove_partial(path.parent, glob.escape(path.name), idle=_ABANDONED_AFTER)
+    with tempfile.TemporaryDirectory(f"-{path.name}", PARTIAL, path.parent) as folder:
+        yield Path(folder)
+
+
 def remove_partial(folder: str | os.PathLike, pattern: str = "*", idle: float = 0.0) -> None:
-    """Remove the temporary files that killed processes left in a folder of this machine.
+    """Remove the temporary files and folders that killed processes left in a folder.
 
     Args:
-        folder: which need not exist.
+        folder: of this machine, which need not exist.
         pattern: of the names of the files that these processes were writing, as in `glob`.
         idle: seconds for which a temporary file must not have been written to. Without, no other
             process may be writing such a file now.
@@ -98,7 +143,12 @@ def remove_partial(folder: str | os.PathLike, pattern: str = "*", idle: float = 
     # A writer that was suspended for longer fails at its rename, and `path` stays complete.
     for partial in glob.glob(os.path.join(glob.escape(os.fspath(folder)), f"{PARTIAL}*-{pattern}")):
         with suppress(OSError):
-            if not idle or time.time() - os.stat(partial).st_mtime > idle:
+            parts = [partial, *glob.iglob(f"{glob.escape(partial)}/*")]  # of a folder
+            if idle and time.time() - max(os.stat(part).st_mtime for part in parts) <= idle:
+                continue
+            if os.path.isdir(partial):
+                shutil.rmtree(partial)
+            else:
                 os.unlink(partial)
 
 

@@ -60,7 +60,8 @@ def require(size: float, what: str, remedy: str) -> None:
         MemoryError: naming the size and the available memory.
     """
     if not fits(size):
-        free = available()
+        needed = min(size, 1e99) / 1e9  # an int may be too large for a float
+        free = available() / 1e9
         raise MemoryError(
-            f"{what} needs {size / 1e9:.3g} GB, of which {free / 1e9:.3g} GB are free; {remedy}."
+            f"{what} needs {needed:.3g} GB, of which {free:.3g} GB are free; {remedy}."
         )

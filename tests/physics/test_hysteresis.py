@@ -179,6 +179,7 @@ def test_an_index_selects_nothing_but_magnets(index):
         ("polarization", np.ones(2), r"\(1,\)"),
         ("volumes", np.ones(()), r"\(1,\)"),
         ("packing_fraction", np.ones(1), r"\(\)"),
+        ("field_direction", np.ones(2), r"\(3,\)"),
     ],
 )
 def test_arrays_that_do_not_fit_together_are_refused(name, value, shapes):
@@ -188,6 +189,40 @@ def test_arrays_that_do_not_fit_together_are_refused(name, value, shapes):
         replace(loop, **{name: value})
     with pytest.raises(ValueError, match=r"`magnetization` must have shape \(t, g, 3\) or"):
         replace(loop, magnetization=np.ones((2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("field", ["up", "down"], "`field` must be an array of numbers"),
+        ("field", [1.0, np.nan], r"`field` must be finite; received nan at index \(1,\)"),
+        ("magnetization", np.full((2, 1, 3), np.inf), "`magnetization` must be finite"),
+        ("volumes", [0.0], "`polarization` and `volumes` must be positive for a grain"),
+        ("events", 3, "`events` must be a Events"),
+    ],
+)
+def test_values_that_are_none_are_refused(name, value, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        replace(hysteresis([1.0, -1.0], [[1.0], [-1.0]]), **{name: value})
+
+
+def test_events_of_other_loops_are_refused():
+    loop = hysteresis([1.0, -1.0], [[1.0], [-1.0]])
+    one = {name: np.zeros(1, int) for name in ("magnet", "grain", "avalanche", "step")}
+    one |= {"field": np.zeros(1), "moment": np.zeros((1, 2)), "crossing": np.zeros(1)}
+    assert len(replace(loop, events=Events(**one)).events) == 1
+    for name, value, sentence in (
+        ("grain", [1], r"`events\.grain` must be at least 0 and below 1"),
+        (
+            "grain",
+            [0.5],
+            r"`events\.grain` must hold whole numbers of shape \(1,\); received float",
+        ),
+        ("field", [0.0, 1.0], r"`events\.field` must hold numbers of shape \(1,\); received float"),
+        ("crossing", np.zeros(2), r"`events\.crossing` must have shape \(1,\); received \(2,\)"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            replace(loop, events=Events(**one | {name: value}))
 
 
 def test_a_file_whose_arrays_do_not_fit_together_is_refused(tmp_path):

@@ -30,12 +30,28 @@ def test_arrays_are_copies_of_the_shape_asked_for():
         (np.zeros((2, 2)), (None,), "", "`a` must have shape (n,); received (2, 2)."),
         (np.zeros(2), (..., 3), "", "`a` must have shape (..., 3); received (2,)."),
         ([1.0, np.nan], None, "", "`a` must be finite; received nan at index (1,)."),
+        ([1.0, -1e60], None, "", "`a` must be below 1e+50; received -1e+60 at index (1,)."),
+        ([1, 10**400], None, "", "`a` must be an array of numbers; received [1, 1000"),
+        (["1.0"], None, "", "`a` must be an array of numbers; received ['1.0']."),
+        ([1j], None, "", "`a` must be an array of numbers; received [1j]."),
+        (np.zeros(2, "m8[s]"), None, "", "`a` must be an array of numbers; received array([0, 0],"),
+        (np.zeros(1, "f8,i4"), None, "", "`a` must be an array of numbers; received array([(0., 0"),
+        (np.array([["a"], ["b"]]), None, "", "`a` must be an array of numbers; received array([['"),
     ],
 )
 def test_arrays_that_are_refused(value, shape, meaning, sentence):
     with pytest.raises(ValueError) as error:
         checks.finite_array(value, "a", shape, meaning)
     assert str(error.value).startswith(sentence)
+
+
+def test_numbers_keep_their_dtype_where_none_is_asked_for():
+    for dtype in ("float32", "int8", "bool"):
+        assert checks.numbers(np.zeros(2, dtype), "a", None).dtype == dtype
+    for other in (["x"], [1j], [None], [[1], [1, 2]]):
+        with pytest.raises(ValueError, match="`a` must be an array of numbers; received"):
+            checks.numbers(other, "a", None)
+    assert checks.numbers([1e60], "a", "float32").tolist() == [np.inf]
 
 
 def test_vectors_that_are_no_unit_vectors():
@@ -52,6 +68,8 @@ def test_vectors_that_are_no_unit_vectors():
         (checks.number, np.nan, {"least": 0}, "`x` must be at least 0; received nan."),
         (checks.number, "one", {}, "`x` must be a number; received 'one'."),
         (checks.number, "1.0", {}, "`x` must be a number; received '1.0'."),
+        (checks.number, 1e60, {}, "`x` must be below 1e+50; received 1e+60."),
+        (checks.number, [1.0], {}, "`x` must be a number; received [1.0]."),
         (checks.number, True, {}, "`x` must be a number; received True."),
         (checks.count, 0, {}, "`x` must be an integer of at least 1; received 0."),
         (checks.count, 2.0, {}, "`x` must be an integer of at least 1; received 2.0."),
@@ -83,12 +101,15 @@ def test_a_seed_must_be_given():
         checks.generator(None, "axes")
     one, same = (checks.generator(3, "axes").random() for _ in range(2))
     assert one == same
+    for seed in (0.5, -1, "one"):
+        with pytest.raises(ValueError, match="`seed` must be a whole number of at least 0, or"):
+            checks.generator(seed, "axes")
     generator = np.random.default_rng(1)
     assert checks.generator(generator, "axes") is generator
 
 
 def test_configs_of_another_version():
     assert Thing.from_config({"size": 2}).size == 2
-    for config in ({"size": 0}, {"length": 2}, {}):
+    for config in ({"size": 0}, {"size": [1]}, {"length": 2}, {}):
         with pytest.raises(ValueError, match="`config` must be one of this version's Thing; "):
             Thing.from_config(config)

@@ -7,7 +7,7 @@ import numpy as np
 from keras_micromag.physics.field.products import Arrays, Dense, Hierarchical, Lattice, arrays_of
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks, memory
-from keras_micromag.utils.files import UNREADABLE, atomic_open
+from keras_micromag.utils.files import UNREADABLE, atomic_open, read_arrays
 
 _FORMAT = 1
 """Version of the files' content: raised when older files can no longer be read."""
@@ -45,20 +45,18 @@ def write(path: str | os.PathLike, structure: Microstructure, arrays: Arrays, **
 def read(path: str | os.PathLike, structure: Microstructure) -> dict:
     """Return the attributes of an operator that `write` wrote; see `DemagOperator.load`."""
     checks.instance(structure, "structure", Microstructure)
-    with open(path, "rb") as file:
-        memory.require(
-            file.seek(0, 2), f"the operator in {path}", "a machine with more memory would do"
-        )
-        file.seek(0)
-        try:
-            with np.load(file, allow_pickle=False) as stored:
-                same = stored["structure"].item() == structure.fingerprint
-                attributes = _read(stored) if same else None
-        except UNREADABLE as error:
-            raise ValueError(
-                "`path` must be a file that `DemagOperator.save` wrote, of this version and "
-                f"complete; received {path}."
-            ) from error
+    memory.require(
+        os.stat(path).st_size, f"the operator in {path}", "a machine with more memory would do"
+    )
+    try:
+        content = read_arrays(path)
+        same = content["structure"].item() == structure.fingerprint
+        attributes = _attributes(content, structure) if same else None
+    except UNREADABLE as error:
+        raise ValueError(
+            "`path` must be a file that `DemagOperator.save` wrote, of this version and "
+            f"complete; received {path}."
+        ) from error
     if attributes is None:
         raise ValueError(
             f"`structure` must be that for which the operator in {path} was made; "
@@ -67,23 +65,36 @@ def read(path: str | os.PathLike, structure: Microstructure) -> dict:
     return attributes
 
 
-def _read(stored):
-    """Return the attributes of the operator in an open file."""
-    if stored["format"] != _FORMAT:
+def _attributes(content, structure):
+    """Return the attributes of the operator that the arrays in a file describe."""
+    if content["format"] != _FORMAT:
         raise ValueError("another format")
-    settings = {name: stored[name].item() for name in ("kind", "self_field", "rtol")}
+    settings = {name: content[name].item() for name in ("kind", "self_field", "rtol")}
     product = _PRODUCTS[settings["kind"]]
     parts = {}
     for name in product._fields:
         key = _KEYS.get(name, name)
-        if key in stored.files:
-            parts[name] = _aligned(stored[key])
+        if key in content:
+            parts[name] = _aligned(content.pop(key))
         else:
-            count = sum(other.startswith(f"{key} ") for other in stored.files)
-            parts[name] = tuple(_aligned(stored[f"{key} {number}"]) for number in range(count))
-    arrays = Arrays(product(**parts), stored["places"], stored["error"].item())
-    dtype = next(a.real.dtype.name for a in arrays_of(arrays.product) if a.dtype.kind in "fc")
-    return settings | {"dtype": dtype, "arrays": arrays}
+            count = sum(other.startswith(f"{key} ") for other in content)
+            parts[name] = tuple(_aligned(content.pop(f"{key} {i}")) for i in range(count))
+    arrays = Arrays(product(**parts), content["places"], content["error"].item())
+    dtype = np.result_type(*(a.real for a in arrays_of(arrays.product) if a.dtype.kind in "fc"))
+    _require_applicable(arrays, structure, dtype)
+    return settings | {"dtype": dtype.name, "arrays": arrays}
+
+
+def _require_applicable(arrays, structure, dtype):
+    """Raise unless the operator maps moments of the structure's grains to fields at its particles.
+
+    Any error means that the arrays do not fit together.
+    """
+    with np.errstate(all="ignore"):  # of inf in the arrays
+        field = arrays.product.field(np.zeros((1, 3, len(structure)), dtype))
+    fits = field.shape == (1, 3, arrays.product.places) and np.isfinite(field).all()
+    if not fits or field[0, :, arrays.places].shape != (*structure.weights.shape, 3):
+        raise ValueError("another structure")
 
 
 def _aligned(array):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
+from operator import index
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,7 +43,12 @@ class Polyhedron(checks.ReadOnlyArrays):
 
     def __init__(self, vertices: ArrayLike, faces: Sequence[Sequence[int]]):
         self.vertices = checks.finite_array(vertices, "vertices", (None, 3))
-        self.faces = tuple(tuple(int(i) for i in face) for face in faces)
+        try:
+            self.faces = tuple(tuple(index(i) for i in face) for face in faces)
+        except TypeError:
+            raise ValueError(
+                f"`faces` must be sequences of vertex indices; received {checks.shown(faces)}."
+            ) from None
         self._check_indices()
         self.edges, self.edge_faces = self._pair_edges()
         self.size = float(np.ptp(self.vertices, axis=0).max())
@@ -177,8 +183,11 @@ class Polyhedron(checks.ReadOnlyArrays):
 
         Returns:
             (n,) bool.
+
+        Raises:
+            ValueError: for points of another shape, or that are not finite.
         """
-        points = np.asarray(points, float)
+        points = checks.finite_array(points, "points", (None, 3))
         if self.is_convex:
             height = (points - self.centroid) @ self.normals.T - self.offsets
             return (height <= margin).all(axis=1)
@@ -217,7 +226,7 @@ class Polyhedron(checks.ReadOnlyArrays):
 
     def translated(self, shift: ArrayLike) -> "Polyhedron":
         """Return the polyhedron moved by `shift` (3,) metres."""
-        return Polyhedron(self.vertices + np.asarray(shift), self.faces)
+        return Polyhedron(self.vertices + checks.finite_array(shift, "shift", (3,)), self.faces)
 
     def inset(self, depth: float) -> "Polyhedron":
         """Return the polyhedron with every face moved inwards by `depth` metres.

@@ -23,6 +23,8 @@ _PLY_CODES = {
 
 _PLY_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">"}
 
+_TOO_SHORT = "the file ends before its last element"
+
 
 def read_obj(path: str | os.PathLike) -> Mesh:
     """Read the vertices and the polygons of a Wavefront OBJ file; normals and textures are skipped.
@@ -118,7 +120,8 @@ def _ply_header(file):
                 raise ValueError(f"{' '.join(words)!r} is no line of the header of a PLY file")
     if not encoding:
         raise ValueError("a PLY file must name its format")
-    return encoding, elements
+    # Rows of no property hold nothing, however many the header claims.
+    return encoding, [element for element in elements if element[2]]
 
 
 def _from_words(data: bytes) -> Callable[[str, int], Sequence[float]]:
@@ -128,7 +131,7 @@ def _from_words(data: bytes) -> Callable[[str, int], Sequence[float]]:
     def take(code, count):
         numbers = [float(word) for word in islice(words, count)]
         if len(numbers) < count:
-            raise ValueError("the file ends before its last element")
+            raise ValueError(_TOO_SHORT)
         return numbers
 
     return take
@@ -141,7 +144,10 @@ def _from_bytes(data: bytes, order: str) -> Callable[[str, int], Sequence[float]
     def take(code, count):
         nonlocal position
         layout = f"{order}{count}{code}"
-        numbers = struct.unpack_from(layout, data, position)
+        try:
+            numbers = struct.unpack_from(layout, data, position)
+        except struct.error:
+            raise ValueError(_TOO_SHORT) from None
         position += struct.calcsize(layout)
         return numbers
 

@@ -1,8 +1,10 @@
 """Read grains from surface meshes: OBJ, OFF, PLY, STL and other formats that `trimesh` reads."""
 
+import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -19,9 +21,6 @@ half of the tolerance of `Polyhedron`."""
 
 _READERS = {".obj": read_obj, ".off": read_off, ".ply": read_ply}
 """Readers of files of polygons. All other formats are read by `trimesh`."""
-
-_LARGEST = 1e50
-"""Limit of the coordinates, so that products of four of them do not overflow."""
 
 
 def read_surfaces(
@@ -120,7 +119,7 @@ def _load(path):
     with open(path, "rb"):  # raises FileNotFoundError, which trimesh's errors would hide
         pass
     try:
-        meshes = [read(path)] if read else _triangles(trimesh.load_scene(path, process=False))
+        meshes = [read(path)] if read else _triangles(trimesh, path)
         meshes = [(np.array(vertices, float), polygons) for vertices, polygons in meshes]
     except Exception as error:  # the readers raise errors of many types
         raise ValueError(
@@ -142,9 +141,10 @@ def _checked(path, vertices, polygons):
         raise ValueError(f"`paths` must name meshes of faces in space; {path} is none.")
     if min(map(min, polygons)) < 0 or max(map(max, polygons)) >= len(vertices):
         raise ValueError(f"`paths` must name surface meshes; {path} has faces without corners.")
-    if not (np.abs(vertices) < _LARGEST).all():
+    if not (np.abs(vertices) < checks.LARGEST).all():
         raise ValueError(
-            f"`paths` must name meshes of coordinates smaller than {_LARGEST:g}; {path} has others."
+            f"`paths` must name meshes of coordinates smaller than {checks.LARGEST:g}; {path} has "
+            "others."
         )
     return vertices + 0.0, polygons  # turns −0 into 0, from which np.unique distinguishes it
 
@@ -164,10 +164,25 @@ def _import_trimesh():
     return trimesh
 
 
-def _triangles(scene):
-    """Return the vertices and triangles of each mesh of a scene, which may hold lines too."""
-    meshes = (mesh for mesh in scene.dump() if hasattr(mesh, "faces"))
-    return [(mesh.vertices, mesh.faces.tolist()) for mesh in meshes]
+def _triangles(trimesh, path):
+    """Return the vertices and triangles of each mesh of a file, which may hold lines too."""
+    with _silent("trimesh"), np.errstate(all="ignore"):
+        scene = trimesh.load_scene(path, process=False)
+        meshes = (mesh for mesh in scene.dump() if hasattr(mesh, "faces"))
+        return [(np.array(mesh.vertices), mesh.faces.tolist()) for mesh in meshes]
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Hold back what a package logs: `trimesh` logs tracebacks of errors that it goes on from."""
+    logger, nowhere = logging.getLogger(name), logging.NullHandler()
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(nowhere)  # without any handler, warnings would go to stderr
+    try:
+        yield
+    finally:
+        logger.removeHandler(nowhere)
+        logger.propagate = before
 
 
 def _distinct(polygon):
@@ -317,8 +332,11 @@ def _outline(triangles):
 def _without_straight_corners(vertices, faces):
     """Return the polygons without corners that lie in the middle of an edge of two polygons."""
     face_counts = Counter(v for face in faces for v in face)
+    of_two = {v for v, count in face_counts.items() if count == 2}
     bent = set()
     for face in faces:
+        if of_two.isdisjoint(face):  # as in most files of triangles
+            continue
         corners = vertices[face]
         previous = np.roll(corners, 1, axis=0)
         chord = np.roll(corners, -1, axis=0) - previous
@@ -330,4 +348,5 @@ def _without_straight_corners(vertices, faces):
         straight = np.einsum("vi,vi->v", from_previous, chord) > 0
         straight &= twice_area <= tol * chord_length
         bent.update(v for v, on_chord in zip(face, straight, strict=True) if not on_chord)
-    return [[v for v in face if face_counts[v] != 2 or v in bent] for face in faces]
+    straight_corners = of_two - bent
+    return [[v for v in face if v not in straight_corners] for face in faces]

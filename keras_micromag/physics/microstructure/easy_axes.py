@@ -1,10 +1,11 @@
 """Random crystallographic textures."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from keras_micromag.utils import checks
+from keras_micromag.utils import checks, memory
 
 
 def random_easy_axes(
@@ -30,12 +31,14 @@ def random_easy_axes(
         >>> random_easy_axes(64, cone=35.0, seed=1).shape
         (64, 3)
     """
-    shape = np.atleast_1d(n)
+    shape = np.atleast_1d(checks.numbers(n, "n", None))
     if not np.issubdtype(shape.dtype, np.integer) or shape.ndim != 1 or not (shape > 0).all():
         raise ValueError(
-            f"`n` must be a positive whole number or several in a tuple; received {n!r}."
+            "`n` must be a positive whole number or several in a tuple; received "
+            f"{checks.shown(n)}."
         )
     shape = tuple(shape.tolist())
+    memory.require(8 * 3 * math.prod(shape), "the easy axes", "fewer need less")
     rng = checks.generator(seed, "axes")
     cone = checks.number(cone, "cone", least=0)
     if cone > 180:

@@ -10,7 +10,7 @@ from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.particles import SCHEME, padded, particle_positions
 from keras_micromag.physics.microstructure.structure import Microstructure
-from keras_micromag.utils import checks
+from keras_micromag.utils import checks, memory
 
 
 def spread_materials(
@@ -42,8 +42,10 @@ def spread_materials(
         64
     """
     rng, n = checks.generator(seed, "materials"), checks.count(n, "n")
+    memory.require(100 * n, "a list of materials", "fewer grains need less")
     spreads = {"Js": checks.number(Js, "Js", least=0), "Ku": checks.number(Ku, "Ku", least=0)}
-    factors = {name: np.exp(sigma * rng.standard_normal(n)) for name, sigma in spreads.items()}
+    with np.errstate(over="ignore"):  # `Material` refuses what is not finite
+        factors = {name: np.exp(sigma * rng.standard_normal(n)) for name, sigma in spreads.items()}
     return [
         replace(material, **{name: getattr(material, name) * factors[name][i] for name in factors})
         for i in range(n)

@@ -282,9 +282,12 @@ def cubic_grains(
         >>> len(magnet), magnet.particles.shape, round(magnet.packing_fraction, 3)
         (64, (64, 27, 3), 0.876)
     """
-    counts = np.asarray(shape)
-    if counts.shape != (3,) or not (counts >= 1).all() or (counts % 1).any():
-        raise ValueError(f"`shape` must be three positive whole numbers; received {shape!r}.")
+    counts = checks.numbers(shape, "shape")
+    whole = (counts >= 1) & (counts < 2**31) & (counts == np.floor(counts))
+    if counts.shape != (3,) or not whole.all():
+        raise ValueError(
+            f"`shape` must be three positive whole numbers; received {checks.shown(shape)}."
+        )
     counts = counts.astype(int)
     size = checks.number(size, "size", above=0)
     gap = checks.number(gap, "gap", least=0)

@@ -14,7 +14,7 @@ from keras_micromag.physics import (
     random_easy_axes,
     simulate,
 )
-from keras_micromag.utils import memory
+from keras_micromag.utils import files, memory
 from tests.physics.field.magnets import FEW, made, magnet
 
 CASES = [
@@ -109,7 +109,9 @@ def test_that_of_another_structure_is_refused(kept):
         DemagOperator.load(kept, "cubes")
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "other arrays", "no archive", "older"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "changed", "other arrays", "other sites", "no archive", "older"]
+)
 def test_what_is_no_whole_file_of_an_operator_is_refused(damage, kept, monkeypatch):
     content = kept.read_bytes()
     if damage == "cut":
@@ -120,6 +122,10 @@ def test_what_is_no_whole_file_of_an_operator_is_refused(damage, kept, monkeypat
     elif damage == "other arrays":
         with open(kept, "wb") as file:
             np.savez(file, fields=np.zeros(3))
+    elif damage == "other sites":
+        arrays = files.read_arrays(kept)
+        with open(kept, "wb") as file:
+            np.savez(file, **arrays | {"sites": arrays["sites"][:1]})
     elif damage == "no archive":
         kept.write_text("fields")
     else:

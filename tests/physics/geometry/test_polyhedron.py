@@ -326,8 +326,9 @@ def test_bad_faces():
     for index in (8, -1):
         with pytest.raises(ValueError, match=r"`faces` must index the 8 vertices from 0"):
             Polyhedron(vertices, [*faces[:5], [1, 5, index, 3]])
-    with pytest.raises((ValueError, TypeError), match=r"face"):
-        Polyhedron(vertices, [*faces[:5], [1, 5, 6.5, 3]])  # a fraction of a vertex
+    for other in (6.5, "6", None, 6j):
+        with pytest.raises(ValueError, match="`faces` must be sequences of vertex indices; recei"):
+            Polyhedron(vertices, [*faces[:5], [1, 5, other, 3]])
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -59,6 +59,8 @@ property list uchar int vertex_index
 end_header
 """
 
+PLY_BINARY = PLY_HEADER.replace("ascii", "binary_little_endian").encode()
+
 
 def bare(vertices, triangles):
     return trimesh.Trimesh(vertices, triangles, process=False)
@@ -318,6 +320,16 @@ def test_a_flat_body(saved):
         read_surfaces(saved(bare(vertices, [(0, 1, 2), (0, 2, 1)])))
 
 
+def test_what_trimesh_logs_is_held_back(tmp_path, caplog):
+    text = SHAPES["box"].export(file_type="stl_ascii").replace("facet normal", "facet normal x", 1)
+    (tmp_path / "box.stl").write_text(text)
+    trimesh.load_scene(tmp_path / "box.stl")
+    assert caplog.records, "of normals that cannot be read"
+    caplog.clear()
+    read_surfaces(tmp_path / "box.stl")
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -327,6 +339,12 @@ def test_a_flat_body(saved):
         ("mesh.ply", b"ply\nend_header\n", "must name its format"),
         ("mesh.ply", b"ply\nformat ascii 1.0\nelement face 1\nproperty list", "'property list'"),
         ("mesh.ply", PLY_HEADER.encode() + b"0 0 0\n1 0 0\n0 1 0\n3 0 1", "ends before its last"),
+        ("mesh.ply", PLY_BINARY + b"\0" * 9, "ends before its last"),
+        (
+            "mesh.ply",
+            PLY_HEADER.replace("face 1", "face 1\nelement no 99999999999").encode(),
+            "none",
+        ),
         ("mesh.ply", b"OFF\n", "first line of a PLY file must be ply"),
         ("mesh.off", b"OFF\n1 2", "that can be read"),
         ("mesh.off", b"OFF\n3 1 0\n0 0 0\n1 0 0\n", "ends before its last vertex"),

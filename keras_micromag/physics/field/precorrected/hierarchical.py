@@ -1,11 +1,6 @@
 """The hierarchical operator, a precorrected FFT: the near field exactly, the rest by a mesh.
 
-docs/design_notes.md explains why it was chosen. At an error of 1e-4 the field of a near grain at
-the few dozen particles of another has no low rank: no factorisation is smaller than the exact
-blocks of the nearest hundred grains, and these are multiplied at the speed of memory. The far field
-takes two Fourier transforms; by the count of operations, a tree's translations would cost several
-times more. `benchmarks/large.py` measures these ranks, and compares the matvec with such a tree,
-fmm3dpy.
+docs/design_notes.md explains why it is no tree or H-matrix; `benchmarks/large.py` measures it.
 """
 
 import os

@@ -6,6 +6,8 @@ from itertools import islice
 
 import numpy as np
 
+from keras_micromag.utils import checks
+
 _SECTIONS = {
     "format": (),
     "general": (),
@@ -26,9 +28,6 @@ _SECTIONS = {
 _REQUIRED = ("format", "general", "cell", "vertex", "edge", "face", "polyhedron")
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-
-_LARGEST = 1e50
-"""Limit of the numbers, so that products of four of them do not overflow."""
 
 
 @dataclass
@@ -77,15 +76,15 @@ class Section:
         try:
             self.numbers[start:] = np.fromiter(map(float, self.words[start:]), float)
             # float() is fast, but accepts nan, inf and 1_000.
-            valid = "_" not in self.text and (np.abs(self.numbers[start:]) < _LARGEST).all()
+            valid = "_" not in self.text and (np.abs(self.numbers[start:]) < checks.LARGEST).all()
         except ValueError:
             valid = False
         if valid:
             return
         # Find the first word that is not a number.
         for k, word in enumerate(self.words[start:], start):
-            if not _NUMBER.fullmatch(word) or abs(float(word)) >= _LARGEST:
-                raise self.error(k, f"hold a number smaller than {_LARGEST:g}")
+            if not _NUMBER.fullmatch(word) or abs(float(word)) >= checks.LARGEST:
+                raise self.error(k, f"hold a number smaller than {checks.LARGEST:g}")
 
     def integers(self, k, n, least, most, what, *, signed=False):
         """Return `n` integers from word `k` on, between `least` and `most`.

@@ -95,7 +95,10 @@ def write_neper(
     rotations = _rotations(len(grains), easy_axes, orientations)
     points, loops, normals, surfaces = _shared_faces(grains)
     edges, sides = _edges(loops)
-    points = points / unit
+    with np.errstate(over="ignore"):
+        points = points / unit
+    if not (np.abs(points) < checks.LARGEST).all():
+        raise ValueError(f"`unit` must not be so small; received {unit:g}.")
     lines = chain(
         ("***tess", " **format", "   3.5", " **general", "   3 standard"),
         _cell_lines(len(grains), tessellation, crystal_symmetry, rotations, unit),

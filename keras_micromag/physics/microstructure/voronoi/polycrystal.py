@@ -103,7 +103,8 @@ def voronoi_grains(
     seeds, rng = _seeds_and_rng(n, box, seed, sigma)
 
     # The diagram is computed before the stretch, in a box that begins at the origin.
-    unstretched_box = box / stretch
+    with np.errstate(over="ignore"):
+        unstretched_box = box / stretch
     if unstretched_box.max() > _LONGEST * unstretched_box.min():
         raise ValueError(
             f"`box` / `stretch` must have edges of a ratio of at most {_LONGEST:g}; received "
@@ -149,7 +150,7 @@ def _box_edges(box):
     edges = checks.numbers(box, "box")
     edges = checks.finite_array(np.full(3, edges) if edges.ndim == 0 else edges, "box", (3,))
     if not (edges > 0).all():
-        raise ValueError(f"`box` must have positive edges; received {box!r}.")
+        raise ValueError(f"`box` must have positive edges; received {checks.shown(box)}.")
     return edges
 
 
