@@ -68,13 +68,18 @@ def soft(n: int, seed: int) -> Magnets:
     return Magnets(cubic_grains((2, 2, 2)), axes, SOFT, np.linspace(3.0, -3.0, 61))
 
 
-def mixed(n: int, seed: int) -> Magnets:
-    """Return magnets of hard, soft and very soft grains in another order for each magnet."""
+def mixed(n: int, seed: int, softer: Material = SOFT) -> Magnets:
+    """Return magnets of hard and of softer grains, in another order for each magnet."""
     structure = cubic_grains((2, 2, 2))
     axes = random_easy_axes((n, 8), cone=60.0, seed=seed)
-    phases = ND2FE14B, SOFT, IRON
-    material = [mixed_phases(structure, phases, [2, 1, 1], seed=seed + i) for i in range(n)]
+    phases = ND2FE14B, softer
+    material = [mixed_phases(structure, phases, [1, 1], seed=seed + i) for i in range(n)]
     return Magnets(structure, axes, material, np.linspace(8.0, -8.0, 81))
+
+
+def with_iron(n: int, seed: int) -> Magnets:
+    """Return magnets as `mixed` does, half of whose grains have a polarisation of 50 times H_K."""
+    return mixed(n, seed, IRON)
 
 
 def shells(n: int, seed: int) -> Magnets:
@@ -91,6 +96,7 @@ KINDS: dict[str, Callable[[int, int], Magnets]] = {
     "across": across,
     "soft": soft,
     "mixed": mixed,
+    "with iron": with_iron,
     "shells": shells,
 }
 
@@ -137,9 +143,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", nargs="*", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--method", nargs="*", choices=["steps", "events"])
     arguments = parser.parse_args()
     for kind in arguments.kind:
         for method, avalanche in METHODS:
+            if arguments.method and method not in arguments.method:
+                continue
             for self_field in (False, True):
                 done, total, flips = 0, 0, 0
                 options = {"method": method, "avalanche": avalanche, "self_field": self_field}

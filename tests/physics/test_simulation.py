@@ -19,6 +19,8 @@
 more than that.
 """
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -552,11 +554,24 @@ def test_avalanches_of_soft_grains_end(avalanche):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["isotropic, 8 T", "isotropic, 12 T", "soft", "mixed"])
 def test_loops_end_where_a_grain_is_called_to_both_branches(kind):
-    (steps,) = endings.loops(kind, 8, 3, method="steps")
-    assert endings.ended(steps).all()
+    for self_field in (False, True):
+        (steps,) = endings.loops(kind, 8, 3, method="steps", self_field=self_field)
+        assert endings.ended(steps).all()
     (events,) = endings.loops(kind, 8, 3, method="events")
     # By events a magnet of soft grains may be given up, see the limits in docs/method.md.
     assert endings.ended(events).mean() >= (1.0 if kind.startswith("isotropic") else 0.75)
+
+
+HARD = Path(__file__).parents[3] / "shared/data/hard/easy_axes_no_equilibrium_by_events.npy"
+
+
+@pytest.mark.skipif(not HARD.exists(), reason="the data of this magnet are not here")
+def test_a_magnet_that_once_found_no_equilibrium_by_events_ends():
+    axes, field = np.load(HARD), np.linspace(8.0, -8.0, 161)
+    events = simulate(cubic_grains(), axes, field=[8.0, -8.0], method="events")
+    steps = simulate(cubic_grains(), axes, field=field, avalanche="weakest_first")
+    assert events.coercivity() == pytest.approx(3.5785, abs=1e-4)
+    assert events.coercivity() == pytest.approx(steps.coercivity(), abs=0.02)
 
 
 @pytest.mark.slow

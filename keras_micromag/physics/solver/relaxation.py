@@ -47,14 +47,15 @@ _STRONG_COUPLING = 1.0
 _PATIENCE = 30
 """Iterations without a flip after which steps of the other magnets are damped, too."""
 
-_SHARES = 1.0 / (1.2 + 0.8 * np.cos(np.pi * (np.arange(4) + 0.5) / 4))
-"""Shares of the damped steps of a hard grain. Of a softer one they are smaller, by its coupling.
+_STEPS = 4
+"""Damped steps of a cycle.
 
-They are steps of Richardson's iteration, of which four damp all modes that a whole step multiplies
-by -1 to 0.6, in an order that is stable."""
+They are steps of Richardson's iteration at Chebyshev's roots: in a hard grain the four together
+damp all modes that a whole step multiplies by -1 to 0.6, in an order that is stable. In a softer
+grain they are shorter, by its coupling."""
 
 _CYCLES = 20
-"""Cycles of these four after which the next steps are shorter, for what is still not at rest."""
+"""Cycles of a round; in the last two the steps are shorter, for what is still not at rest."""
 
 _STIFFNESS = 0.3
 """Stiffness of damped particles, in units of their grain's coupling.
@@ -62,7 +63,7 @@ _STIFFNESS = 0.3
 Near its fold a particle turns without bound in a small change of the field: its moment would jump
 to and fro across the equilibrium."""
 
-MOST_ITERATIONS = _PATIENCE + _CYCLES * len(_SHARES)
+MOST_ITERATIONS = _PATIENCE + _CYCLES * _STEPS
 """Iterations after which unstable grains flip, come what may.
 
 The particles that make them flip have no equilibrium, so moments need not come to rest before."""
@@ -198,10 +199,10 @@ def damped(magnet, iterations, before, moments):
         iterations: (b,) so far. before: (b, 3, g) the last trial moments.
     """
     over = iterations - magnet.patience
-    size = len(_SHARES)
-    share = ops.take(ops.convert_to_tensor(_SHARES, moments.dtype), over % size, axis=0)
-    late = ops.cast(over // size % _CYCLES >= _CYCLES - 2, share.dtype)
-    share = (share * (1.0 - 0.75 * late))[:, None] / (1.0 + magnet.coupling)
+    phase = (np.pi / _STEPS) * (ops.cast(over % _STEPS, moments.dtype) + 0.5)
+    late = ops.cast(over // _STEPS % _CYCLES >= _CYCLES - 2, moments.dtype)
+    share = (1.0 - 0.75 * late) / (1.2 + 0.8 * ops.cos(phase))
+    share = share[:, None] / (1.0 + magnet.coupling)
     share = ops.where(share < 1.0, share, ops.ones_like(share))[:, None]
     mixed = share * moments + (1.0 - share) * before
     return step_control.where(over >= 0, mixed, moments)
