@@ -32,6 +32,9 @@ def switching_field(angle):
     Returns:
         (cos^⅔ + sin^⅔)^(-3/2): 1 at 0 and 90°, 0.5 at 45°.
 
+    Raises:
+        ValueError: for NumPy input that is not finite.
+
     Notes:
         The slope is infinite at perfect alignment: 0.1° costs 2 %, 1° costs 9 %.
 
@@ -42,6 +45,8 @@ def switching_field(angle):
         [1.0, 0.5]
     """
     xp, angle = namespace(angle)
+    if xp is np:
+        checks.finite_array(angle, "angle")
     cos, sin = xp.abs(xp.cos(angle)), xp.abs(xp.sin(angle))
     return (_cube_root(xp, cos) ** 2 + _cube_root(xp, sin) ** 2) ** -1.5
 
@@ -58,7 +63,8 @@ def equilibrium(h_parallel, h_perpendicular):
         the fold arctan((h⊥/|h∥|)^⅓) at which it ended.
 
     Raises:
-        ValueError: for NumPy input that is not finite or where `h_perpendicular` < 0.
+        ValueError: for NumPy input that is not finite, where `h_perpendicular` < 0, and for shapes
+            that cannot be broadcast.
 
     Notes:
         At the fold and at the hard-axis cusp (h∥, h⊥) = (0, 1) the root is double or triple, so
@@ -78,9 +84,19 @@ def equilibrium(h_parallel, h_perpendicular):
             raise ValueError(
                 f"`h_perpendicular` must be at least 0; received {h_perpendicular.min():g}."
             )
+        if not _broadcastable(h_parallel.shape, h_perpendicular.shape):
+            raise ValueError(
+                "`h_perpendicular` must have a shape that can be broadcast with "
+                f"{h_parallel.shape}, that of `h_parallel`; received {h_perpendicular.shape}."
+            )
     h_parallel = h_parallel + xp.zeros_like(h_perpendicular)
     h_perpendicular = h_perpendicular + xp.zeros_like(h_parallel)
     return 2.0 * xp.arctan(_relaxed_tau(xp, h_parallel, h_perpendicular, _STEPS)[0])
+
+
+def _broadcastable(shape, other):
+    pairs = zip(reversed(shape), reversed(other), strict=False)
+    return all(1 in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def relaxed_moment(field, direction):

@@ -134,11 +134,17 @@ def test_an_euler_step_converges_cubically_and_says_how_far_it_is():
         ((np.nan, 0.0), r"`h_parallel` must be finite"),
         ((0.0, -0.1), r"`h_perpendicular` must be at least 0; received -0.1"),
         ((0.0, "x"), r"must be an array of numbers|could not convert"),
+        ((np.zeros(3), np.zeros(2)), r"broadcast with \(3,\), that of .*; received \(2,\)"),
     ],
 )
 def test_bad_fields_get_a_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         equilibrium(*arguments)
+
+
+def test_a_bad_angle_gets_a_sentence():
+    with pytest.raises(ValueError, match="`angle` must be finite"):
+        switching_field([0.0, np.inf])
 
 
 @pytest.mark.contract
