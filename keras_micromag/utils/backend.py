@@ -388,7 +388,7 @@ def sum_over(tensor, axis: int):
 
 def max_over(tensor, axis: int):
     """Return the maximum over a short static axis that is not the last."""
-    return _reduced(ops.maximum, ops.max, tensor, axis)
+    return _reduced(maximum, ops.max, tensor, axis)
 
 
 def _reduced(pairwise, reduction, tensor, axis):

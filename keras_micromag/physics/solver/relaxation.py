@@ -20,7 +20,7 @@ from keras_micromag.physics.solver.stoner_wohlfarth import (
     euler_step,
     fold_across,
 )
-from keras_micromag.utils.backend import gather, max_over, sum_over
+from keras_micromag.utils.backend import gather, max_over, minimum, sum_over
 
 _SAFETY = 4.0
 """A prediction counts when each grain is this many times its remaining change away from a flip.
@@ -168,7 +168,7 @@ def foreseen(state, change, outside, unstable):
     ratio = ops.where(falling, ratio, 0.5 * ops.ones_like(change))[:, None]
     moved = ops.abs(outside - state.outside)
     usual = ops.sqrt(ops.mean(moved * moved, axis=1, keepdims=True))
-    passed_on = ops.minimum(ops.max(moved, axis=1, keepdims=True), _PASSED_ON * usual)
+    passed_on = minimum(ops.max(moved, axis=1, keepdims=True), _PASSED_ON * usual)
     left = (moved + ratio * passed_on) * ratio / (1.0 - ratio)
     # The least of the unstable, and the most of the others; or the edge of the astroid.
     stable = unstable < 0.5

@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_micromag.physics.solver.step_control import at, where
 from keras_micromag.physics.solver.stoner_wohlfarth import at_least
+from keras_micromag.utils.backend import minimum
 
 _NODE_TOL = 6e-5
 """Change of a moment's component in the last iteration, up to which an equilibrium serves as a
@@ -198,7 +199,7 @@ def longest_step(path, state, trial, outcome, node, relaxing, damped):
     factor = 2.0 * ops.ones_like(distance)
     factor = ops.where(trial.largest_ratio < _FAR, factor, ops.ones_like(distance))
     limit = at_least(ops.abs(state.field) - path.high, path.longest * factor)
-    doubled = ops.minimum(2.0 * at_least(state.step, path.root_tol), limit)
+    doubled = minimum(2.0 * at_least(state.step, path.root_tol), limit)
     step = ops.where(node, doubled, ops.where(stuck, 0.25 * distance, state.step))
     # The field is held again and again for a root that a longer trial sees before the node.
     step = ops.where(outcome.ended & (state.holds >= 2), 0.25 * state.trial_spacing, step)
@@ -226,11 +227,11 @@ def next_trial(path, state, trial, outcome, ratio_slope, step, node_field, segme
     early = outcome.between & (from_node <= 0) & ~(outcome.root | outcome.equilibrium)
     # Towards the node by no more than seven eighths of the way, or no secant is left.
     least = 0.125 * ops.abs(state.field - node_field)
-    from_node = at_least(ops.minimum(from_node, step), least)
+    from_node = at_least(minimum(from_node, step), least)
     # Where the field is held again and again, by more each time: so it gets past what it is for.
     patience = ops.cast(state.holds, from_node.dtype) * (1.0 / _PATIENCE)
     least = 0.5 * path.root_tol * ops.exp(float(np.log(2.0)) * patience)
-    from_node = at_least(from_node, ops.minimum(least, path.longest))
+    from_node = at_least(from_node, minimum(least, path.longest))
     target = node_field + direction * from_node
     target = ops.where(from_node >= direction * (end - node_field), end, target)
     return grain, ops.where(early, node_field, target), early
