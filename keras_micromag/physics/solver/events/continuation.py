@@ -80,6 +80,7 @@ class State(NamedTuple):
     next_grain: Any  # (b,) int, the grain that is predicted to flip at the trial
     flipped: Any  # (b, g) how often the grain flipped in this avalanche
     holds: Any  # (b,) int, avalanches in a row in which no grain flipped
+    delays: Any  # (b,) int, avalanches since steps between two of them were last long
     change: Any  # (b,) largest change of a moment's component in the last iteration
     outside: Any  # (b, g) in the last iteration, see `relaxation`
     products: Any  # (b,) matvecs since the last record
@@ -126,6 +127,7 @@ def start(magnet: field_steps.Magnet, path: Path, branch) -> State:
         next_grain=count,
         flipped=grains,
         holds=count,
+        delays=count,
         change=zeros,
         outside=grains,
         products=count,
@@ -225,7 +227,7 @@ def _iterate(state, magnet, path, avalanche):
     plan = _plan(magnet, path, state, trial, secant, outcome, decision, turned.flipped, end)
     new = _move_trial(state, turned, damped, secant, outcome, decision, plan)
     new = _update_node(new, state, trial, secant, outcome, decision, plan)
-    return _update_counters(new, trial, outcome, decision, plan), record
+    return _update_counters(path, new, trial, outcome, decision, plan), record
 
 
 def _evaluate_trial(magnet, state, avalanche):
@@ -365,7 +367,7 @@ def _update_node(new, state, trial, secant, outcome, decision, plan):
     )
 
 
-def _update_counters(new, trial, outcome, decision, plan):
+def _update_counters(path, new, trial, outcome, decision, plan):
     """Return the state `new` with what the next iteration compares itself with."""
     zero = ops.zeros_like(plan.relaxing)
     none = ops.zeros_like(new.flipped)
@@ -373,9 +375,12 @@ def _update_counters(new, trial, outcome, decision, plan):
     resting = ops.where(relaxation.may_flip(new), none, new.flipped)
     flipped = where(outcome.ended, resting, new.flipped)
     holds = ops.where(outcome.ended, new.holds + 1, new.holds)
+    delays = ops.where(outcome.ended, new.delays + 1, new.delays)
+    far = outcome.equilibrium & (plan.step > 0.1 * path.longest)
     return new._replace(
         flipped=where(outcome.equilibrium, none, flipped),
         holds=ops.where(decision.flip | outcome.equilibrium, zero, holds),
+        delays=ops.where(far, zero, delays),
         change=trial.change,
         outside=trial.outside,
         products=ops.where(decision.flip | decision.node, zero, trial.matvecs),

@@ -228,9 +228,10 @@ def next_trial(path, state, trial, outcome, ratio_slope, step, node_field, segme
     # Towards the node by no more than seven eighths of the way, or no secant is left.
     least = 0.125 * ops.abs(state.field - node_field)
     from_node = at_least(minimum(from_node, step), least)
-    # Where the field is held again and again, by more each time: so it gets past what it is for.
-    patience = ops.cast(state.holds, from_node.dtype) * (1.0 / _PATIENCE)
-    least = 0.5 * path.root_tol * ops.exp(float(np.log(2.0)) * patience)
+    # By more each time where avalanches follow one another at the shortest steps, as in a grain
+    # that is unstable on both branches: else the field would take millions of steps.
+    delays = ops.cast(state.delays, from_node.dtype) * (1.0 / _PATIENCE)
+    least = 0.5 * path.root_tol * ops.exp(float(np.log(2.0)) * delays)
     from_node = at_least(from_node, minimum(least, path.longest))
     target = node_field + direction * from_node
     target = ops.where(from_node >= direction * (end - node_field), end, target)

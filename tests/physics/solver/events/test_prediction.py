@@ -38,7 +38,16 @@ def path_to(ends=(-2.0,), direction=(-1.0,)):
 
 def state_at(field=0.9, **parts):
     """Return the state whose trial is at `field`."""
-    ints = ("segment", "avalanching", "nodes", "next_grain", "holds", "products", "relaxing")
+    ints = (
+        "segment",
+        "avalanching",
+        "nodes",
+        "next_grain",
+        "holds",
+        "delays",
+        "products",
+        "relaxing",
+    )
     grains = ("branch", "node_ratio", "node_ratio_slope", "ratio_slope", "flipped", "outside")
     vectors = ("moments", "node_moments", "node_slope", "slope")
     values = dict.fromkeys(State._fields, np.zeros(1))
@@ -357,6 +366,17 @@ def test_the_next_trial_is_at_the_first_predicted_root():
 def test_the_next_trial_is_no_further_than_the_step():
     _, field, _ = next_trial(state_at(), trial_with(), step=0.25)
     assert field == pytest.approx(0.75, rel=1e-5)
+
+
+def test_the_next_trial_is_further_after_each_avalanche_at_the_shortest_steps():
+    # An eighth more doubles it; never by more than the longest step.
+    for delays, least in ((0, 0.5), (8, 1.0), (24, 4.0)):
+        state = state_at(delays=[delays], field=1.0)
+        _, field, _ = next_trial(state, trial_with(), step=1e-9)
+        distance = least * float(numpy(path_to().root_tol))
+        assert 1.0 - field == pytest.approx(distance, rel=0.02)
+    _, field, _ = next_trial(state_at(delays=[9999], field=1.0), trial_with(), step=1e-9)
+    assert 1.0 - field == pytest.approx(LONGEST, rel=1e-5)
 
 
 def test_the_next_trial_is_no_further_than_the_end_of_the_segment():
