@@ -5,6 +5,8 @@ import os
 import random
 import sys
 import tempfile
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 # Before anything imports Keras, NumPy or matplotlib: they read these once.
@@ -16,11 +18,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process for each core already
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # XLA spends more time optimising a loop than a test spends in it. Without, TensorFlow compiles nine
 # times as fast; with the older of its two ways to make code of what it fused, JAX twice as fast.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-    " --xla_cpu_parallel_codegen_split_count=1",
-)
+_FLAGS = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+if find_spec("jaxlib") and tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
+    # Later versions have one way only, and end the process at a flag that they do not know.
+    _FLAGS += " --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", _FLAGS)
 # What JAX has compiled before is taken from here, by processes that tests start too.
 _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jax"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
