@@ -210,12 +210,12 @@ def test_large_magnets_are_measured(capsys):
     large.ranks(30, (0, 10, 29))
     assert "nearest 11 to 29 " in capsys.readouterr().out
     large.agreement(30)
-    told = capsys.readouterr().out
-    assert "100.000% of grain states alike" in told
+    printed = capsys.readouterr().out
+    assert "100.000% of grain states alike" in printed
     for kind in ("hierarchical", "lattice"):
         large.loop(kind, 27, (8.0, -8.0, 9), None)
-        told = capsys.readouterr().out
-        assert told.startswith(f"{kind}, 27 grains") and "complete, coercivity" in told
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"{kind}, 27 grains") and "complete, coercivity" in printed
 
 
 def test_an_unknown_section_is_refused(capsys):

@@ -247,8 +247,6 @@ def _evaluate_trial(magnet, state, avalanche):
     # Nor where one rests after its last flip, which has moved it as far as any.
     begun = ops.any(state.flipped > 0.5, axis=1) & ops.all(relaxation.may_flip(state), axis=1)
     foreseen = begun & relaxation.foreseen(state, change, outside, unstable)
-    # Held particles have no equilibrium to wait for.
-    overdue = (state.relaxing >= relaxation.MOST_ITERATIONS) & ops.any(unstable > 0.5, axis=1)
     matvecs = state.products + 1
     return _Trial(
         moments=moments,
@@ -260,7 +258,7 @@ def _evaluate_trial(magnet, state, avalanche):
         weakest=weakest,
         unstable=unstable,
         change=change,
-        certain=converged | foreseen | overdue,
+        certain=converged | foreseen,
         matvecs=matvecs,
         exhausted=matvecs >= magnet.max_iterations,
     )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_micromag.physics.solver.relaxation import MOST_ITERATIONS
 from keras_micromag.physics.solver.step_control import at, where
 from keras_micromag.physics.solver.stoner_wohlfarth import at_least
 from keras_micromag.utils.backend import minimum
@@ -82,7 +83,7 @@ def outcome(path, state, trial, secant, end, direction) -> Outcome:
     """
     avalanching = state.avalanching > 0
     between = ~avalanching
-    continues, ended = _avalanche_goes_on(trial)
+    continues, ended = _avalanche_goes_on(state, trial)
     distance = _distance_to_root(trial, secant, direction)
     beyond = distance > direction * (end - state.field)
     root = between & _is_root(path, state, trial, distance, beyond)
@@ -106,14 +107,16 @@ def outcome(path, state, trial, secant, end, direction) -> Outcome:
     )
 
 
-def _avalanche_goes_on(trial):
+def _avalanche_goes_on(state, trial):
     """Return (b,) whether more grains flip in an avalanche, and (b,) whether it has ended.
 
-    Neither holds as long as that is not certain.
+    Neither holds as long as that is not certain, but that grains flip in the end which are unstable
+    then: their particles have no equilibrium to wait for.
     """
     more = ops.any(trial.unstable > 0.5, axis=1)
     ended = (trial.certain & ~more) | trial.exhausted
-    return trial.certain & more & ~trial.exhausted, ended
+    flips = trial.certain | (state.relaxing >= MOST_ITERATIONS)
+    return flips & more & ~trial.exhausted, ended
 
 
 def _distance_to_root(trial, secant, direction):
