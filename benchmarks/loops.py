@@ -1,4 +1,4 @@
-"""Times whole loops by the trained method, beside Algorithm 1 and beside `simulate`.
+"""Times loops predicted by the trained method, beside Algorithm 1 and beside `simulate`.
 
 All are loops of the paper's magnet, one at a time or many at once. The model predicts all states
 from the first ones, encoder and decoder included. It is one that `make demo` trained (`--model

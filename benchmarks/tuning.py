@@ -1,6 +1,6 @@
 """Measures the overhead of a trial of a search: choosing values, building, writing files.
 
-Each tuner of `python -m tuning` searches the whole space of a rollout on a few of the paper's
+Each tuner of `python -m tuning` searches the full space of a rollout on a few of the paper's
 magnets, and so does KerasTuner's own RandomSearch, which saves weights in every epoch. Everything
 but the HyperModel's `fit` is overhead; the time that KerasTuner's saving adds to `fit` is not
 counted. The overhead is also printed as a share of a trial of `--seconds`.

@@ -58,9 +58,9 @@ class _RegisterAfterKeras:
 
     Where Keras's backend is missing, it says what to install.
 
-    One of our own modules may be what imports Keras, and be only half there. So modules that are
-    files take each other whole (`from keras_micromag import losses`), and packages take names from
-    the others' submodules.
+    One of our own modules may be what imports Keras, and be only half loaded. So single modules are
+    imported as modules (`from keras_micromag import losses`), and packages import names from each
+    other's submodules.
     """
 
     @classmethod

@@ -74,7 +74,7 @@ class NormPreservingLoss(checks.Configured, keras.losses.Loss):
         """Return the loss, reduced as `reduction` says."""
         mask = get_keras_mask(y_pred)
         if mask is not None and len(mask.shape) == len(y_pred.shape) - 1 > 1:
-            # Keras would weight whole samples by the mask. The new `y_pred` has none.
+            # Keras would weight samples, not grains, by the mask. The new `y_pred` has none.
             y_true, y_pred = self._without_masked_grains(y_true, y_pred, mask)
         return super().__call__(y_true, y_pred, sample_weight=sample_weight)
 

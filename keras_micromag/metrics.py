@@ -142,7 +142,7 @@ class MeanMomentError(_AlongField):
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class CoercivityError(_AlongField):
-    """Error of the coercivity, |ΔHc| in tesla, of whole loops.
+    """Error of the coercivity, |ΔHc| in tesla, of complete loops.
 
     It is nan where a true or predicted curve never crosses zero, and so has no coercivity.
 

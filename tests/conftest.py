@@ -1,4 +1,4 @@
-"""What holds for every test: no settings of the user, fixed seeds, no window, no open figure."""
+"""Set-up of every test: no settings of the user, fixed seeds, no window, no open figure."""
 
 import gc
 import os

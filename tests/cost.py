@@ -1,4 +1,4 @@
-"""What the tests cost: processor time by module, that of processes they started included.
+"""Print the processor time of the tests by module, with that of processes they started.
 
 KERAS_BACKEND=jax python -m pytest -p tests.cost -m "not integration"
 """

@@ -1,4 +1,4 @@
-"""What every Keras layer of this package must do, and how to compute on any backend."""
+"""Checks that every Keras layer of this package must pass, and helpers for every backend."""
 
 import contextlib
 
@@ -13,7 +13,7 @@ def numpy(value):
 
 @contextlib.contextmanager
 def precision(dtype):
-    """Where `dtype` is what is computed in: JAX has float64 in a mode of its own."""
+    """Compute in `dtype` inside this context: JAX has float64 in a mode of its own."""
     if dtype == "float64" and keras.backend.backend() == "jax":
         import jax
 

@@ -298,9 +298,10 @@ def mean_over_prism(function, a: float, b: float, c: float, *, order: int = 16) 
 def quadrature_over_volume(
     vertices: np.ndarray, faces: Faces, *, order: int = 8
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points (n, 3) and weights (n,), which sum to the volume, of a body seen whole from inside.
+    """Return points (n, 3) and weights (n,), which sum to the volume, inside a body.
 
-    The body is cut into tetrahedra from its centroid, each a folded cube of Gauss–Legendre points.
+    All of its surface must be visible from its centroid. From there it is cut into tetrahedra, each
+    a folded cube of Gauss–Legendre points.
     """
     nodes, weights = np.polynomial.legendre.leggauss(order)
     nodes, weights = (nodes + 1) / 2, weights / 2

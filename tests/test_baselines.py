@@ -39,8 +39,8 @@ def test_components_are_those_of_the_singular_value_decomposition():
     centred = flat - flat.mean(axis=0)
     rows = np.linalg.svd(centred, full_matrices=False)[2][:3]
     expected = centred @ rows.T @ rows + flat.mean(axis=0)
-    found = LinearLatent(loops, FIELD, size=3).reconstruct(loops)
-    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=1e-9)
+    actual = LinearLatent(loops, FIELD, size=3).reconstruct(loops)
+    np.testing.assert_allclose(actual.reshape(expected.shape), expected, atol=1e-9)
 
 
 def test_mean_and_persistence():
@@ -104,8 +104,8 @@ def test_the_order_of_the_grains_does_not_matter_to_it():
     moments, axes, shares = unlike_magnets()
     turn = np.random.default_rng(3).permutation(6)
     orders = GrainsInOrder(axes, shares, 6), GrainsInOrder(axes[:, turn], shares[:, turn], 6)
-    found = [o.ordered(m) for o, m in zip(orders, (moments, moments[:, :, turn]), strict=True)]
-    np.testing.assert_allclose(found[1], found[0], atol=1e-15)
+    actual = [o.ordered(m) for o, m in zip(orders, (moments, moments[:, :, turn]), strict=True)]
+    np.testing.assert_allclose(actual[1], actual[0], atol=1e-15)
     with pytest.raises(ValueError, match="`places` must be at least the number of grains, 1 to 6"):
         GrainsInOrder(axes, shares, places=5)
 
@@ -114,6 +114,6 @@ def test_the_mean_by_tilt():
     moments, axes, shares = unlike_magnets()
     alone = MeanByTilt(moments, axes, shares, classes=10)  # one grain in each
     np.testing.assert_allclose(alone.predict(axes)[1], moments[1], atol=1e-12)
-    whole = MeanByTilt(moments, axes, shares, classes=1).predict(axes)
+    all_grains = MeanByTilt(moments, axes, shares, classes=1).predict(axes)
     along = np.concatenate([moments[0, :, :4, 2], moments[1, :, :, 2]], axis=1).mean(axis=1)
-    np.testing.assert_allclose(whole[..., 2], np.broadcast_to(along[:, None], (2, 5, 6)))
+    np.testing.assert_allclose(all_grains[..., 2], np.broadcast_to(along[:, None], (2, 5, 6)))

@@ -53,7 +53,7 @@ def test_simulate_is_measured(measured):
 
 
 @pytest.mark.backend
-def test_what_is_timed_is_the_same_loop(measured):
+def test_all_timed_loops_are_equal(measured):
     for row in measured[1]:
         assert row.alike == 1.0
         assert row.worst < 0.5

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from keras_micromag import cli, physics
+from keras_micromag.cli import output
 
 TINY = ["simulate", "--grid", "2", "2", "2", "--steps", "40", "--magnets", "3", "--seed", "5"]
 DATA = {"loops.npz", "loops.csv", "settings.json"}
@@ -35,7 +37,7 @@ def python(*arguments, **environment):
 
 
 def made_up(structure, easy_axes, *, field, **_):
-    """In place of `simulate`: every grain follows its easy axis and flips at -4 T."""
+    """Stand in for `simulate`: every grain follows its easy axis and flips at -4 T."""
     signs = np.where(field > -4.0, 1.0, -1.0)
     magnetization = signs[:, None, None] * easy_axes[:, None]
     return physics.Hysteresis(
@@ -170,7 +172,7 @@ def test_every_option_reaches_the_simulation(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_same_command_reads_back_what_it_kept(capsys, tmp_path, monkeypatch):
+def test_a_repeated_command_reads_its_checkpoint(capsys, tmp_path, monkeypatch):
     options = ["--checkpoint", str(tmp_path / "kept"), "--no-figures", "--quiet"]
     assert cli.main([*TINY, *options, "--out", str(tmp_path / "first")]) == 0
     monkeypatch.setattr(physics.solver.field_steps, "advance", None)
@@ -292,14 +294,14 @@ def test_magnets_that_fail_are_named_and_the_others_written(capsys, tmp_path):
     ],
     ids=["self-field with Kd", "tol", "rtol", "not converged"],
 )
-def test_what_the_solver_refuses_gets_one_sentence(capsys, tmp_path, arguments, sentence):
+def test_errors_of_the_solver_get_one_sentence(capsys, tmp_path, arguments, sentence):
     out = tmp_path / "out"
     assert sentence in refusal(capsys, [*TINY, "--quiet", "--out", str(out), *arguments])
     assert not out.exists()
 
 
 @pytest.mark.usefixtures("never")
-def test_a_file_in_place_of_the_folder_is_found_before_the_simulation(capsys, tmp_path):
+def test_a_file_in_place_of_the_folder_is_refused_before_the_simulation(capsys, tmp_path):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         sentence = refusal(capsys, [*TINY, "--out", str(out)])
@@ -316,14 +318,14 @@ def test_a_folder_for_both_results_and_checkpoint_is_refused(capsys, tmp_path):
 
 
 @pytest.mark.usefixtures("never")
-def test_a_folder_in_place_of_a_file_is_found_before_the_simulation(capsys, tmp_path):
+def test_a_folder_in_place_of_a_file_is_refused_before_the_simulation(capsys, tmp_path):
     (tmp_path / "loops.csv").mkdir()
     assert "loops.csv is a folder." in refusal(capsys, [*TINY, "--out", str(tmp_path)])
 
 
 @pytest.mark.usefixtures("never")
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder where none can write")
-def test_a_read_only_folder_is_found_before_the_simulation(capsys):
+def test_a_read_only_folder_is_refused_before_the_simulation(capsys):
     assert "`--out` cannot be written: /proc/runs" in refusal(
         capsys, [*TINY, "--out", "/proc/runs"]
     )
@@ -331,13 +333,51 @@ def test_a_read_only_folder_is_found_before_the_simulation(capsys):
 
 @pytest.mark.usefixtures("never")
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="root may write anywhere")
-def test_missing_permission_is_found_before_the_simulation(capsys, tmp_path):
+def test_missing_permission_is_reported_before_the_simulation(capsys, tmp_path):
     tmp_path.chmod(0o500)
     try:
         sentence = refusal(capsys, [*TINY, "--out", str(tmp_path / "runs")])
     finally:
         tmp_path.chmod(0o700)
     assert "Permission denied." in sentence
+
+
+# Two runs in one folder
+
+
+def test_files_of_another_run_are_replaced_or_removed(quick, tmp_path):
+    out = tmp_path / "out"
+    assert cli.main([*quick, "--out", str(out)]) == 0
+    (out / "loops").mkdir()
+    of_run = {"events.csv", "grains.tess", "loops.pvd", "loops/step_0000.vtu"}
+    own = {"notes.txt", "loops/notes.txt"}
+    for name in of_run | own:
+        (out / name).touch()
+    # The same loops: whatever shows them stays.
+    assert cli.main([*quick, "--out", str(out)]) == 0
+    assert all((out / name).exists() for name in of_run | own)
+    assert cli.main([*quick, "--cone", "20", "--out", str(out)]) == 0
+    assert not any((out / name).exists() for name in of_run)
+    assert names(out) == DATA | {"notes.txt", "loops"} and names(out / "loops") == {"notes.txt"}
+
+
+def test_files_of_no_run_stay(quick, tmp_path):
+    (tmp_path / "grains.tess").touch()
+    assert cli.main([*quick, "--out", str(tmp_path)]) == 0
+    assert names(tmp_path) == DATA | {"grains.tess"}
+
+
+def test_a_run_waits_while_another_writes(quick, tmp_path):
+    out, statuses = tmp_path / "out", []
+    run = threading.Thread(
+        target=lambda: statuses.append(cli.main([*quick, "--quiet", "--out", str(out)]))
+    )
+    with output.alone(out):
+        run.start()
+        run.join(timeout=1.0)
+        assert run.is_alive() and names(out) <= {".lock"}
+    run.join()
+    assert statuses == [0] and names(out) == DATA
 
 
 # What a failure leaves
@@ -421,7 +461,7 @@ def test_a_backend_chosen_too_late_is_refused(capsys, tmp_path):
     not (find_spec("tensorflow") or find_spec("torch")),
     reason="without any backend the package cannot be imported: see tests/test_house.py",
 )
-def test_a_missing_backend_is_told_in_one_sentence(tmp_path):
+def test_a_missing_backend_gets_one_sentence(tmp_path):
     code = (
         "import sys; sys.modules['jax'] = None; from keras_micromag.cli import main; "
         "sys.exit(main(sys.argv[1:]))"
@@ -435,7 +475,7 @@ def test_a_missing_backend_is_told_in_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     "request_", ["--help", "simulate --help", "--version", "simulate --grid 0"]
 )
-def test_what_needs_no_keras_imports_none(request_):
+def test_help_and_bad_options_import_no_keras(request_):
     code = (
         "import sys; from keras_micromag.cli import main; status = main(sys.argv[1:]); "
         "heavy = {'keras', 'tensorflow', 'jax', 'torch', 'matplotlib'} & set(sys.modules); "

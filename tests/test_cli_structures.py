@@ -17,7 +17,7 @@ CUBES = [[0, 0, 0], [1, 0, 0]]  # corners of two, in units of their edge
 
 @pytest.fixture
 def ran(monkeypatch):
-    """What `simulate` was called with, in place of a simulation."""
+    """Record the arguments of `simulate`, in place of a simulation."""
     called = {}
 
     def simulate(structure, easy_axes, **kwargs):
@@ -231,7 +231,7 @@ def never(monkeypatch):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_contradicts_gets_one_sentence(capsys, tmp_path, arguments, sentence):
+def test_contradictory_options_get_one_sentence(capsys, tmp_path, arguments, sentence):
     out = tmp_path / "out"
     assert sentence in refusal(capsys, [*SHORT, *arguments, "--out", str(out)])
     assert not out.exists()
@@ -252,7 +252,7 @@ def test_a_folder_of_other_files_is_left_alone(capsys, tmp_path):
 
 
 @pytest.mark.usefixtures("never")
-def test_what_is_not_installed_is_told_before_the_simulation(capsys, tmp_path, monkeypatch):
+def test_missing_packages_are_reported_before_the_simulation(capsys, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.setenv("PATH", str(tmp_path))
     moving = [*SHORT[:-1], "--animation", "mp4", "--out", str(tmp_path)]

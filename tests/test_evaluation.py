@@ -11,29 +11,29 @@ TRUE = np.stack([UP, UP, UP * [[1], [-1]], -UP])[None]
 
 
 def test_a_loop_that_is_right():
-    found = evaluate(TRUE, TRUE, FIELD)
-    assert set(found) == set(MEASURES)
-    wrong = {name: value.tolist() for name, value in found.items() if name != "branch_accuracy"}
+    errors = evaluate(TRUE, TRUE, FIELD)
+    assert set(errors) == set(MEASURES)
+    wrong = {name: value.tolist() for name, value in errors.items() if name != "branch_accuracy"}
     assert all(value == [0.0] for value in wrong.values())
-    assert found["branch_accuracy"].tolist() == [1.0]
+    assert errors["branch_accuracy"].tolist() == [1.0]
 
 
 def test_a_loop_that_reverses_a_step_late():
     late = np.stack([UP, UP, UP, UP * [[1], [-1]]])
-    found = {name: value.item() for name, value in evaluate(TRUE, late, FIELD).items()}
-    assert found["squared_error"] == pytest.approx((4 + 4) / 4)
-    assert found["squared_error_switching"] == pytest.approx(4)
-    assert found["norm_error"] == 0
-    assert found["curve_rmse"] == pytest.approx(np.sqrt((1 + 1) / 4))
-    assert found["coercivity_error"] == pytest.approx(1.0)
-    assert found["coercivity_steps"] == pytest.approx(1.0)
-    assert found["branch_accuracy"] == pytest.approx(6 / 8)
+    errors = {name: value.item() for name, value in evaluate(TRUE, late, FIELD).items()}
+    assert errors["squared_error"] == pytest.approx((4 + 4) / 4)
+    assert errors["squared_error_switching"] == pytest.approx(4)
+    assert errors["norm_error"] == 0
+    assert errors["curve_rmse"] == pytest.approx(np.sqrt((1 + 1) / 4))
+    assert errors["coercivity_error"] == pytest.approx(1.0)
+    assert errors["coercivity_steps"] == pytest.approx(1.0)
+    assert errors["branch_accuracy"] == pytest.approx(6 / 8)
 
 
 def test_shrunken_moments_and_a_curve_that_never_crosses():
-    found = evaluate(TRUE, np.tile(0.5 * UP, (4, 1, 1)), FIELD)
-    assert found["norm_error"].item() == pytest.approx(2 * 0.25)
-    assert np.isnan(found["coercivity_error"]).all()
+    errors = evaluate(TRUE, np.tile(0.5 * UP, (4, 1, 1)), FIELD)
+    assert errors["norm_error"].item() == pytest.approx(2 * 0.25)
+    assert np.isnan(errors["coercivity_error"]).all()
 
 
 def test_bad_input():

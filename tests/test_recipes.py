@@ -1,4 +1,4 @@
-"""Recipes: what they refuse, and what they hold. Trainings by them: tests/paper."""
+"""Recipes: their settings, bad input and batches. Trainings by them: tests/paper."""
 
 import dataclasses
 import pickle
@@ -38,7 +38,7 @@ POLYCRYSTALS = Polycrystals(
     ],
     ids=str,
 )
-def test_what_a_recipe_refuses(setting, sentence):
+def test_bad_recipes(setting, sentence):
     with pytest.raises(ValueError, match=sentence):
         Recipe(**setting)
 
@@ -65,17 +65,17 @@ def test_batches_are_states_of_the_loops_with_their_weights(loops):
     assert weights.shape == states.shape[:2] == ((18, 1) if loops is LATTICES else (16, 2))
     # Rotations and reflections keep the moments along the field, which are different everywhere.
     along = loops.moments[..., 2].reshape(-1, loops.moments.shape[2])
-    found = np.abs(states[..., None, :, 2] - along).max(axis=-1).argmin(axis=-1)
-    np.testing.assert_allclose(states[..., 2], along[found], atol=1e-6)
+    state_index = np.abs(states[..., None, :, 2] - along).max(axis=-1).argmin(axis=-1)
+    np.testing.assert_allclose(states[..., 2], along[state_index], atol=1e-6)
     known = mix_weights(recipe.eq8_share, sample_weights(loops.moments)).ravel()
-    np.testing.assert_allclose(weights, known[found])
+    np.testing.assert_allclose(weights, known[state_index])
     if loops is LATTICES:
-        assert sorted(found.ravel()) == list(range(18)), "each state once in an epoch"
+        assert sorted(state_index.ravel()) == list(range(18)), "each state once in an epoch"
         batches.on_epoch_end()
         assert (batches[0][1] != targets).any()
     else:
         assert (
-            np.abs(inputs["grains"] - loops.grains[found[:, 0] // 2]).max(axis=(1, 2)) > 0
+            np.abs(inputs["grains"] - loops.grains[state_index[:, 0] // 2]).max(axis=(1, 2)) > 0
         ).any()
 
 

@@ -175,7 +175,7 @@ def test_a_folder_of_somebody_elses_is_left_alone(tmp_path):
         ("x.pvd", {"magnet": 1}, "`magnet` must be below 1; received 1"),
     ],
 )
-def test_what_cannot_be_written_is_refused(tmp_path, name, kwargs, message):
+def test_bad_input(tmp_path, name, kwargs, message):
     structure, hysteresis = loop(np.linspace(-3, -5, 8))
     with pytest.raises(ValueError, match=message):
         vtk.write_vtk(tmp_path / name, structure, **{"hysteresis": hysteresis, **kwargs})
@@ -189,7 +189,7 @@ def test_plotter_wants_one_value_per_grain(cells):
         vtk.plotter(cells, np.ones((3, 30)), off_screen=True)
 
 
-def test_without_a_display_a_window_says_what_else_there_is(cells, monkeypatch):
+def test_without_a_display_the_error_names_an_alternative(cells, monkeypatch):
     monkeypatch.setattr(pv, "system_supports_plotting", lambda: False)
     with pytest.raises(RuntimeError, match="A window needs a display, and there is none: write"):
         vtk.plotter(cells, values=cells.volumes)

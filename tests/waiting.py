@@ -1,14 +1,14 @@
-"""Waiting for what other processes do."""
+"""Wait for other processes."""
 
 import time
 
 
-def when(test):
-    """What `test` returns once it is true; a file that is not there yet is waited for too."""
+def wait_until(condition):
+    """Return the result of `condition()` as soon as it is true; an OSError counts as false."""
     for _ in range(1800):
         try:
-            if found := test():
-                return found
+            if result := condition():
+                return result
         except OSError:
             pass
         time.sleep(0.1)

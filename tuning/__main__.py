@@ -33,11 +33,11 @@ def main(argv=None) -> int:
         command = commands.add_parser(
             kind,
             help=f"over {settings}",
-            description=f"Search over {settings}, by the error of whole loops of magnets that were "
-            "not trained on. Then repeat the best trials with other seeds, train the best recipe "
-            "on all magnets, evaluate it on the test magnets, and write report.md, best.json, "
-            "trials.json, metrics.json, figures and models. A search that was killed continues "
-            "after the last finished trial.",
+            description=f"Search over {settings}, by the error of predicted loops of magnets that "
+            "were not trained on. Then repeat the best trials with other seeds, train the best "
+            "recipe on all magnets, evaluate it on the test magnets, and write report.md, "
+            "best.json, trials.json, metrics.json, figures and models. A search that was killed "
+            "continues after the last finished trial.",
         )
         command.set_defaults(run=_run, kind=kind)
         _add_search(command.add_argument_group("search"))

@@ -123,7 +123,7 @@ class _RecipeHyperModel(keras_tuner.HyperModel):
         epochs: int | None = None,
         initial_epoch: int = 0,
     ) -> dict[str, float]:
-        """Train a model, predict whole loops, and return their score.
+        """Train a model, predict loops, and return their score.
 
         Args:
             hp: the hyperparameters that `build` got.

@@ -12,8 +12,8 @@ TITLES = {
     "map.png": "Score by t and l",
 }
 LABELS = {
-    "best": "what the search found",
-    "start": "what it started from",
+    "best": "the best setting",
+    "start": "the start of the search",
     "paper": "the paper's setting",
 }
 ERRORS = ("curve_rmse", "coercivity_error", "branch_accuracy")
@@ -36,10 +36,10 @@ def of_search(plan: Plan, trials: list[Trial], metrics: dict, drawn: list[str]) 
         f"{len(trials)} trials by the tuner `{plan.tuner}`, seed {plan.seed}: {hours:.1f} hours of "
         f"one process; {bad['diverged']} diverged, {bad['stopped']} were stopped as hopeless. Each "
         f"was trained on {plan.trained_on} magnets of `tfds_esw/{datasets.name_of(plan.config)}` "
-        f"({plan.batches} batches of {plan.batch_size}) and scored by the whole loops of "
+        f"({plan.batches} batches of {plan.batch_size}) and scored by the loops of "
         f"{plan.validated_on} others, predicted from their first states. The score is the mean of "
         "two errors, the RMSE of M/Ms and that of the coercivity, in units of those of the mean "
-        "training loop: 1 is as wrong as that. Trial 0 is what the search started from.",
+        "training loop: 1 is as wrong as that. Trial 0 is the start of the search.",
         *_hyperband(trials),
         "",
         "## The best trials",
@@ -57,7 +57,7 @@ def of_search(plan: Plan, trials: list[Trial], metrics: dict, drawn: list[str]) 
         "## Evaluated once",
         "",
         f"Trained on {plan.magnets} magnets, those of the search included, with the batches of the "
-        "recipe; mean ± standard deviation over magnets that no search and no training has seen.",
+        "recipe; mean ± standard deviation over magnets of no search and no training.",
     ]
     kinds = {
         "test": f"All magnets of `tfds_esw/{datasets.name_of(plan.test)}`",
@@ -67,7 +67,7 @@ def of_search(plan: Plan, trials: list[Trial], metrics: dict, drawn: list[str]) 
         if kind in metrics["judged"]["best"]:
             lines += ["", f"{title}:", "", *_measured(metrics["judged"], kind)]
     settings = ", ".join(f"{name} {short(value)}" for name, value in metrics["settings"].items())
-    lines += ["", f"What was found (trial {metrics['best']}): {settings}. The model is in "]
+    lines += ["", f"The best setting (trial {metrics['best']}): {settings}. The model is in "]
     lines[-1] += f"models/trial-{metrics['best']}/model.keras."
     lines.append("")
     return "\n".join(lines)
@@ -128,6 +128,6 @@ def _paired(measured, kind) -> list[str]:
         f"than {name}: {tables.paired_difference(best, other)}" for name, other in others.items()
     ]
     return [
-        "What the search found is less wrong, mean of the differences magnet by magnet ± standard "
+        "The best setting is less wrong, mean of the differences magnet by magnet ± standard "
         f"error, {'; '.join(differences)}."
     ]

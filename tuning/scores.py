@@ -1,4 +1,4 @@
-"""Score of a trained model: errors of whole loops of magnets that it was not trained on."""
+"""Score of a trained model: errors of predicted loops of magnets that it was not trained on."""
 
 import numpy as np
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from keras_micromag.utils.files import atomic_path
+from keras_micromag.utils.files import atomic_path, lock
+
+_LOCK = ".lock"
 
 
 def check_output(out: Path, names: Iterable[str]) -> None:
@@ -27,17 +29,36 @@ def check_output(out: Path, names: Iterable[str]) -> None:
             raise ValueError(f"`--out` cannot be written: {out / name} is a folder.")
 
 
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Make the folder `out`, and lock it while the body writes there; another run waits."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        held = None
+        while held is None:
+            try:
+                held = lock(out, _LOCK, wait=True)
+            except BlockingIOError:  # another run is done, and removed the file
+                continue
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    with held:
+        try:
+            yield
+        finally:
+            (out / _LOCK).unlink(missing_ok=True)
+
+
 def write_all(out: Path, writers: Mapping[str, Callable[[Path], object]]) -> None:
     """Write all files to temporary paths in the folder `out`, then rename them all.
 
     A failure leaves no half-written file, and the files of an earlier run as they were.
 
     Args:
-        out: a folder, made if it does not exist.
+        out: a folder, which `alone` made.
         writers: by the file's name the function that writes to the path that it receives.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
         with ExitStack() as renames:
             for name, write in writers.items():
                 write(renames.enter_context(atomic_path(out / name)))

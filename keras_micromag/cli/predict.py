@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_micromag.cli.output import check_output, write_all, write_csv
+from keras_micromag.cli.output import alone, check_output, write_all, write_csv
 from keras_micromag.summary import check_matplotlib, draw_loops, print_merits
 from keras_micromag.utils.command_line import add_backend, choose_backend, option
 from keras_micromag.utils.files import read_array
@@ -50,7 +50,8 @@ def _run(options: Namespace) -> None:
         "loops.csv": lambda path: write_csv(path, loops),
         "loops.png": functools.partial(draw_loops, loops),
     }
-    write_all(options.out, writers)
+    with alone(options.out):
+        write_all(options.out, writers)
     print_merits(loops)
     print(f"Written to {options.out}: {', '.join(writers)}")
 

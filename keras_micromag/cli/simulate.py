@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_micromag.cli import structures
-from keras_micromag.cli.output import check_output, write_all, write_csv, write_events
+from keras_micromag.cli.output import alone, check_output, write_all, write_csv, write_events
 from keras_micromag.summary import check_matplotlib, draw_loops, print_merits
 from keras_micromag.utils.command_line import (
     PROGRAM,
@@ -130,11 +131,14 @@ def _run(options: Namespace) -> None:
     times.append(time.perf_counter())
     settings = _settings(options, material, len(structure))
     writers = _writers(options, kind, structure, axes[0], hysteresis, settings)
-    if options.vtk:
-        # First, since it takes longest; it is atomic by itself.
-        options.out.mkdir(parents=True, exist_ok=True)
-        vtk.write_vtk(options.out / "loops.pvd", structure, hysteresis)
-    write_all(options.out, writers)
+    with alone(options.out):
+        others = _is_of_another_run(options.out / "settings.json", settings)
+        if options.vtk:
+            # First, since it takes longest; it is atomic by itself.
+            vtk.write_vtk(options.out / "loops.pvd", structure, hysteresis)
+        write_all(options.out, writers)
+        if others:
+            _remove(options.out, {*FILES, *FIGURES} - {*writers, *["loops.pvd"] * options.vtk})
     times.append(time.perf_counter())
 
     if not options.quiet:
@@ -247,6 +251,26 @@ def _settings(options: Namespace, material, grains: int) -> str:
     installed = versions()
     settings["versions"] = {PROGRAM: installed.pop("keras_micromag"), **installed}
     return json.dumps(settings, indent=2, default=str) + "\n"
+
+
+def _is_of_another_run(path: Path, settings: str) -> bool:
+    """Return whether there is a file of settings, and it holds others."""
+    return path.exists() and path.read_text("utf-8", errors="replace") != settings
+
+
+def _remove(out: Path, names: set[str]) -> None:
+    """Remove the files that an earlier run with other settings left, since they show other loops.
+
+    Args:
+        out: the folder.
+        names: of the files that this run did not replace.
+    """
+    states = (out / "loops").glob("step_*.vtu") if "loops.pvd" in names else ()
+    for path in (*states, *(out / name for name in names)):
+        path.unlink(missing_ok=True)
+    if "loops.pvd" in names:
+        with contextlib.suppress(OSError):  # it is not there, or holds other files
+            (out / "loops").rmdir()
 
 
 def _writers(

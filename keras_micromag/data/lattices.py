@@ -78,4 +78,6 @@ class Lattices:
     def images(self, count: int, rng: np.random.Generator | None = None) -> "Lattices":
         """Return the magnets with their `symmetric_images`, at most `count` of each."""
         images = symmetric_images(self.on_grid, count)
-        return Lattices(images.reshape(-1, *self.moments.shape[1:]), self.grid)
+        # Not by -1, which NumPy cannot resolve for loops of no steps.
+        magnets = images.shape[0] * images.shape[1]
+        return Lattices(images.reshape(magnets, *self.moments.shape[1:]), self.grid)

@@ -12,7 +12,7 @@ def sample_weights(
     """Return the training weight of each state: how far the grains turned since the last (Eq. 8).
 
     Args:
-        magnetization: (..., t, g, 3) unit moments of whole loops.
+        magnetization: (..., t, g, 3) unit moments of complete loops.
         field_direction: (3,) unit vector.
 
     Returns:
@@ -48,15 +48,15 @@ def split_by_simulation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the simulations to train on, and of those to validate on.
 
-    Whole simulations are held out. The windows of one loop overlap and its states change little
+    Complete simulations are held out. The windows of one loop overlap and its states change little
     from step to step, so a split within loops would validate on nearly the training data. The paper
     takes 20 % of the samples, which Keras's `validation_split` cuts off the end: about the last two
     of its nine simulations. The default gives exactly these two.
 
     Args:
         simulations: number of simulations, at least 2.
-        fraction: share to validate on, between 0 and 1; rounded to whole simulations, and at least
-            one on each side.
+        fraction: share to validate on, between 0 and 1; rounded to a number of simulations, of
+            which each side has at least one.
         seed: seed of a random split; without it the last simulations are held out.
 
     Returns:

@@ -91,7 +91,9 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         self.self_field = self_field = checks.flag(self_field, "self_field")
         self.material = material
         self.avalanche = avalanche
-        self.max_iterations = checks.count(max_iterations, "max_iterations")
+        self.max_iterations = checks.count(
+            max_iterations, "max_iterations", most=checks.MOST_ITERATIONS
+        )
         self.tol = checks.number(tol, "tol", above=0)
         self.field_direction = direction.tolist()
         self.operator, self.rtol = checks.instance(operator, "operator", str), rtol

@@ -1,4 +1,4 @@
-"""Model that predicts whole loops from their first states, through latent space."""
+"""Model that predicts loops from their first states, in latent space."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from keras_micromag.utils import checks
 
 @keras.saving.register_keras_serializable(package="keras_micromag")
 class LatentHysteresis(ComposedModel):
-    """Autoencoder and rollout as one model of the whole loop (the paper's method).
+    """Autoencoder and rollout as one model of a loop (the paper's method).
 
     The first t states are encoded, and the rest of the loop is predicted in latent space and
     decoded. Where the branch of a grain is uncertain, the predicted moment lies between both
@@ -101,7 +101,7 @@ class LatentHysteresis(ComposedModel):
         field, t = shapes["field"], self.rollout.window
         if len(field) != 2 or (field[1] is not None and field[1] <= t):
             raise ValueError(
-                "`field` must have shape (b, n), the fields of the whole loop, with n greater than "
+                "`field` must have shape (b, n), all fields of the loop, with n greater than "
                 f"t = {t}; received {field}."
             )
         require_one_batch(**shapes)
@@ -125,7 +125,7 @@ class LatentHysteresis(ComposedModel):
 
         Args:
             states: (b, t, g, 3).
-            field: (n,) or (b, n) µ0·H in tesla of the whole loop.
+            field: (n,) or (b, n) µ0·H in tesla of the entire loop.
             field_direction: (3,) unit vector.
             grains, neighbors: see `Autoencoder`; only with an embedding.
             **kwargs: passed to `keras.Model.predict`, such as batch_size.

@@ -43,7 +43,7 @@ def train(
     """Train by a recipe, evaluate on magnets never seen, and write a report.
 
     A run that was killed continues after the last part that it finished: a data set, the
-    autoencoder, the model of whole loops.
+    autoencoder, the model of loops.
 
     Args:
         out: folder for all files.

@@ -4,7 +4,7 @@ Knows nothing of learning. Units are SI, fields are flux densities µ0·H in tes
 shapes: b magnets, g grains, p particles per grain, t field steps.
 """
 
-import keras  # noqa: F401  (what is registered then needs the modules below whole)
+import keras  # noqa: F401  (registering the classes needs the modules below complete)
 
 from keras_micromag.physics.field import (
     DemagOperator,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 from matplotlib.animation import FFMpegWriter, PillowWriter
@@ -59,6 +62,7 @@ def animate_loop(
     Raises:
         ValueError: for another suffix, or where there is no such magnet.
         RuntimeError: for `.mp4` where ffmpeg is not on the path.
+        OSError: where the file cannot be written.
     """
     path = Path(path)
     checks.one_of(path.suffix, "path", tuple(WRITERS))
@@ -84,9 +88,24 @@ def animate_loop(
     (marker,) = loop_ax.plot([], [], "o", **MARK)
     title = loop_ax.set_title(format_tesla(0.0), fontsize=8)
 
-    with atomic_path(path) as partial, writer.saving(figure, partial, DPI):
+    with _failing_as_os_error(), atomic_path(path) as partial, writer.saving(figure, partial, DPI):
         for step in steps:
             set_colors(polygons, scene, moment_colors(hysteresis.magnetization[step]))
             marker.set_data([field[step]], [curve[step]])
             title.set_text(format_tesla(field[step]))
             writer.grab_frame()
+
+
+@contextmanager
+def _failing_as_os_error():
+    """Raise an OSError where ffmpeg fails; matplotlib does not log what ffmpeg said."""
+    logger = logging.getLogger("matplotlib.animation")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(error.stderr.split()[:50]) or f"status {error.returncode}"
+        raise OSError(f"ffmpeg could not write the film: {reason}") from error
+    finally:
+        logger.setLevel(level)

@@ -286,8 +286,10 @@ def draw_triad(ax: Axes, view: tuple[float, float]) -> None:
     for name, direction in zip("xyz", camera(view)[:2].T, strict=True):
         tip = tuple(origin + length * direction)
         ax.annotate("", tip, tuple(origin), xycoords="axes fraction", arrowprops=line)
-        beyond = tuple(4 * direction / np.linalg.norm(direction))
-        ax.annotate(f"${name}$", tip, beyond, xycoords="axes fraction", **letter)
+        # The letter of an axis that points toward the viewer stands beside the point.
+        length_seen = np.linalg.norm(direction)
+        beyond = direction / length_seen if length_seen > 1e-6 else np.array([-0.7, -0.7])
+        ax.annotate(f"${name}$", tip, tuple(4 * beyond), xycoords="axes fraction", **letter)
 
 
 def camera(view: tuple[float, float]) -> np.ndarray:

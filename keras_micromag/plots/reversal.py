@@ -78,7 +78,7 @@ def plot_reversal(
         panel.set_title(rf"$\mathbf{{{letter}}}$  {format_tesla(field[step])}", fontsize=7, pad=3)
         loop_ax.plot(field[step], curve[step], "o", **MARK)
         # A branch rises with the field, so that the letter is clear of it at the lower right. Near
-        # -Ms the frame of the axes would be in the way there.
+        # -Ms the letter would cover the frame of the axes there.
         va, offset = ("bottom", 3) if curve[step] < -0.75 else ("top", -3)
         point = (field[step], curve[step])
         name = rf"$\mathbf{{{letter}}}$"

@@ -99,7 +99,7 @@ def _weights(recipe, loops):
 
 
 def _loops_per_batch(loops):
-    """Return the number of whole loops with about 4096 states."""
+    """Return the number of loops that have about 4096 states together."""
     return max(4096 // loops.moments.shape[1], 1)
 
 

@@ -52,7 +52,7 @@ def epoch_length(batches: int, available: int) -> tuple[int, int]:
     """Return the number of batches in an epoch, and the number of epochs.
 
     Args:
-        batches: number of batches in the whole training.
+        batches: total number of batches of the training.
         available: number of different batches in the data, which an epoch cannot exceed.
     """
     length = max(batches // MIN_EPOCHS, 1)

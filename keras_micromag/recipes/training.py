@@ -1,4 +1,4 @@
-"""Training by a recipe: from simulated loops to a model of whole loops."""
+"""Training by a recipe: from simulated loops to a model that predicts loops."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ class Trained(NamedTuple):
     """Result of `train`.
 
     Attributes:
-        model: the model of whole loops.
+        model: the model that predicts loops.
         autoencoder: history of the training of its autoencoder.
         predictor: history of the training of its predictor.
     """
@@ -52,7 +52,7 @@ def train(
         verbose: passed to `keras.Model.fit`.
 
     Returns:
-        The model of whole loops, and the histories of both trainings.
+        The model that predicts loops, and the histories of both trainings.
 
     Raises:
         ValueError: when a shape does not fit, a moment is not finite, or there is only one loop.

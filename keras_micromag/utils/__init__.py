@@ -1,1 +1,1 @@
-"""Utilities of the whole package: argument checks, files, memory, progress, backends."""
+"""Utilities of all parts of the package: argument checks, files, memory, progress, backends."""

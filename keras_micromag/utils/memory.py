@@ -26,7 +26,7 @@ def available() -> float:
     """Return the bytes of memory that the machine has left, as far as its system tells.
 
     Linux gives the memory that can be allocated without swapping. Elsewhere it is the machine's
-    whole memory where `os.sysconf` gives that, as on macOS, and infinity on Windows, where nothing
+    total memory where `os.sysconf` gives that, as on macOS, and infinity on Windows, where nothing
     is therefore refused.
 
     Notes:

@@ -23,6 +23,7 @@ def test_images_are_those_of_the_lattice():
     wanted = symmetric_images(LOOPS.on_grid, 6)
     np.testing.assert_array_equal(images.on_grid, wanted.reshape(12, *wanted.shape[2:]))
     assert images.grid == LOOPS.grid
+    assert Lattices(LOOPS.moments[:, :0], (2, 2, 2)).images(6).moments.shape == (12, 0, 8, 3)
 
 
 def test_states_are_those_of_the_loops():

@@ -46,7 +46,7 @@ def seen(structure, axes, material):
 
 @pytest.mark.slow
 @pytest.mark.backend
-def test_features_tell_what_they_say(magnet):
+def test_features_have_the_values_that_their_names_promise(magnet):
     structure, axes, material, loops = magnet
     grains = loops.grains[0]
     moments = structure.volumes * [m.Js for m in material]
@@ -59,8 +59,8 @@ def test_features_tell_what_they_say(magnet):
     np.testing.assert_allclose(grains[:, FEATURES["size"]][:, 0], size, atol=1e-6)
     for name in ("Js", "Ku"):
         values = np.array([getattr(m, name) for m in material])
-        found = grains[:, FEATURES[name]][:, 0]
-        np.testing.assert_allclose(found, np.log(values / values.mean()), atol=1e-6)
+        actual = grains[:, FEATURES[name]][:, 0]
+        np.testing.assert_allclose(actual, np.log(values / values.mean()), atol=1e-6)
 
 
 def test_dipoles_have_the_field_of_distant_grains():
@@ -97,7 +97,7 @@ def test_padding_is_zero_and_changes_nothing_else():
 
 @pytest.mark.backend
 @pytest.mark.parametrize("mirrored", [(0, 0), (1, 0), (0, 1), (1, 1)], ids=str)
-def test_a_turned_magnet_is_what_simulating_it_gives(mirrored, magnet):
+def test_a_turned_magnet_equals_its_simulation(mirrored, magnet):
     structure, axes, material, loops = magnet
     angle, (z, x) = 0.7, mirrored
     turn = np.array(

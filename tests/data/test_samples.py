@@ -1,4 +1,4 @@
-"""Whole loops: weights of their states, split by simulation, symmetric images."""
+"""Complete loops: weights of their states, split by simulation, symmetric images."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.backend
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("grid", "k"), [((2, 2, 3), 16), ((2, 3, 2), 8)], ids=str)
-def test_images_are_what_their_easy_axes_give(grid, k):
+def test_images_equal_simulations_of_their_easy_axes(grid, k):
     magnet, field = cubic_grains(grid), np.linspace(8.0, -8.0, 40)
     axes = random_easy_axes(len(magnet), seed=2)
     loop = simulate(magnet, axes, field=field, progress=False).magnetization
@@ -23,7 +23,7 @@ def test_images_are_what_their_easy_axes_give(grid, k):
     turned = symmetric_images(axes.reshape(1, *grid, 3))[0].reshape(k, -1, 3)
     assert len({image.tobytes() for image in turned.round(9)}) == k
     direct = simulate(magnet, turned, field=field, progress=False).magnetization
-    # An image turns easy axes to k or -k, which is the same; moments settle to 1e-5 in float32.
+    # An image turns easy axes to k or -k, which is the same; moments converge to 1e-5 in float32.
     np.testing.assert_allclose(images.reshape(k, 40, -1, 3), direct, atol=1e-4)
     np.testing.assert_array_equal(images[0].reshape(loop.shape), loop)
 
@@ -62,7 +62,7 @@ def test_weights_refuse():
     ("simulations", "fraction", "held_out"), [(9, 0.2, 2), (2, 0.2, 1), (10, 0.95, 9), (5, 0.2, 1)]
 )
 @pytest.mark.parametrize("seed", [None, 3])
-def test_split_is_of_whole_simulations(simulations, fraction, held_out, seed):
+def test_a_split_keeps_simulations_together(simulations, fraction, held_out, seed):
     training, validation = split_by_simulation(simulations, fraction, seed=seed)
     assert len(validation) == held_out
     assert sorted([*training, *validation]) == list(range(simulations))

@@ -34,7 +34,7 @@ def joined(parts):
 
 
 def by_start(arrays):
-    """In the order of (simulation, step) of the first state."""
+    """Return the arrays in the order of (simulation, step) of the first state."""
     first = arrays[0][:, 0]
     order = np.lexsort((first[:, 1], first[:, 0]))
     return [a[order] for a in arrays]
@@ -50,10 +50,10 @@ def test_windows_are_all_there_and_none_leaks():
     assert windows.windows == S * (N - T - L + 1) == 12
     assert [len(y) for _, y in batches(windows)] == [4, 4, 4]
     past, field, coming = by_start(joined(batches(windows)))
-    whole = np.concatenate([past, coming], axis=1)
+    complete = np.concatenate([past, coming], axis=1)
     steps = np.arange(T + L)
     wanted = [(s, n + steps) for s in range(S) for n in range(N - T - L + 1)]
-    for window, fields, (s, n) in zip(whole, field, wanted, strict=True):
+    for window, fields, (s, n) in zip(complete, field, wanted, strict=True):
         assert (window[:, 0] == s).all() and (window[:, 1] == n).all()
         assert (fields == 100 * s + n[T:]).all(), "the field of each state to predict"
 
@@ -79,8 +79,8 @@ def test_arrays_and_weights(weights):
     kwargs = {} if weights == "none" else {f"{weights}_weights": field}
     windows = make(batch_size=5, **kwargs)
     x, y, *w = windows.arrays()
-    whole = [x["states"], x["field"], y, *w]
-    for array, other in zip(by_start(joined(batches(windows))), whole, strict=True):
+    complete = [x["states"], x["field"], y, *w]
+    for array, other in zip(by_start(joined(batches(windows))), complete, strict=True):
         assert array.dtype == np.float32
         np.testing.assert_array_equal(array, other)
     if weights == "step":

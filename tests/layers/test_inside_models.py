@@ -145,8 +145,8 @@ def test_onnx(tmp_path):
     export(model, tmp_path / "model.onnx", "onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     [given] = session.get_inputs()
-    [found] = session.run(None, {given.name: moments()})
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    [actual] = session.run(None, {given.name: moments()})
+    np.testing.assert_allclose(actual, wanted, atol=1e-5)
 
 
 @pytest.mark.slow

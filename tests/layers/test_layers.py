@@ -208,7 +208,7 @@ def loops(b=3, g=4, t=240):
 
 @pytest.fixture(scope="module")
 def embedded():
-    """One for all tests, since each compiles its own."""
+    """One layer for all tests, since each layer compiles its own loop."""
     return EmbeddedStonerWohlfarth(cubic_grains((2, 2, 1)))
 
 
@@ -221,10 +221,10 @@ def test_the_loop_is_that_of_simulate(structure, embedded, avalanche):
     weakest_first = EmbeddedStonerWohlfarth(structure, avalanche="weakest_first")
     layer = embedded if avalanche == "simultaneous" else weakest_first
     states = numpy(layer(inputs))
-    for axes, field, found in zip(inputs["easy_axes"], inputs["field"], states, strict=True):
+    for axes, field, actual in zip(inputs["easy_axes"], inputs["field"], states, strict=True):
         wanted = simulate(structure, axes, field=field, avalanche=avalanche)
         assert (wanted.iterations == 0).any()  # it strides
-        np.testing.assert_allclose(found, wanted.magnetization, atol=3e-5)
+        np.testing.assert_allclose(actual, wanted.magnetization, atol=3e-5)
     assert (states[:, -1, :, 2] < 0).any() and (states[:, 0, :, 2] > 0).all()
 
 
@@ -246,7 +246,7 @@ def test_the_loop_is_a_keras_layer(structure, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_no_equilibrium_is_nan(structure, embedded):
+def test_a_state_without_equilibrium_is_nan(structure, embedded):
     inputs = loops()
     inputs["field"][1, 3] = np.nan
     states = numpy(embedded(inputs))
@@ -279,14 +279,14 @@ def test_the_loop_in_the_backends_own_graphs(embedded):
         import tensorflow as tf
 
         mapped = tf.data.Dataset.from_tensor_slices(inputs).batch(3).map(embedded)
-        found = np.concatenate(list(mapped.as_numpy_iterator()))
+        actual = np.concatenate(list(mapped.as_numpy_iterator()))
     elif backend == "jax":
         import jax
 
-        found = np.asarray(jax.jit(lambda x: embedded(x))(inputs))
+        actual = np.asarray(jax.jit(lambda x: embedded(x))(inputs))
     else:
         pytest.skip("PyTorch has no such graph here")
-    np.testing.assert_allclose(found, wanted, atol=3e-5)
+    np.testing.assert_allclose(actual, wanted, atol=3e-5)
 
 
 @pytest.mark.parametrize("layer", [StonerWohlfarth(), UnitNorm()], ids=lambda layer: layer.name)
@@ -314,7 +314,7 @@ OTHER_VERSIONS = {
 
 
 @pytest.mark.parametrize("case", OTHER_VERSIONS)
-def test_so_is_one_of_grains_or_materials(structure, case):
+def test_a_config_of_another_version_of_grains_or_materials_is_refused(structure, case):
     change, kind = OTHER_VERSIONS[case]
     config = change(GuptasarmaDemag(structure).get_config())
     sentence = f"`config` must be one of this version's {kind}; received one that does not fit: "
@@ -331,6 +331,8 @@ def test_arguments_are_checked(structure):
     for number in (0, -1, 2.5, "x"):
         with pytest.raises(ValueError, match="`max_iterations` must be an integer of at least 1; "):
             EmbeddedStonerWohlfarth(structure, max_iterations=number)
+    with pytest.raises(ValueError, match="`max_iterations` must be at most 2147483647; "):
+        EmbeddedStonerWohlfarth(structure, max_iterations=2**31)
 
 
 # UnitNorm
@@ -366,20 +368,20 @@ def test_unit_norm_of_the_longest_and_shortest_vectors(dtype, lengths):
 
 
 @pytest.mark.contract
-def test_grain_convolution_is_what_it_says():
+def test_grain_convolution_equals_its_formula():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(2, 5, 3)).astype("float32")
     a = rng.random((2, 5, 5)).astype("float32")
     a[0, 1] = 0  # a grain without neighbours
     layer = GrainConvolution(4, "relu")
-    found = numpy(layer({"features": x, "neighbors": a}))
+    actual = numpy(layer({"features": x, "neighbors": a}))
     own, neighbors, bias = (numpy(w) for w in (layer.own, layer.neighbors, layer.bias))
     for b in range(2):
         for g in range(5):
             total = sum(a[b, g])
             around = sum(a[b, g, j] * x[b, j] for j in range(5)) / (total or 1)
             wanted = np.maximum(x[b, g] @ own + around @ neighbors + bias, 0)
-            np.testing.assert_allclose(found[b, g], wanted, atol=1e-5)
+            np.testing.assert_allclose(actual[b, g], wanted, atol=1e-5)
 
 
 def test_grain_convolution_is_a_keras_layer(tmp_path):

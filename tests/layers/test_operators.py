@@ -57,17 +57,17 @@ def test_fields_are_those_of_the_matrix(magnets, name, operator, self_field):
     options = {"self_field": self_field, "material": materials}
     layer = GuptasarmaDemag(structure, operator=operator, **options)
     wanted = numpy(GuptasarmaDemag(structure, operator="dense", **options)(m))
-    found = numpy(layer(m))
-    assert found.shape == wanted.shape and found.dtype == wanted.dtype
-    assert (found[:, structure.weights == 0] == 0).all()
+    actual = numpy(layer(m))
+    assert actual.shape == wanted.shape and actual.dtype == wanted.dtype
+    assert (actual[:, structure.weights == 0] == 0).all()
     if operator == "lattice":
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6)
+        np.testing.assert_allclose(actual, wanted, rtol=0, atol=2e-6)
     else:
-        assert np.linalg.norm(found - wanted) <= 1e-4 * np.linalg.norm(wanted)
+        assert np.linalg.norm(actual - wanted) <= 1e-4 * np.linalg.norm(wanted)
     # And of NumPy's product, to rounding.
     strength = np.array([material.Js for material in materials])[:, None]
     made = demag_operator(structure, operator, self_field=self_field)
-    np.testing.assert_allclose(found, made(m * strength), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(actual, made(m * strength), rtol=0, atol=2e-6)
 
 
 @pytest.mark.slow
@@ -83,9 +83,9 @@ def test_derivatives_are_those_of_the_matrix(magnets, name, operator):
             gradient(lambda x, layer=layer: ops.sum(layer(x) * probe), m),
             gradient(lambda x, layer=layer: ops.sum(layer(x) ** 2), m),
         ]
-    for found, wanted in zip(given[operator], given["dense"], strict=True):
-        assert np.isfinite(found).all() and abs(wanted).max() > 0.1
-        error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+    for actual, wanted in zip(given[operator], given["dense"], strict=True):
+        assert np.isfinite(actual).all() and abs(wanted).max() > 0.1
+        error = np.linalg.norm(actual - wanted) / np.linalg.norm(wanted)
         # A probe of any direction sees of the field less than its error is measured by.
         assert error <= (2e-6 if operator == "lattice" else 5e-4)
 
@@ -93,7 +93,7 @@ def test_derivatives_are_those_of_the_matrix(magnets, name, operator):
 @pytest.mark.integration
 @one_each
 def test_a_model_learns_through_it(magnets, name, operator):
-    # Which moments made a field: found by descent, compiled.
+    # Moments are fitted to a field by gradient descent, compiled.
     structure = magnets[name]
     wanted = moments(1, 8)
     demag = GuptasarmaDemag(structure, True, operator=operator)
@@ -139,9 +139,9 @@ def test_loops_are_those_of_simulate(magnets, name, operator, tmp_path):
     made = demag_operator(structure, operator, rtol=1e-3)
     states = numpy(layer(inputs))
     assert (states[:, -1, :, 2] < 0).all() and (states[:, 0, :, 2] > 0).all()
-    for axes, field, found in zip(inputs["easy_axes"], inputs["field"], states, strict=True):
+    for axes, field, actual in zip(inputs["easy_axes"], inputs["field"], states, strict=True):
         wanted = simulate(structure, axes, field=field, operator=made)
-        np.testing.assert_allclose(found, wanted.magnetization, atol=3e-5)
+        np.testing.assert_allclose(actual, wanted.magnetization, atol=3e-5)
     config = layer.get_config()
     assert (config["operator"], config["rtol"]) == (operator, 1e-3)
     if operator == "hierarchical":  # one will do: each compiles three times

@@ -39,7 +39,7 @@ def autoencoder():
 
 
 @pytest.fixture(scope="module")
-def whole(autoencoder):
+def loop_model(autoencoder):
     network = predictor(D, 2, hidden_layers=1, width=8, microstructure_size=4)
     scale = {"mean": np.zeros(21), "spread": np.ones(21)}
     microstructure = microstructure_encoder(4, features=21, weighted=True, width=8, **scale)
@@ -51,7 +51,7 @@ def inputs_of(loops):
     return loops.inputs
 
 
-def of_loops(loops):
+def loop_inputs_of(loops):
     field = np.tile(np.linspace(8, -8, 9, dtype="float32"), (B, 1))
     return {**inputs_of(loops), "states": loops.moments[:, :2], "field": field}
 
@@ -73,23 +73,25 @@ def padded(loops, more):
 
 @pytest.mark.slow
 @pytest.mark.contract
-@pytest.mark.parametrize("kind", ["autoencoder", "whole"])
-def test_order_and_padding_do_not_matter(kind, loops, autoencoder, whole):
-    model, told = (autoencoder, inputs_of) if kind == "autoencoder" else (whole, of_loops)
-    found = numpy(model(told(loops)))
-    assert found.shape == (B, T if kind == "autoencoder" else 9, G, 3)
+@pytest.mark.parametrize("kind", ["autoencoder", "loop_model"])
+def test_order_and_padding_do_not_matter(kind, loops, autoencoder, loop_model):
+    model, inputs_of_kind = (
+        (autoencoder, inputs_of) if kind == "autoencoder" else (loop_model, loop_inputs_of)
+    )
+    actual = numpy(model(inputs_of_kind(loops)))
+    assert actual.shape == (B, T if kind == "autoencoder" else 9, G, 3)
     order = np.random.default_rng(3).permutation(G)
-    turned = numpy(model(told(reordered(loops, order))))
-    np.testing.assert_allclose(turned, found[:, :, order], atol=1e-4)
-    more = numpy(model(told(padded(loops, 4))))
-    np.testing.assert_allclose(more[:, :, :G], found, atol=1e-4)
+    turned = numpy(model(inputs_of_kind(reordered(loops, order))))
+    np.testing.assert_allclose(turned, actual[:, :, order], atol=1e-4)
+    more = numpy(model(inputs_of_kind(padded(loops, 4))))
+    np.testing.assert_allclose(more[:, :, :G], actual, atol=1e-4)
     assert not more[:, :, G:].any()
 
 
 def test_neighbours_matter(loops, autoencoder):
     other = Polycrystals(loops.moments, loops.grains, loops.neighbors.transpose(0, 2, 1))
-    found = [numpy(autoencoder(inputs_of(each))) for each in (loops, other)]
-    assert np.abs(found[0] - found[1]).max() > 1e-3
+    actual = [numpy(autoencoder(inputs_of(each))) for each in (loops, other)]
+    assert np.abs(actual[0] - actual[1]).max() > 1e-3
 
 
 @pytest.mark.slow
@@ -102,12 +104,14 @@ def test_it_trains(loops):
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("kind", ["autoencoder", "whole"])
-def test_a_saved_one_computes_the_same(kind, loops, autoencoder, whole, tmp_path):
-    model, told = (autoencoder, inputs_of) if kind == "autoencoder" else (whole, of_loops)
+@pytest.mark.parametrize("kind", ["autoencoder", "loop_model"])
+def test_a_saved_model_computes_the_same(kind, loops, autoencoder, loop_model, tmp_path):
+    model, inputs_of_kind = (
+        (autoencoder, inputs_of) if kind == "autoencoder" else (loop_model, loop_inputs_of)
+    )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    x = told(loops)
+    x = inputs_of_kind(loops)
     np.testing.assert_allclose(numpy(loaded(x)), numpy(model(x)), atol=1e-6)
     assert loaded.get_config().keys() == model.get_config().keys()
 
@@ -126,14 +130,14 @@ def test_bad_input(change, sentence, loops, autoencoder):
         autoencoder(inputs_of(loops) | change)
 
 
-def test_bad_input_of_whole_loops(loops, whole):
-    x = of_loops(loops)
+def test_bad_input_of_loops(loops, loop_model):
+    x = loop_inputs_of(loops)
     with pytest.raises(ValueError, match=r"`states` must have shape \(b, t, g, 3\) with t = 2"):
-        whole({**x, "states": loops.moments})
+        loop_model({**x, "states": loops.moments})
     with pytest.raises(ValueError, match=r"`field` must have shape \(b, n\)"):
-        whole({**x, "field": x["field"][:, :2]})
+        loop_model({**x, "field": x["field"][:, :2]})
     with pytest.raises(ValueError, match=r"`inputs` must be a dict of .* and `neighbors`"):
-        whole({"states": x["states"]})
+        loop_model({"states": x["states"]})
 
 
 def test_sizes_must_be_positive():
@@ -150,11 +154,13 @@ def test_it_has_no_lattice(autoencoder):
 
 
 @pytest.mark.slow
-def test_coercivity_is_that_of_the_shares(loops, whole):
-    x = of_loops(loops)
-    predicted = whole.predict(x, verbose=0).astype(float)
+def test_coercivity_weights_grains_by_their_shares(loops, loop_model):
+    x = loop_inputs_of(loops)
+    predicted = loop_model.predict(x, verbose=0).astype(float)
     curve = np.einsum("btg,bg->bt", predicted[..., 2], loops.shares)
     field = np.linspace(8, -8, 9)
     wanted = coercivity(field, curve)
     magnet = {name: x[name] for name in ("grains", "neighbors")}
-    np.testing.assert_allclose(whole.coercivity(x["states"], field, **magnet), wanted, rtol=1e-4)
+    np.testing.assert_allclose(
+        loop_model.coercivity(x["states"], field, **magnet), wanted, rtol=1e-4
+    )

@@ -1,4 +1,4 @@
-"""From the first states to the whole loop in real space."""
+"""The model of autoencoder and rollout: from the first states to the loop."""
 
 import keras
 import numpy as np
@@ -20,11 +20,11 @@ T, L, D, GRID, G = 3, 4, 2, (2, 2, 4), 16
 
 
 def toy(**kwargs):
-    whole = autoencoder(GRID, D, units=(8,), **kwargs)
+    lattice_autoencoder = autoencoder(GRID, D, units=(8,), **kwargs)
     rollout = RecursiveRolloutModel(
         predictor(D, T, hidden_layers=1, width=8, output_activation="tanh"), T, L
     )
-    return LatentHysteresis(whole, rollout)
+    return LatentHysteresis(lattice_autoencoder, rollout)
 
 
 def batch(n, b=3):

@@ -1,4 +1,4 @@
-"""What the first state tells of a magnet, and what the encoder of it refuses."""
+"""The encoder of a magnet's first state: defaults, weights, bad input."""
 
 import inspect
 
@@ -24,9 +24,11 @@ def test_the_defaults_are_those_of_the_papers_magnets():
 def test_the_order_of_the_grains_does_not_matter():
     start = np.random.default_rng(0).normal((0, 0, 0.98), (0.1, 0.1, 0.01), (2, 8, 3))
     model = microstructure_encoder(size=3)
-    told = model.predict(start, verbose=0)
-    np.testing.assert_allclose(model.predict(start[:, ::-1], verbose=0), told, rtol=1e-4, atol=1e-5)
-    assert np.abs(told[0] - told[1]).max() > 1e-3
+    encoded = model.predict(start, verbose=0)
+    np.testing.assert_allclose(
+        model.predict(start[:, ::-1], verbose=0), encoded, rtol=1e-4, atol=1e-5
+    )
+    assert np.abs(encoded[0] - encoded[1]).max() > 1e-3
 
 
 @pytest.mark.contract
@@ -43,7 +45,7 @@ def test_grains_count_by_their_weights():
     np.testing.assert_allclose(model.predict(padded, verbose=0), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_what_it_refuses():
+def test_bad_input():
     with pytest.raises(ValueError, match="`spread` must be positive; received"):
         microstructure_encoder(spread=(1.0, 0.0, 1.0))
     with pytest.raises(ValueError, match="`size` must be an integer of at least 1"):

@@ -109,9 +109,9 @@ def test_steps_not_known_beforehand():
     outputs = model(inputs)
     assert outputs.shape == (None, None, D)
     x, _ = batch(8)
-    whole = keras.Model(inputs, outputs)
+    functional = keras.Model(inputs, outputs)
     np.testing.assert_allclose(
-        whole.predict(x, verbose=0), literally(float64(model), **x), atol=2e-6
+        functional.predict(x, verbose=0), literally(float64(model), **x), atol=2e-6
     )
 
 
@@ -359,7 +359,7 @@ def test_shapes_are_checked():
             model.evaluate(*given, verbose=0)
 
 
-def test_what_is_no_training_data_is_refused():
+def test_training_data_of_wrong_shapes_are_refused():
     model = toy()
     model.compile("sgd", RolloutLoss())
     x, y = batch(L)
@@ -431,7 +431,7 @@ def test_nan_in_arrays_is_refused_before_any_step(where):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "nadam"])
-def test_nan_on_the_way_puts_the_epoch_back(optimizer):
+def test_nan_restores_the_state_before_the_epoch(optimizer):
     model = toy()
     model.compile(optimizer, RolloutLoss())
     x, y = batch(L)
@@ -443,9 +443,9 @@ def test_nan_on_the_way_puts_the_epoch_back(optimizer):
             for i in range(5):
                 yield x, y * (np.nan if (epoch, i) == (2, 1) else 1)
 
-    kept = {}
+    weights = {}
     keep = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: kept.update({epoch: model.get_weights()})
+        on_epoch_end=lambda epoch, logs: weights.update({epoch: model.get_weights()})
     )
     sentence = r"loss must stay finite; received loss nan in epoch 3, before which the model has"
     with pytest.raises(ValueError, match=sentence):
@@ -453,7 +453,7 @@ def test_nan_on_the_way_puts_the_epoch_back(optimizer):
             generator(), steps_per_epoch=5, epochs=4, callbacks=[keep], shuffle=False, verbose=0
         )
     assert epochs[-1] <= 3, "it stopped"
-    for one, two in zip(model.get_weights(), kept[1], strict=True):
+    for one, two in zip(model.get_weights(), weights[1], strict=True):
         np.testing.assert_array_equal(one, two)
     steps = [v for v in model.optimizer.variables if v.path.endswith("iteration")]
     assert [int(v) for v in steps] == [10], "as many as counted, though 16 may be taken at once"
@@ -461,15 +461,16 @@ def test_nan_on_the_way_puts_the_epoch_back(optimizer):
 
 
 @pytest.mark.parametrize("built", [True, False])
-def test_nan_at_once_is_told_even_where_there_is_no_way_back(built):
+def test_nan_in_the_first_epoch_raises(built):
     model = toy() if built else RecursiveRolloutModel(Own(), window=T, horizon=L)
     model.compile("nadam", RolloutLoss())
     before = model.get_weights()
     x, y = batch(L)
-    # Where Keras builds it before the epoch begins, there is one after all.
-    way = "before which the model has been put back"
-    way = way if built else f"({way}|in which the model was built, so that it must be made anew)"
-    with pytest.raises(ValueError, match=f"received loss nan in epoch 1, {way}"):
+    # Where Keras builds the model before the epoch begins, its state is restored after all.
+    state = "before which the model has been put back"
+    if not built:
+        state = f"({state}|in which the model was built, so that it must be made anew)"
+    with pytest.raises(ValueError, match=f"received loss nan in epoch 1, {state}"):
         model.fit(((x, y * np.nan) for _ in range(3)), steps_per_epoch=1, shuffle=False, verbose=0)
     for one, two in zip(model.get_weights(), before, strict=False):
         np.testing.assert_array_equal(one, two)
@@ -503,10 +504,10 @@ def test_microstructure_reaches_every_step_and_is_trained(tmp_path):
 
     rolled = model.rollout(states[:, :4], field[4:], start)
     # By hand: the predictor fed its own output, with the same numbers at every step.
-    told = keras.ops.convert_to_numpy(model.microstructure(start))
+    encoded = keras.ops.convert_to_numpy(model.microstructure(start))
     last = states[:, :4].astype("float32")
     for i, h in enumerate(field[4:]):
-        inputs = {"states": last, "field": np.full((5, 1), h, "float32"), "microstructure": told}
+        inputs = {"states": last, "field": np.full((5, 1), h, "float32"), "microstructure": encoded}
         new = keras.ops.convert_to_numpy(model.predictor(inputs))
         np.testing.assert_allclose(rolled[:, i], new, rtol=1e-3, atol=1e-4)
         last = np.concatenate([last[:, 1:], new[:, None]], axis=1)
@@ -525,21 +526,21 @@ def test_microstructure_needs_the_first_state():
 
 
 @pytest.mark.slow
-def test_whole_loop_hands_on_its_first_state():
-    whole = autoencoder((2, 2, 2), 2, units=(4,))
-    model = LatentHysteresis(whole, informed())
+def test_latent_hysteresis_passes_its_first_state_on():
+    lattice_autoencoder = autoencoder((2, 2, 2), 2, units=(4,))
+    model = LatentHysteresis(lattice_autoencoder, informed())
     states = np.random.default_rng(1).normal(size=(2, 4, 8, 3))
     field = np.linspace(1.0, -1.0, 9)
     inputs = {"states": states, "field": np.tile(field, (2, 1))}
     loops = model.predict(inputs, verbose=0)
-    latents = whole.encoder.predict(states, verbose=0)
+    latents = lattice_autoencoder.encoder.predict(states, verbose=0)
     rolled = model.rollout.rollout(latents, field[4:], states[:, 0])
-    decoded = whole.decoder.predict(rolled, verbose=0)
+    decoded = lattice_autoencoder.decoder.predict(rolled, verbose=0)
     np.testing.assert_allclose(loops[:, 4:], decoded, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.contract
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="others compile the whole step")
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="others compile the training step")
 @pytest.mark.parametrize("frozen", [False, True])
 def test_a_traced_recursion_trains_as_an_eager_one(frozen):
     x, y = batch(L + 2, b=11)

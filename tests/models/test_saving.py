@@ -66,9 +66,9 @@ def a_rollout():
 
 @cache
 def a_loop():
-    whole, _ = an_autoencoder()
+    lattice_autoencoder, _ = an_autoencoder()
     rollout, _ = a_rollout()
-    model = LatentHysteresis(whole, rollout)
+    model = LatentHysteresis(lattice_autoencoder, rollout)
     return model, {"states": states(B, T), "field": field()}
 
 
@@ -250,8 +250,8 @@ def test_saved_model(made, tmp_path):
     np.testing.assert_allclose(loaded.serve(x), wanted, rtol=1e-5, atol=1e-6)
 
 
-def served(path, x):
-    """What ONNX Runtime makes of `x`; the inputs are told by their rank: Keras names them."""
+def run_onnx(path, x):
+    """Return the output of ONNX Runtime; inputs are matched by rank, since Keras names them."""
     session = onnxruntime.InferenceSession(path)
     by_rank = {a.ndim: a for a in keras.tree.flatten(x)}
     [result] = session.run(None, {i.name: by_rank[len(i.shape)] for i in session.get_inputs()})
@@ -271,7 +271,7 @@ def test_onnx(made, tmp_path):
     wanted = model.predict(x, verbose=0)
     batch = B if keras.backend.backend() == "torch" else None
     model.export(path, **export, input_signature=signature(x, batch=batch))
-    np.testing.assert_allclose(served(path, x), wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(run_onnx(path, x), wanted, rtol=1e-4, atol=1e-5)
 
 
 @exports
@@ -288,7 +288,7 @@ def test_one_export_for_any_number_of_fields(make, tmp_path):
     for n in (T + 1, 30):
         longer = {**x, "field": field(n)}
         np.testing.assert_allclose(
-            served(path, longer), model.predict(longer, verbose=0), rtol=1e-4, atol=1e-5
+            run_onnx(path, longer), model.predict(longer, verbose=0), rtol=1e-4, atol=1e-5
         )
 
 

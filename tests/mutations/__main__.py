@@ -1,11 +1,11 @@
-"""Break the source in every way of the catalogue, and see which tests find it.
+"""Put each fault of the catalogue into the source, and print which test fails.
 
     python -m tests.mutations                      # by the tests of `make test`
     python -m tests.mutations --suite all adjoint  # of `make test-all`; only names with "adjoint"
     python -m tests.mutations --everywhere         # also by modules that are not named for it
 
 Each mutation is made in a copy of the project; the project itself is left alone. Each takes some
-seconds to a minute. Exits with 1 where one is not found.
+seconds to a minute. Exits with 1 where no test fails.
 """
 
 import argparse
@@ -50,14 +50,14 @@ def first_failure(folder, mutation, markers, paths):
         markers = "contract"
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-m", markers, *paths]
     result = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
-    found = [line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    if result.returncode not in (0, 1, 2, 5) or bool(found) != (result.returncode in (1, 2)):
+    failures = [line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if result.returncode not in (0, 1, 2, 5) or bool(failures) != (result.returncode in (1, 2)):
         raise SystemExit(f"{mutation.name}: pytest ended with {result.returncode}\n{result.stdout}")
-    return found[0].split()[1] if found else None
+    return failures[0].split()[1] if failures else None
 
 
 def run(mutation, markers, everywhere):
-    """Return the first test that finds the mutation, or None."""
+    """Return the first test that fails with the mutation, or None."""
     with tempfile.TemporaryDirectory(prefix="mutation-") as name:
         folder = Path(name)
         copy_of_the_project(folder)
@@ -65,10 +65,10 @@ def run(mutation, markers, everywhere):
         source = path.read_text(encoding="utf-8")
         assert source.count(mutation.old) == 1, mutation.name
         path.write_text(source.replace(mutation.old, mutation.new), encoding="utf-8")
-        found = first_failure(folder, mutation, markers, mutation.tests.split())
-        if found is None and everywhere:
-            found = first_failure(folder, mutation, markers, [])
-        return found
+        test = first_failure(folder, mutation, markers, mutation.tests.split())
+        if test is None and everywhere:
+            test = first_failure(folder, mutation, markers, [])
+        return test
 
 
 def main():
@@ -80,15 +80,15 @@ def main():
     chosen = [
         m for m in MUTATIONS if not options.names or any(part in m.name for part in options.names)
     ]
-    found = 0
+    detected = 0
     for mutation in chosen:
         began = time.monotonic()
         test = run(mutation, MARKERS[options.suite], options.everywhere)
-        found += test is not None
+        detected += test is not None
         seconds = time.monotonic() - began
-        print(f"{mutation.name:58} {seconds:5.0f} s  {test or 'NOT FOUND'}", flush=True)
-    print(f"{found} of {len(chosen)} found")
-    sys.exit(found < len(chosen))
+        print(f"{mutation.name:58} {seconds:5.0f} s  {test or 'NOT DETECTED'}", flush=True)
+    print(f"{detected} of {len(chosen)} detected")
+    sys.exit(detected < len(chosen))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Faults that the tests must find: each one edit of one line or two of the source.
+"""Faults with which a test must fail: each one edit of one line or two of the source.
 
 They stand for slips that are easily made and hard to see: a sign, a factor, an index, an ignored
-option, a wrong axis, a dtype, a swapped default. `tests` are the modules in which each should be
-found; the backend is JAX unless the code is another's.
+option, a wrong axis, a dtype, a swapped default. `tests` are the modules of which a test should
+fail; the backend is JAX unless the code is another's.
 """
 
 from typing import NamedTuple
@@ -107,7 +107,7 @@ MUTATIONS = [
     ),
     # Field steps
     Mutation(
-        "flips are foreseen without a margin",
+        "flips are predicted without a margin",
         SOLVER + "relaxation.py",
         "_SAFETY = 4.0",
         "_SAFETY = 0.02",
@@ -149,7 +149,7 @@ MUTATIONS = [
         SOLVER_TESTS,
     ),
     Mutation(
-        "compiled loop without the states strode over",
+        "compiled loop without the interpolated states",
         SOLVER + "field_steps.py",
         "origin = ops.take_along_axis(origin, target, axis=1)",
         "origin = ops.take_along_axis(origin, target, axis=1) * 0",
@@ -280,7 +280,7 @@ MUTATIONS = [
         "tests/physics/microstructure/test_contacts.py",
     ),
     Mutation(
-        "the whole gap on each side of a boundary",
+        "the full gap on each side of a boundary",
         MICROSTRUCTURE + "voronoi/polycrystal.py",
         "offsets - gap / 2",
         "offsets - gap",

@@ -1,4 +1,4 @@
-"""Training on a few small polycrystals: what it writes, and what it refuses."""
+"""Training on a few small polycrystals: its data, files and report."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ def run(tmp_path_factory):
         yield out, arguments, train(out, **arguments, progress=False)
 
 
-def test_what_a_model_sees_is_what_was_simulated(run):
+def test_the_data_of_a_model_equal_the_simulations(run):
     simulated, seen = datasets.load(IRREGULAR, run[1]["data_dir"], split="train")
     np.testing.assert_array_equal(seen.moments, simulated.magnetization)
     curve = np.einsum("stg,sg->st", seen.moments[..., 2], seen.shares)
@@ -37,14 +37,14 @@ def test_what_a_model_sees_is_what_was_simulated(run):
     assert not seen.grains[seen.shares == 0].any()
 
 
-def test_what_it_writes(run):
+def test_files_and_report(run):
     out, _, metrics = run
     assert json.loads((out / "metrics.json").read_text()) == metrics
-    found = metrics["measures"]["prediction from the first states"]
+    errors = metrics["measures"]["prediction from the first states"]
     names = "predictor", "mean training loop", "persistence", "linear latent predictor"
-    assert set(found) == {*names, "mean by tilt"}
+    assert set(errors) == {*names, "mean by tilt"}
     assert set(metrics["measures"]["reconstruction"]) == {"autoencoder", "PCA(3)"}
-    for values in found.values():
+    for values in errors.values():
         assert set(values) == set(MEASURES)
         assert all(len(magnets) == 2 for magnets in values.values())
     report = (out / "report.md").read_text()
@@ -52,18 +52,18 @@ def test_what_it_writes(run):
     assert all((out / name).stat().st_size > 1000 for name in FIGURES)
 
 
-def test_persistence_is_right_as_long_as_nothing_moves(run):
+def test_persistence_keeps_the_order_of_grains_and_magnets(run):
     # So that grains come back to their places, and shares to their magnets.
     _, arguments, metrics = run
     _, seen = datasets.load(IRREGULAR, arguments["data_dir"], split="test")
     still = np.broadcast_to(seen.moments[:, 3:4], seen.moments.shape).copy()
     still[:, :4] = seen.moments[:, :4]
     wanted = np.square(seen.moments - still).sum(axis=(2, 3)).mean(axis=1)
-    found = metrics["measures"]["prediction from the first states"]["persistence"]
-    np.testing.assert_allclose(found["squared_error"], wanted, rtol=1e-5)
+    errors = metrics["measures"]["prediction from the first states"]["persistence"]
+    np.testing.assert_allclose(errors["squared_error"], wanted, rtol=1e-5)
 
 
-def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
+def test_a_finished_model_is_not_trained_again(run, monkeypatch):
     out, arguments, metrics = run
 
     def never(*_, **__):

@@ -27,22 +27,22 @@ def test_predict_from_easy_axes_or_first_states(run, tmp_path, capsys):
         out = tmp_path / given[0]
         assert cli.main(["predict", str(model), *given, "--out", str(out)]) == 0
         assert "coercivity" in capsys.readouterr().out
-        found = Hysteresis.load(out / "loops.npz")
-        assert found.magnetization.shape == (2, 50, 8, 3)
+        predicted = Hysteresis.load(out / "loops.npz")
+        assert predicted.magnetization.shape == (2, 50, 8, 3)
         np.testing.assert_allclose(
-            found.magnetization[:, :4], loops.magnetization[:, :4], atol=1e-4
+            predicted.magnetization[:, :4], loops.magnetization[:, :4], atol=1e-4
         )
-        assert found.converged.sum() == 2 * 4
+        assert predicted.converged.sum() == 2 * 4
         assert (out / "loops.png").stat().st_size > 1000
 
 
 def test_events_of_the_magnets_are_not_those_of_the_predictions(run):
     axes, field = random_easy_axes((2, 8), seed=3), np.linspace(8, -8, 50)
-    told = {"field": field, "method": "events", "progress": False}
-    loops = simulate(cubic_grains((2, 2, 2)), axes, **told)
-    found = predicted_loops(run[0] / "model.keras", loops)
-    own = coercivity(field, found.magnetization_along_field)
-    np.testing.assert_array_equal(found.coercivity(), own)
+    options = {"field": field, "method": "events", "progress": False}
+    loops = simulate(cubic_grains((2, 2, 2)), axes, **options)
+    predicted = predicted_loops(run[0] / "model.keras", loops)
+    own = coercivity(field, predicted.magnetization_along_field)
+    np.testing.assert_array_equal(predicted.coercivity(), own)
     assert (loops.coercivity() != own).all()
 
 
@@ -74,9 +74,9 @@ def test_loops_that_do_not_fit(run):
     ):
         with pytest.raises(ValueError, match=sentence):
             predicted_loops(model, given)
-    found = predicted_loops(model, loops)
-    np.testing.assert_array_equal(found.iterations[:, :4], loops.iterations[:, :4])
-    assert not found.converged[:, 4:].any() and not found.iterations[:, 4:].any()
+    predicted = predicted_loops(model, loops)
+    np.testing.assert_array_equal(predicted.iterations[:, :4], loops.iterations[:, :4])
+    assert not predicted.converged[:, 4:].any() and not predicted.iterations[:, 4:].any()
 
 
 def test_files_that_hold_no_model(run, tmp_path):
@@ -85,8 +85,8 @@ def test_files_that_hold_no_model(run, tmp_path):
     with pytest.raises(ValueError, match=r"must hold a LatentHysteresis .* received Sequential"):
         predicted_loops(tmp_path / "other.keras", axes)
     (tmp_path / "no.keras").write_bytes(b"nothing")
-    whole = (run[0] / "model.keras").read_bytes()
-    (tmp_path / "cut.keras").write_bytes(whole[: len(whole) // 2])
+    saved = (run[0] / "model.keras").read_bytes()
+    (tmp_path / "cut.keras").write_bytes(saved[: len(saved) // 2])
     with zipfile.ZipFile(tmp_path / "zip.keras", "w") as file:
         file.writestr("some.txt", "some")
     with zipfile.ZipFile(run[0] / "model.keras") as file:

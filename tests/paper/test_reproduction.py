@@ -1,4 +1,4 @@
-"""The paper's experiments, on the tiny data set: every piece, the report, and going on."""
+"""The paper's experiments, on the tiny data set: every piece, the report, continuing."""
 
 import dataclasses
 import json
@@ -49,45 +49,45 @@ PLAN = study.Plan(
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A finished run: its folder, what it found, and the lines that it told."""
-    out, told = tmp_path_factory.mktemp("study"), []
-    found = reproduce(out, data_dir=out / "data", jobs=1, plan=PLAN, progress=told.append)
-    return out, found, told
+    """A finished run: its folder, its results, and the messages of its progress."""
+    out, messages = tmp_path_factory.mktemp("study"), []
+    results = reproduce(out, data_dir=out / "data", jobs=1, plan=PLAN, progress=messages.append)
+    return out, results, messages
 
 
-def test_every_piece_is_done_and_told(done):
-    out, found, told = done
+def test_every_piece_is_done_and_reported(done):
+    out, results, messages = done
     names = [piece.name for stage in study.pieces(PLAN) for piece in stage]
-    assert sorted(names) == sorted(piece.name for piece in found)
-    assert len(told) - 1 == len(names) == 8
-    assert told[0].startswith("8 pieces, 1 at a time")
-    assert told[-1].startswith("[8/8, ")
+    assert sorted(names) == sorted(piece.name for piece in results)
+    assert len(messages) - 1 == len(names) == 8
+    assert messages[0].startswith("8 pieces, 1 at a time")
+    assert messages[-1].startswith("[8/8, ")
     assert {p.stem for p in (out / "pieces").iterdir()} == set(names)
     metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics == {piece.name: each["measures"] for piece, each in found.items()}
+    assert metrics == {piece.name: each["measures"] for piece, each in results.items()}
 
 
 def test_models_load_and_predict(done):
-    out, found, _ = done
+    out, results, _ = done
     unseen, _ = reproduction.datasets.load("tiny", out / "data")
-    trained = [piece for piece in found if piece.kind != "baselines"]
+    trained = [piece for piece in results if piece.kind != "baselines"]
     assert {path.stem for path in out.glob("models/*")} == {piece.name for piece in trained}
     piece = study.Piece("learning", (4, 0))
     model = keras.saving.load_model(out / "models" / f"{piece.name}.keras")
     loop = predict(model, unseen.magnetization[:, :4], unseen.field)
     again = evaluate(unseen.magnetization, loop, unseen.field)["curve_rmse"]
-    np.testing.assert_allclose(again, found[piece]["measures"]["curve_rmse"], rtol=1e-3)
+    np.testing.assert_allclose(again, results[piece]["measures"]["curve_rmse"], rtol=1e-3)
 
 
-def test_the_report_tells_what_the_pieces_found(done):
-    out, found, _ = done
+def test_the_report_has_the_results_of_the_pieces(done):
+    out, results, _ = done
     report = (out / "report.md").read_text()
     for experiment in study.EXPERIMENTS:
         assert f"    keras-micromag reproduce {experiment}\n" in report
     for name in ("magnet", "weights", "losses", "grid", "folds"):
         assert f"]({name}.png)" in report
         assert (out / f"{name}.png").stat().st_size > 1000
-    errors = found[study.Piece("learning", (4, 0))]["measures"]["curve_rmse"]
+    errors = results[study.Piece("learning", (4, 0))]["measures"]["curve_rmse"]
     assert f"| {number(np.mean(errors), 4)} ± {number(np.std(errors, ddof=1), 4)} |" in report
     assert "The autoencoder of Table 1 has 4,983 parameters." in report
 
@@ -103,7 +103,7 @@ def test_the_report_tells_what_the_pieces_found(done):
     ],
     ids=lambda piece: piece.kind,
 )
-def test_what_is_judged_by_is_never_trained_on(done, piece, tmp_path, monkeypatch):
+def test_magnets_of_the_evaluation_are_never_trained_on(done, piece, tmp_path, monkeypatch):
     out, _, _ = done
     unseen, _ = reproduction.datasets.load("tiny", out / "data")
     trained = []
@@ -127,13 +127,13 @@ def test_what_is_judged_by_is_never_trained_on(done, piece, tmp_path, monkeypatc
         study.FUNCTIONS[piece.kind](
             study.Work(PLAN, tmp_path, out / "data", piece), *piece.arguments
         )
-    judged = unseen if piece.kind == "learning" else unseen[1:2]
+    evaluated = unseen if piece.kind == "learning" else unseen[1:2]
     known = {state.tobytes() for state in trained[0].moments[:, -1]}
-    assert not [state for state in judged.magnetization[:, -1] if state.tobytes() in known]
+    assert not [state for state in evaluated.magnetization[:, -1] if state.tobytes() in known]
     assert len(trained[0]) == (4 if piece.kind == "learning" else 5)
 
 
-def test_a_training_that_diverges_is_told_when_the_rest_is_done(done, tmp_path):
+def test_a_diverging_training_is_reported_after_the_others(done, tmp_path):
     out, _, _ = done
     plan = dataclasses.replace(
         PLAN, nine=dataclasses.replace(QUICK, predictor_rate=1e30, averaging=0.0)
@@ -148,9 +148,9 @@ def test_a_training_that_diverges_is_told_when_the_rest_is_done(done, tmp_path):
 
 
 def test_the_learning_curve_is_drawn_for_several_sizes(done):
-    out, found, _ = done
+    out, results, _ = done
     unseen, _ = reproduction.datasets.load("tiny", out / "data")
-    one = found[study.Piece("learning", (4, 0))]
+    one = results[study.Piece("learning", (4, 0))]
     curve = {study.Piece("learning", (n, 0)): one for n in (4, 8, 16)}
     figure = figures._learning(PLAN, unseen, curve)
     line = figure.axes[0].lines[0]
@@ -158,18 +158,18 @@ def test_the_learning_curve_is_drawn_for_several_sizes(done):
     np.testing.assert_allclose(line.get_ydata(), np.mean(one["measures"]["curve_rmse"]))
 
 
-def test_magnet_r_is_what_repetition_r_never_sees(done):
-    out, found, _ = done
+def test_repetition_r_does_not_train_on_magnet_r(done):
+    out, results, _ = done
     unseen, _ = reproduction.datasets.load("tiny", out / "data")
-    true = found[study.Piece("baselines", (0,))]["true"][0]
+    true = results[study.Piece("baselines", (0,))]["true"][0]
     np.testing.assert_allclose(true, unseen.magnetization_along_field[0], atol=1e-4)
     training, one = study.Work(PLAN, out, out / "data", None).fold(1)
     assert len(training) == 5
     assert not (training.moments.reshape(5, -1) == one.magnetization.ravel()).all(axis=1).any()
 
 
-def test_it_goes_on_with_what_is_left(done, monkeypatch):
-    out, found, _ = done
+def test_only_missing_pieces_are_computed(done, monkeypatch):
+    out, results, _ = done
     piece = study.Piece("baselines", (0,))
     path = out / "pieces" / f"{piece.name}.json"
     before = json.loads(path.read_text())
@@ -178,7 +178,7 @@ def test_it_goes_on_with_what_is_left(done, monkeypatch):
     again = reproduce(out, data_dir=out / "data", jobs=1, plan=PLAN, progress=list)
     assert again[piece]["measures"] == before["measures"]
     assert {p: f["measures"] for p, f in again.items()} == {
-        p: f["measures"] for p, f in found.items()
+        p: f["measures"] for p, f in results.items()
     }
 
 
@@ -188,7 +188,7 @@ def test_a_part_of_the_experiments(done, tmp_path):
     shutil.copytree(out / "pieces", tmp_path / "pieces")
     for path in tmp_path.glob("pieces/[!a]*"):
         path.unlink()
-    found = reproduce(
+    results = reproduce(
         tmp_path,
         data_dir=out / "data",
         jobs=1,
@@ -196,13 +196,13 @@ def test_a_part_of_the_experiments(done, tmp_path):
         experiments=["losses"],
         progress=list,
     )
-    assert {piece.kind for piece in found} == {"autoencoder", "baselines"}
+    assert {piece.kind for piece in results} == {"autoencoder", "baselines"}
     report = (tmp_path / "report.md").read_text()
     assert "Losses of the autoencoder" in report
     assert "Ten folds" not in report
 
 
-def test_what_it_refuses(done, tmp_path, capsys):
+def test_bad_input(done, tmp_path, capsys):
     out, _, _ = done
     with pytest.raises(ValueError, match="`--out` must be a new folder, or one of a run with the"):
         reproduce(out, data_dir=out / "data", plan=dataclasses.replace(PLAN, folds=2))
@@ -217,7 +217,7 @@ def test_what_it_refuses(done, tmp_path, capsys):
     assert "`experiments` must be" in capsys.readouterr().err
 
 
-def test_a_recursion_without_bound_is_told_and_not_averaged():
+def test_the_total_variation_of_a_loop_without_bound_is_none():
     assert study.total_variation([[1.0, 0.5, -1.0]]) == 1.0
     assert study.total_variation([[1.0, None, -1.0]]) is None
 

@@ -1,4 +1,4 @@
-"""The main job, on the tiny data set: what it writes, that it goes on, and what it refuses."""
+"""The paper's method on the tiny data set: files, report, continuing, bad input."""
 
 import dataclasses
 import json
@@ -17,25 +17,25 @@ from tests.paper.quick import QUICK
 pytestmark = pytest.mark.integration
 
 
-def test_what_it_writes(run):
+def test_files_and_report(run):
     out, _, metrics = run
     assert json.loads((out / "metrics.json").read_text()) == metrics
-    found = metrics["measures"]["prediction from the first states"]
-    assert set(found) == {
+    measures = metrics["measures"]["prediction from the first states"]
+    assert set(measures) == {
         "predictor",
         "mean training loop",
         "persistence",
         "linear latent predictor",
     }
-    for values in found.values():
+    for values in measures.values():
         assert set(values) == set(MEASURES)
         assert all(len(magnets) == 6 for magnets in values.values())
     report = (out / "report.md").read_text()
     assert all(label in report for label in MEASURES.values())
-    error = found["mean training loop"]["curve_rmse"]
+    error = measures["mean training loop"]["curve_rmse"]
     assert f"{number(np.mean(error), 4)} ± {number(np.std(error, ddof=1), 4)}" in report
     assert all((out / name).stat().st_size > 1000 for name in training.FIGURES)
-    for r, value in enumerate(found["predictor"]["curve_rmse"]):
+    for r, value in enumerate(measures["predictor"]["curve_rmse"]):
         assert f"magnet {r}" in report and f"| {number(value, 4)} |" in report
     more = metrics["more"]["prediction from the first states"]
     assert all(len(values["curve_rmse"]) == 2 for values in more.values())
@@ -54,7 +54,7 @@ def test_logs_for_tensorboard(run):
         assert "epoch_loss" in log.Reload().Tags()["tensors"]
 
 
-def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
+def test_a_finished_model_is_not_trained_again(run, monkeypatch):
     out, arguments, metrics = run
 
     def never(*_, **__):
@@ -72,16 +72,16 @@ def test_it_goes_on_with_the_model_that_it_finished(run, monkeypatch):
     (out / "aside.keras").rename(out / "model.keras")
 
 
-def test_the_encoder_that_was_finished_is_what_the_predictor_takes(run, tmp_path, monkeypatch):
+def test_a_finished_autoencoder_is_not_trained_again(run, tmp_path, monkeypatch):
     out, arguments, metrics = run
     for name in ("settings.json", "autoencoder.keras", "autoencoder.history.json"):
         shutil.copy(out / name, tmp_path / name)
     monkeypatch.setattr(recipes, "train_autoencoder", None)
-    found = training.train(tmp_path, **arguments, progress=False)["measures"]
-    assert found == metrics["measures"]
+    measures = training.train(tmp_path, **arguments, progress=False)["measures"]
+    assert measures == metrics["measures"]
 
 
-def test_what_it_refuses(run):
+def test_bad_input(run):
     out, arguments, _ = run
     with pytest.raises(ValueError, match=r"`--out` must be a .* has seed 0, this run 1"):
         training.train(out, **{**arguments, "seed": 1}, progress=False)

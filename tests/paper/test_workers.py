@@ -9,7 +9,7 @@ import time
 import pytest
 
 from keras_micromag.paper import workers
-from tests.waiting import when
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +36,7 @@ def test_each_comes_with_its_argument():
     assert dict(os.environ) == before
 
 
-def test_a_worker_that_is_killed_is_told():
+def test_a_killed_worker_raises():
     with pytest.raises(ChildProcessError, match="a worker was killed; the same command goes on"):
         list(workers.map_in_processes(killed, [1, 2], jobs=2))
 
@@ -52,10 +52,10 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     environ = {**os.environ, "PYTHONPATH": root}
     parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], env=environ)
-    child = when(lambda: int((tmp_path / "pid").read_text() or 0))
+    child = wait_until(lambda: int((tmp_path / "pid").read_text() or 0))
     parent.kill()
     parent.wait()
-    assert when(lambda: not _runs(child))
+    assert wait_until(lambda: not _runs(child))
 
 
 def _runs(pid):

@@ -1,4 +1,4 @@
-"""What can be known of a GPU without one: that nothing in a graph is bound to the CPU.
+"""Checks for GPUs that need none: nothing in a graph is bound to the CPU.
 
 Neither values nor speed: those need a card. On JAX a function is compiled as far as it goes without
 one, to the operations of CUDA. On PyTorch it runs on "meta", the device of tensors without values,
@@ -120,7 +120,7 @@ def test_loops(method, monkeypatch):
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="of the check on PyTorch")
-def test_what_is_left_on_the_cpu_is_found():
+def test_a_tensor_left_on_the_cpu_raises():
     left = np.ones((1, 3), "float32")
     with pytest.raises(AssertionError, match=re.escape("takes [(1, 3)] from the CPU")):
         assert_fit_for_a_gpu(lambda x: ops.einsum("bi,bi->b", x, left), np.ones((1, 3), "float32"))

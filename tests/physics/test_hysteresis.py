@@ -269,11 +269,22 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_signalling_nan_in_a_file_is_one_like_any_other(tmp_path):
+    hysteresis([1.0, 0.0, -1.0], [[1.0], [0.9], [-0.3]]).save(tmp_path / "loop.npz")
+    with np.load(tmp_path / "loop.npz") as file:
+        arrays = dict(file)
+    moments = arrays["magnetization"].astype("float32")
+    moments.view("int32")[2] = 0x7F800001
+    np.savez(tmp_path / "loop.npz", **{**arrays, "magnetization": moments})
+    loaded = Hysteresis.load(tmp_path / "loop.npz")
+    assert np.isnan(loaded.mean_magnetization).tolist() == [[False] * 3] * 2 + [[True] * 3]
+
+
 def test_other_files_are_refused(tmp_path):
     loop = hysteresis([1.0, -1.0], [[1.0], [-1.0]])
     loop.save(tmp_path / "loop.npz")
-    whole = (tmp_path / "loop.npz").read_bytes()
-    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    saved = (tmp_path / "loop.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(saved[: len(saved) // 2])
     (tmp_path / "text.npz").write_text("not a loop")
     np.savez(tmp_path / "other.npz", field=np.zeros(3))
     for name in ("cut", "text", "other"):

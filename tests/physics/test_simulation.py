@@ -9,7 +9,7 @@
 | strides over several fields          | one field at a time               | every state; 2 tol   |
 | a batch                              | its magnets alone                 | 5e-5                 |
 | rotated, reversed, permuted, scaled  | the magnet as it was              | 5e-5                 |
-| a loop continued from a state        | the whole loop                    | 5e-5                 |
+| a loop continued from a state        | the entire loop                   | 5e-5                 |
 | loops by the lattice operator, or by | those by the matrix               | every state; 5e-5    |
 | the hierarchical one within 1e-5     |                                   |                      |
 | by the hierarchical one as it is     | those by the matrix               | 99 % of grain states |
@@ -74,9 +74,9 @@ def sides(moments, easy_axes):
     return np.einsum("...tgi,...gi->...tg", moments, easy_axes) > 0
 
 
-def assert_same_loop(found, expected, easy_axes, atol=CLOSE):
-    np.testing.assert_array_equal(sides(found, easy_axes), sides(expected, easy_axes))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
+def assert_same_loop(actual, expected, easy_axes, atol=CLOSE):
+    np.testing.assert_array_equal(sides(actual, easy_axes), sides(expected, easy_axes))
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
 
 
 @pytest.mark.backend
@@ -320,32 +320,32 @@ def test_joint_rotation(small):
     structure, easy_axes, loop = small
     turn = Rotation.from_euler("xyz", [20, 50, 130], degrees=True).as_matrix()
     turned = Microstructure([(grain.vertices @ turn.T, grain.faces) for grain in structure.grains])
-    found = simulate(turned, easy_axes @ turn.T, field=REVERSAL, field_direction=turn[:, 2])
-    np.testing.assert_allclose(found.magnetization, loop @ turn.T, rtol=0, atol=CLOSE)
+    actual = simulate(turned, easy_axes @ turn.T, field=REVERSAL, field_direction=turn[:, 2])
+    np.testing.assert_allclose(actual.magnetization, loop @ turn.T, rtol=0, atol=CLOSE)
 
 
 def test_time_reversal(small):
     structure, easy_axes, loop = small
-    found = simulate(structure, easy_axes, field=-REVERSAL, initial_state=-easy_axes)
+    actual = simulate(structure, easy_axes, field=-REVERSAL, initial_state=-easy_axes)
     start = simulate(structure, easy_axes, field=REVERSAL, initial_state=easy_axes)
-    np.testing.assert_allclose(found.magnetization, -start.magnetization, rtol=0, atol=CLOSE)
-    found = simulate(structure, easy_axes, field=-REVERSAL, field_direction=(0, 0, -1))
-    np.testing.assert_allclose(found.magnetization, loop, rtol=0, atol=CLOSE)
+    np.testing.assert_allclose(actual.magnetization, -start.magnetization, rtol=0, atol=CLOSE)
+    actual = simulate(structure, easy_axes, field=-REVERSAL, field_direction=(0, 0, -1))
+    np.testing.assert_allclose(actual.magnetization, loop, rtol=0, atol=CLOSE)
 
 
 def test_the_sign_of_an_easy_axis_means_nothing(small):
     structure, easy_axes, loop = small
-    found = simulate(structure, easy_axes * np.array([1, -1] * 4)[:, None], field=REVERSAL)
-    np.testing.assert_allclose(found.magnetization, loop, rtol=0, atol=CLOSE)
+    actual = simulate(structure, easy_axes * np.array([1, -1] * 4)[:, None], field=REVERSAL)
+    np.testing.assert_allclose(actual.magnetization, loop, rtol=0, atol=CLOSE)
 
 
 def test_permutation_of_grains(small):
     structure, easy_axes, loop = small
     order = np.random.default_rng(0).permutation(8)
-    found = simulate(
+    actual = simulate(
         Microstructure([structure.grains[i] for i in order]), easy_axes[order], field=REVERSAL
     )
-    np.testing.assert_allclose(found.magnetization, loop[:, order], rtol=0, atol=CLOSE)
+    np.testing.assert_allclose(actual.magnetization, loop[:, order], rtol=0, atol=CLOSE)
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e9])
@@ -353,8 +353,8 @@ def test_length_scale(small, scale):
     _, easy_axes, loop = small
     depth = 1.2 * ND2FE14B.exchange_length * scale
     scaled = cubic_grains((2, 2, 2), size=50e-9 * scale, gap=3e-9 * scale, depth=depth)
-    found = simulate(scaled, easy_axes, field=REVERSAL)
-    np.testing.assert_allclose(found.magnetization, loop, rtol=0, atol=CLOSE)
+    actual = simulate(scaled, easy_axes, field=REVERSAL)
+    np.testing.assert_allclose(actual.magnetization, loop, rtol=0, atol=CLOSE)
 
 
 @pytest.mark.slow
@@ -415,7 +415,7 @@ def test_equal_shapes_are_compiled_once():
 
 @pytest.mark.slow
 @pytest.mark.contract
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="others compile the whole loop")
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="others compile the entire loop")
 @pytest.mark.parametrize("method", ["steps", "events"])
 @pytest.mark.parametrize(
     ("dtype", "operator"),
@@ -627,12 +627,12 @@ def test_a_lattice_in_float64(corners):
     structure, easy_axes, _ = corners
     options = {"field": REVERSAL, "self_field": True, "dtype": "float64"}
     with precision("float64"):
-        expected, found = (
+        expected, actual = (
             simulate(structure, easy_axes, operator=operator, **options).magnetization
             for operator in ("dense", "lattice")
         )
-    assert found.dtype == "float64"
-    assert_same_loop(found, expected, easy_axes, atol=1e-6)
+    assert actual.dtype == "float64"
+    assert_same_loop(actual, expected, easy_axes, atol=1e-6)
 
 
 @pytest.mark.integration

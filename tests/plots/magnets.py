@@ -35,7 +35,7 @@ def ragged(seed, n=12):
         moved(bodies[i % 3], cell + 0.02 * rng.random(3), size=rng.uniform(0.4, 0.95))
         for i, cell in enumerate(cells)
     ]
-    # A bar so long that the depth of its centroid does not tell what it covers.
+    # A bar so long that the depth of its centroid does not show what it covers.
     grains.append(box((-30, -1.4, 0.4), (6, -0.4, 0.9)))
     return physics.Microstructure(grains, depth=0.0)
 

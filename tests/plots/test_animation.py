@@ -1,10 +1,13 @@
 """Moving pictures along the loop."""
 
+import os
+
 import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib")
 
+from matplotlib import rc_context
 from matplotlib.animation import FFMpegWriter
 from PIL import Image
 
@@ -64,6 +67,26 @@ def test_mp4_without_ffmpeg_says_what_is_missing(reversing, tmp_path, monkeypatc
 def test_mp4_is_written(reversing, tmp_path):
     plots.animate_loop(*reversing, tmp_path / "loop.mp4", frames=3)
     assert (tmp_path / "loop.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script of a shell")
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("cat >/dev/null; echo No space left >&2; exit 1", "the film: No space left$"),
+        ("exit 3", "the film: status 3$"),
+    ],
+)
+def test_mp4_that_ffmpeg_cannot_write(script, sentence, reversing, tmp_path, caplog):
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    with (
+        rc_context({"animation.ffmpeg_path": str(program)}),
+        pytest.raises(OSError, match=sentence),
+    ):
+        plots.animate_loop(*reversing, tmp_path / "loop.mp4", frames=3)
+    assert [file.name for file in tmp_path.iterdir()] == ["ffmpeg"] and not caplog.records
 
 
 def test_a_failure_leaves_the_earlier_file(reversing, tmp_path, monkeypatch):

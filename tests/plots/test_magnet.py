@@ -165,3 +165,12 @@ def test_a_grain_that_is_not_convex_is_outlined_as_a_whole():
     assert not scene.outlined[[len(p) > 2 for p in scene.polygons]].any()
     ax = plots.plot_magnet(structure, values=[1.0], limits=(0, 1), cut=((0, 0, 1), 0.5))
     ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize(("view", "toward"), [((0.0, 0.0), "x"), ((0, 90), "y"), ((90, 0), "z")])
+def test_the_letter_of_an_axis_toward_the_viewer_stands_beside_its_point(view, toward):
+    ax = plots.plot_magnet(physics.cubic_grains((1, 1, 1)), np.array([[0, 0, 1.0]]), view=view)
+    beyond = {text.get_text(): text.get_position() for text in ax.texts if text.get_text()}
+    assert beyond.keys() == {"$x$", "$y$", "$z$"}
+    assert beyond[f"${toward}$"] == pytest.approx((-2.8, -2.8))
+    assert all(np.hypot(*place) == pytest.approx(4.0, rel=0.02) for place in beyond.values())

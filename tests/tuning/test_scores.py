@@ -29,7 +29,7 @@ def test_its_unit_is_the_mean_training_loop():
     assert 0 < score.of(loops(-0.33, -0.6))["score"] < 1
 
 
-def test_what_has_no_bound_counts_as_the_worst():
+def test_a_loop_without_bound_scores_as_the_worst():
     score = Score(TRAINING, VALIDATION, FIELD)
     assert score.worst()["score"] == pytest.approx(WORST)
     for wrong in (np.nan, np.inf, 1e30):

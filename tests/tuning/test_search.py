@@ -19,7 +19,7 @@ import pytest
 
 from keras_micromag.paper import folder
 from tests.tuning import quick
-from tests.waiting import when
+from tests.waiting import wait_until
 from tuning import processes
 from tuning.hypermodels import EPOCHS, AutoencoderHyperModel
 from tuning.scores import WORST
@@ -55,29 +55,29 @@ def test_two_trials_of_an_autoencoder(hypermodel, tmp_path):
     loops = hypermodel.training, hypermodel.validation, hypermodel.field
     model = AutoencoderHyperModel(*loops, quick.BASE, only=("latent_size",), seed=1)
     lines = []
-    found = search(model, tmp_path, tuner="random", trials=2, progress=lines.append)
-    assert [trial.number for trial in found] == [0, 1]
-    assert found[0].values == {"latent_size": quick.BASE.latent_size}, "what it starts from"
-    assert all(0 < trial.score <= WORST and trial.seconds > 0 for trial in found)
+    trials = search(model, tmp_path, tuner="random", trials=2, progress=lines.append)
+    assert [trial.number for trial in trials] == [0, 1]
+    assert trials[0].values == {"latent_size": quick.BASE.latent_size}, "what it starts from"
+    assert all(0 < trial.score <= WORST and trial.seconds > 0 for trial in trials)
     assert re.match(r"\[2/2, \d+ min\] trial 1: score ", lines[1])
-    best = min(found, key=lambda trial: trial.score)
+    best = min(trials, key=lambda trial: trial.score)
     assert f"best {best.score:.3f}, trial {best.number}: latent_size" in lines[1]
-    again = model.measure(found[1].hyperparameters)
-    assert again["score"] == pytest.approx(found[1].score, rel=1e-3), "a seed, a result"
+    again = model.measure(trials[1].hyperparameters)
+    assert again["score"] == pytest.approx(trials[1].score, rel=1e-3), "a seed, a result"
 
 
 @pytest.mark.parametrize("tuner", ["hyperband", "bayesian"])
 def test_two_trials_of_a_rollout(hypermodel, tmp_path, tuner):
-    found = search(hypermodel, tmp_path, tuner=tuner, trials=2, seed=3)
-    assert len(found) == 2
-    assert found[0].values["window"] == quick.BASE.window
+    trials = search(hypermodel, tmp_path, tuner=tuner, trials=2, seed=3)
+    assert len(trials) == 2
+    assert trials[0].values["window"] == quick.BASE.window
     if tuner == "hyperband":
-        assert found[0].values["tuner/epochs"] == 1
+        assert trials[0].values["tuner/epochs"] == 1
         hp = keras_tuner.HyperParameters()
-        hp.values = found[0].values
+        hp.values = trials[0].values
         assert hypermodel.recipe(hp).predictor_batches == max(round(8 / EPOCHS), 1)
-        whole = hypermodel.recipe(found[0].hyperparameters)
-        assert whole.predictor_batches == 8 and found[0].epochs == 1
+        full_recipe = hypermodel.recipe(trials[0].hyperparameters)
+        assert full_recipe.predictor_batches == 8 and trials[0].epochs == 1
 
 
 @pytest.mark.backend
@@ -88,12 +88,12 @@ def test_another_seed_is_another_start(hypermodel):
 
 
 @pytest.mark.backend
-def test_a_diverging_trial_scores_as_bad_and_the_search_goes_on(hypermodel, tmp_path):
+def test_a_diverging_trial_has_the_worst_score_and_the_search_continues(hypermodel, tmp_path):
     wild = dataclasses.replace(hypermodel.base, predictor_rate=1e30, schedule="plateau")
     model = quick.rollout(hypermodel, wild)
-    found = search(model, tmp_path, tuner="random", trials=2)
-    assert [trial.score for trial in found] == [pytest.approx(WORST)] * 2
-    assert all(trial.diverged for trial in found)
+    trials = search(model, tmp_path, tuner="random", trials=2)
+    assert [trial.score for trial in trials] == [pytest.approx(WORST)] * 2
+    assert all(trial.diverged for trial in trials)
 
 
 def test_to_predict_the_mean_is_not_hopeless(hypermodel):
@@ -106,12 +106,12 @@ def test_to_predict_the_mean_is_not_hopeless(hypermodel):
     [last] = [i for i, weight in enumerate(weights) if weight.shape == mean.shape]
     weights[last] = mean
     built.set_weights(weights)
-    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: told.append(logs))]
-    told = []
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: history.append(logs))]
+    history = []
     assert model.fit(hp, built, callbacks=callbacks)["stopped"] == 0.0
     errors = np.square(model.encoded[1].latent - mean).sum(axis=-1)
     worth = model.recipe(hp).horizon * errors.mean()
-    assert told[0]["val_loss"] == pytest.approx(worth, rel=0.1)
+    assert history[0]["val_loss"] == pytest.approx(worth, rel=0.1)
 
 
 def test_a_hopeless_trial_is_stopped(hypermodel, tmp_path):
@@ -123,8 +123,8 @@ def test_a_hopeless_trial_is_stopped(hypermodel, tmp_path):
     hp = keras_tuner.HyperParameters()
     built = model.build(hp)
     built.set_weights([10.0 * weight for weight in built.get_weights()])
-    found = model.fit(hp, built)
-    assert found["stopped"] == 1.0, found
+    result = model.fit(hp, built)
+    assert result["stopped"] == 1.0, result
 
 
 def test_the_hypermodel_goes_into_keras_tuners_own_tuner(hypermodel, tmp_path):
@@ -140,7 +140,7 @@ def test_a_budget_of_time(hypermodel, tmp_path):
     assert search(hypermodel, tmp_path, minutes=1e-9) == []
 
 
-def test_a_finished_search_says_so_and_goes_on_with_a_larger_budget(hypermodel, first, tmp_path):
+def test_a_finished_search_continues_with_a_larger_budget(hypermodel, first, tmp_path):
     lines = []
     assert search(hypermodel, tmp_path, tuner="random", trials=1, progress=lines.append) == [first]
     assert lines[-1].startswith("This search is finished: 1 trials.")
@@ -150,7 +150,7 @@ def test_a_finished_search_says_so_and_goes_on_with_a_larger_budget(hypermodel, 
     assert log, "hyperparameters for TensorBoard"
 
 
-def test_what_is_refused(hypermodel, tmp_path):
+def test_bad_input(hypermodel, tmp_path):
     with pytest.raises(ValueError, match=r"`tuner` must be one of 'random', .*; received 'grid'"):
         search(hypermodel, tmp_path, tuner="grid", trials=1)
     with pytest.raises(ValueError, match="`trials` or `minutes` must be given as a budget"):
@@ -179,22 +179,22 @@ def test_changed_settings_are_refused(hypermodel, tmp_path):
 
 
 @pytest.mark.usefixtures("of_others")
-def test_a_search_that_is_killed_goes_on_after_its_last_trial(data, tmp_path):
+def test_a_killed_search_continues_after_its_last_trial(data, tmp_path):
     command = [sys.executable, "-m", "tests.tuning.quick", str(tmp_path), str(data)]
     with subprocess.Popen([*command, "5"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as killed:
         for line in killed.stdout:
             if line.startswith("[1/3"):
                 break
-        when(lambda: "RUNNING" in _trial(tmp_path, 1).read_text())
+        wait_until(lambda: "RUNNING" in _trial(tmp_path, 1).read_text())
         killed.kill()
     [first] = finished_trials(tmp_path / "search")
     again = subprocess.run([*command, "0"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "1 trials were finished before; going on after them." in again.stdout
     assert "] trial 1: score" in again.stdout and "[3/3" in again.stdout
-    found = finished_trials(tmp_path / "search")
-    assert found[0] == first
-    assert [trial.number for trial in found] == [0, 1, 2]
-    assert len({str(trial.values) for trial in found}) == 3
+    trials = finished_trials(tmp_path / "search")
+    assert trials[0] == first
+    assert [trial.number for trial in trials] == [0, 1, 2]
+    assert len({str(trial.values) for trial in trials}) == 3
 
 
 @pytest.mark.usefixtures("first")
@@ -207,16 +207,16 @@ def test_a_trial_that_was_killed_between_two_files_is_run(hypermodel, tmp_path):
     path = _trial(tmp_path, 1, "")
     trial = json.loads(path.read_text())
     path.write_text(json.dumps({**trial, "status": "RUNNING", "score": None}))
-    found = search(hypermodel, tmp_path, tuner="random", trials=3)
-    assert [each.number for each in found] == [0, 1, 2]
+    trials = search(hypermodel, tmp_path, tuner="random", trials=3)
+    assert [each.number for each in trials] == [0, 1, 2]
 
 
 @pytest.mark.usefixtures("of_others")
 def test_chief_and_two_workers_of_which_one_is_killed(data, tmp_path):
     def kill():
         path = tmp_path / "worker1.pid"
-        if when(path.exists):
-            killed.append(int(when(path.read_text)))
+        if wait_until(path.exists):
+            killed.append(int(wait_until(path.read_text)))
             os.kill(killed[0], signal.SIGKILL)
 
     killed = []
@@ -225,8 +225,8 @@ def test_chief_and_two_workers_of_which_one_is_killed(data, tmp_path):
     processes.chief_and_workers(functools.partial(quick.run, tmp_path, data, 4, 2.0), 2)
     killer.join()
     assert killed and int((tmp_path / "worker1.pid").read_text()) != killed[0], "started again"
-    found = finished_trials(tmp_path / "search")
-    assert [trial.number for trial in found] == [0, 1, 2, 3]
+    trials = finished_trials(tmp_path / "search")
+    assert [trial.number for trial in trials] == [0, 1, 2, 3]
 
 
 @pytest.mark.usefixtures("first")

@@ -42,7 +42,7 @@ def test_every_choice_is_a_recipe(space):
     assert len(seen) > 3 * len(space), "all of them are drawn"
 
 
-def test_what_depends_is_drawn_with_what_it_depends_on():
+def test_conditional_hyperparameters_are_drawn_with_their_parents():
     hp = keras_tuner.HyperParameters()
     hp.values = {"dense_layers": 1, "noise": False, "schedule": "plateau"}
     settings = suggest(spaces.AUTOENCODER, hp) | suggest(spaces.ROLLOUT, hp)

@@ -1,4 +1,4 @@
-"""The whole of a search, from the data set to the report; and what `python -m tuning` refuses."""
+"""A search from the data set to the report, and bad input of `python -m tuning`."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ def done(tmp_path_factory, data):
 
 
 @pytest.mark.integration
-def test_what_it_writes(done):
+def test_files_and_report(done):
     out, plan, metrics = done
     assert json.loads((out / "metrics.json").read_text())["judged"] == metrics["judged"]
     trials = json.loads((out / "trials.json").read_text())
@@ -41,13 +41,13 @@ def test_what_it_writes(done):
         assert (out / name).stat().st_size > 1000 and f"]({name})" in report
     path = out / "models" / f"trial-{metrics['best']}" / "model.keras"
     model = keras.saving.load_model(path, compile=False)
-    found = json.loads((out / "best.json").read_text())["settings"]
-    assert model.rollout.window == found["window"]
-    assert with_settings(plan.base, found).window == found["window"]
+    best_settings = json.loads((out / "best.json").read_text())["settings"]
+    assert model.rollout.window == best_settings["window"]
+    assert with_settings(plan.base, best_settings).window == best_settings["window"]
 
 
 @pytest.mark.integration
-def test_it_does_nothing_twice(done, data, monkeypatch):
+def test_a_finished_study_computes_nothing_again(done, data, monkeypatch):
     out, plan, metrics = done
 
     def never(*_, **__):
@@ -91,7 +91,7 @@ def test_two_studies_at_once_in_one_folder_are_refused(done, data):
     ],
     ids=str,
 )
-def test_what_a_plan_refuses(settings, sentence):
+def test_bad_plans(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         quick.plan(**settings)
 
@@ -117,12 +117,12 @@ def test_what_a_plan_refuses(settings, sentence):
     ],
     ids=" ".join,
 )
-def test_what_the_command_refuses(arguments, sentence, tmp_path, monkeypatch, capsys):
+def test_bad_commands(arguments, sentence, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["rollout", "--data-dir", str(tmp_path / "data"), *arguments]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("python -m tuning: error: ") and told.count("\n") == 1
-    assert sentence in told
+    message = capsys.readouterr().err
+    assert message.startswith("python -m tuning: error: ") and message.count("\n") == 1
+    assert sentence in message
     assert not list(tmp_path.rglob("*.json"))
 
 

@@ -38,7 +38,7 @@ def test_arrays_at_any_address_can_be_computed_with(off):
     np.testing.assert_array_equal(ops.convert_to_numpy(product), np.full((2, 1024), 512))
 
 
-def test_others_become_what_is_asked_for():
+def test_other_arrays_become_the_dtype():
     array = np.ones(backend._LARGE)
     assert ops.dtype(backend.tensors(array, "float32")) == "float32"
     assert ops.dtype(backend.tensors(array.astype(int), "float32")) == "int32"
@@ -76,7 +76,7 @@ def test_maximum_and_minimum_keep_the_dtype(dtype):
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX is asked for full precision")
-def test_short_products_of_a_gpu_are_told(monkeypatch):
+def test_tensorfloat_32_on_a_gpu_warns(monkeypatch):
     backend.require_dtype("float32")
     # As if there were one.
     if keras.backend.backend() == "torch":

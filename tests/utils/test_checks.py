@@ -74,6 +74,7 @@ def test_vectors_that_are_no_unit_vectors():
         (checks.count, 0, {}, "`x` must be an integer of at least 1; received 0."),
         (checks.count, 2.0, {}, "`x` must be an integer of at least 1; received 2.0."),
         (checks.count, True, {"least": 0}, "`x` must be an integer of at least 0; received True."),
+        (checks.count, 4, {"most": 3}, "`x` must be at most 3; received 4."),
         (checks.counts, 3, {}, "`x` must be a sequence of integers; received 3."),
         (checks.counts, "12", {}, "`x` must be a sequence of integers; received '12'."),
         (checks.flag, 1, {}, "`x` must be True or False; received 1."),
@@ -90,7 +91,7 @@ def test_values_that_are_refused(check, value, options, sentence):
 
 def test_values_come_back_in_their_own_type():
     assert checks.number(np.float32(2), "x", above=1) == 2.0
-    assert type(checks.count(np.int64(3), "x")) is int
+    assert type(checks.count(np.int64(3), "x", most=3)) is int
     assert checks.counts([np.int32(1), 2], "x") == (1, 2)
     assert checks.flag(np.True_, "x") is True
     assert checks.one_of("a", "x", ("a",)) == "a"

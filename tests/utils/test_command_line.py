@@ -7,7 +7,7 @@ import pytest
 from keras_micromag.utils import command_line
 
 
-def test_what_a_backend_writes_while_it_loads_is_shown_only_if_that_fails(capfd):
+def test_messages_of_a_loading_backend_are_shown_only_if_it_fails(capfd):
     with command_line._stderr_held_back():
         os.write(2, b"no GPU was found\n")
     assert not capfd.readouterr().err

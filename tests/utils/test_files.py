@@ -98,7 +98,7 @@ def write_stale(path, age):
 
 
 @pytest.mark.parametrize("kind", [str, epath.Path])
-def test_a_write_removes_what_killed_writes_of_the_same_file_left(tmp_path, kind):
+def test_a_write_removes_leftovers_of_killed_writes(tmp_path, kind):
     path = tmp_path / "a[b].npz"
     recent = write_stale(tmp_path / "c.npz", 0)
     others = [write_stale(tmp_path / name, 4000) for name in ("ab.npz", "a[b].npy")]

@@ -23,7 +23,7 @@ def norm_and_scaled(vectors, scale, name):
     return {"norm": again + y * 0.1, name: (x * scale + ops.zeros_like(x), [y])}
 
 
-def test_a_graph_returns_what_the_function_does():
+def test_a_graph_equals_its_function():
     arguments = ((tensor(3.0, 4.0), tensor(1.0)), tensor(2.0), "scaled")
     graphs = torch_graph.Graphs()
     for _ in range(2):
@@ -63,7 +63,7 @@ def test_a_tensor_given_twice_is_two_arguments():
     assert len(graphs) == 1
 
 
-def test_what_depends_on_constants_alone_is_computed_once():
+def test_operations_on_constants_alone_run_once():
     def function(scale, x):
         return ops.exp(scale) * x + ops.zeros_like(x)
 
@@ -162,7 +162,7 @@ def test_a_loop_runs_as_often_as_its_condition_holds(end):
     np.testing.assert_array_equal(rows[:, 0], [2.0**k * (k < end) for k in range(4)])
 
 
-def test_what_a_loop_returns_can_be_differentiated_with():
+def test_the_result_of_a_loop_can_be_used_in_a_gradient():
     x = tensor(3.0, 4.0).requires_grad_()
     (last,) = backend.while_loop(
         lambda last: ops.sum(last) < 9, lambda last: (last * 2,), (ops.ones(2),)
@@ -172,7 +172,7 @@ def test_what_a_loop_returns_can_be_differentiated_with():
     last += 1  # and be written on
 
 
-def test_what_cannot_be_traced_raises_and_leaves_the_threads_as_they_were():
+def test_an_untraceable_function_raises_and_restores_the_threads():
     import torch
 
     threads = torch.get_num_threads()

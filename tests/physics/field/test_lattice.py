@@ -80,7 +80,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("case", NO_LATTICE)
-def test_what_is_no_lattice_is_told_why(case):
+def test_a_structure_that_is_no_lattice_is_refused_with_a_reason(case):
     grains, reason = NO_LATTICE[case]
     structure = Microstructure(grains, depth=1e-9)
     with pytest.raises(NoLatticeError, match=REASONS[reason]):

@@ -31,7 +31,7 @@ def required_bytes(particles, dtype):
         (FEW, "float32", 127, "a magnet of fewer grains"),
     ],
 )
-def test_what_would_fit_is_named(monkeypatch, structure, dtype, capacity, expected):
+def test_the_advice_names_a_magnet_that_fits(monkeypatch, structure, dtype, capacity, expected):
     monkeypatch.setattr(memory, "fits", lambda size: size <= capacity)
     assert memory_advice(structure, dtype, required_bytes) == f"{expected} would fit"
 

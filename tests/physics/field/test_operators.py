@@ -285,7 +285,7 @@ def test_a_quarter_turn_about_z(name, kind):
 
 
 @pytest.mark.slow
-def test_auto_takes_what_serves(monkeypatch):
+def test_auto_chooses_by_size_and_structure(monkeypatch):
     cubes, grains = magnet("touching"), magnet("corners")
     assert demag_operator(cubes).kind == "dense"
     monkeypatch.setattr("keras_micromag.physics.field.operator._DENSE_BYTES", 1000)
@@ -334,7 +334,7 @@ def test_descriptions_differ_where_fields_do():
 
 
 @pytest.mark.slow
-def test_what_is_held():
+def test_sizes_of_the_arrays():
     structure = cubic_grains((6, 6, 6), scheme=CORNERS)
     held = {kind: demag_operator(structure, kind).nbytes for kind in KINDS}
     assert held["dense"] == 4 * (3 * 216) * (3 * 216 * 8)
@@ -421,7 +421,7 @@ def test_input_is_left_alone(kind):
     assert (fields == 1).all()
 
 
-def test_operators_made_for_something_else():
+def test_an_operator_of_another_problem_is_refused():
     structure = cubic_grains((2, 1, 1))
     given = demag_operator(structure)
     same = cubic_grains((2, 1, 1))
@@ -452,7 +452,7 @@ def named_by_the_error(structure, kind, **options):
 
 
 def is_on_edge(structure, particle, target, source):
-    """Whether the particle is in two of the source's planes, which are convex bodies here."""
+    """Return whether the particle is in two planes of the source, which is convex here."""
     body = structure.grains[source]
     point = structure.particles[target, particle] - body.centroid
     heights = body.normals @ point - body.offsets
@@ -476,7 +476,7 @@ def test_particles_on_edges_are_named(kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", "hierarchical"])
 @pytest.mark.parametrize("corners", [[7], [4, 5]], ids=["corner", "edge"])
-def test_one_particle_of_many_on_an_edge_is_found_and_named(kind, corners):
+def test_one_particle_of_many_on_an_edge_is_named(kind, corners):
     # Wherever it is in a sample: far out coordinates are rounded, and those of a long one's mesh.
     for length, number in ((41, 0), (41, 9), (41, 21), (41, 33), (301, 147), (301, 148)):
         row = cubic_grains((length, 1, 1), gap=0.0, scheme=("centroid",))
@@ -501,7 +501,7 @@ def test_one_particle_of_many_on_an_edge_is_found_and_named(kind, corners):
         ("hierarchical", "the hierarchical operator of 60 grains with 540", "fewer grains would"),
     ],
 )
-def test_what_does_not_fit_is_refused(monkeypatch, kind, what, remedy):
+def test_an_operator_beyond_the_free_memory_is_refused(monkeypatch, kind, what, remedy):
     monkeypatch.setattr("keras_micromag.utils.memory.available", lambda: 400_000)
     with pytest.raises(MemoryError, match=f"{what}.* needs .* GB, of which 0.0004 GB are free; .*"):
         demag_operator(magnet("box"), kind)
@@ -521,7 +521,7 @@ def asked_for(structure, kind, dtype, **options):
 
 
 @kinds
-def test_what_is_refused_is_what_it_takes(kind):
+def test_the_required_memory_is_that_of_the_arrays_or_little_more(kind):
     # Neither refuses what would fit a few times over, nor asks for less than is held.
     asked, held = asked_for(magnet("touching"), kind, "float64")
     assert held <= asked <= 6 * held
@@ -529,7 +529,7 @@ def test_what_is_refused_is_what_it_takes(kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lattice", "hierarchical"])
-def test_what_would_fit_does(monkeypatch, kind):
+def test_the_remedy_that_an_error_names_fits(monkeypatch, kind):
     many, few = cubic_grains((6, 4, 4)), cubic_grains((6, 4, 4), scheme=CORNERS)
     free = 1.2 * asked_for(many, kind, "float32")[0]
     monkeypatch.setattr("keras_micromag.utils.memory.available", lambda: free)

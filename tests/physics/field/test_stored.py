@@ -1,4 +1,4 @@
-"""Operators in files: what comes back, and what is refused."""
+"""Operators in files: saved, loaded, and refused."""
 
 import os
 import re
@@ -26,7 +26,7 @@ CASES = [
 
 
 def arrays(product):
-    """All arrays of a product by name, and in tuples."""
+    """Return the arrays of a product by name, in tuples."""
     return {
         name: part if isinstance(part, tuple) else (part,)
         for name, part in product._asdict().items()
@@ -43,7 +43,7 @@ def kept(tmp_path):
 
 @pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
 @pytest.mark.parametrize(("name", "kind", "dtype"), CASES)
-def test_all_of_it_comes_back(name, kind, dtype, self_field, tmp_path):
+def test_a_loaded_operator_equals_the_saved_one(name, kind, dtype, self_field, tmp_path):
     operator = made(name, kind, self_field, dtype)
     # As another process makes it.
     structure = FEW[name]()
@@ -98,7 +98,7 @@ def test_it_serves_loops(tmp_path):
     np.testing.assert_array_equal(loop.magnetization, again.magnetization)
 
 
-def test_that_of_another_structure_is_refused(kept):
+def test_an_operator_of_another_structure_is_refused(kept):
     for other in (cubic_grains((4, 2, 1)), cubic_grains((2, 4, 1), gap=0.0)):
         sentence = (
             rf"`structure` must be that for which .*{re.escape(str(kept))} was made; received"
@@ -112,7 +112,7 @@ def test_that_of_another_structure_is_refused(kept):
 @pytest.mark.parametrize(
     "damage", ["cut", "changed", "other arrays", "other sites", "no archive", "older"]
 )
-def test_what_is_no_whole_file_of_an_operator_is_refused(damage, kept, monkeypatch):
+def test_a_damaged_file_is_refused(damage, kept, monkeypatch):
     content = kept.read_bytes()
     if damage == "cut":
         kept.write_bytes(content[: len(content) // 2])
@@ -142,7 +142,7 @@ def test_where_there_is_no_file_or_no_folder_the_system_tells(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_one_that_cannot_be_written_leaves_the_older_one(kept, monkeypatch):
+def test_a_failed_save_keeps_the_older_file(kept, monkeypatch):
     def fails(file, **arrays):
         file.write(b"PK")
         raise OSError("no space left")
@@ -155,7 +155,7 @@ def test_one_that_cannot_be_written_leaves_the_older_one(kept, monkeypatch):
     assert os.listdir(kept.parent) == ["operator"]
 
 
-def test_memory_is_looked_at_first(kept, monkeypatch):
+def test_the_memory_is_checked_before_reading(kept, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 1000)
     with pytest.raises(MemoryError, match=rf"the operator in {re.escape(str(kept))} needs .* GB"):
         DemagOperator.load(kept, magnet("few cubes"))

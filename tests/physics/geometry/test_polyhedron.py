@@ -234,7 +234,7 @@ def test_thin_inset(seed, depth):
 
 
 def test_inset_order_does_not_hang_on_rounding():
-    # Particles are told apart by their index, so equal grains must have equal orders.
+    # Particles are distinguished by their index, so equal grains must have equal orders.
     reference = Polyhedron(*oracles.cube()).inset(0.05).vertices
     rng = np.random.default_rng(0)
     for scale in [1e-9, 50e-9, 1e9, *10 ** rng.uniform(-9, 9, size=10)]:

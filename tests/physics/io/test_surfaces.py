@@ -320,7 +320,7 @@ def test_a_flat_body(saved):
         read_surfaces(saved(bare(vertices, [(0, 1, 2), (0, 2, 1)])))
 
 
-def test_what_trimesh_logs_is_held_back(tmp_path, caplog):
+def test_messages_of_trimesh_are_suppressed(tmp_path, caplog):
     text = SHAPES["box"].export(file_type="stl_ascii").replace("facet normal", "facet normal x", 1)
     (tmp_path / "box.stl").write_text(text)
     trimesh.load_scene(tmp_path / "box.stl")

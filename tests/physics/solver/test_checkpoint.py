@@ -142,7 +142,7 @@ def test_a_killed_process_is_followed_by_another(undisturbed, calls, tmp_path):
     root = Path(__file__).parents[3]
     process = subprocess.Popen([sys.executable, "-c", code], cwd=root)
     try:
-        waiting.when(lambda: there.exists() or process.poll() is not None)
+        waiting.wait_until(lambda: there.exists() or process.poll() is not None)
         before = contents(folder)
         with pytest.raises(ValueError, match=r"`checkpoint` must be .* that no other process uses"):
             loop(checkpoint=folder)

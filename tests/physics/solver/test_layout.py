@@ -1,10 +1,10 @@
 """Particles in columns: each particle once, with its weight and place, in a column of its grain.
 
-what is held               to what
+what is compared           with what
 -------------------------  ----------------------------------------------
 weights, places, owners    the structure's own arrays, grain by grain
 sums over grains' columns  those over the structure's rows
-room for shared loops      grains that are not there: one particle of weight 1
+padding for shared loops   grains that are not there: one particle of weight 1
 """
 
 import numpy as np
@@ -33,8 +33,8 @@ def places_of(structure):
     return np.arange(g * p).reshape(g, p)[::-1]
 
 
-def whole(columns, sizes):
-    """Owners (c,) and grains' columns (k, g), also where they are their own numbers."""
+def explicit_indices(columns, sizes):
+    """Return owners (c,) and grains' columns (k, g), also where the layout leaves them out."""
     own = np.arange(sizes.grains)
     if not len(columns.grain):
         return own, own[None]
@@ -52,7 +52,7 @@ def test_each_particle_is_once_in_a_column_of_its_grain(counts, shared):
     places = places_of(structure)
     columns = in_columns(structure, places, sizes)
     assert columns.weights.shape == (sizes.rows, sizes.columns)
-    owner, of_grains = whole(columns, sizes)
+    owner, of_grains = explicit_indices(columns, sizes)
     place = columns.places.reshape(columns.weights.shape)
     for grain, (row, at) in enumerate(zip(structure.weights, places, strict=True)):
         mine = of_grains[:, grain]
@@ -86,5 +86,5 @@ def test_little_is_padding():
 @pytest.mark.slow
 def test_magnets_of_like_size_share_a_loop():
     rng = np.random.default_rng(2)
-    found = {Sizes.of(structure_of(rng.poisson(20, 100) + 1)).shared for _ in range(20)}
-    assert len(found) <= 10
+    shared_sizes = {Sizes.of(structure_of(rng.poisson(20, 100) + 1)).shared for _ in range(20)}
+    assert len(shared_sizes) <= 10

@@ -75,8 +75,8 @@ def test_equilibrium_holds_up_to_the_fold(degrees, distance):
     h = (1 - distance) * switching_field(angle)
     along, across = h * np.cos(angle), h * np.sin(angle)
     # φ moves by eps over the distance of the two roots, which is √distance (and less near 90°).
-    found = equilibrium(along, across)
-    assert found == pytest.approx(oracles.equilibrium_mp(along, across), abs=4e-15 / distance)
+    actual = equilibrium(along, across)
+    assert actual == pytest.approx(oracles.equilibrium_mp(along, across), abs=4e-15 / distance)
 
 
 @pytest.mark.parametrize("distance", [1e-2, 1e-4, 1e-6, 1e-8])
@@ -152,15 +152,15 @@ def test_in_a_graph_as_in_numpy():
     along, across = _inside(300, seed=3)
     # sqrt(eps) of float32 where the root is nearly double, eps elsewhere.
     expected = equilibrium(along, across)
-    found = equilibrium(
+    actual = equilibrium(
         ops.convert_to_tensor(along, "float32"), ops.convert_to_tensor(across, "float32")
     )
-    difference = np.abs(ops.convert_to_numpy(found) - expected)
+    difference = np.abs(ops.convert_to_numpy(actual) - expected)
     assert np.quantile(difference, 0.9) < 1e-6
     assert difference.max() < 1e-3
     angle = np.linspace(0.01, 3.1, 50)
-    found = switching_field(ops.convert_to_tensor(angle, "float32"))
-    np.testing.assert_allclose(ops.convert_to_numpy(found), switching_field(angle), rtol=1e-5)
+    actual = switching_field(ops.convert_to_tensor(angle, "float32"))
+    np.testing.assert_allclose(ops.convert_to_numpy(actual), switching_field(angle), rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -176,8 +176,8 @@ def test_one_grain_follows_the_textbook_loop(dtype):
         dtype=dtype,
     )
     expected = [oracles.stoner_wohlfarth_loop(angle, reduced) for angle in angles]
-    found = loops.magnetization_along_field
-    np.testing.assert_allclose(found, expected, atol={"float32": 1e-4, "float64": 1e-6}[dtype])
+    actual = loops.magnetization_along_field
+    np.testing.assert_allclose(actual, expected, atol={"float32": 1e-4, "float64": 1e-6}[dtype])
 
 
 @pytest.mark.slow

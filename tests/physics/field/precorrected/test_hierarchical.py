@@ -213,7 +213,7 @@ def test_the_probe_has_the_exact_fields(name, self_field):
 
 
 @pytest.mark.slow
-def test_the_probe_sees_what_is_wrong():
+def test_the_probe_measures_errors_of_both_parts():
     probe = Probe(magnet("corners"), False)
     product, places = hierarchical.build_product(magnet("corners"), False, "float64", PRECISIONS[1])
     error = probe.error(product, places)
@@ -225,7 +225,7 @@ def test_the_probe_sees_what_is_wrong():
 
 
 @pytest.mark.slow
-def test_the_probe_allows_for_particles_that_it_does_not_see():
+def test_the_probe_allows_for_other_particles():
     structure = magnet("touching")
     particles = int((structure.weights > 0).sum())
     product, places = hierarchical.build_product(structure, False, "float64", PRECISIONS[1])
@@ -235,7 +235,7 @@ def test_the_probe_allows_for_particles_that_it_does_not_see():
     assert ((1.05 < more) & (more < 2.0)).all()
 
 
-def test_the_probe_allows_for_states_that_it_does_not_see():
+def test_the_probe_allows_for_other_states():
     structure = magnet("corners")
     product, places = hierarchical.build_product(structure, False, "float64", PRECISIONS[1])
     probe = Probe(structure, False)
@@ -244,7 +244,7 @@ def test_the_probe_allows_for_states_that_it_does_not_see():
 
 
 @pytest.mark.slow
-def test_a_bar_tells_how_far_the_set_up_is(capsys, monkeypatch):
+def test_a_bar_shows_the_progress_of_the_set_up(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     structure = magnet("corners")
     demag_operator(structure, "hierarchical", progress=True)
@@ -255,7 +255,7 @@ def test_a_bar_tells_how_far_the_set_up_is(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_precision_that_does_not_do_is_followed_by_the_next(monkeypatch):
+def test_an_insufficient_precision_is_followed_by_the_next(monkeypatch):
     # Long grains look larger to each other than those for which the precisions are tried.
     made, tried = hierarchical.build_product, []
 
@@ -276,7 +276,7 @@ def test_a_precision_that_does_not_do_is_followed_by_the_next(monkeypatch):
 
 
 @pytest.mark.slow
-def test_where_none_does_the_least_that_will_is_told(monkeypatch):
+def test_an_impossible_rtol_raises_and_names_the_least(monkeypatch):
     monkeypatch.setattr(hierarchical, "PRECISIONS", PRECISIONS[:1])
     structure = magnet("touching")
     with pytest.raises(
@@ -291,7 +291,7 @@ def test_where_none_does_the_least_that_will_is_told(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("apart", [20.0, 1e6])
-def test_where_no_rtol_does_the_distance_is_told(apart):
+def test_grains_too_far_apart_raise(apart):
     cube = cubic_grains((1, 1, 1)).grains[0]
     pair = Microstructure([cube, cube.translated([0.0, 0.0, apart])])
     expected = re.escape(f"received grains of 5e-08 m over {apart:.2g} m")
@@ -368,7 +368,7 @@ def test_worst_cases(case):
         assert measured <= 3 * made.error + (1e-6 if dtype == "float32" else 1e-12)
 
 
-def test_what_is_far_apart_costs_no_more():
+def test_distant_grains_cost_no_more():
     # The mesh does not grow with the nothing between them.
     near_by, far = (demag_operator(clusters(d), "hierarchical") for d in (1e-5, 1.0))
     assert far.nbytes <= 2 * near_by.nbytes

@@ -29,7 +29,7 @@ def one_by_one(precision, corner, charges, corners, weights):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("apart", [4, 40], ids=["near", "far"])
 @pytest.mark.parametrize("precision", hierarchical.PRECISIONS[:2], ids=lambda p: str(p.error))
-def test_it_is_that_of_the_charges(precision, apart, dtype):
+def test_the_precorrection_equals_the_field_of_the_charges(precision, apart, dtype):
     rng = np.random.default_rng(apart)
     of_sources, of_targets = precision.stencils
     corner = rng.integers(0, (apart, 5, 4), size=(3, 3))

@@ -90,7 +90,7 @@ def test_charges_on_nodes_look_like_the_cluster(precision):
 
 
 @precisions
-def test_slopes_are_the_field_of_what_is_far(precision):
+def test_slopes_are_the_field_of_distant_charges(precision):
     _, targets = precision.stencils
     points = 30 + np.random.default_rng(3).uniform(-0.5, 0.5, (100, 3))
     weights, corner = targets.gradient_weights(points), targets.corner(points)

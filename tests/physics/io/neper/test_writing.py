@@ -139,7 +139,7 @@ def test_easy_axes(tmp_path):
     assert again.crystal_symmetry == "hexagonal"
 
 
-def test_a_tessellation_comes_back(tmp_path):
+def test_a_written_tessellation_is_read_back(tmp_path):
     cell = "  *id\n   7 3\n  *crysym\n   cubic\n  *seed\n   1 .1 .2 .3 .4\n   2 .5 .6 .7 .8\n"
     cell += "  *ori\n   e:active\n   10 20 30\n   40 50 60\n"
     (tmp_path / "a.tess").write_text(two_tetrahedra(cell=cell))
