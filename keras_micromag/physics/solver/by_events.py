@@ -1,12 +1,12 @@
 """Loops from one avalanche to the next, by the batch."""
 
 import numpy as np
-
 from keras_micromag.physics.hysteresis import Events
+from keras_micromag.physics.solver import field_steps
 from keras_micromag.physics.solver.equilibria import Loops
 from keras_micromag.physics.solver.events import continuation
 from keras_micromag.physics.solver.events.arcs import Arcs
-from keras_micromag.physics.solver.events.equilibrate import Equilibrator
+from keras_micromag.physics.solver.events.equilibrate import Equilibrator, of_states
 from keras_micromag.physics.solver.events.log import Segments
 from keras_micromag.physics.solver.events.reversal import find_events
 from keras_micromag.physics.solver.events.trace import path_along, refuse_unconverged, trace
@@ -39,17 +39,51 @@ def _solve(problem, loops):
     magnet, path, state = tensors((magnet, path, state), options.dtype)
     with Progress(problem.progress, loops) as bar:
         log = trace(magnet, path, state, segments, problem, loops, bar)
+    reached = loops.converged.copy()
     equilibrator = Equilibrator(magnet, options.max_iterations)
-    events = _states_and_events(problem, log, segments, branch, equilibrator, loops)
+    arcs = Arcs(log, segments, branch, equilibrator, loops, options.tol)
+    arcs.compute_states()
+    _relax_by_steps(magnet, arcs, loops, reached & ~loops.converged, options)
+    events = _events(problem, arcs)
     refuse_unconverged(loops, problem)
     loops.moments[~loops.converged] = np.nan
     return events
 
 
-def _states_and_events(problem, log, segments, branch, equilibrator, loops):
-    """Write the states at the fields asked for into `loops`, and return the events of the log."""
-    arcs = Arcs(log, segments, branch, equilibrator, loops, problem.options.tol)
-    arcs.compute_states()
+def _events(problem, arcs):
+    """Return the events of the magnets, with the share of each grain in the moment."""
     share = problem.polarization * np.array(problem.structure.volumes)
     share = np.broadcast_to(share / share.sum(axis=-1, keepdims=True), problem.branch.shape)
     return find_events(arcs, share, problem.direction)
+
+
+def _relax_by_steps(magnet, arcs, loops, failed, options):
+    """Find the states where `failed` (b, t) as by steps, and write them into `loops`.
+
+    An arc may lack an equilibrium at a field asked for: soft grains may become unstable and stable
+    again between two nodes. So grains may flip at that field, which no event tells.
+    """
+    of, step = np.nonzero(failed)
+    if not len(of):
+        return
+    # Padding repeats the last state, so that few sizes are compiled.
+    rows = np.minimum(np.arange(2 ** int(np.ceil(np.log2(len(of))))), len(of) - 1)
+    g = loops.moments.shape[2]
+    branch = arcs.branch[arcs.of_field[of, step]][rows]
+    moments = np.full((len(rows), 3, branch.shape[1]), 3**-0.5)
+    moments[..., :g] = np.swapaxes(loops.moments[of, step], 1, 2)[rows]
+    field = loops.field[step][rows, None]
+    index, reach = of[rows], np.zeros((len(rows), 1), int)
+    index, reach, branch, moments, field = tensors(
+        (index, reach, branch, moments, field), options.dtype
+    )
+    held = of_states(magnet, index)._replace(field=field, reach=reach, end=reach[0, 0] + 1)
+    state = field_steps.start(held, branch)._replace(moments=moments)
+    relaxed = Loops(len(rows), loops.field[:1], g, options.dtype)
+    while not relaxed.complete:
+        state, records = field_steps.advance(held, state, options.avalanche)
+        relaxed.collect(records)
+    there = slice(len(of))
+    loops.moments[of, step] = relaxed.moments[there, 0]
+    loops.converged[of, step] = relaxed.converged[there, 0]
+    loops.iterations[of, step] += relaxed.iterations[there, 0]

@@ -422,7 +422,9 @@ def _decide(magnet, state, trial, target, active, products):
     retreat = striding & ((trial.converged & ~trusted) | (state.relaxing >= 4))
     converged = trial.converged & ~retreat
     reached = active & ((converged & ~trial.any_unstable) | exhausted)
-    ready = converged | foreseen(state, trial.change, trial.outside, trial.unstable)
+    ready = converged | foreseen(
+        magnet, state, state.damping, trial.change, trial.outside, trial.unstable
+    )
     ready = ready | (state.relaxing >= MOST_ITERATIONS)
     flipping = ready & trial.any_unstable & ~reached & ~striding
     return _Decision(reached, retreat, flipping, converged, trusted, longer)

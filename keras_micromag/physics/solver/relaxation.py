@@ -17,6 +17,7 @@ from keras_micromag.physics.solver import step_control
 from keras_micromag.physics.solver.stoner_wohlfarth import (
     astroid,
     at_least,
+    at_most,
     euler_step,
     fold_across,
 )
@@ -33,6 +34,9 @@ _PASSED_ON = 8.0
 No grain of up to 64 can change by more, so this is for large magnets, in which the largest change
 is that of a few grains, far from most others: to wait for it takes more products and foresees
 nothing more."""
+
+_SLOWEST = 0.9
+"""Ratio of two changes at most that is expected."""
 
 MOST_FLIPS = 2
 """Flips of a grain at one field at most: it may flip back. Then it stays until the next field, by
@@ -55,7 +59,9 @@ damp all modes that a whole step multiplies by -1 to 0.6, in an order that is st
 grain they are shorter, by its coupling."""
 
 _CYCLES = 20
-"""Cycles of a round; in the last two the steps are shorter, for what is still not at rest."""
+"""Cycles of a round; in the last two the steps are shorter, for what is still not at rest.
+
+In the k-th round all steps are k times as short."""
 
 _STIFFNESS = 0.3
 """Stiffness of damped particles, in units of their grain's coupling.
@@ -155,16 +161,23 @@ def may_flip(state):
     return state.flipped < MOST_FLIPS - 0.5
 
 
-def foreseen(state, change, outside, unstable):
+def foreseen(magnet, state, iterations, change, outside, unstable):
     """Return (b,) whether the `unstable` grains (b, g) are certain before the moments converge.
 
     Changes fall like a geometric series, by about ten in each iteration, so the last two tell how
     much is left: of a grain's own change, and of what its neighbours pass on. Flips need not wait
     for more. States that are recorded do, since their differences predict the next.
+
+    Of damped steps the last two tell nothing. Nor do changes fall by less than the coupling in the
+    end, although the first ones after a flip may.
+
+    Args:
+        iterations: (b,) since the last flip.
     """
     before = ops.where(state.change > 0, state.change, ops.ones_like(change))
     ratio = ops.where(change < before, change / before, ops.ones_like(change))
     falling = (state.relaxing >= 1) & (ratio < 0.5)
+    ratio = at_least(ratio, at_most(ops.max(magnet.coupling, axis=1), _SLOWEST))
     ratio = ops.where(falling, ratio, 0.5 * ops.ones_like(change))[:, None]
     moved = ops.abs(outside - state.outside)
     usual = ops.sqrt(ops.mean(moved * moved, axis=1, keepdims=True))
@@ -177,7 +190,7 @@ def foreseen(state, change, outside, unstable):
     least = ops.min(ops.where(stable, zero + np.inf, outside), axis=1, keepdims=True)
     edge = ops.where(most > 1.0, 0.5 * (most + least), ops.ones_like(most))
     certain = ops.all(ops.abs(outside - edge) > _SAFETY * left, axis=1)
-    return falling & certain
+    return falling & certain & (iterations < magnet.patience)
 
 
 def flip(magnet, state, moments, tau, flips):
@@ -195,13 +208,17 @@ def flip(magnet, state, moments, tau, flips):
 def damped(magnet, iterations, before, moments):
     """Return the next trial moments (b, 3, g): a share of the step to `moments` after a while.
 
+    The share falls from round to round. So the steps become small enough in the end where one
+    particle at its fold makes the mean of a grain steep.
+
     Args:
         iterations: (b,) so far. before: (b, 3, g) the last trial moments.
     """
     over = iterations - magnet.patience
     phase = (np.pi / _STEPS) * (ops.cast(over % _STEPS, moments.dtype) + 0.5)
     late = ops.cast(over // _STEPS % _CYCLES >= _CYCLES - 2, moments.dtype)
-    share = (1.0 - 0.75 * late) / (1.2 + 0.8 * ops.cos(phase))
+    rounds = ops.cast(over // (_STEPS * _CYCLES), moments.dtype) + 1.0
+    share = (1.0 - 0.75 * late) / ((1.2 + 0.8 * ops.cos(phase)) * at_least(rounds, 1.0))
     share = share[:, None] / (1.0 + magnet.coupling)
     share = ops.where(share < 1.0, share, ops.ones_like(share))[:, None]
     mixed = share * moments + (1.0 - share) * before

@@ -85,13 +85,14 @@ def test_relaxed_particles_are_those_of_the_oracle(kind, field):
     assert flips.any() == (field == -6.5)
 
 
-def predicted(change, outside, before=1e-2, outside_before=None, relaxing=2, unstable=None):
-    """Whether the flips of a magnet of three grains are certain."""
+def predicted(change, outside, outside_before=None, relaxing=2, unstable=None, coupling=0.05):
+    """Whether the flips of a magnet of three grains are certain, after a change of 0.01."""
     outside = np.array([outside], "float32")
     before_it = outside if outside_before is None else np.array([outside_before], "float32")
-    _, state, _ = start(cubic_grains((3, 1, 1)))
+    magnet, state, _ = start(cubic_grains((3, 1, 1)))
+    magnet = magnet._replace(coupling=magnet.coupling * 0 + coupling)
     state = state._replace(
-        change=ops.convert_to_tensor(np.array([before], "float32")),
+        change=ops.convert_to_tensor(np.array([1e-2], "float32")),
         outside=ops.convert_to_tensor(before_it),
         relaxing=ops.convert_to_tensor(np.array([relaxing], "int32")),
     )
@@ -99,7 +100,9 @@ def predicted(change, outside, before=1e-2, outside_before=None, relaxing=2, uns
     return bool(
         numpy(
             relaxation.foreseen(
+                magnet,
                 state,
+                state.relaxing,
                 ops.convert_to_tensor(np.array([change], "float32")),
                 ops.convert_to_tensor(outside),
                 ops.convert_to_tensor(unstable.astype("float32")),
@@ -117,6 +120,15 @@ def test_flips_are_certain_where_little_is_left_to_change():
     assert not predicted(1e-3, [0.5, 0.999, 1.2], **far)
     assert not predicted(9e-3, [0.5, 0.7, 1.2]), "changes do not fall"
     assert not predicted(1e-3, [0.5, 0.7, 1.2], relaxing=0), "there is nothing to compare with"
+
+
+def test_flips_are_not_certain_where_strong_coupling_makes_later_changes_fall_slowly():
+    near = {"outside_before": [0.5, 0.7, 1.004]}
+    assert predicted(1e-3, [0.5, 0.7, 1.006], **near)
+    assert not predicted(1e-3, [0.5, 0.7, 1.006], **near, coupling=0.5)
+    assert not predicted(1e-3, [0.5, 0.7, 1.006], **near, coupling=12.0)
+    # Nor where steps are damped, whose changes are shares of what is left.
+    assert not predicted(1e-3, [0.5, 0.7, 1.2], relaxing=relaxation._PATIENCE)
 
 
 def test_of_two_unstable_grains_the_weakest_is_certain_where_they_are_apart():
@@ -160,6 +172,8 @@ def test_damped_steps_are_shares_that_are_smaller_in_softer_grains():
         )
     late = patience + 4 * (relaxation._CYCLES - 2)
     np.testing.assert_allclose(step(late), 0.25 * step(patience), rtol=1e-5)
+    third_round = patience + 2 * relaxation._STEPS * relaxation._CYCLES
+    np.testing.assert_allclose(step(third_round)[1:], step(patience)[1:] / 3.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize("self_field, patience", [(False, 30), (True, 0)])

@@ -34,6 +34,7 @@ class Arcs:
     Attributes:
         avalanches: between the arcs.
         magnet: (n,) whose arc it is.
+        branch: (n, g + padding) ±1 on each arc.
         of_field: (b, t) the arc of each field asked for, behind the avalanches at it.
     """
 
@@ -53,7 +54,7 @@ class Arcs:
         self.magnet = np.sort(np.concatenate([magnets, avalanches.magnet]))
         first = np.searchsorted(self.magnet, magnets)
         flips = self._count_flips(branch.shape[1])
-        self._branch = self._branches(branch, flips, first)
+        self.branch = self._branches(branch, flips, first)
         self._flipped = self._carry_over(flips, first)
         self.of_field = np.empty(loops.converged.shape, int)
         for magnet in magnets:
@@ -142,11 +143,11 @@ class Arcs:
         if not len(arc):
             return moments
         g = moments.shape[2]
-        padding = [(0, 0), (0, 0), (0, self._branch.shape[1] - g)]
+        padding = [(0, 0), (0, 0), (0, self.branch.shape[1] - g)]
         magnet = self.magnet[arc]
         relaxed = self._equilibrator(
             magnet,
-            self._branch[arc],
+            self.branch[arc],
             field,
             # Grains that are padding lie along their axes, all of which are (1, 1, 1) / √3.
             np.pad(moments, padding, constant_values=3**-0.5),

@@ -246,7 +246,8 @@ def _evaluate_trial(magnet, state, avalanche):
     # beside a root, the moments converge more slowly than it assumes.
     # Nor where one rests after its last flip, which has moved it as far as any.
     begun = ops.any(state.flipped > 0.5, axis=1) & ops.all(relaxation.may_flip(state), axis=1)
-    foreseen = begun & relaxation.foreseen(state, change, outside, unstable)
+    iterations = state.relaxing
+    foreseen = begun & relaxation.foreseen(magnet, state, iterations, change, outside, unstable)
     matvecs = state.products + 1
     return _Trial(
         moments=moments,

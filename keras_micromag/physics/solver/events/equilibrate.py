@@ -154,7 +154,7 @@ def _equilibrate(
     Returns:
         The parts of `Equilibria`.
     """
-    magnet = _gather(magnet, index)
+    magnet = of_states(magnet, index)
     first_ratio = _FIRST_RATIO * ops.max(magnet.strength, axis=(1, 2))
     first_ratio = first_ratio * ops.max(magnet.softness, axis=(1, 2, 3))
     tau = _initial_tau(magnet, branch, moments)
@@ -197,14 +197,14 @@ def _iterate(state, magnet, limits):
     return (new,)
 
 
-def _gather(magnet, index):
-    """Return the magnets of the states: (n, ...) where `magnet` has (b, ...)."""
+def of_states(magnet: field_steps.Magnet, index) -> field_steps.Magnet:
+    """Return the magnets of states, by their index (n,): (n, ...) where `magnet` has (b, ...)."""
 
     def gathered(part):
         return ops.take(part, index, axis=0) if part.shape[0] > 1 else part
 
     axes = ops.take(magnet.easy_axes, index, axis=0)
-    parts = ("strength", "softness", "coupling", "patience")
+    parts = ("strength", "softness", "turn", "coupling", "patience")
     return magnet._replace(
         easy_axes=axes, **{name: gathered(getattr(magnet, name)) for name in parts}
     )

@@ -238,6 +238,11 @@ def next_trial(path, state, trial, outcome, ratio_slope, step, node_field, segme
     from_node = at_least(from_node, minimum(least, path.longest))
     target = node_field + direction * from_node
     target = ops.where(from_node >= direction * (end - node_field), end, target)
+    # Where moments do not come to rest, neither do predicted roots: the trial waits for them.
+    waits = outcome.between & (state.relaxing >= MOST_ITERATIONS) & (trial.change > _NODE_TOL)
+    waits = waits & ~(outcome.root | outcome.failed)
+    early = early & ~waits
+    target = ops.where(waits, state.field, target)
     return grain, ops.where(early, node_field, target), early
 
 
