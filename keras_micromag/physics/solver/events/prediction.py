@@ -90,6 +90,8 @@ def outcome(path, state, trial, secant, end, direction) -> Outcome:
     # The root still moves by about as many tesla as the moments will change.
     near_root = ops.abs(distance) < 20.0 * at_least(trial.change, path.root_tol)
     stable = trial.largest_ratio < 1.0
+    # A root that is near by an old slope, and is not found, is none.
+    near_root = near_root & (state.relaxing < MOST_ITERATIONS)
     equilibrium = between & stable & (trial.change <= _NODE_TOL) & ~near_root
     # The field is held there then, and the moments show whether an avalanche begins.
     failed = (state.step < path.root_tol) | trial.exhausted
@@ -159,7 +161,9 @@ def predictor(state, trial, secant, outcome, flipped) -> Predictor:
     ratio_curvature = (secant.ratio_slope - state.node_ratio_slope) / width[:, None]
     tangent = secant.ratio_slope + ratio_curvature * secant.span[:, None]
     tangent = where(quadratic, tangent, secant.ratio_slope)
-    tangent = ops.where(trial.ratio > _MIN_RATIO, tangent, ops.zeros_like(tangent))
+    old = ~secant.valid & (state.relaxing >= MOST_ITERATIONS)
+    known = (trial.ratio > _MIN_RATIO) & ~old[:, None]
+    tangent = ops.where(known, tangent, ops.zeros_like(tangent))
     unflipped = ops.cast(flipped < 0.5, flipped.dtype)
     ratio_slope = where(outcome.equilibrium, tangent, secant.ratio_slope)
     return Predictor(
