@@ -6,8 +6,8 @@ prints, for each kind of magnet, method and own field, how many of the magnets e
 flips of a magnet between two fields. A thousand of each kind take some minutes by steps, and about
 ten times as long by events. The suite runs a few dozen.
 
-    KERAS_BACKEND=jax python -m tests.campaigns.endings --kind default SmCo5 BaFe12O19 polycrystals \
-        --method events --avalanche simultaneous --without-own-field --count 5000 --seed 0
+    KERAS_BACKEND=jax python -m tests.campaigns.endings --count 5000 --without-own-field \
+        --kind default SmCo5 BaFe12O19 polycrystals --method events --avalanche simultaneous
 
 runs 20,000 textured magnets of 64 grains or so.
 """
@@ -126,6 +126,7 @@ KINDS: dict[str, Callable[[int, int], Magnets]] = {
     "BaFe12O19": partial(default, material=MATERIALS["BaFe12O19"]),
     "polycrystals": polycrystals,
 }
+
 
 def loops(kind: str, count: int, seed: int, **options) -> Iterator[Hysteresis]:
     """Yield the loops of `count` magnets, a batch at a time.

@@ -1,6 +1,7 @@
 """Loops from one avalanche to the next, by the batch."""
 
 import numpy as np
+
 from keras_micromag.physics.hysteresis import Events
 from keras_micromag.physics.solver import field_steps
 from keras_micromag.physics.solver.equilibria import Loops
