@@ -32,7 +32,6 @@ from keras_micromag.physics import (
     voronoi_grains,
 )
 from keras_micromag.physics.solver import by_events
-from keras_micromag.physics.solver.events import continuation
 from keras_micromag.physics.solver.events.equilibrate import Equilibrator
 from keras_micromag.physics.solver.events.log import Segments
 from keras_micromag.utils import memory
@@ -426,7 +425,7 @@ def test_too_few_iterations_raise(monkeypatch):
 
 
 @pytest.mark.slow
-def test_states_that_do_not_relax_are_nan(monkeypatch):
+def test_states_that_do_not_relax_are_found_by_steps_or_are_nan(monkeypatch):
     structure = MAGNETS["cubes"]
     axes = random_easy_axes(len(structure), seed=3)
     kwargs = {"field": np.linspace(8, -8, 60), "method": "events", "progress": False}
@@ -438,6 +437,12 @@ def test_states_that_do_not_relax_are_nan(monkeypatch):
         return relaxed._replace(converged=relaxed.converged & (field > -4.0))
 
     monkeypatch.setattr(Equilibrator, "__call__", fails_below_minus_4_tesla)
+    loop = simulate(structure, axes, **kwargs)
+    assert loop.iterations.sum() > expected.iterations.sum()
+    np.testing.assert_allclose(loop.magnetization, expected.magnetization, rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(loop.coercivity(), expected.coercivity())
+
+    monkeypatch.setattr(by_events, "_relax_by_steps", lambda *_: None)
     loop = simulate(structure, axes, allow_unconverged=True, **kwargs)
     failed = ~loop.converged
     assert 1 <= failed.sum() <= 6 and (loop.field[failed] < -4.0).all()
