@@ -32,6 +32,7 @@ from keras_micromag.physics import (
     voronoi_grains,
 )
 from keras_micromag.physics.solver import by_events
+from keras_micromag.physics.solver.events import continuation
 from keras_micromag.physics.solver.events.equilibrate import Equilibrator
 from keras_micromag.physics.solver.events.log import Segments
 from keras_micromag.utils import memory
