@@ -235,6 +235,20 @@ MUTATIONS = [
         "pass",
         "tests/physics/solver/test_events.py",
     ),
+    Mutation(
+        "damped changes foretell the flips",
+        SOLVER + "relaxation.py",
+        "return falling & certain & (iterations < magnet.patience)",
+        "return falling & certain",
+        "tests/physics/solver/test_relaxation.py",
+    ),
+    Mutation(
+        "states that an arc lacks are given up",
+        SOLVER + "by_events.py",
+        "    if not len(of):\n",
+        "    if True:\n",
+        "tests/physics/solver/test_events.py tests/physics/test_simulation.py",
+    ),
     # Operators
     Mutation(
         "a lattice always has its own field",
