@@ -93,6 +93,8 @@ def test_bad_input(run):
         training.train(out / "more", **{**arguments, "magnets": 1}, progress=False)
     with pytest.raises(ValueError, match="`train` must have no magnet of `test`; received 2 that"):
         training.train(out / "more", **{**arguments, "train": "tiny", "magnets": 2}, progress=False)
+    with pytest.raises(ValueError, match="`data_dir` must be the name of a folder"):
+        training.train(out / "more", **{**arguments, "data_dir": "\0"}, progress=False)
     assert not (out / "more").exists()
 
 
