@@ -10,6 +10,10 @@ LARGEST = 1e50
 """Limit of the magnitude of numbers, in any unit, so that products of four do not overflow."""
 
 
+MOST_ITERATIONS = 2**31 - 1
+"""Largest number of iterations, which compiled loops count in int32."""
+
+
 class Configured:
     """Base of classes that are made from a config, with one error for configs that do not fit."""
 
@@ -179,12 +183,14 @@ def generator(seed: Any, drawn: str) -> np.random.Generator:
         ) from None
 
 
-def count(value: Any, name: str, least: int = 1) -> int:
-    """Return `value` as an int of at least `least`."""
+def count(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
+    """Return `value` as an int of at least `least`, and at most `most` unless that is None."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ValueError(
             f"`{name}` must be an integer of at least {least}; received {shown(value)}."
         )
+    if most is not None and value > most:
+        raise ValueError(f"`{name}` must be at most {most}; received {shown(value)}.")
     return int(value)
 
 

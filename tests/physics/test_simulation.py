@@ -514,6 +514,8 @@ UP = [[0.0, 0.0, 1.0]]
         ({"dtype": "float16"}, r"`dtype` must be one of 'float32', 'float64'; received 'float16'"),
         ({"tol": 0.0}, r"`tol` must be greater than 0; received 0.0"),
         ({"max_iterations": 0}, r"`max_iterations` must be an integer of at least 1; received 0"),
+        ({"max_iterations": 2**31}, "`max_iterations` must be at most 2147483647; received 21474"),
+        ({"allow_unconverged": [1, 2]}, "`allow_unconverged` must be True or False; received"),
         ({"max_iterations": 2.5}, r"`max_iterations` must be an integer of at least 1; received 2"),
         ({"structure": "x"}, r"`structure` must be a Microstructure; received 'x'"),
         ({"material": [ND2FE14B] * 2}, r"`material` must be a Material or a sequence of g = 1"),

@@ -28,8 +28,8 @@ def solve(problem: Problem, checkpoint=None) -> Solution:
         _refuse_unconverged(loops, problem)
         if not loops.complete:
             magnet, branch = problem.laid_out(loops.field)
-            state = field_steps.start(magnet, branch) if state is None else state
-            magnet, state = tensors((magnet, state), options.dtype)
+            magnet, start = tensors((magnet, field_steps.start(magnet, branch)), options.dtype)
+            state = start if state is None else kept.tensors_like(state, start)
         with Progress(problem.progress, loops) as bar:
             while not loops.complete:
                 state, records = field_steps.advance(magnet, state, options.avalanche)

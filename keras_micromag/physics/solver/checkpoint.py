@@ -91,7 +91,7 @@ class Checkpoint:
         """Fill the loops with the equilibria that were stored.
 
         Returns:
-            The solver's state after them, or None where nothing was stored.
+            The solver's state after them, of arrays, or None where nothing was stored.
 
         Raises:
             ValueError: naming the file that is damaged or missing.
@@ -100,8 +100,9 @@ class Checkpoint:
             return None
         with _reading(self._folder / _STATE) as stored:
             self._parts, reached = int(stored.pop("parts")), stored.pop("reached")
+            if (reached.shape, reached.dtype) != (self._saved.shape, self._saved.dtype):
+                raise ValueError("another loop")
             state = State(**stored)
-            state = State(*(ops.convert_to_tensor(part, part.dtype.name) for part in state))
         for number in range(1, self._parts + 1):
             with _reading(self._part(number)) as part:
                 for name, array in self._loops.since(self._loops.reached).items():
@@ -112,6 +113,18 @@ class Checkpoint:
                     raise ValueError("not the last part")
         self._saved = self._loops.reached.copy()
         return state
+
+    def tensors_like(self, state: State, other: State) -> State:
+        """Return a state that `resume` returned as tensors, like those of another state.
+
+        Raises:
+            ValueError: naming the file, where shapes or dtypes are not those of the `other` state.
+        """
+        for array, tensor in zip(state, other, strict=True):
+            dtype = backend.standardize_dtype(tensor.dtype)
+            if (array.shape, array.dtype.name) != (tuple(tensor.shape), dtype):
+                raise _damaged(self._folder / _STATE)
+        return State(*(ops.convert_to_tensor(array, array.dtype.name) for array in state))
 
     def save(self, state: State) -> None:
         """Store the equilibria collected since the last write, and the `state` after them.

@@ -109,6 +109,13 @@ class Loops:
             ValueError: where that does not continue what is there.
         """
         steps = ranges(self.reached, reached)
+        for own, added in (
+            (self.moments, moments),
+            (self.converged, converged),
+            (self.iterations, iterations),
+        ):
+            if added.shape != (len(steps[0]), *own.shape[2:]):
+                raise ValueError("not those of these loops")
         self.moments[steps] = moments
         self.converged[steps] = converged
         self.iterations[steps] = iterations

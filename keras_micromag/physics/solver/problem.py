@@ -54,7 +54,8 @@ class SolverOptions:
         checks.one_of(dtype, "dtype", tuple(DEFAULT_TOL))
         require_dtype(dtype)
         tol = checks.number(DEFAULT_TOL[dtype] if tol is None else tol, "tol", above=0)
-        checks.count(max_iterations, "max_iterations")
+        checks.count(max_iterations, "max_iterations", most=checks.MOST_ITERATIONS)
+        allow_unconverged = checks.flag(allow_unconverged, "allow_unconverged")
         return cls(method, avalanche, dtype, tol, max_iterations, allow_unconverged)
 
 

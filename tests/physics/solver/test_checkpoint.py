@@ -406,6 +406,37 @@ def test_a_damaged_file(begun, calls, name, damage):
     assert contents(begun) == before and not calls
 
 
+def _rewrite(path, name, change):
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **{**arrays, name: change(arrays[name])})
+
+
+@pytest.mark.parametrize("name", ["reached", *field_steps.State._fields])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda array: array[None],
+        lambda array: array.astype("float16"),
+        lambda array: array[..., :1],
+    ],
+    ids=["dimension", "dtype", "shape"],
+)
+def test_a_state_of_another_shape_or_dtype(begun, calls, name, change):
+    _rewrite(begun / "state.npz", name, change)
+    with pytest.raises(ValueError, match=r"the file state\.npz is damaged or missing"):
+        loop(checkpoint=begun)
+    assert not calls
+
+
+@pytest.mark.parametrize("name", ["moments", "converged", "iterations", "reached"])
+def test_a_part_of_another_shape(begun, calls, name):
+    _rewrite(begun / "part-0002.npz", name, lambda array: array[:1])
+    with pytest.raises(ValueError, match=r"the file part-0002\.npz is damaged or missing"):
+        loop(checkpoint=begun)
+    assert not calls
+
+
 def test_a_missing_part(begun):
     (begun / "part-0001.npz").unlink()
     with pytest.raises(ValueError, match=r"the file part-0001\.npz is damaged or missing"):
