@@ -4,13 +4,18 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from etils import epath
 
 from keras_micromag.utils.files import PARTIAL, UNREADABLE, atomic_open, lock, read_arrays
+
+BATCH = 32
+"""Number of magnets simulated at once; always the same, since rounding depends on the batch size.
+Larger batches are hardly faster: see benchmarks/dataset.py."""
 
 _SUFFIX = ".npz"
 _LABEL = "label"
@@ -22,12 +27,12 @@ class BatchCache:
 
     Args:
         folder: on any file system that the data set may lie on; made by the first `save`.
-        names: of the arrays in each file.
+        features: arrays by name, with the shape and dtype that those in each file must have.
     """
 
-    def __init__(self, folder: str | os.PathLike, names: Iterable[str]):
+    def __init__(self, folder: str | os.PathLike, features: Mapping[str, Any]):
         self.folder = epath.Path(folder)
-        self.names = set(names)
+        self._features = _types(features)
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
         """Return the arrays saved under `name`, or None, with a warning if the file is damaged."""
@@ -40,7 +45,7 @@ class BatchCache:
             reason = "is damaged"
         else:
             label = str(arrays.pop(_LABEL, None))
-            if arrays.keys() != self.names:
+            if _types(arrays) != self._features:
                 reason = "holds other features"
             elif label != self._label(name):
                 reason = f"is a copy of {label}"
@@ -53,9 +58,12 @@ class BatchCache:
         """Write `arrays`; a process that dies meanwhile leaves nothing that `load` would accept."""
         archive = io.BytesIO()  # since a remote file cannot go back, as writing an archive does
         np.savez(archive, **{_LABEL: np.array(self._label(name)), **arrays}, allow_pickle=False)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_open(self._path(name), "wb") as file:
-            file.write(archive.getbuffer())
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with atomic_open(self._path(name), "wb") as file:
+                file.write(archive.getbuffer())
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
 
     def remove_unfinished(self) -> None:
         """Remove the files of killed processes, and those in the format of older versions."""
@@ -92,14 +100,11 @@ class BatchCache:
             held = lock(parent, self._lock.name) if local else contextlib.nullcontext()
         except BlockingIOError:
             raise OSError(
-                f"{parent.parent} must not be built into by two processes at once; another one "
-                "builds the same data set."
+                "`data_dir` must not be built into by two processes at once; another one builds "
+                f"the same data set in {parent.parent}."
             ) from None
         except OSError as error:
-            raise OSError(
-                f"`data_dir` must be a folder that can be written; {parent} cannot: "
-                f"{error.strerror}."
-            ) from error
+            raise _unwritable(parent, error) from error
         with held:
             try:
                 yield
@@ -119,3 +124,15 @@ class BatchCache:
     def _label(self, name):
         # With the folder's name, which depends on the simulations' parameters.
         return f"{self.folder.name}/{name}"
+
+
+def _types(arrays):
+    """Return the shapes and dtypes of arrays by their names."""
+    return {name: (array.shape, array.dtype) for name, array in arrays.items()}
+
+
+def _unwritable(folder, error):
+    return OSError(
+        f"`data_dir` must be a folder that can be written; {folder} cannot: "
+        f"{error.strerror or error}."
+    )

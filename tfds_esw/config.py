@@ -111,7 +111,9 @@ class Config(tfds.core.BuilderConfig):
         _require(isinstance(self.scheme, list | tuple), "scheme", "be a list of places", self)
         self.scheme = tuple(self.scheme)
         self.steps = checks.count(self.steps, "steps")
-        self.max_iterations = checks.count(self.max_iterations, "max_iterations")
+        self.max_iterations = checks.count(
+            self.max_iterations, "max_iterations", most=checks.MOST_ITERATIONS
+        )
         self.seed = checks.count(self.seed, "seed", least=0)
         wanted = 'be a dict of names, of letters, digits, _- and not "all", and numbers'
         _require(_are_splits(self.splits), "splits", wanted, self)

@@ -24,11 +24,8 @@ from keras_micromag.physics import (
 from keras_micromag.physics.hysteresis import Events
 from keras_micromag.physics.solver.problem import SolverOptions, per_grain
 from keras_micromag.utils import checks
+from tfds_esw.batch_cache import BATCH
 from tfds_esw.config import DRAWN, Config, metadata
-
-BATCH = 32
-"""Number of magnets simulated at once; always the same, since rounding depends on the batch size.
-Larger batches are hardly faster: see benchmarks/dataset.py."""
 
 
 class Magnet(NamedTuple):

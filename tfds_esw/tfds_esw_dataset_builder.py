@@ -18,7 +18,7 @@ import keras_micromag
 from keras_micromag.utils import checks
 from keras_micromag.utils.progress import counter
 from keras_micromag.utils.versions import versions
-from tfds_esw.batch_cache import BatchCache
+from tfds_esw.batch_cache import BATCH, BatchCache
 from tfds_esw.config import CONFIGS, Config, metadata
 
 _SHARD_BYTES = 128 << 20
@@ -32,6 +32,9 @@ class Builder(tfds.core.ShardBasedBuilder):
         file_format: a format of TFDS; by default that of existing data, else `tfrecord`, or
             `array_record` where TensorFlow, which reads the former, is not installed.
         **kwargs: TFDS's.
+
+    Raises:
+        ValueError: for another format, or a `data_dir` that TFDS could not find again.
     """
 
     VERSION = tfds.core.Version("2.0.0")
@@ -43,6 +46,11 @@ class Builder(tfds.core.ShardBasedBuilder):
     builder_config_cls = Config
 
     def __init__(self, *, file_format: str | None = None, **kwargs):
+        if set("*?[\0") & set(str(kwargs.get("data_dir"))):
+            raise ValueError(
+                "`data_dir` must be the name of a folder, with none of *, ? and [, which TFDS "
+                f"takes for a pattern; received {str(kwargs['data_dir'])!r}."
+            )
         try:
             super().__init__(file_format=file_format, **kwargs)
         except ValueError as error:
@@ -164,7 +172,11 @@ class Builder(tfds.core.ShardBasedBuilder):
     def _batches(self):
         name = f"{self.builder_config.digest[:16]}-{self.version}"
         folder = epath.Path(self.data_dir_root) / self.name / ".kept" / name
-        return BatchCache(folder, self.info.features)
+        features = {
+            name: np.broadcast_to(np.zeros((), feature.np_dtype), (BATCH, *feature.shape))
+            for name, feature in self.info.features.items()
+        }
+        return BatchCache(folder, features)
 
     def _download_and_prepare(self, dl_manager, download_config):
         from tfds_esw import simulations
@@ -250,8 +262,6 @@ class Builder(tfds.core.ShardBasedBuilder):
 
     def _shards(self, indices: range) -> list[range]:
         """Divide `indices` into the parts for each shard: of complete batches, if possible."""
-        from tfds_esw.simulations import BATCH
-
         n = self._download_config.num_shards
         if n:
             ends = shard_utils.get_shard_boundaries(len(indices), min(n, len(indices)))
@@ -337,7 +347,7 @@ def _generate(config: Config, batches: BatchCache, indices: range):
     """Yield keys and examples of the simulations `indices`, and store batches not stored yet."""
     from tfds_esw import simulations
 
-    for number in range(indices[0] // simulations.BATCH, indices[-1] // simulations.BATCH + 1):
+    for number in range(indices[0] // BATCH, indices[-1] // BATCH + 1):
         name = batch_name(number)
         batch = batches.load(name)
         if batch is None:

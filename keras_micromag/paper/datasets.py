@@ -161,11 +161,16 @@ def _settings(config):
     return Builder.builder_configs[config] if isinstance(config, str) else config
 
 
-def build(config: str | Config, data_dir: str | os.PathLike | None) -> Builder:
-    """Return the builder of a configuration, and build what does not exist."""
+def builder_of(config: str | Config, data_dir: str | os.PathLike | None) -> Builder:
+    """Return the builder of a configuration; raise for a `data_dir` that cannot be a folder."""
     from tfds_esw import Builder
 
-    builder = Builder(config=config, data_dir=data_dir)
+    return Builder(config=config, data_dir=data_dir)
+
+
+def build(config: str | Config, data_dir: str | os.PathLike | None) -> Builder:
+    """Return the builder of a configuration, and build what does not exist."""
+    made = builder_of(config, data_dir)
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints that it downloads, which is wrong
-        builder.download_and_prepare()
-    return builder
+        made.download_and_prepare()
+    return made

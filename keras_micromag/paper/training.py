@@ -82,6 +82,7 @@ def train(
     datasets.require_magnets(train, magnets, split)
     if test is not None:
         datasets.require_unseen(test, train, magnets)
+    datasets.builder_of(train, data_dir)  # a bad `data_dir` is refused before anything is written
     folder.prepare(out, settings)
     with folder.locked(out, wait=False):
         stage = Stages(5, progress)

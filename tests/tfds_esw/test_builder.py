@@ -93,7 +93,7 @@ def test_a_data_source_needs_no_tensorflow_to_be_built_and_read(tmp_path):
     assert ran.stdout.endswith("[3, 0] (50, 8, 3)\n"), ran.stderr
 
 
-def test_the_format_is_that_which_can_be_read_here(built, tmp_path, monkeypatch):
+def test_the_default_format_is_readable_here(built, tmp_path, monkeypatch):
     def chosen(folder, **kwargs):
         return tfds_esw.Builder(config="tiny", data_dir=folder, **kwargs).info.file_format.value
 
@@ -336,6 +336,15 @@ def test_an_impossible_config_is_refused_before_anything_is_written(tmp_path):
     builder = tfds_esw.Builder(config=Config(avalanche="sideways"), data_dir=tmp_path)
     with pytest.raises(ValueError, match="`avalanche` must be one of"):
         builder.download_and_prepare()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["data[1]", "data*", "**", "?", "data\0"])
+def test_a_folder_that_tfds_would_not_find_again_is_refused(name, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"`data_dir` must be the name of a folder, with none of \*, "
+    ):
+        tfds_esw.Builder(config="tiny", data_dir=tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 

@@ -113,6 +113,7 @@ def test_one_that_was_changed_is_refused():
         ("splits", {"tr/ain": 1}),
         ("splits", {1: 1}),
         ("max_iterations", True),
+        ("max_iterations", 2**31),
     ],
 )
 def test_bad_input_gets_a_sentence(name, value):

@@ -104,7 +104,7 @@ def test_states_without_equilibrium_are_marked_with_a_warning():
     assert batch["converged"].shape == (32, 5) and not batch["converged"].all()
 
 
-def test_the_magnet_comes_back_from_the_metadata():
+def test_the_metadata_give_the_magnet():
     config = Config(shape=(2, 1, 1), gap=5e-9, scheme=("vertices", "centroid"))
 
     class Info:
