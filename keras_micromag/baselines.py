@@ -92,8 +92,16 @@ class LinearLatent:
         self.matrix = np.linalg.lstsq(rows, targets, rcond=None)[0]
 
     def encode(self, states: ArrayLike) -> np.ndarray:
-        """Return the components (..., d) of states (..., g, 3)."""
-        states = np.asarray(states)
+        """Return the components (..., d) of states (..., g, 3).
+
+        Raises:
+            ValueError: for another number of grains.
+        """
+        states, g = np.asarray(states), len(self.mean) // 3
+        if states.shape[-2:] != (g, 3):
+            raise ValueError(
+                f"`states` must have shape (..., g, 3) with g = {g}; received {states.shape}."
+            )
         return (states.reshape(*states.shape[:-2], -1) - self.mean) @ self.components
 
     def decode(self, latent: np.ndarray) -> np.ndarray:

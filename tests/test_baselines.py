@@ -75,6 +75,10 @@ def test_bad_input():
         LinearLatent(np.zeros((2, 30, 2, 3)), FIELD, size=2, window=30)
     with pytest.raises(ValueError, match=r"`states` must have shape .* with t = 4; received"):
         LinearLatent(np.zeros((2, 30, 2, 3)), FIELD, size=2).predict(np.zeros((1, 6, 2, 3)))
+    with pytest.raises(
+        ValueError, match=r"`states` must have shape \(\.\.\., g, 3\) with g = 2; rec"
+    ):
+        LinearLatent(np.zeros((2, 30, 2, 3)), FIELD, size=2).predict(np.zeros((1, 4, 1, 3)))
 
 
 def unlike_magnets():

@@ -46,11 +46,12 @@ class Events:
         for name in (f.name for f in fields(self)):
             array = checks.numbers(getattr(self, name), f"events.{name}", None)
             shape = {"moment": (n, 2), "crossing": (np.size(array),)}.get(name, (n,))
-            whole = name in ("magnet", "grain", "avalanche", "step")
-            if array.shape != shape or (whole and array.dtype.kind not in "iu"):
+            integral = name in ("magnet", "grain", "avalanche", "step")
+            if array.shape != shape or (integral and array.dtype.kind not in "iu"):
+                kind = "whole numbers" if integral else "numbers"
                 raise ValueError(
-                    f"`events.{name}` must hold {'whole numbers' if whole else 'numbers'} of shape "
-                    f"{shape}; received {array.dtype.name} {array.shape}."
+                    f"`events.{name}` must hold {kind} of shape {shape}; "
+                    f"received {array.dtype.name} {array.shape}."
                 )
             object.__setattr__(self, name, array)
 
@@ -320,6 +321,9 @@ class Hysteresis:
             if any(name.startswith(_EVENTS) for name in stored):
                 own = {f.name: stored[_EVENTS + f.name] for f in fields(Events)}
                 values["events"] = Events(**own)
+            # Signalling NaNs, of which NumPy warns at each use, become quiet ones.
+            with np.errstate(invalid="ignore"):
+                values["magnetization"] *= 1
         except FileNotFoundError:
             raise
         except UNREADABLE as error:

@@ -251,13 +251,14 @@ def _value_colors(values, limits):
 
 
 def _per_grain(array, name, shape):
-    """Return an array that must have one row per grain; nan is allowed."""
+    """Return an array that must have one row per grain; nan and inf are allowed."""
     array = checks.numbers(array, name)
     if array.shape != shape:
         wanted = "(g, 3)" if len(shape) == 2 else "(g,)"
         raise ValueError(
             f"`{name}` must have shape {wanted} with g = {shape[0]}; received {array.shape}."
         )
+    checks.finite(np.where(np.isfinite(array), array, 0.0), name)
     return array
 
 

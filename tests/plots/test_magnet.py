@@ -62,6 +62,8 @@ def test_magnet_refuses_a_scale_that_is_none():
     for limits, sentence in (([0], r"must have shape \(2,\)"), ([1, 0], "must rise; received")):
         with pytest.raises(ValueError, match=f"`limits` {sentence}"):
             plots.plot_magnet(physics.cubic_grains((2, 1, 1)), values=[0.0, 1.0], limits=limits)
+    with pytest.raises(ValueError, match=r"`values` must be below 1e\+50; received -1e\+308 at"):
+        plots.plot_magnet(physics.cubic_grains((2, 1, 1)), values=[np.inf, -1e308], limits=(0, 1))
 
 
 @pytest.mark.integration

@@ -5,12 +5,25 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
+from keras_micromag.utils import checks
 
 SCHEME = ("vertices", "edges", "faces", "centroid")
 """Sites of particles on the inset polyhedron: corners, edge midpoints, face centres, centroid."""
 
 _PARALLEL = 1e-2
 """Singular values, over the largest, below which the faces at a corner are nearly parallel."""
+
+
+def checked_scheme(scheme: str | Sequence[str]) -> tuple[str, ...]:
+    """Return a name out of `SCHEME`, or several, as a tuple; raise if there is none."""
+    if not np.iterable(scheme):
+        raise ValueError(f"`scheme` must be a sequence of names; received {checks.shown(scheme)}.")
+    scheme = (scheme,) if isinstance(scheme, str) else tuple(scheme)
+    if not scheme:
+        raise ValueError(f"`scheme` must name at least one of {SCHEME}; received none.")
+    for site in scheme:
+        checks.one_of(site, "scheme", SCHEME)
+    return scheme
 
 
 def particle_positions(grain: Polyhedron, depth: float, scheme: Collection[str]) -> np.ndarray:

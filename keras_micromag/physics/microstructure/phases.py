@@ -8,7 +8,12 @@ from numpy.typing import ArrayLike
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
-from keras_micromag.physics.microstructure.particles import SCHEME, padded, particle_positions
+from keras_micromag.physics.microstructure.particles import (
+    SCHEME,
+    checked_scheme,
+    padded,
+    particle_positions,
+)
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks, memory
 
@@ -137,12 +142,19 @@ def core_shell(
     """
     thickness = checks.number(thickness, "thickness", above=0)
     depth = 1.2 * material.exchange_length if depth is None else depth
+    depth = checks.number(depth, "depth", least=0)
+    scheme = checked_scheme(scheme)
+    sites = [site for site in scheme if site != "centroid"]
+    if not sites:
+        raise ValueError(
+            f"`scheme` must name a site on the surface of a grain, out of {SCHEME[:3]}; "
+            f"received {scheme}."
+        )
     cores, shells, core_particles, shell_particles = [], [], [], []
     for index, grain in enumerate(structure.grains):
         try:
             core = grain.inset(thickness)
             in_core = particle_positions(core, depth, scheme)
-            sites = [site for site in scheme if site != "centroid"]
             in_shell = particle_positions(grain, thickness / 2, sites)
         except ValueError as error:
             raise ValueError(

@@ -10,7 +10,12 @@ from scipy.spatial import cKDTree
 from keras_micromag.physics.geometry.overlap import overlap, touch_tol
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
-from keras_micromag.physics.microstructure.particles import SCHEME, padded, particle_positions
+from keras_micromag.physics.microstructure.particles import (
+    SCHEME,
+    checked_scheme,
+    padded,
+    particle_positions,
+)
 from keras_micromag.utils import checks
 from keras_micromag.utils.fingerprint import fingerprint
 from keras_micromag.utils.indices import grid
@@ -163,11 +168,7 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
         """Return particles (g, p, 3) on the inset grains, and their weights (g, p)."""
         depth = 1.2 * material.exchange_length if depth is None else depth
         depth = checks.number(depth, "depth", least=0)
-        scheme = (scheme,) if isinstance(scheme, str) else tuple(scheme)
-        if not scheme:
-            raise ValueError(f"`scheme` must name at least one of {SCHEME}; received none.")
-        for site in scheme:
-            checks.one_of(site, "scheme", SCHEME)
+        scheme = checked_scheme(scheme)
         # Grains of the same shape share one inset polyhedron: this is faster, and their particles
         # agree to the last digit.
         offsets, errors = {}, {}

@@ -132,3 +132,11 @@ def test_bad_input():
         ValueError, match="`thickness` must leave a core for particles in every grain"
     ):
         core_shell(magnet, 25e-9)
+    with pytest.raises(
+        ValueError, match=r"`scheme` must be one of 'vertices', .*received 'corners"
+    ):
+        core_shell(magnet, 4e-9, scheme=("corners",))
+    with pytest.raises(ValueError, match="`scheme` must name a site on the surface of a grain"):
+        core_shell(magnet, 4e-9, scheme="centroid")
+    with pytest.raises(ValueError, match="`depth` must be a number; received 'deep'"):
+        core_shell(magnet, 4e-9, depth="deep")

@@ -176,6 +176,8 @@ def test_bad_scheme():
         cubic_grains((1, 1, 1), scheme=("corners",))
     with pytest.raises(ValueError, match=r"`scheme` must name at least one"):
         cubic_grains((1, 1, 1), scheme=())
+    with pytest.raises(ValueError, match=r"`scheme` must be a sequence of names; received -3"):
+        cubic_grains((1, 1, 1), scheme=-3)
 
 
 # ---------------------------------------------------------------------------------------------

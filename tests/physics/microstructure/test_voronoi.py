@@ -248,6 +248,20 @@ def test_a_cell_that_others_cover_is_named_or_dropped():
     assert len(filling(seeds, 1.0, weights=weights, vanishing="drop")) == 8
 
 
+def test_weights_of_any_size_leave_the_cells_as_they_are():
+    seeds, weights = 0.9 * np.random.default_rng(1).random((9, 3)) - 0.45, np.zeros(9)
+    expected = filling(seeds, 1.0).volumes
+    actual = filling(seeds, 1.0, weights=weights + 1e20).volumes
+    np.testing.assert_array_equal(actual, expected)
+    # One of a weight that is far less than the others has no cell.
+    weights[8] = -1e20
+    actual = filling(seeds, 1.0, weights=weights, vanishing="drop").volumes
+    np.testing.assert_allclose(actual, filling(seeds[:8], 1.0).volumes, rtol=1e-12)
+    np.testing.assert_allclose(
+        filling(seeds, 1.0, weights=-weights, vanishing="drop").volumes, 1.0, rtol=1e-12
+    )
+
+
 # ---------------------------------------------------------------------------------------------
 # Physics
 # ---------------------------------------------------------------------------------------------
@@ -367,6 +381,9 @@ PAIR = np.array([[0.0, 0, -0.1], [0, 0, 0.1]])
         ({"n": PAIR[:0]}, "`n` must hold at least one seed; received none."),
         ({"seed": None}, "`seed` must be given, so that the grains can be drawn again"),
         ({"n": PAIR, "seed": None, "sigma": 0.1}, "`seed` must be given"),
+        ({"sigma": 1e9}, "`sigma` must be one that the seeds allow; 1000000000.0 is too large."),
+        ({"n": 20, "sigma": 100}, "no weights give the cells these volumes."),
+        ({"relaxation": 10**20}, "`relaxation` must be at most 10000; received 1000000000000"),
         ({"box": -1.0}, "`box` must have positive edges; received -1.0."),
         ({"box": [1.0, 2.0]}, "`box` must have shape (3,); received (2,)."),
         ({"box": np.inf}, "`box` must be finite"),
@@ -387,3 +404,9 @@ PAIR = np.array([[0.0, 0, -0.1], [0, 0, 0.1]])
 def test_bad_input(change, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)):
         voronoi_grains(**{"n": 10, "box": 1.0, "seed": 1, "gap": 0.0, **change})
+
+
+@pytest.mark.parametrize("n", [10**12, 10**400])
+def test_more_grains_than_memory_holds_are_refused(n):
+    with pytest.raises(MemoryError, match=r"a list of seeds needs .* GB, .* fewer grains need"):
+        voronoi_grains(n, 1.0, 1)

@@ -18,7 +18,7 @@ from keras_micromag.physics.microstructure.structure import (
 from keras_micromag.physics.microstructure.voronoi.diagram import neighbours
 from keras_micromag.physics.microstructure.voronoi.samples import SAMPLES, inscribed_sample
 from keras_micromag.physics.microstructure.voronoi.sizes import log_normal_volumes, relax_seeds
-from keras_micromag.utils import checks
+from keras_micromag.utils import checks, memory
 
 _SAME_SEED = 1e-9
 """Seeds nearer to each other than this, in units of the box, coincide."""
@@ -26,6 +26,10 @@ _SAME_SEED = 1e-9
 _LONGEST = 1e5
 """Largest ratio of two edges of the box. Beyond it the lifted points of the diagram lose the
 distances along the short edge to rounding."""
+
+
+_MOST_ITERATIONS = 10_000
+"""Largest number of Lloyd iterations; a larger one is a mistake that would take hours."""
 
 
 def voronoi_grains(
@@ -99,7 +103,7 @@ def voronoi_grains(
     sigma = checks.number(sigma, "sigma", least=0)
     checks.one_of(sample, "sample", SAMPLES)
     checks.one_of(vanishing, "vanishing", ("refuse", "drop"))
-    relaxation = checks.count(relaxation, "relaxation", least=0)
+    relaxation = checks.count(relaxation, "relaxation", least=0, most=_MOST_ITERATIONS)
     seeds, rng = _seeds_and_rng(n, box, seed, sigma)
 
     # The diagram is computed before the stretch, in a box that begins at the origin.
@@ -117,6 +121,7 @@ def voronoi_grains(
         if sigma or relaxation:
             raise ValueError("`weights` must not be given beside `sigma` or `relaxation`.")
         weights = checks.finite_array(weights, "weights", (len(seeds),), "one per seed")
+        weights = _bounded(weights, 2 * (unstretched_box**2).sum())
 
     sample_body = inscribed_sample(box, sample)
     cells = _cells(seeds, weights, unstretched_box, stretch, sample_body)
@@ -162,6 +167,7 @@ def _seeds_and_rng(n, box, seed, sigma):
     if np.ndim(n) == 0:
         n = checks.count(n, "n")
         rng = checks.generator(seed, "grains")
+        memory.require(8 * 3 * n, "a list of seeds", "fewer grains need less")
         return box * (rng.random((n, 3)) - 0.5), rng
     rng = checks.generator(seed, "grains") if sigma else None
     return _checked_seeds(n, box), rng
@@ -190,6 +196,17 @@ def _checked_seeds(seeds, box):
 # ---------------------------------------------------------------------------------------------
 
 
+def _bounded(weights, bound):
+    """Return weights (n,) of the same cells, none of which is larger than `bound`.
+
+    Larger ones would take all digits from the places of the seeds. Only their differences count,
+    and a seed has no cell where its weight is less than another by the box's diagonal squared.
+    """
+    if (np.abs(weights) <= bound).all():
+        return weights
+    return np.maximum(weights - weights.max(), -bound)
+
+
 def _relaxed_seeds(seeds, box, sigma, relaxation, rng):
     """Return seeds after Lloyd's iterations, and the weights that give log-normal volumes."""
     volumes = log_normal_volumes(len(seeds), sigma, np.prod(box), rng) if sigma else None
@@ -213,12 +230,14 @@ def _cells(seeds, weights, unstretched_box, stretch, sample_body):
     normals, offsets = _planes_between(pairs, seeds, weights, unstretched_box, stretch)
     # `pairs` is sorted by its first column, so that the planes of a cell are consecutive.
     starts = np.searchsorted(pairs[:, 0], np.arange(len(seeds) + 1))
-    stretched_seeds = (seeds - unstretched_box / 2) * stretch
+    from_middle = seeds - unstretched_box / 2
+    stretched_seeds = from_middle * stretch
+    in_middle = ((from_middle**2).sum(axis=1) - weights).argmin()
     cells = {}
     for number, inside in enumerate(stretched_seeds):
         own = slice(starts[number], starts[number + 1])
-        if len(seeds) > 1 and own.start == own.stop:
-            continue  # other cells cover it
+        if own.start == own.stop and number != in_middle:
+            continue  # others cover it, or it would cover the middle of the box
         planes = (
             np.concatenate([normals[own], sample_body.normals]),
             np.concatenate([offsets[own], sample_body.offsets]),

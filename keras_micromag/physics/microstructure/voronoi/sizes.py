@@ -14,11 +14,21 @@ _LINEAR_TOL = 1e-6
 
 _MAX_HALVINGS = 40
 
+_NO_WEIGHTS = "`sigma` must be one that the seeds allow; no weights give the cells these volumes."
+
 
 def log_normal_volumes(n: int, sigma: float, volume: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw (n,) volumes, which add up to `volume`, of grains with log-normal diameters."""
-    shares = np.exp(3 * sigma * rng.standard_normal(n))
-    return volume * shares / shares.sum()
+    """Draw (n,) volumes, which add up to `volume`, of grains with log-normal diameters.
+
+    Raises:
+        ValueError: when the volumes differ by more than floating-point numbers can.
+    """
+    with np.errstate(over="ignore"):
+        shares = np.exp(3 * sigma * rng.standard_normal(n))
+        total = shares.sum()
+    if not 0 < total < np.inf:
+        raise ValueError(f"`sigma` must be one that the seeds allow; {sigma} is too large.")
+    return volume * shares / total
 
 
 def relax_seeds(
@@ -50,7 +60,7 @@ def weights_for_volumes(seeds: np.ndarray, box: np.ndarray, volumes: np.ndarray)
     """Return weights (n,) with which the cells have the given volumes, to a millionth.
 
     Raises:
-        ValueError: when no damped step reduces the error of the volumes.
+        ValueError: when no damped step reduces the error of the volumes, or a cell is too small.
 
     Notes:
         The volumes are the gradient of a concave function of the weights, and a solution exists for
@@ -73,9 +83,7 @@ def weights_for_volumes(seeds: np.ndarray, box: np.ndarray, volumes: np.ndarray)
             if trial.volumes.min() >= min_volume and sufficient:
                 break
         else:
-            raise ValueError(
-                "`sigma` must be one that the seeds allow; no weights give the cells these volumes."
-            )
+            raise ValueError(_NO_WEIGHTS)
         weights, cells = weights + damping * step, trial
 
 
@@ -90,6 +98,9 @@ def _newton_step(seeds: np.ndarray, cells: Cells, residual: np.ndarray) -> np.nd
     # system is positive definite.
     step = np.zeros(len(seeds))
     reduced = csr_array(jacobian)[1:, 1:]
-    preconditioner = diags_array(1 / reduced.diagonal())
+    diagonal = reduced.diagonal()
+    if not diagonal.all():  # a cell too small for its faces to be numbers
+        raise ValueError(_NO_WEIGHTS)
+    preconditioner = diags_array(1 / diagonal)
     step[1:], _ = cg(reduced, residual[1:], rtol=_LINEAR_TOL, M=preconditioner)
     return step
