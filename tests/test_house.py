@@ -1,4 +1,4 @@
-"""The house: what imports what, what an import does, what is shipped."""
+"""The project as a whole: imports, what an import does, pages, what is shipped."""
 
 import ast
 import importlib.metadata
@@ -48,7 +48,7 @@ LAYERS = {
 }
 
 # The same inside physics.
-ROOMS = {
+PHYSICS_LAYERS = {
     "geometry": "",
     "microstructure": "geometry",
     "io": "geometry microstructure",
@@ -94,11 +94,11 @@ def assert_one_way(package, table):
 
 def test_imports_run_one_way():
     assert_one_way("keras_micromag", LAYERS)
-    assert_one_way("keras_micromag.physics", ROOMS)
+    assert_one_way("keras_micromag.physics", PHYSICS_LAYERS)
     for file in ROOT.glob("tfds_esw/**/*.py"):
         allowed = {"utils", "summary"} if file.stem == "__main__" else {"utils", "physics", "data"}
-        found = parts(file, "keras_micromag")
-        assert found <= allowed, f"{file.relative_to(ROOT)} imports more than {allowed}"
+        imports = parts(file, "keras_micromag")
+        assert imports <= allowed, f"{file.relative_to(ROOT)} imports more than {allowed}"
 
 
 def test_utilities_import_no_keras():
@@ -310,8 +310,8 @@ def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
 
 def test_every_page_with_an_example_is_run():
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tuning/*.md")]
-    found = {page for page in pages if "\n```python\n" in page.read_text(encoding="utf-8")}
-    assert {page.relative_to(ROOT).as_posix() for page in found} == set(PAGES)
+    with_example = {page for page in pages if "\n```python\n" in page.read_text(encoding="utf-8")}
+    assert {page.relative_to(ROOT).as_posix() for page in with_example} == set(PAGES)
 
 
 @pytest.fixture(scope="module")
@@ -383,17 +383,17 @@ def test_the_wheel_installs_into_an_empty_environment(dist, tmp_path):
     bare = run(bin / "python", "-c", "import keras_micromag")
     assert bare.returncode == 1
     assert 'pip install "keras-micromag[tensorflow]"' in bare.stderr.splitlines()[-1]
-    # The backend is lent from here: .pth files are not read on PYTHONPATH, so this project is not.
-    lent = {"PYTHONPATH": importlib.util.find_spec("keras").submodule_search_locations[0] + "/.."}
-    lent["KERAS_BACKEND"] = keras.backend.backend()
-    where = run(bin / "python", "-c", "import keras_micromag as k; print(k.__file__)", **lent)
+    # The backend is taken from here, this project not: .pth files are not read on PYTHONPATH.
+    site_packages = importlib.util.find_spec("keras").submodule_search_locations[0] + "/.."
+    environ = {"PYTHONPATH": site_packages, "KERAS_BACKEND": keras.backend.backend()}
+    where = run(bin / "python", "-c", "import keras_micromag as k; print(k.__file__)", **environ)
     assert where.stdout.startswith(str(tmp_path)), where.stderr
     for command in ([bin / "keras-micromag"], [bin / "python", "-m", "keras_micromag"]):
-        assert "simulate" in run(*command, "--help", **lent).stdout
-        refused = run(*command, "no-such-command", **lent)
+        assert "simulate" in run(*command, "--help", **environ).stdout
+        refused = run(*command, "no-such-command", **environ)
         assert refused.returncode != 0
         assert "Traceback" not in refused.stderr
-    # Nothing is lent to the data set: its extra must bring all that it needs.
+    # For the data set nothing is: its extra must bring all that it needs.
     subprocess.run([*pip, f"{wheel}[data,jax]"], check=True)
     build = [bin / "python", "-m", "tfds_esw", "build", "tiny", "--data_dir", "data"]
     built = run(*build, KERAS_BACKEND="jax")

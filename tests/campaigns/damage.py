@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 NUMBERS = ("nan", "inf", "-inf", "1e308", "-1e308", "1e-320", "-1", "0", "1", "3", "0.5", "-0.0")
-NUMBERS += ("99999999999999999999", "4294967296", "2147483647", "1e3", "1_000", "1e400", "0x10")
+NUMBERS += ("99999999999999999999", "4294967296", "2147483647", "1e3", "1_0", "1e400", "0x10")
 """Numbers that a text gets in place of its own."""
 
 VALUES = (None, True, False, 0, 1, -1, 2, 0.5, -0.5, 1e308, 10**400, 2**63, 2**31, 1e-320, "", "x")
@@ -196,6 +196,8 @@ def array(rng: Generator, like=None, objects: bool = True) -> np.ndarray:
 
 def _cast(rng, array, objects):
     dtype = np.dtype(pick(rng, DTYPES))
+    if array.dtype.names:  # damaged before
+        return array
     if dtype.kind == "V":
         return np.zeros(array.shape, dtype)
     if array.dtype.kind not in "biufc" or (dtype.kind == "O" and not objects):

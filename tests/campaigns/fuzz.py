@@ -77,27 +77,34 @@ def outcome_line(number: int, ended: Outcome) -> str:
 
 def outcomes(kind: str, seed: int, first: int, count: int) -> Iterator[tuple[int, Outcome]]:
     """Yield the number of each input and how it ends, from other processes."""
+    begin = number = first
     last = first + count
-    while first < last:
+    while number < last:
         command = [sys.executable, "-m", "tests.campaigns.fuzz", "--worker", "--kind", kind]
-        command += ["--seed", str(seed), "--first", str(first), "--count", str(last - first)]
+        command += ["--seed", str(seed), "--first", str(begin), "--count", str(last - begin)]
         with (
             tempfile.TemporaryFile() as errors,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as worker,
         ):
             for line in worker.stdout:
-                first, *ended = json.loads(line)
-                yield first, Outcome(*ended)
-                first += 1
+                done, *ended = json.loads(line)
+                if done == number:
+                    yield number, Outcome(*ended)
+                    number += 1
             worker.wait()
-            if first < last:
-                errors.seek(0)
-                said = errors.read().decode(errors="replace")[-2000:]
-                text = f"the process ended with status {worker.returncode}: {said}"
-                if worker.returncode > 0:  # a fault of the campaign's own
-                    raise RuntimeError(text)
-                yield first, Outcome("fault", text, 0.0)
-                first += 1
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")[-2000:]
+        if number == last:
+            return
+        text = f"the process ended with status {worker.returncode}: {said}"
+        if worker.returncode > 0:  # a fault of the campaign's own
+            raise RuntimeError(text)
+        if number - begin > 1:
+            # Compiled functions of thousands of inputs may have filled its memory: once more.
+            begin = number - 1
+            continue
+        yield number, Outcome("fault", text, 0.0)
+        begin = number = number + 1
 
 
 def main() -> None:

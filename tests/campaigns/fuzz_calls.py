@@ -24,7 +24,6 @@ ROOMS = "physics layers losses metrics data models baselines plots recipes vtk".
 
 NO_ARRAYS = {"MATERIALS", "ND2FE14B", "ConvergenceError", "DemagOperator", "RECIPES", "Recipe"}
 NO_ARRAYS |= {"Material", "neper_grains", "read_neper", "read_surfaces", "MEASURES"}
-NO_ARRAYS |= {"core_shell", "contact_areas", "demag_matrix", "demag_operator"}
 NO_ARRAYS |= {"train", "train_autoencoder", "train_predictor", "Autoencoder", "plotter"}
 """Public names without arguments that are arrays, or that `files` and `settings` test."""
 
@@ -103,6 +102,8 @@ def _physics():
     axes, field = units(8, 3), np.linspace(8.0, -8.0, 5)
     simulated = {"easy_axes": axes, "field": field, "field_direction": [0.0, 0.0, 1.0]}
     simulated |= {"initial_state": units(8, 3), "tol": 1e-5, "rtol": 1e-4}
+    options = {"max_iterations": 99, "avalanche": "weakest_first", "dtype": "float32"}
+    options |= {"operator": "dense", "self_field": False, "allow_unconverged": False}
     hysteresis = {name: getattr(loop, name) for name in loop.__dataclass_fields__}
     events = vars(fuzz_files.loops("events").events)
     operator = physics.demag_operator(magnet, "dense")
@@ -117,6 +118,9 @@ def _physics():
 
     return {
         "physics.simulate": Template(lambda **a: simulate("steps", **a), simulated),
+        "physics.simulate with options": Template(
+            lambda **a: simulate("steps", easy_axes=axes, field=field, **a), options
+        ),
         "physics.simulate by events": Template(lambda **a: simulate("events", **a), simulated),
         "physics.Hysteresis": Template(
             _used(physics.Hysteresis, fuzz_files.use), hysteresis, nan=True
@@ -155,6 +159,20 @@ def _physics():
                 "weights": np.zeros(4),
                 **embedding,
             },
+        ),
+        "physics.contact_areas": Template(
+            lambda gap: physics.contact_areas(magnet, gap), {"gap": 3e-9}
+        ),
+        "physics.demag_matrix": Template(
+            lambda **a: physics.demag_matrix(magnet, **a), {"self_field": True}
+        ),
+        "physics.demag_operator": Template(
+            lambda **a: physics.demag_operator(magnet, progress=False, **a)(units(8, 3)),
+            {"kind": "lattice", "rtol": 1e-4, "dtype": "float32", "self_field": False},
+        ),
+        "physics.core_shell": Template(
+            lambda **a: physics.core_shell(magnet, **a).particles,
+            {"thickness": 4e-9, "depth": 3e-9, "scheme": ["faces", "centroid"]},
         ),
         "physics.demag_tensor": Template(
             physics.demag_tensor, {"points": array(4, 3) * 1e-7, **bodies}

@@ -55,20 +55,28 @@ PARTS = {
 LAST_BYTES = {".png": b"IEND\xaeB`\x82", ".vtu": b"</VTKFile>", ".pvd": b"</VTKFile>"}
 """By their suffix, the end of files that are complete."""
 
+TFDS_ERRORS = ("OSError: `data_dir` must ", "OSError: [Errno 28] No space left on device")
+TFDS_ERRORS += ("tensorflow.python.framework.errors_impl.ResourceExhaustedError: ",)
+"""Beginnings of the last line of TFDS's command where it cannot write. Its own files and those of
+TensorFlow are among them."""
+
 TIMES = ("seconds", "seconds_to_predict")
 """Entries of results that no two runs have in common."""
 
 
 class Ended(NamedTuple):
-    """A command that ended by itself: its exit status and its standard error."""
+    """A command that ended by itself: its name, its exit status and its standard error."""
 
+    name: str
     status: int
     errors: str
 
     @property
     def refused(self) -> bool:
-        """Whether it ended with one sentence instead of a traceback."""
+        """Whether it ended with one sentence: after a traceback where the command is TFDS's."""
         last = self.errors.rstrip().rpartition("\n")[2]
+        if self.name == "tfds_build":
+            return self.status == 1 and last.startswith(TFDS_ERRORS)
         return self.status == 2 and ": error: " in last and "Traceback" not in self.errors
 
 
@@ -141,7 +149,12 @@ class Command:
 
     def run(self, folder: Path, longest: int | None = None) -> Ended:
         """Run the command to its end; the arguments are those of `start`."""
-        return wait(self.start(folder, longest))
+        return self.wait(self.start(folder, longest))
+
+    def wait(self, process: subprocess.Popen) -> Ended:
+        """Wait for the end of a process that `start` started."""
+        _, errors = process.communicate()
+        return Ended(self.name, process.returncode, errors)
 
     def kill(self, folder: Path, moment: float) -> bool:
         """Start the command and kill it after `moment` seconds; return False if it ended before."""
@@ -170,12 +183,6 @@ class Command:
     def log(self, folder: Path) -> Path:
         """Return the path of the log of the runs in a folder."""
         return folder.with_name(f"{folder.name}.log")
-
-
-def wait(process: subprocess.Popen) -> Ended:
-    """Wait for the end of a command."""
-    _, errors = process.communicate()
-    return Ended(process.returncode, errors)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -383,7 +390,7 @@ def in_read_only_folder(command: Command) -> Outcome:
 def twice_at_once(command: Command) -> Outcome:
     """Run a command twice at once in one folder."""
     folder, faults = command.new_folder(), []
-    ended = [wait(process) for process in [command.start(folder), command.start(folder)]]
+    ended = [command.wait(process) for process in [command.start(folder), command.start(folder)]]
     refused = sum(each.refused for each in ended)
     faults += [f"no sentence: {e.errors}" for e in ended if e.status and not e.refused]
     if refused == len(ended):
@@ -395,10 +402,9 @@ def twice_at_once(command: Command) -> Outcome:
 def outcomes(command: Command, count: int, rng: random.Random) -> Iterator[tuple[str, Outcome]]:
     """Yield the name and the outcome of each disturbance."""
     yield "killed", killed(command, count, rng)
-    if command.name != "tfds_build":  # its errors are TFDS's, with a traceback
-        yield "full disk", on_full_disk(command, max(count // 4, 1), rng)
-        yield "read-only", in_read_only_folder(command)
-        yield "twice at once", twice_at_once(command)
+    yield "full disk", on_full_disk(command, max(count // 4, 1), rng)
+    yield "read-only", in_read_only_folder(command)
+    yield "twice at once", twice_at_once(command)
 
 
 def main() -> None:

@@ -96,13 +96,16 @@ def train(folder: Path) -> int:
 
 
 def reproduce(folder: Path) -> int:
-    """Run `keras-micromag reproduce` on data sets of small magnets, in two processes."""
+    """Run `keras-micromag reproduce losses depth` on data sets of small magnets, in two processes.
+
+    These experiments have pieces that need those of others.
+    """
     from keras_micromag import cli
     from keras_micromag.paper import reproduction
     from tests.paper.test_reproduction import PLAN
 
     reproduction.reproduce = functools.partial(reproduction.reproduce, plan=PLAN)
-    return cli.main(["reproduce", "--jobs", "2", *_folders(folder)])
+    return cli.main(["reproduce", "losses", "depth", "--jobs", "2", *_folders(folder)])
 
 
 def search(folder: Path) -> int:
@@ -118,7 +121,7 @@ def search(folder: Path) -> int:
     with files.lock(data, wait=True):
         for config in ("tiny", OTHERS):
             Builder(config=config, data_dir=data).download_and_prepare()
-    plan = quick.plan(trials=5, seeds=2)
+    plan = quick.plan(trials=3, seeds=2)
     study, end_trial = tuning.study.study, tuning.search._Budgeted.end_trial
     tuning.study.study = lambda _, out, **kwargs: study(plan, out, **kwargs)
     tuning.search._Budgeted.end_trial = lambda *arguments: (end_trial(*arguments), log("trial"))[0]

@@ -1,6 +1,7 @@
 """A few inputs of each kind of the campaign `fuzz`, and what it takes for a fault."""
 
 import re
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.campaigns import fuzz_calls
-from tests.campaigns.fuzz import KINDS, run
+from tests.campaigns.fuzz import KINDS, outcomes, run
 from tests.campaigns.sandbox import Call, outcome, scratch
 
 COUNTS = {"tess": 60, "meshes": 60, "npz": 30, "settings": 60, "commands": 15, "calls": 60}
@@ -34,6 +35,32 @@ def test_every_public_function_that_takes_arrays_is_called():
     public = {f"{room}.{name}" for room, name in fuzz_calls.public_names()}
     exempt = {name for name in public if name.rpartition(".")[2] in fuzz_calls.NO_ARRAYS}
     assert public - called - exempt == set()
+
+
+WORKER = """if True:
+    import json, os, sys
+    first, count = map(int, sys.argv[1:])
+    for number in range(first, first + count):
+        if number == 8 or (number == 5 and first < 4):
+            os.kill(os.getpid(), 9)
+        print(json.dumps([number, "result", "", 0.0]), flush=True)
+"""
+"""A process that 8 kills, and 5 after many others."""
+
+
+def test_an_input_that_kills_its_process_is_a_fault_where_it_does_so_again(monkeypatch):
+    popen, begun = subprocess.Popen, []
+
+    def worker(command, **kwargs):
+        first, count = (command[command.index(name) + 1] for name in ("--first", "--count"))
+        begun.append(int(first))
+        return popen([sys.executable, "-c", WORKER, first, count], **kwargs)
+
+    monkeypatch.setattr(subprocess, "Popen", worker)
+    ended = dict(outcomes("tess", 0, 0, 12))
+    assert list(ended) == list(range(12)) and begun == [0, 4, 7, 9]
+    assert [number for number, each in ended.items() if each.kind == "fault"] == [8]
+    assert ended[8].text.startswith("the process ended with status -9")
 
 
 def _leave_a_file():
