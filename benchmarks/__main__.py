@@ -1,6 +1,7 @@
 """Runs all benchmarks one after the other, each in a process of its own with its backend.
 
-`benchmarks.large` is left out: it takes more than an hour and most of 24 GiB.
+`benchmarks.large` is left out: it takes more than an hour and most of 24 GiB. So is
+`benchmarks.micromagnetics`, whose results are kept.
 
 Run it with `python -m benchmarks`, or `make bench`.
 """

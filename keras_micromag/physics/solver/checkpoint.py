@@ -123,7 +123,7 @@ class Checkpoint:
         for array, tensor in zip(state, other, strict=True):
             dtype = backend.standardize_dtype(tensor.dtype)
             if (array.shape, array.dtype.name) != (tuple(tensor.shape), dtype):
-                raise _damaged(self._folder / _STATE)
+                raise _damaged(Path(self._folder or "") / _STATE)
         return State(*(ops.convert_to_tensor(array, array.dtype.name) for array in state))
 
     def save(self, state: State) -> None:
