@@ -1,0 +1,1 @@
+"""A small finite-difference micromagnetic solver, and switching fields that it computed."""

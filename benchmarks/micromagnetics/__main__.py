@@ -1,0 +1,36 @@
+"""Computes switching fields by micromagnetics, and keeps them in `benchmarks/micromagnetics/data`.
+
+Run it with `python -m benchmarks.micromagnetics run FAMILY`. Cases that the file has already are
+not computed again, so a run can be cut off and continued.
+"""
+
+import argparse
+
+from benchmarks.micromagnetics.cases import FAMILIES, run
+from benchmarks.micromagnetics.public import compare
+
+
+def main(argv=None) -> None:
+    """Compute switching fields by micromagnetics."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.micromagnetics", description=main.__doc__
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    runs = commands.add_parser("run", help="compute what a family's file does not have yet")
+    runs.add_argument("family", nargs="+", choices=FAMILIES)
+    runs.add_argument("--count", type=int, help="only the first so many cases of each")
+    runs.add_argument("--seed", type=int, default=0, help="for those that are drawn")
+    runs.add_argument("--verbose", action="store_true", help="print each field")
+    public = commands.add_parser("public", help="compare with public simulations of cubes")
+    public.add_argument("file", help="cube50nm_angles_mindriver.csv of the MaMMoS project")
+    public.add_argument("--count", type=int, default=8, help="how many cubes")
+    arguments = parser.parse_args(argv)
+    if arguments.command == "public":
+        compare(arguments.file, arguments.count)
+        return
+    for family in arguments.family:
+        run(family, arguments.count, arguments.seed, arguments.verbose)
+
+
+if __name__ == "__main__":
+    main()
