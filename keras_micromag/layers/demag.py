@@ -22,7 +22,7 @@ class GuptasarmaDemag(PhysicsLayer):
 
     Args:
         structure: g grains with p particles each.
-        self_field: whether a grain's own field acts on its particles.
+        self_field: False, True or "nucleus", see `demag_matrix`.
         material: one for all grains or a sequence of g; its polarisation Js sets the field's size.
         operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is built,
             a terminal shows a bar.
@@ -56,7 +56,7 @@ class GuptasarmaDemag(PhysicsLayer):
     def __init__(
         self,
         structure: Microstructure,
-        self_field: bool = False,
+        self_field: checks.SelfField = False,
         *,
         material: Material | Sequence[Material] = ND2FE14B,
         operator: Kind = "auto",
@@ -65,7 +65,7 @@ class GuptasarmaDemag(PhysicsLayer):
     ):
         super().__init__(**kwargs)
         self.structure = checks.instance(structure, "structure", Microstructure)
-        self.self_field = self_field = checks.flag(self_field, "self_field")
+        self.self_field = self_field = checks.self_field(self_field)
         self.material = material
         self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
         strength = np.array([m.Js for m in per_grain(material, len(structure), False)])

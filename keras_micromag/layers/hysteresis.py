@@ -74,7 +74,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         material: Material | Sequence[Material] = ND2FE14B,
         *,
         field_direction: ArrayLike = (0.0, 0.0, 1.0),
-        self_field: bool = False,
+        self_field: checks.SelfField = False,
         avalanche: Literal["simultaneous", "weakest_first"] = "simultaneous",
         tol: float | None = None,
         max_iterations: int = 1000,
@@ -88,7 +88,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         direction = checks.unit_vectors(field_direction, "field_direction", (3,))
         tol = DEFAULT_TOL[self.variable_dtype] if tol is None else tol
         self.structure = checks.instance(structure, "structure", Microstructure)
-        self.self_field = self_field = checks.flag(self_field, "self_field")
+        self.self_field = self_field = checks.self_field(self_field)
         self.material = material
         self.avalanche = avalanche
         self.max_iterations = checks.count(

@@ -14,6 +14,7 @@ from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import by_events, by_steps
 from keras_micromag.physics.solver.problem import Problem, SolverOptions
+from keras_micromag.utils import checks
 
 
 def simulate(
@@ -23,7 +24,7 @@ def simulate(
     material: Material | Sequence = ND2FE14B,
     field: ArrayLike | None = None,
     field_direction: ArrayLike = (0.0, 0.0, 1.0),
-    self_field: bool = False,
+    self_field: checks.SelfField = False,
     initial_state: ArrayLike | None = None,
     method: Literal["steps", "events"] = "steps",
     avalanche: Literal["simultaneous", "weakest_first"] | None = None,
@@ -49,7 +50,9 @@ def simulate(
             paper's loop, 1000 values from +8 to -8 T.
         field_direction: (3,) unit vector.
         self_field: whether a grain's own demagnetising field acts on its particles. If not (the
-            default), its shape belongs into `Material.Kd`.
+            default), its shape belongs into `Material.Kd`. "nucleus" leaves out the part that turns
+            with the nucleus of a reversal; with `depth="calibrated"` of the particles, switching
+            fields are then those of micromagnetics: see docs/method.md.
         initial_state: moments (g, 3) or (b, g, 3), such as a state of another result; only the
             branch of each, the sign of its component along the easy axis, matters. By default
             every grain is on the branch towards the first field (+`field_direction` if it is 0).
@@ -83,7 +86,7 @@ def simulate(
         from that field on, and its states there are nan.
 
     Raises:
-        ValueError: for an argument of the wrong shape or value, for `self_field=True` together
+        ValueError: for an argument of the wrong shape or value, for a `self_field` together
             with `Kd` != 0 (the shape would count twice), for a `dtype` that the backend does not
             really compute in, and for a `checkpoint` that is not a folder, belongs to another loop,
             holds other or damaged files, or is in use by another process.

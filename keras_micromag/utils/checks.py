@@ -1,13 +1,18 @@
 """Argument checks; each raises a ValueError of one sentence that names the argument."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 LARGEST = 1e50
 """Limit of the magnitude of numbers, in any unit, so that products of four do not overflow."""
+
+SelfField = bool | Literal["nucleus"]
+"""Whether a grain's own demagnetising field acts on its particles.
+
+"nucleus" leaves out the part that turns with the nucleus of a reversal; see `simulate`."""
 
 
 MOST_ITERATIONS = 2**31 - 1
@@ -201,10 +206,12 @@ def counts(values: Sequence[int], name: str) -> tuple[int, ...]:
     return tuple(count(value, name) for value in values)
 
 
-def flag(value: Any, name: str) -> bool:
-    """Return `value`, True or False, as a bool."""
+def self_field(value: Any) -> SelfField:
+    """Return `value`, one of the choices of an argument `self_field`."""
+    if isinstance(value, str) and value == "nucleus":
+        return "nucleus"
     if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"`{name}` must be True or False; received {shown(value)}.")
+        raise ValueError(f"`self_field` must be False, True or 'nucleus'; received {shown(value)}.")
     return bool(value)
 
 

@@ -41,7 +41,7 @@ def moments(*lead):
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("self_field", [False, True])
+@pytest.mark.parametrize("self_field", [False, True, "nucleus"])
 def test_demag_is_the_matrix_product(structure, self_field):
     m = moments(3, 4)
     field = numpy(GuptasarmaDemag(structure, self_field)(m))
@@ -243,6 +243,25 @@ def test_short_and_turning_fields(structure, field):
 @pytest.mark.contract
 def test_the_loop_is_a_keras_layer(structure, tmp_path):
     check_layer(EmbeddedStonerWohlfarth(structure, self_field=True), loops(), tmp_path, atol=3e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.contract
+def test_loops_with_the_field_of_nuclei(tmp_path):
+    structure = cubic_grains((2, 2, 1), depth="calibrated")
+    layer, inputs = EmbeddedStonerWohlfarth(structure, self_field="nucleus"), loops()
+    wanted = simulate(
+        structure, inputs["easy_axes"], field=inputs["field"][0], self_field="nucleus"
+    )
+    inputs["field"] = np.tile(inputs["field"][0], (len(inputs["field"]), 1))
+    np.testing.assert_allclose(numpy(layer(inputs)), wanted.magnetization, atol=3e-5)
+    path = tmp_path / "loops.keras"
+    model = keras.Sequential([layer])
+    model(inputs)
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    assert loaded.layers[0].self_field == "nucleus"
+    np.testing.assert_array_equal(numpy(loaded(inputs)), numpy(layer(inputs)))
 
 
 @pytest.mark.slow

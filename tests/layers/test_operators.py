@@ -50,7 +50,7 @@ def moments(*lead):
 
 @pytest.mark.slow
 @pytest.mark.contract
-@pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
+@pytest.mark.parametrize("self_field", [False, True, "nucleus"], ids=["others", "own", "nucleus"])
 @served
 def test_fields_are_those_of_the_matrix(magnets, name, operator, self_field):
     structure, m, materials = magnets[name], moments(3, 8), [ND2FE14B, SMCO5] * 4
@@ -155,7 +155,9 @@ def test_bad_operators_get_a_sentence(magnets, kind, monkeypatch):
         kind(cubes, operator="fast")
     with pytest.raises(ValueError, match=r"`operator` must be .* received 'lattice', but its"):
         kind(grains, operator="lattice")
-    with pytest.raises(ValueError, match=r"`self_field` must be True or False; received 'no'"):
+    with pytest.raises(
+        ValueError, match=r"`self_field` must be False, True or 'nucleus'; received 'no'"
+    ):
         kind(cubes, self_field="no")
     assert kind(cubes, self_field=np.False_).get_config()["self_field"] is False
     for rtol, sentence in (

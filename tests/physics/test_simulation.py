@@ -520,7 +520,7 @@ UP = [[0.0, 0.0, 1.0]]
         ({"structure": "x"}, r"`structure` must be a Microstructure; received 'x'"),
         ({"material": [ND2FE14B] * 2}, r"`material` must be a Material or a sequence of g = 1"),
         ({"material": "Nd2Fe14B"}, r"`material` must be a Material or a sequence"),
-        ({"self_field": "no"}, r"`self_field` must be True or False; received 'no'"),
+        ({"self_field": "no"}, r"`self_field` must be False, True or 'nucleus'; received 'no'"),
         (
             {"self_field": True, "material": Material(Js=1.6, Ku=5e6, A=8e-12, Kd=1e5)},
             r"`self_field` must be False where `Kd` is not 0",

@@ -20,6 +20,9 @@ _SAME = 1e-11
 
 _TINY = np.finfo(float).tiny
 
+NUCLEUS = np.eye(3) / -3
+"""Demagnetising tensor of a sphere, the shape of a nucleus of reversal."""
+
 
 def demag_tensor(
     points: ArrayLike, vertices: ArrayLike, faces: Sequence[Sequence[int]]
@@ -65,13 +68,15 @@ def demag_tensor(
     return Kernel(body)(points.reshape(-1, 3) - body.centroid).reshape((*points.shape, 3))
 
 
-def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.ndarray:
+def demag_matrix(structure: Microstructure, *, self_field: checks.SelfField = False) -> np.ndarray:
     """Return the matrix B of Eq. 5: fields at all particles of the unit moments of all grains.
 
     Args:
         structure: g grains with p particles each.
         self_field: whether a grain's own field acts on its particles. If not, `Material.Kd` has to
-            hold the anisotropy of the grain's shape.
+            hold the anisotropy of the grain's shape. "nucleus" leaves out the field of the nucleus
+            of a reversal, -M/3 as of a sphere, which turns with it: the own field is that of
+            `demag_tensor` + 1/3.
 
     Returns:
         (g, p, 3, g, 3): axes are the target grain, its particle, the field's component, the source
@@ -90,7 +95,7 @@ def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.n
         >>> demag_matrix(cubic_grains((2, 2, 2))).shape
         (8, 27, 3, 8, 3)
     """
-    self_field = checks.flag(self_field, "self_field")
+    self_field = checks.self_field(self_field)
     g, p = structure.weights.shape
     matrix = np.zeros((g, p, 3, g, 3))
     # By class of equal particles: those that are real in any grain of the class. The rest is
@@ -107,6 +112,9 @@ def demag_matrix(structure: Microstructure, *, self_field: bool = False) -> np.n
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for _ in threads.map(fill, np.unique(structure.shape_class)):
             pass
+    if self_field == "nucleus":
+        own = np.arange(g)
+        matrix[own, :, :, own, :] -= NUCLEUS
     matrix[structure.weights == 0] = 0.0
     return matrix
 

@@ -5,7 +5,7 @@ import numpy as np
 from keras_micromag.physics.field.demag import demag_matrix
 from keras_micromag.physics.field.products import Dense
 from keras_micromag.physics.microstructure.structure import Microstructure
-from keras_micromag.utils import memory
+from keras_micromag.utils import checks, memory
 
 
 def matrix_nbytes(structure: Microstructure, dtype: str) -> int:
@@ -16,7 +16,7 @@ def matrix_nbytes(structure: Microstructure, dtype: str) -> int:
 
 def dense_product(
     structure: Microstructure,
-    self_field: bool,
+    self_field: checks.SelfField,
     dtype: str,
     padded: tuple[int, int] | None = None,
 ) -> tuple[Dense, np.ndarray]:
@@ -24,7 +24,7 @@ def dense_product(
 
     Args:
         structure: g grains with p particles each.
-        self_field: whether a grain's own field acts on its particles.
+        self_field: False, True or "nucleus", see `demag_matrix`.
         dtype: of the matrix.
         padded: (grains, particles) of the matrix, at least the structure's own, which are the
             default; padding is 0.

@@ -5,11 +5,11 @@ from math import prod
 import numpy as np
 from scipy import fft
 
-from keras_micromag.physics.field.demag import Kernel, OnEdgeError, on_edge_message
+from keras_micromag.physics.field.demag import NUCLEUS, Kernel, OnEdgeError, on_edge_message
 from keras_micromag.physics.field.memory_advice import memory_advice
 from keras_micromag.physics.field.products import Lattice
 from keras_micromag.physics.microstructure.structure import Microstructure
-from keras_micromag.utils import memory
+from keras_micromag.utils import checks, memory
 from keras_micromag.utils.backend import COMPLEX
 from keras_micromag.utils.indices import grid
 
@@ -60,7 +60,7 @@ def kernel_nbytes(structure: Microstructure, shape: tuple[int, ...], dtype: str)
 
 
 def lattice_product(
-    structure: Microstructure, self_field: bool, dtype: str
+    structure: Microstructure, self_field: checks.SelfField, dtype: str
 ) -> tuple[Lattice, np.ndarray]:
     """Build the convolution over a lattice.
 
@@ -83,6 +83,8 @@ def lattice_product(
         spread = np.zeros((x, y, 2 * (planes - 1), 3, 3))
         # Negative steps wrap around the transform.
         spread[tuple(steps[acts].T)] = _tensors(structure, grain_at, steps[acts], particle)
+        if self_field == "nucleus":
+            spread[0, 0, 0] -= NUCLEUS
         for i in range(3):
             for j in range(3):
                 kernel[:, i, particle, j] = fft.rfftn(spread[..., i, j], workers=-1).T

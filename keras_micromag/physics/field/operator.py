@@ -30,7 +30,7 @@ class DemagOperator:
     Attributes:
         structure: g grains with p particles each.
         kind: "dense", "lattice" or "hierarchical".
-        self_field: whether a grain's own field acts on its particles.
+        self_field: False, True or "nucleus", see `demag_matrix`.
         dtype: of its arrays, "float32" or "float64".
         rtol: that was asked for.
         arrays: that it holds, or None.
@@ -38,7 +38,7 @@ class DemagOperator:
 
     structure: Microstructure
     kind: str
-    self_field: bool
+    self_field: checks.SelfField
     dtype: str
     rtol: float
     arrays: Arrays | None = None
@@ -181,7 +181,7 @@ def demag_operator(
     *,
     rtol: float = 1e-4,
     dtype: Literal["float32", "float64"] = "float32",
-    self_field: bool = False,
+    self_field: checks.SelfField = False,
     progress: bool | None = None,
 ) -> DemagOperator:
     """Build the demagnetising operator of a structure, for many matvecs.
@@ -195,7 +195,7 @@ def demag_operator(
         rtol: of "hierarchical": root mean square of its error over that of the field, measured
             when it is built. At least 5e-6 in float32 and 5e-7 in float64.
         dtype: "float32" or "float64" of its arrays.
-        self_field: whether a grain's own field acts on its particles.
+        self_field: False, True or "nucleus", see `demag_matrix`.
         progress: whether to show a bar where it takes long, as "hierarchical" does; by default on a
             terminal.
 
@@ -214,7 +214,7 @@ def demag_operator(
     """
     checks.instance(structure, "structure", Microstructure)
     checks.one_of(dtype, "dtype", ("float32", "float64"))
-    self_field = checks.flag(self_field, "self_field")
+    self_field = checks.self_field(self_field)
     kind = _choose_kind(kind, "kind", structure, dtype)
     operator = DemagOperator(structure, kind, self_field, dtype, _check_rtol(rtol, dtype))
     operator.arrays = operator.build(progress=progress)
@@ -224,7 +224,7 @@ def demag_operator(
 def choose_operator(
     operator: Kind | DemagOperator,
     structure: Microstructure,
-    self_field: bool,
+    self_field: checks.SelfField,
     dtype: str,
     rtol: float,
 ) -> DemagOperator:

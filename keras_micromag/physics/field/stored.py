@@ -70,6 +70,7 @@ def _attributes(content, structure):
     if content["format"] != _FORMAT:
         raise ValueError("another format")
     settings = {name: content[name].item() for name in ("kind", "self_field", "rtol")}
+    settings["self_field"] = checks.self_field(settings["self_field"])
     product = _PRODUCTS[settings["kind"]]
     parts = {}
     for name in product._fields:

@@ -1,5 +1,6 @@
 """Intrinsic magnetic properties of a grain (Eq. 1)."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import pi, sqrt
 
@@ -65,6 +66,58 @@ class Material(checks.Configured):
     def exchange_length(self) -> float:
         """The exchange length, sqrt(µ0·A) / Js, in metres."""
         return sqrt(MU0 * self.A) / self.Js
+
+    @property
+    def wall_width(self) -> float:
+        """The width parameter of a domain wall, sqrt(A / Ku), in metres: without a factor π."""
+        return sqrt(self.A / self.Ku)
+
+
+_CALIBRATED = 3.0
+"""Depth of the particles over the geometric mean of exchange length and wall width. A single number
+for all materials, sizes and shapes; from single grains alone it would be 3.2 to 3.5, from magnets
+of eight grains 2.9 to 3.2."""
+
+
+def calibrated_depth(material: Material) -> float:
+    """Return the depth of the particles at which loops agree with full micromagnetics.
+
+    It is 3 times the geometric mean of the exchange length and the wall width,
+    3 (µ0·A / Js²)^¼ (A / Ku)^¼ in metres, and is meant for `self_field="nucleus"`: a nucleus of
+    reversal is a sphere of this radius, which fits into the corners of the grain.
+
+    The factor was fitted to switching fields of single grains and of magnets of eight grains of
+    Nd2Fe14B, SmCo5, Sm2Co17 and BaFe12O19, computed by finite differences with cells of 2 nm, for
+    easy axes at 0.3° to 60° from the field.
+
+    Args:
+        material: of the grain. `Kd` does not count.
+
+    Example:
+        >>> from keras_micromag.physics import ND2FE14B, calibrated_depth
+        >>> round(calibrated_depth(ND2FE14B) * 1e9, 2)
+        4.76
+    """
+    return _CALIBRATED * sqrt(material.exchange_length * material.wall_width)
+
+
+def for_each_grain(material: Material | Sequence[Material], g: int) -> list[Material]:
+    """Return one material for each of g grains, from a single one or a sequence.
+
+    Raises:
+        ValueError: for another number of materials.
+    """
+    materials = [material] * g if isinstance(material, Material) else material
+    if (
+        not isinstance(materials, Sequence)
+        or len(materials) != g
+        or not all(isinstance(m, Material) for m in materials)
+    ):
+        raise ValueError(
+            f"`material` must be a Material or a sequence of g = {g} of them; "
+            f"received {material!r:.200}."
+        )
+    return list(materials)
 
 
 # Rounded room-temperature values after J. M. D. Coey, "Magnetism and Magnetic Materials" (Cambridge

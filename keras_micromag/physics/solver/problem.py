@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from keras_micromag.physics.field import DemagOperator, choose_operator
 from keras_micromag.physics.hysteresis import Events
-from keras_micromag.physics.microstructure.material import Material
+from keras_micromag.physics.microstructure.material import Material, for_each_grain
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import field_steps, relaxation, step_control
 from keras_micromag.physics.solver.layout import Sizes, in_columns
@@ -108,7 +108,7 @@ class Problem:
         shape = (g, 3) if single else (None, g, 3)
         axes = checks.unit_vectors(axes, "easy_axes", shape, f"with g = {g}")
         axes = axes[None] if single else axes
-        self_field = checks.flag(self_field, "self_field")
+        self_field = checks.self_field(self_field)
         materials = _per_magnet(material, len(axes), g, self_field)
         field = np.linspace(8.0, -8.0, 1000) if field is None else field
         field = checks.finite_array(field, "field", (None,))
@@ -167,23 +167,20 @@ class Problem:
         return magnet, np.pad(self.branch, missing, constant_values=1.0)
 
 
-def per_grain(material: Material | Sequence[Material], g: int, self_field: bool) -> list[Material]:
+def per_grain(
+    material: Material | Sequence[Material], g: int, self_field: checks.SelfField
+) -> list[Material]:
     """Return one material for each of g grains.
 
     Raises:
         ValueError: for another number of materials, and for `self_field` together with a `Kd` that
             is not 0, since the grain's shape would count twice.
     """
-    materials = [material] * g if isinstance(material, Material) else list(material)
-    if len(materials) != g or not all(isinstance(m, Material) for m in materials):
-        raise ValueError(
-            f"`material` must be a Material or a sequence of g = {g} of them; "
-            f"received {material!r:.200}."
-        )
+    materials = for_each_grain(material, g)
     if self_field and any(m.Kd != 0 for m in materials):
         raise ValueError(
             "`self_field` must be False where `Kd` is not 0, or the grain's shape counts twice; "
-            "received True."
+            f"received {self_field!r}."
         )
     return materials
 
@@ -236,7 +233,7 @@ def _capacity(fields: int) -> int:
     return max(16, 2 ** (fields - 1).bit_length())
 
 
-def _per_magnet(material, b: int, g: int, self_field: bool) -> list[list[Material]]:
+def _per_magnet(material, b: int, g: int, self_field: checks.SelfField) -> list[list[Material]]:
     """Return the materials of all b magnets, or a single row for all of them."""
     if isinstance(material, Material) or not any(isinstance(m, list | tuple) for m in material):
         return [per_grain(material, g, self_field)]

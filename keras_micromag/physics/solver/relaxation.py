@@ -21,6 +21,7 @@ from keras_micromag.physics.solver.stoner_wohlfarth import (
     euler_step,
     fold_across,
 )
+from keras_micromag.utils import checks
 from keras_micromag.utils.backend import gather, max_over, minimum, sum_over
 
 _SAFETY = 4.0
@@ -75,7 +76,7 @@ MOST_ITERATIONS = _PATIENCE + _CYCLES * _STEPS
 The particles that make them flip have no equilibrium, so moments need not come to rest before."""
 
 
-def coupling(polarization, anisotropy_field, self_field: bool) -> np.ndarray:
+def coupling(polarization, anisotropy_field, self_field: checks.SelfField) -> np.ndarray:
     """Return (b, g) how strongly the field of the moments turns each grain's.
 
     The field of a soft grain's moment turns it back by more than it has turned, and whole steps
@@ -89,9 +90,9 @@ def coupling(polarization, anisotropy_field, self_field: bool) -> np.ndarray:
     return strength if self_field else _OF_NEIGHBOURS * strength
 
 
-def patience(coupling, self_field: bool) -> np.ndarray:
+def patience(coupling, self_field: checks.SelfField) -> np.ndarray:
     """Return (b,) the iterations without a flip after which steps are damped."""
-    strong = self_field & (coupling.max(axis=1) > _STRONG_COUPLING)
+    strong = bool(self_field) & (coupling.max(axis=1) > _STRONG_COUPLING)
     return np.where(strong, 0, _PATIENCE).astype("int32")
 
 

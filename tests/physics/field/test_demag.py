@@ -663,8 +663,44 @@ def test_a_row_of_cubes_is_a_prism():
     np.testing.assert_allclose(total, bar, rtol=0, atol=1e-12)
 
 
-def test_a_self_field_is_true_or_false():
-    with pytest.raises(ValueError, match=r"`self_field` must be True or False; received 'no'"):
+def test_the_field_of_a_nucleus_is_that_of_a_sphere_less():
+    structure = mixed_structure()
+    with_it, nuclei = (demag_matrix(structure, self_field=f) for f in (True, "nucleus"))
+    real = structure.weights > 0
+    assert not nuclei[~real].any()
+    own = np.arange(len(structure))
+    difference = nuclei - with_it
+    expected = real[:, :, None, None] * np.eye(3) / 3
+    np.testing.assert_allclose(difference[own, :, :, own], expected, rtol=0, atol=1e-15)
+    difference[own, :, :, own] = 0
+    assert not difference.any()
+    # Trace 0 inside, since it is -1 with the whole own field.
+    traces = np.array([np.einsum("pii->p", nuclei[i, :, :, i]) for i in own])
+    np.testing.assert_allclose(traces, 0.0, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("body", [oracles.prism(), oracles.tetrahedron()], ids=["cube", "regular"])
+def test_no_own_field_acts_on_a_nucleus_in_the_centre_of_a_regular_body(body):
+    structure = Microstructure([body], depth=0.0, scheme=("centroid",))
+    moments = np.array([0.6, 0.0, 0.8])
+    whole = demag_matrix(structure, self_field=True)[0, 0, :, 0] @ moments
+    nucleus = demag_matrix(structure, self_field="nucleus")[0, 0, :, 0] @ moments
+    np.testing.assert_allclose(whole, -moments / 3, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(nucleus, 0.0, rtol=0, atol=1e-14)
+
+
+def test_the_field_on_a_nucleus_depends_on_the_shape():
+    # A needle along z has N_zz = 0 in its middle, a plate 1: less 1/3, with the sign of -N.
+    for edges, along in (((1, 1, 1e4), 1 / 3), ((1e4, 1e4, 1), -2 / 3)):
+        structure = Microstructure([oracles.prism(*edges)], depth=0.1, scheme=("centroid",))
+        own = demag_matrix(structure, self_field="nucleus")[0, 0, :, 0]
+        assert own[2, 2] == pytest.approx(along, abs=2e-4)
+
+
+def test_a_self_field_is_one_of_three():
+    with pytest.raises(
+        ValueError, match=r"`self_field` must be False, True or 'nucleus'; received 'no'"
+    ):
         demag_matrix(cubic_grains((1, 1, 1)), self_field="no")
 
 

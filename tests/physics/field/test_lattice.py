@@ -147,6 +147,6 @@ def test_nothing_wraps_around():
 
 def test_bricks_of_three_edges():
     structure = boxes((1.0, 0.3, 2.0), lattice_places(2, 5, 2))
-    for self_field in (False, True):
+    for self_field in (False, True, "nucleus"):
         made = demag_operator(structure, "lattice", dtype="float64", self_field=self_field)
         assert measured_error(made) <= 1e-12

@@ -61,7 +61,9 @@ EVERY = [
 ]
 every = pytest.mark.parametrize(("name", "kind"), EVERY)
 kinds = pytest.mark.parametrize("kind", KINDS)
-own = pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
+own = pytest.mark.parametrize(
+    "self_field", [False, True, "nucleus"], ids=["others", "own", "nucleus"]
+)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -373,8 +375,8 @@ def test_sizes_of_the_arrays():
         ({"kind": np.array(["dense"])}, r"`kind` must be one of .*; received array\(\['dense'\]"),
         ({"kind": np.zeros((2, 3))}, r"`kind` must be one of .*; received array\(\[\[0"),
         ({"dtype": "float16"}, r"`dtype` must be one of 'float32', 'float64'; received 'float16'"),
-        ({"self_field": "no"}, r"`self_field` must be True or False; received 'no'"),
-        ({"self_field": 1}, r"`self_field` must be True or False; received 1"),
+        ({"self_field": "no"}, r"`self_field` must be False, True or 'nucleus'; received 'no'"),
+        ({"self_field": 1}, r"`self_field` must be False, True or 'nucleus'; received 1"),
         ({"structure": "cubes"}, r"`structure` must be a Microstructure; received 'cubes'"),
     ],
 )
@@ -428,6 +430,7 @@ def test_an_operator_of_another_problem_is_refused():
     for changed, sentence in (
         ({"structure": same}, r"the same structure; received one made for another object\."),
         ({"self_field": True}, "the same self_field; received one made for False, not True"),
+        ({"self_field": "nucleus"}, "the same self_field; .* made for False, not 'nucleus'"),
         ({"dtype": "float64"}, "the same dtype; received one made for 'float32', not 'float64'"),
     ):
         asked = {"structure": structure, "self_field": False, "dtype": "float32", "rtol": 1e-4}

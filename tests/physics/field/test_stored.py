@@ -41,7 +41,7 @@ def kept(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
+@pytest.mark.parametrize("self_field", [False, True, "nucleus"], ids=["others", "own", "nucleus"])
 @pytest.mark.parametrize(("name", "kind", "dtype"), CASES)
 def test_a_loaded_operator_equals_the_saved_one(name, kind, dtype, self_field, tmp_path):
     operator = made(name, kind, self_field, dtype)

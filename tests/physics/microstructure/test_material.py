@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.constants import mu_0
 
-from keras_micromag.physics import MATERIALS, ND2FE14B, Material
+from keras_micromag.physics import MATERIALS, ND2FE14B, Material, calibrated_depth
 
 
 def test_derived_quantities():
@@ -16,6 +16,11 @@ def test_derived_quantities():
     assert material.anisotropy_field == pytest.approx(2 * mu_0 * 4.9e6 / 1.61, rel=1e-8)
     assert material.anisotropy_field == pytest.approx(7.649, abs=1e-3)
     assert material.exchange_length == pytest.approx(1.969e-9, abs=1e-12)
+    assert material.wall_width == pytest.approx(np.sqrt(8e-12 / 4.9e6), rel=1e-12)  # no π
+    mean = np.sqrt(material.exchange_length * material.wall_width)
+    assert calibrated_depth(material) == pytest.approx(3 * mean, rel=1e-12)
+    assert calibrated_depth(material) == pytest.approx(4.76e-9, abs=1e-11)
+    assert calibrated_depth(dataclasses.replace(material, Kd=1e6)) == calibrated_depth(material)
 
 
 def test_shape_anisotropy_adds_to_the_crystals():

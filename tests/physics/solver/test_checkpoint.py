@@ -307,6 +307,7 @@ OTHER_LOOPS = {
         "`field_direction` ([0.0, 0.0, 1.0] there, [0.0, 0.0, -1.0] here)",
     ),
     "self_field": ({"self_field": True}, "`self_field` (False there, True here)"),
+    "nucleus": ({"self_field": "nucleus"}, "`self_field` (False there, nucleus here)"),
     "initial_state": ({"initial_state": -AXES}, "`initial_state`"),
     "two": (
         {"avalanche": "weakest_first", "tol": 1e-4},

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from scipy import fft
 
-from keras_micromag.physics.field.demag import Kernel
+from keras_micromag.physics.field.demag import NUCLEUS, Kernel
 from keras_micromag.physics.field.memory_advice import memory_advice
 from keras_micromag.physics.field.precorrected import near
 from keras_micromag.physics.field.precorrected.mesh import Mesh
@@ -18,7 +18,7 @@ from keras_micromag.physics.field.precorrected.precorrection import green_functi
 from keras_micromag.physics.field.precorrected.stencils import Precision
 from keras_micromag.physics.field.products import UNROLLED, Hierarchical
 from keras_micromag.physics.microstructure.structure import Microstructure
-from keras_micromag.utils import memory
+from keras_micromag.utils import checks, memory
 from keras_micromag.utils.indices import grid
 
 PRECISIONS = (
@@ -46,13 +46,16 @@ _STATES = 16, 4, 2048
 """Number of probed states of each kind: at most, at least, and times the number of grains. The more
 grains, the more alike are the errors of states of one kind."""
 
+_NO_FIELD = 1e-12
+"""Field, in units of the magnetisation, below which there is only rounding."""
+
 ROUNDING = {"float32": 5e-6, "float64": 5e-7}
 """Smallest error that can be asked for: set by the dtype, and by the finest precision."""
 
 
 def hierarchical_product(
     structure: Microstructure,
-    self_field: bool,
+    self_field: checks.SelfField,
     dtype: str,
     rtol: float,
     progress: bool | None = False,
@@ -96,11 +99,13 @@ class Probe:
 
     Args:
         structure: g grains.
-        self_field: whether a grain's own field acts on its particles.
+        self_field: False, True or "nucleus", see `demag_matrix`.
         most: number of particles, if there are as many.
     """
 
-    def __init__(self, structure: Microstructure, self_field: bool, most: int = _PROBED):
+    def __init__(
+        self, structure: Microstructure, self_field: checks.SelfField, most: int = _PROBED
+    ):
         self.structure, self.self_field = structure, self_field
         grain, place = np.nonzero(structure.weights > 0)
         rng = np.random.default_rng(len(grain))
@@ -125,9 +130,12 @@ class Probe:
         def field_of(sources):
             field = np.zeros((*self.moments.shape[:2], len(points), 3))
             for source in sources:
-                acts = np.flatnonzero(self.self_field | (self.grain != source))
+                own = self.grain == source
+                acts = np.flatnonzero(~own | bool(self.self_field))
                 body = self.structure.grains[source]
                 tensors = Kernel(body)(points[acts] - body.centroid)
+                if self.self_field == "nucleus":
+                    tensors[own] -= NUCLEUS
                 field[:, :, acts] += np.einsum("nij,tsj->tsni", tensors, self.moments[:, :, source])
             return field
 
@@ -140,9 +148,9 @@ class Probe:
 
         It lies three standard deviations above the mean of the logarithms of the errors of a kind
         of state, for the worst kind. It is 0 where no field acts, as on a grain without its own
-        field.
+        field, or on a nucleus in the centre of a cube.
         """
-        if not self.field.any():
+        if np.abs(self.field).max() < _NO_FIELD:
             return 0.0
         # No less than rounding, where a field is the same to the last digit.
         errors = np.log(np.maximum(self.errors(product, places), np.finfo(float).eps))
@@ -169,7 +177,7 @@ class Probe:
 
 def build_product(
     structure: Microstructure,
-    self_field: bool,
+    self_field: checks.SelfField,
     dtype: str,
     precision: Precision,
     progress: bool | None = False,

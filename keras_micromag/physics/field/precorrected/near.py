@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from keras_micromag.physics.field.demag import Kernel, OnEdgeError, on_edge_message
+from keras_micromag.physics.field.demag import NUCLEUS, Kernel, OnEdgeError, on_edge_message
 from keras_micromag.physics.field.precorrected.mesh import Mesh, Pieces
 from keras_micromag.physics.field.precorrected.precorrection import precorrection
-from keras_micromag.utils import memory
+from keras_micromag.utils import checks, memory
 from keras_micromag.utils.indices import ranges
 from keras_micromag.utils.progress import tracked
 
@@ -182,7 +182,7 @@ def near_blocks(
     gradient_weights: np.ndarray,
     pairs: NearPairs,
     layout: BlockLayout,
-    self_field: bool,
+    self_field: checks.SelfField,
     dtype: str,
     progress: bool | None = False,
 ) -> tuple[np.ndarray, ...]:
@@ -293,7 +293,8 @@ def _exact_field(mesh, source, particle, self_field):
     Those at its own particles are 0 without `self_field`.
     """
     structure, body = mesh.structure, mesh.structure.grains[source]
-    acts = np.ones(len(particle), bool) if self_field else mesh.particle_grain[particle] != source
+    own = mesh.particle_grain[particle] == source
+    acts = ~own | bool(self_field)
     # Not back from the mesh, where rounding may have moved a particle off an edge.
     points = mesh.positions[particle[acts]] - body.centroid
     field = np.zeros((len(particle), 3, 3))
@@ -305,4 +306,6 @@ def _exact_field(mesh, source, particle, self_field):
         real = np.flatnonzero(structure.weights[target] > 0)
         number = real[on_edge - mesh.first_particle[target]]
         raise ValueError(on_edge_message(number, target, source)) from None
+    if self_field == "nucleus":
+        field[own] -= NUCLEUS
     return field

@@ -199,7 +199,7 @@ def test_no_other_parts_cost_less(number, cost, seed):
 # ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("self_field", [False, True], ids=["others", "own"])
+@pytest.mark.parametrize("self_field", [False, True, "nucleus"], ids=["others", "own", "nucleus"])
 @pytest.mark.parametrize("name", ["box", "corners"])
 def test_the_probe_has_the_exact_fields(name, self_field):
     probe = Probe(magnet(name), self_field)
