@@ -172,6 +172,22 @@ def test_every_option_reaches_the_simulation(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_loops_with_the_field_of_nuclei(tmp_path):
+    options = ["--self-field", "nucleus", "--depth", "calibrated", "--quiet", "--no-figures"]
+    assert cli.main([*TINY, *options, "--out", str(tmp_path)]) == 0
+    expected = physics.simulate(
+        physics.cubic_grains((2, 2, 2), depth="calibrated"),
+        physics.random_easy_axes((3, 8), seed=5),
+        field=np.linspace(8, -8, 40),
+        self_field="nucleus",
+    )
+    loaded = physics.Hysteresis.load(tmp_path / "loops.npz")
+    np.testing.assert_array_equal(loaded.magnetization, expected.magnetization)
+    settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
+    assert (settings["self_field"], settings["depth_nm"]) == ("nucleus", "calibrated")
+
+
+@pytest.mark.slow
 def test_a_repeated_command_reads_its_checkpoint(capsys, tmp_path, monkeypatch):
     options = ["--checkpoint", str(tmp_path / "kept"), "--no-figures", "--quiet"]
     assert cli.main([*TINY, *options, "--out", str(tmp_path / "first")]) == 0
@@ -288,11 +304,12 @@ def test_magnets_that_fail_are_named_and_the_others_written(capsys, tmp_path):
     ("arguments", "sentence"),
     [
         (["--self-field", "--kd", "1e5"], "`self_field`"),
+        (["--self-field", "nucleus", "--kd", "1e5"], "0, or the grain's shape counts twice; rece"),
         (["--tol", "0"], "`tol`"),
         (["--rtol", "2"], "`rtol` must be at least 5e-06 in float32, and below 1; received 2"),
         (["--max-iterations", "1"], "no magnet found an equilibrium at every field step within"),
     ],
-    ids=["self-field with Kd", "tol", "rtol", "not converged"],
+    ids=["self-field with Kd", "nucleus with Kd", "tol", "rtol", "not converged"],
 )
 def test_errors_of_the_solver_get_one_sentence(capsys, tmp_path, arguments, sentence):
     out = tmp_path / "out"

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -33,7 +34,8 @@ class Config(tfds.core.BuilderConfig):
         size: edge of a grain in metres; of irregular ones that of a cube of their mean volume.
             gap: non-magnetic gap between grains in metres.
         depth: of the particles below the grain's surface in metres; by default 1.2 exchange lengths
-            of the material, of the middle one if it is drawn.
+            of the material, of the middle one if it is drawn; or "calibrated", see
+            `keras_micromag.physics.calibrated_depth`, of the same material.
         scheme: where particles sit, see `keras_micromag.physics.Microstructure`.
         Js: saturation polarisation in tesla. Ku: anisotropy constant in J/m³. A: exchange stiffness
             in J/m. Kd: shape anisotropy constant in J/m³. A pair (low, high) is drawn from
@@ -61,7 +63,7 @@ class Config(tfds.core.BuilderConfig):
     shape: tuple[int, int, int] = (4, 4, 4)
     size: float = 50e-9
     gap: float = 3e-9
-    depth: float | None = None
+    depth: float | Literal["calibrated"] | None = None
     scheme: tuple[str, ...] = ("vertices", "edges", "faces", "centroid")
     Js: float | tuple[float, float] = 1.61
     Ku: float | tuple[float, float] = 4.9e6
@@ -71,7 +73,7 @@ class Config(tfds.core.BuilderConfig):
     field: tuple[float, float] = (8.0, -8.0)
     steps: int = 1000
     field_direction: tuple[float, float, float] = (0.0, 0.0, 1.0)
-    self_field: bool = False
+    self_field: checks.SelfField = False
     avalanche: str | None = None
     dtype: str = "float32"
     tol: float | None = None
@@ -90,14 +92,15 @@ class Config(tfds.core.BuilderConfig):
     def __post_init__(self):
         checks.instance(self.name, "name", str)
         checks.instance(self.dtype, "dtype", str)
-        self.self_field = checks.flag(self.self_field, "self_field")
+        self.self_field = checks.self_field(self.self_field)
         checks.one_of(self.method, "method", tuple(AVALANCHE))
         if self.avalanche is not None:
             checks.instance(self.avalanche, "avalanche", str)
         _require(re.fullmatch(r"[\w.+-]+", self.name), "name", "be of letters, digits, _.+-", self)
         for name in ("size", "gap", "depth", "tol"):
-            if getattr(self, name) is not None:
-                setattr(self, name, checks.number(getattr(self, name), name))
+            value = getattr(self, name)
+            if value is not None and (name, value) != ("depth", "calibrated"):
+                setattr(self, name, checks.number(value, name))
         for name in DRAWN:
             setattr(self, name, _one_or_pair(getattr(self, name), name, checks.number))
         for name in ("sigma", "Js_spread", "Ku_spread"):

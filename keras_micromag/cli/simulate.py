@@ -73,12 +73,18 @@ def _add_material(group) -> None:
 
 
 def _add_method(group) -> None:
-    text = "depth of the particles below the grain's surface in nm (default: 1.2 exchange lengths)"
-    option(group, "--depth", text, None, number, "NM")
+    text = (
+        "depth of the particles below the grain's surface in nm (default: 1.2 exchange lengths); "
+    )
+    text += "calibrated: the one at which --self-field nucleus agrees with micromagnetics"
+    option(group, "--depth", text, None, _depth, "NM")
     text = "places of the particles in a grain, separated by commas"
     option(group, "--scheme", text, "vertices,edges,faces,centroid", str, "PLACES")
-    text = "add each grain's own demagnetising field (then KD must be 0)"
-    group.add_argument("--self-field", action="store_true", help=text)
+    text = "add each grain's own demagnetising field (then KD must be 0); nucleus leaves out the "
+    text += "part that turns with the nucleus of a reversal"
+    group.add_argument(
+        "--self-field", help=text, nargs="?", const=True, default=False, choices=("nucleus",)
+    )
     text = "steps: solve at each field; events: compute the field at which each avalanche begins"
     option(group, "--method", text, "steps", choices=("steps", "events"))
     text = "which unstable grains flip, all at once or the weakest first "
@@ -95,6 +101,11 @@ def _add_method(group) -> None:
     text = "largest number of iterations at one field"
     option(group, "--max-iterations", text, 1000, count, "N")
     add_backend(group)
+
+
+def _depth(text: str) -> float | str:
+    """Convert the text of the option `--depth`."""
+    return text if text == "calibrated" else number(text)
 
 
 def _add_output(group) -> None:

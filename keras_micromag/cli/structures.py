@@ -118,7 +118,7 @@ def build(options: Namespace, kind: str, material):
     from keras_micromag import physics
 
     embedding = {
-        "depth": None if options.depth is None else options.depth * 1e-9,
+        "depth": options.depth * 1e-9 if isinstance(options.depth, float) else options.depth,
         "scheme": tuple(place.strip() for place in options.scheme.split(",")),
         "material": material,
     }

@@ -17,7 +17,12 @@ from keras_micromag.physics.io.neper import neper_grains, read_neper, write_nepe
 from keras_micromag.physics.io.surfaces import read_surfaces
 from keras_micromag.physics.microstructure.contacts import contact_areas
 from keras_micromag.physics.microstructure.easy_axes import random_easy_axes
-from keras_micromag.physics.microstructure.material import MATERIALS, ND2FE14B, Material
+from keras_micromag.physics.microstructure.material import (
+    MATERIALS,
+    ND2FE14B,
+    Material,
+    calibrated_depth,
+)
 from keras_micromag.physics.microstructure.phases import core_shell, mixed_phases, spread_materials
 from keras_micromag.physics.microstructure.structure import Microstructure, cubic_grains
 from keras_micromag.physics.microstructure.voronoi import voronoi_grains
@@ -34,6 +39,7 @@ __all__ = [
     "Material",
     "Microstructure",
     "Polyhedron",
+    "calibrated_depth",
     "contact_areas",
     "core_shell",
     "cubic_grains",

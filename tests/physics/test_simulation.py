@@ -39,6 +39,7 @@ from keras_micromag.physics import (
     demag_operator,
     random_easy_axes,
     simulate,
+    switching_field,
     voronoi_grains,
 )
 from keras_micromag.physics.hysteresis import coercivity
@@ -129,12 +130,55 @@ def test_both_avalanches(avalanche):
 
 
 @pytest.mark.slow
-def test_the_own_field():
-    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=4)
-    loop = simulate(structure, easy_axes, field=REVERSAL, self_field=True)
+@pytest.mark.contract
+@pytest.mark.parametrize("own", [True, "nucleus"])
+def test_the_own_field(own):
+    depth = "calibrated" if own == "nucleus" else None
+    structure, easy_axes = cubic_grains((2, 2, 2), depth=depth), random_easy_axes(8, seed=4)
+    loop = simulate(structure, easy_axes, field=REVERSAL, self_field=own)
     assert np.isfinite(loop.switching_fields).all()
-    expected = literal(structure, easy_axes, REVERSAL, self_field=True)
+    expected = literal(structure, easy_axes, REVERSAL, self_field=own)
     assert_same_loop(loop.magnetization, expected, easy_axes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("angle", [1.0, 20.0, 50.0])
+def test_a_cube_smaller_than_a_nucleus_turns_coherently(angle):
+    axis = [[np.sin(np.radians(angle)), 0.0, np.cos(np.radians(angle))]]
+    cube = cubic_grains((1, 1, 1), size=8e-9, depth="calibrated")
+    loop = simulate(
+        cube, axis, field=[10.0, 0.0, -10.0], self_field="nucleus", method="events", tol=1e-6
+    )
+    expected = switching_field(np.radians(angle)) * ND2FE14B.anisotropy_field
+    assert -loop.switching_fields[0] == pytest.approx(float(expected), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_cube_at_the_calibrated_depth_switches_as_in_micromagnetics():
+    # Finite differences with cells of 1 nm gave 6.32 T for a cube of 30 nm at 1°.
+    axis = [[np.sin(np.radians(1.0)), 0.0, np.cos(np.radians(1.0))]]
+    cube = cubic_grains((1, 1, 1), size=30e-9, depth="calibrated")
+    options = {"field": [8.0, 0.0, -8.0], "method": "events"}
+    loop = simulate(cube, axis, self_field="nucleus", **options)
+    assert -loop.switching_fields[0] == pytest.approx(6.32, rel=0.01)
+    for own in (False, True):
+        loop = simulate(cubic_grains((1, 1, 1), size=30e-9), axis, self_field=own, **options)
+        assert abs(-loop.switching_fields[0] / 6.32 - 1) > 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("avalanche", ["weakest_first", "simultaneous"])
+def test_loops_of_default_magnets_with_the_field_of_nuclei(avalanche):
+    step = 0.01
+    structure, easy_axes = cubic_grains(depth="calibrated"), random_easy_axes((32, 64), seed=3)
+    field = np.concatenate([[8.0], np.arange(-1.0, -7.0 - step / 2, -step)])
+    options = {"self_field": "nucleus", "field": field, "avalanche": avalanche}
+    by_steps = simulate(structure, easy_axes, **options)
+    by_events = simulate(structure, easy_axes, method="events", **options)
+    assert by_steps.converged.all() and by_events.converged.all()
+    difference = np.abs(by_steps.coercivity() - by_events.coercivity())
+    # All at once is another order where two grains become unstable in the same step.
+    assert (difference < step).mean() >= (1.0 if avalanche == "weakest_first" else 0.8)
 
 
 @pytest.mark.slow
@@ -524,6 +568,10 @@ UP = [[0.0, 0.0, 1.0]]
         (
             {"self_field": True, "material": Material(Js=1.6, Ku=5e6, A=8e-12, Kd=1e5)},
             r"`self_field` must be False where `Kd` is not 0",
+        ),
+        (
+            {"self_field": "nucleus", "material": Material(Js=1.6, Ku=5e6, A=8e-12, Kd=1e5)},
+            r"`self_field` must be False where `Kd` is not 0, .*; received 'nucleus'",
         ),
     ],
 )

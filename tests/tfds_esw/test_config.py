@@ -1,6 +1,7 @@
 """Names and digests of configurations."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def test_the_same_parameters_are_the_same_however_they_are_written():
     lists = Config(shape=[4, 4, 4], cone=35, field=[8, -8], splits={"train": 9, "test": 1})
     assert lists.name == Config().name
     assert Config(splits={"test": 1, "train": 9}).name != Config().name, "the order counts"
+
+
+def test_the_field_of_nuclei_at_the_calibrated_depth():
+    own = Config(self_field="nucleus", depth="calibrated")
+    assert (own.self_field, own.depth) == ("nucleus", "calibrated")
+    assert len({own.name, Config(self_field=True, depth="calibrated").name, Config().name}) == 3
+    again = Config(**json.loads(json.dumps(own.parameters)))
+    assert again.name == own.name
+    with pytest.raises(ValueError, match=r"`size` must be a number; received 'calibrated'"):
+        Config(size="calibrated")
 
 
 def test_the_default_avalanche_depends_on_the_method():

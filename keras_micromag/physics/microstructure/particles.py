@@ -1,11 +1,20 @@
 """Positions of the Stoner-Wohlfarth particles in a grain."""
 
 from collections.abc import Collection, Sequence
+from typing import Literal
 
 import numpy as np
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
+from keras_micromag.physics.microstructure.material import (
+    Material,
+    calibrated_depth,
+    for_each_grain,
+)
 from keras_micromag.utils import checks
+
+Depth = float | Literal["calibrated"]
+"""Depth of the particles in metres, or "calibrated" for `calibrated_depth` of the material."""
 
 SCHEME = ("vertices", "edges", "faces", "centroid")
 """Sites of particles on the inset polyhedron: corners, edge midpoints, face centres, centroid."""
@@ -26,17 +35,51 @@ def checked_scheme(scheme: str | Sequence[str]) -> tuple[str, ...]:
     return scheme
 
 
-def particle_positions(grain: Polyhedron, depth: float, scheme: Collection[str]) -> np.ndarray:
+def depths(
+    depth: Depth | None, material: Material | Sequence[Material], g: int
+) -> tuple[list[float], bool]:
+    """Return the depth in metres for each of g grains, and whether it is calibrated.
+
+    Args:
+        depth: as `Microstructure` takes it; 1.2 exchange lengths if None.
+        material: one for all grains, or a sequence of g.
+    """
+    materials = for_each_grain(material, g)
+    if depth is None:
+        return [1.2 * m.exchange_length for m in materials], False
+    if not isinstance(depth, str):
+        return [checks.number(depth, "depth", least=0)] * g, False
+    if depth != "calibrated":
+        raise ValueError(
+            f"`depth` must be a number or 'calibrated'; received {checks.shown(depth)}."
+        )
+    return [calibrated_depth(m) for m in materials], True
+
+
+def particle_positions(
+    grain: Polyhedron, depth: float, scheme: Collection[str], *, or_centroid: bool = False
+) -> np.ndarray:
     """Return the positions (p, 3) in metres of the particles of a grain.
 
     Args:
         grain: convex or not; see the Notes of `Microstructure`.
         depth: distance in metres of the particles from the surface.
         scheme: names out of `SCHEME`, at least one.
+        or_centroid: return the centroid alone where the grain is too thin, if it lies inside.
 
     Raises:
         ValueError: when the grain is too thin for particles at this depth.
     """
+    try:
+        return _at_depth(grain, depth, scheme)
+    except ValueError:
+        if or_centroid and grain.contains(grain.centroid[None])[0]:
+            return grain.centroid[None]
+        raise
+
+
+def _at_depth(grain, depth, scheme):
+    """Return the positions (p, 3) of the particles, of which there is at least one."""
     if grain.is_convex:
         return _sites(grain.inset(depth), scheme)
     vertices = _inset_corners(grain, depth)

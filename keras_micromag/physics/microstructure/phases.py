@@ -10,7 +10,9 @@ from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.particles import (
     SCHEME,
+    Depth,
     checked_scheme,
+    depths,
     padded,
     particle_positions,
 )
@@ -109,9 +111,9 @@ def core_shell(
     structure: Microstructure,
     thickness: float,
     *,
-    depth: float | None = None,
+    depth: Depth | None = None,
     scheme: Sequence[str] = SCHEME,
-    material: Material = ND2FE14B,
+    material: Material | Sequence[Material] = ND2FE14B,
 ) -> Microstructure:
     """Divide every grain of a magnet into a core and a shell, which are grains of their own.
 
@@ -121,8 +123,9 @@ def core_shell(
     Args:
         structure: g convex grains.
         thickness: of the shells in metres.
-        depth, scheme, material: for the particles of the cores; see `Microstructure`. The particles
-            of a shell lie half-way between its two surfaces.
+        depth, scheme, material: for the particles of the cores; see `Microstructure`. A sequence of
+            materials has one per core. The particles of a shell lie half-way between its two
+            surfaces.
 
     Returns:
         A magnet of 2g grains: the cores, in the order of `structure`, then the shells.
@@ -141,8 +144,7 @@ def core_shell(
         (16, (16, 27, 3))
     """
     thickness = checks.number(thickness, "thickness", above=0)
-    depth = 1.2 * material.exchange_length if depth is None else depth
-    depth = checks.number(depth, "depth", least=0)
+    depth_of, calibrated = depths(depth, material, len(structure))
     scheme = checked_scheme(scheme)
     sites = [site for site in scheme if site != "centroid"]
     if not sites:
@@ -154,7 +156,7 @@ def core_shell(
     for index, grain in enumerate(structure.grains):
         try:
             core = grain.inset(thickness)
-            in_core = particle_positions(core, depth, scheme)
+            in_core = particle_positions(core, depth_of[index], scheme, or_centroid=calibrated)
             in_shell = particle_positions(grain, thickness / 2, sites)
         except ValueError as error:
             raise ValueError(

@@ -12,7 +12,9 @@ from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.particles import (
     SCHEME,
+    Depth,
     checked_scheme,
+    depths,
     padded,
     particle_positions,
 )
@@ -44,9 +46,12 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
         weights: (g, p) share of each particle in the moment of its grain. 0 marks padding; rows are
             normalised. By default all particles of a grain have equal weights.
         depth: distance in metres of the particles from the surface; by default 1.2 exchange
-            lengths of `material`.
+            lengths of `material`. "calibrated" is `calibrated_depth` of `material`, at which loops
+            with `self_field="nucleus"` agree with micromagnetics; a grain too thin for it has one
+            particle, at its centroid.
         scheme: any of "vertices", "edges", "faces", "centroid".
-        material: sets the default depth; it is not stored.
+        material: sets the default depth and the calibrated one; one for all grains, or a sequence
+            of g. It is not stored.
         volume: volume of the magnet in m³, including its non-magnetic parts; by default that of
             the bounding box of the grains.
 
@@ -84,9 +89,9 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
         *,
         particles: ArrayLike | None = None,
         weights: ArrayLike | None = None,
-        depth: float | None = None,
+        depth: Depth | None = None,
         scheme: Sequence[str] = SCHEME,
-        material: Material = ND2FE14B,
+        material: Material | Sequence[Material] = ND2FE14B,
         volume: float | None = None,
     ):
         self.grains = tuple(_as_polyhedron(g, index) for index, g in enumerate(grains))
@@ -166,25 +171,25 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
 
     def _embed(self, depth, scheme, material, weights):
         """Return particles (g, p, 3) on the inset grains, and their weights (g, p)."""
-        depth = 1.2 * material.exchange_length if depth is None else depth
-        depth = checks.number(depth, "depth", least=0)
+        depth_of, calibrated = depths(depth, material, len(self))
         scheme = checked_scheme(scheme)
-        # Grains of the same shape share one inset polyhedron: this is faster, and their particles
-        # agree to the last digit.
+        # Grains of the same shape share one inset polyhedron at each depth: this is faster, and
+        # their particles agree to the last digit.
+        bodies = list(zip(self.shape_class.tolist(), depth_of, strict=True))
         offsets, errors = {}, {}
-        for index in np.unique(self.shape_class).tolist():
-            grain = self.grains[index]
+        for body in dict.fromkeys(bodies):
+            grain, deep = self.grains[body[0]], body[1]
             try:
-                offsets[index] = particle_positions(grain, depth, scheme) - grain.centroid
+                positions = particle_positions(grain, deep, scheme, or_centroid=calibrated)
+                offsets[body] = positions - grain.centroid
             except ValueError as error:
-                errors[index] = error
+                errors[body] = error
         if errors:
-            index, error = next(iter(errors.items()))
-            too_thin = np.flatnonzero(np.isin(self.shape_class, list(errors)))
-            raise GrainTooThinError(index, too_thin.tolist(), error) from error
+            too_thin = [index for index, body in enumerate(bodies) if body in errors]
+            error = errors[bodies[too_thin[0]]]
+            raise GrainTooThinError(too_thin[0], too_thin, error) from error
         positions = [
-            centroid + offsets[index]
-            for centroid, index in zip(self.centroids, self.shape_class, strict=True)
+            centroid + offsets[body] for centroid, body in zip(self.centroids, bodies, strict=True)
         ]
         particles, occupied = padded(positions, self.centroids)
         if weights is None:
@@ -254,9 +259,9 @@ def cubic_grains(
     *,
     size: float = 50e-9,
     gap: float = 3e-9,
-    depth: float | None = None,
+    depth: Depth | None = None,
     scheme: Sequence[str] = SCHEME,
-    material: Material = ND2FE14B,
+    material: Material | Sequence[Material] = ND2FE14B,
 ) -> Microstructure:
     """Make the magnet of the paper: equal cubes on a cubic lattice with a non-magnetic gap.
 

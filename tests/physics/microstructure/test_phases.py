@@ -16,6 +16,7 @@ from keras_micromag.physics import (
     MATERIALS,
     ND2FE14B,
     Material,
+    calibrated_depth,
     core_shell,
     cubic_grains,
     demag_matrix,
@@ -114,6 +115,16 @@ def test_layers_follow_the_material_of_each_grain():
     np.testing.assert_allclose(np.asarray(computed)[0], expected, atol=1e-5)
 
 
+def test_cores_at_the_calibrated_depth():
+    materials = [MATERIALS["BaFe12O19"], ND2FE14B]
+    whole = cubic_grains((2, 1, 1), size=30e-9)
+    magnet = core_shell(whole, 4e-9, depth="calibrated", material=materials)
+    # Of 22 nm: less than two nuclei of the one, more than two of the other.
+    np.testing.assert_array_equal((magnet.weights[:2] > 0).sum(axis=1), [1, 27])
+    lowest = (magnet.particles[1] - magnet.centroids[1]).min(axis=0)
+    np.testing.assert_allclose(lowest, calibrated_depth(ND2FE14B) - 11e-9, rtol=1e-12)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="`seed` must be given"):
         spread_materials(ND2FE14B, 3, seed=None)
@@ -138,5 +149,7 @@ def test_bad_input():
         core_shell(magnet, 4e-9, scheme=("corners",))
     with pytest.raises(ValueError, match="`scheme` must name a site on the surface of a grain"):
         core_shell(magnet, 4e-9, scheme="centroid")
-    with pytest.raises(ValueError, match="`depth` must be a number; received 'deep'"):
+    with pytest.raises(
+        ValueError, match="`depth` must be a number or 'calibrated'; received 'deep'"
+    ):
         core_shell(magnet, 4e-9, depth="deep")

@@ -29,6 +29,8 @@ from keras_micromag.physics import (
     ND2FE14B,
     Microstructure,
     Polyhedron,
+    calibrated_depth,
+    core_shell,
     cubic_grains,
 )
 from tests import oracles
@@ -169,6 +171,71 @@ def test_bad_cubes():
 def test_depth_that_empties_a_cube(depth):
     with pytest.raises(ValueError, match=r"grain 0 is too thin for its particles"):
         cubic_grains((2, 2, 2), depth=depth)
+
+
+def least_depths(structure):
+    """Distance (g,) from the surface of the particle nearest to it, of each convex grain."""
+    return np.array(
+        [
+            (grain.offsets - (particles - grain.centroid) @ grain.normals.T).min()
+            for grain, particles in zip(structure.grains, structure.particles, strict=True)
+        ]
+    )
+
+
+def test_each_grain_has_the_depth_of_its_material():
+    materials = list(MATERIALS.values())
+    for depth, expected in (
+        ("calibrated", [calibrated_depth(m) for m in materials]),
+        (None, [1.2 * m.exchange_length for m in materials]),
+        (3e-9, [3e-9] * 4),
+    ):
+        magnet = cubic_grains((2, 2, 1), depth=depth, material=materials)
+        np.testing.assert_allclose(least_depths(magnet), expected, rtol=1e-12)
+        assert magnet.particles.shape == (4, 27, 3)
+    alike = cubic_grains((2, 1, 1), depth="calibrated", material=MATERIALS["SmCo5"])
+    by_number = cubic_grains((2, 1, 1), depth=calibrated_depth(MATERIALS["SmCo5"]))
+    np.testing.assert_array_equal(alike.particles, by_number.particles)
+
+
+def test_a_grain_too_thin_for_the_calibrated_depth_has_one_particle():
+    smallest = 2 * calibrated_depth(ND2FE14B)
+    for size, particles in ((0.5, 1), (0.999, 1), (1.001, 27)):
+        magnet = cubic_grains((2, 1, 1), size=size * smallest, depth="calibrated")
+        assert magnet.particles.shape == (2, particles, 3)
+    np.testing.assert_allclose(
+        magnet.particles, np.repeat(magnet.centroids[:, None], 27, 1), rtol=0, atol=1e-11
+    )
+    # Also without the centroid in the scheme, and beside grains that are thick enough.
+    materials = [MATERIALS["BaFe12O19"], ND2FE14B]
+    mixed = cubic_grains(
+        (2, 1, 1), size=20e-9, depth="calibrated", scheme=("vertices",), material=materials
+    )
+    np.testing.assert_array_equal((mixed.weights > 0).sum(axis=1), [1, 8])
+    np.testing.assert_array_equal(mixed.weights[0, 0], 1.0)
+    np.testing.assert_allclose(mixed.particles[0], mixed.centroids[[0]].repeat(8, 0), atol=1e-24)
+    again = Microstructure.from_config(mixed.get_config())
+    assert again.fingerprint == mixed.fingerprint
+
+
+def test_a_thin_grain_whose_centroid_lies_outside_is_refused():
+    shell = core_shell(cubic_grains((1, 1, 1)), 2e-9).grains[1]
+    with pytest.raises(ValueError, match="grain 0 is too thin for its particles"):
+        Microstructure([shell], depth="calibrated")
+    assert Microstructure([shell], depth=0.5e-9).particles.shape[1] > 1
+
+
+def test_bad_depths_and_materials():
+    with pytest.raises(ValueError, match="`depth` must be a number or 'calibrated'; received 'de"):
+        cubic_grains((1, 1, 1), depth="deep")
+    for material in ([ND2FE14B], "Nd2Fe14B", [ND2FE14B, "SmCo5"]):
+        with pytest.raises(ValueError, match="`material` must be a Material or a sequence of g = "):
+            cubic_grains((2, 1, 1), depth="calibrated", material=material)
+    # Only the calibrated depth is never too much.
+    with pytest.raises(ValueError, match="grain 0 is too thin for its particles"):
+        cubic_grains((1, 1, 1), size=1e-9)
+    with pytest.raises(ValueError, match="grain 0 is too thin for its particles"):
+        cubic_grains((1, 1, 1), size=9e-9, depth=calibrated_depth(ND2FE14B))
 
 
 def test_bad_scheme():

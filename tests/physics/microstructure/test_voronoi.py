@@ -28,6 +28,7 @@ from scipy.spatial import ConvexHull, Voronoi
 from scipy.spatial.transform import Rotation
 
 from keras_micromag.physics import (
+    MATERIALS,
     Microstructure,
     cubic_grains,
     demag_matrix,
@@ -41,6 +42,30 @@ from keras_micromag.physics import (
 from tests import oracles
 
 BOX = np.array([300e-9, 250e-9, 200e-9])
+
+
+def test_each_grain_has_the_depth_of_its_material():
+    two = [MATERIALS["Nd2Fe14B"], MATERIALS["SmCo5"]]
+    materials = [two[number % 2] for number in range(40)]
+    options = {"seed": 1, "gap": 20e-9, "vanishing": "drop", "depth": "calibrated"}
+    magnet = voronoi_grains(40, 120e-9, material=materials, **options)
+    assert len(magnet) < 40
+    # Which seed a grain is of: the materials one by one, else alike.
+    one_by_one = [voronoi_grains(40, 120e-9, material=material, **options) for material in two]
+    own = np.array(
+        [
+            [(m.particles[i, :1] == magnet.particles[i, :1]).all() for m in one_by_one]
+            for i in range(len(magnet))
+        ]
+    )
+    assert own.any(axis=1).all() and (own.sum(axis=0) > 5).all()
+    single = (magnet.weights > 0).sum(axis=1) == 1
+    assert single.any() and not single.all()
+    np.testing.assert_allclose(magnet.particles[single, 0], magnet.centroids[single], atol=1e-20)
+    with pytest.raises(ValueError, match="`material` must be a Material or a sequence of g = 40"):
+        voronoi_grains(40, 120e-9, material=two, **options)
+
+
 SHAPES = {
     "Voronoi": {},
     "log-normal": {"sigma": 0.35},

@@ -46,8 +46,8 @@ _STATES = 16, 4, 2048
 """Number of probed states of each kind: at most, at least, and times the number of grains. The more
 grains, the more alike are the errors of states of one kind."""
 
-_NO_FIELD = 1e-12
-"""Field, in units of the magnetisation, below which there is only rounding."""
+_CANCELLED = 1e-14
+"""Own field on a nucleus, in units of the magnetisation, that is nothing but rounding."""
 
 ROUNDING = {"float32": 5e-6, "float64": 5e-7}
 """Smallest error that can be asked for: set by the dtype, and by the finest precision."""
@@ -136,6 +136,7 @@ class Probe:
                 tensors = Kernel(body)(points[acts] - body.centroid)
                 if self.self_field == "nucleus":
                     tensors[own] -= NUCLEUS
+                    tensors[own] *= np.abs(tensors[own]) > _CANCELLED
                 field[:, :, acts] += np.einsum("nij,tsj->tsni", tensors, self.moments[:, :, source])
             return field
 
@@ -150,7 +151,7 @@ class Probe:
         of state, for the worst kind. It is 0 where no field acts, as on a grain without its own
         field, or on a nucleus in the centre of a cube.
         """
-        if np.abs(self.field).max() < _NO_FIELD:
+        if not self.field.any():
             return 0.0
         # No less than rounding, where a field is the same to the last digit.
         errors = np.log(np.maximum(self.errors(product, places), np.finfo(float).eps))

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
+from keras_micromag.physics.microstructure.particles import Depth
 from keras_micromag.physics.microstructure.structure import SCHEME, Microstructure
 from keras_micromag.utils import checks
 
@@ -77,9 +78,9 @@ class Tessellation:
         self,
         *,
         gap: float = 0.0,
-        depth: float | None = None,
+        depth: Depth | None = None,
         scheme: Sequence[str] = SCHEME,
-        material: Material = ND2FE14B,
+        material: Material | Sequence[Material] = ND2FE14B,
     ) -> Microstructure:
         """Return the magnet whose grains are the cells, separated by a non-magnetic gap.
 

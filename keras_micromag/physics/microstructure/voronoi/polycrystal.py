@@ -9,7 +9,8 @@ from scipy.spatial import cKDTree
 
 from keras_micromag.physics.geometry.halfspaces import EmptyBodyError, convex_body
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
-from keras_micromag.physics.microstructure.material import ND2FE14B, Material
+from keras_micromag.physics.microstructure.material import ND2FE14B, Material, for_each_grain
+from keras_micromag.physics.microstructure.particles import Depth
 from keras_micromag.physics.microstructure.structure import (
     SCHEME,
     GrainTooThinError,
@@ -44,9 +45,9 @@ def voronoi_grains(
     weights: ArrayLike | None = None,
     sample: Literal["box", "cylinder", "sphere"] = "box",
     vanishing: Literal["refuse", "drop"] = "refuse",
-    depth: float | None = None,
+    depth: Depth | None = None,
     scheme: Sequence[str] = SCHEME,
-    material: Material = ND2FE14B,
+    material: Material | Sequence[Material] = ND2FE14B,
 ) -> Microstructure:
     """Make a polycrystal: Voronoi or Laguerre cells in a box, separated by grain boundaries.
 
@@ -71,7 +72,7 @@ def voronoi_grains(
             unequal edges it is elliptical.
         vanishing: "refuse" raises an error where a grain vanishes between its boundaries, or is too
             thin for its particles; "drop" leaves that grain out.
-        depth, scheme, material: see `Microstructure`.
+        depth, scheme, material: see `Microstructure`. A sequence of materials has one per seed.
 
     Returns:
         The magnet, centred on the origin. Its `volume` is that of the sample, boundaries included.
@@ -137,10 +138,10 @@ def voronoi_grains(
         raise ValueError(f"`gap` must leave something of the grains; received {gap:g} m.")
     return _embed_particles(
         grains,
+        for_each_grain(material, len(seeds)),
         vanishing,
         depth=depth,
         scheme=scheme,
-        material=material,
         volume=sample_body.volume,
     )
 
@@ -292,10 +293,19 @@ def _shrunken_cells(cells, gap):
     return grains
 
 
-def _embed_particles(grains, vanishing, **kwargs):
-    """Return the `Microstructure` of the grains; refuse or drop those too thin for particles."""
+def _embed_particles(grains, materials, vanishing, **kwargs):
+    """Return the `Microstructure` of the grains; refuse or drop those too thin for particles.
+
+    Args:
+        grains: {number of the seed: Polyhedron}. materials: one per seed.
+    """
+
+    def embedded(numbers):
+        bodies = [grains[i] for i in numbers]
+        return Microstructure(bodies, material=[materials[i] for i in numbers], **kwargs)
+
     try:
-        return Microstructure(list(grains.values()), **kwargs)
+        return embedded(list(grains))
     except GrainTooThinError as error:
         numbers = list(grains)
         thin = {numbers[index] for index in error.grains}
@@ -303,7 +313,7 @@ def _embed_particles(grains, vanishing, **kwargs):
             _refuse_vanished(sorted(thin), "`depth` must be small enough for every grain")
         if len(thin) == len(grains):
             raise
-    return Microstructure([grains[i] for i in grains if i not in thin], **kwargs)
+    return embedded([i for i in grains if i not in thin])
 
 
 def _refuse_vanished(numbers, requirement):

@@ -212,6 +212,14 @@ def test_the_probe_has_the_exact_fields(name, self_field):
     np.testing.assert_allclose(probe.field, expected, rtol=0, atol=1e-12)
 
 
+def test_there_is_no_error_where_no_field_acts():
+    cube = cubic_grains((1, 1, 1), scheme=("centroid",))
+    for self_field in (False, "nucleus"):
+        operator = demag_operator(cube, "hierarchical", self_field=self_field, dtype="float64")
+        assert operator.error == 0
+        np.testing.assert_allclose(operator(np.ones((1, 3))), 0.0, rtol=0, atol=1e-12)
+
+
 @pytest.mark.slow
 def test_the_probe_measures_errors_of_both_parts():
     probe = Probe(magnet("corners"), False)
