@@ -206,6 +206,13 @@ def counts(values: Sequence[int], name: str) -> tuple[int, ...]:
     return tuple(count(value, name) for value in values)
 
 
+def flag(value: Any, name: str) -> bool:
+    """Return `value`, True or False, as a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"`{name}` must be True or False; received {shown(value)}.")
+    return bool(value)
+
+
 def self_field(value: Any) -> SelfField:
     """Return `value`, one of the choices of an argument `self_field`."""
     if isinstance(value, str) and value == "nucleus":

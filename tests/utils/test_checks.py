@@ -77,6 +77,7 @@ def test_vectors_that_are_no_unit_vectors():
         (checks.count, 4, {"most": 3}, "`x` must be at most 3; received 4."),
         (checks.counts, 3, {}, "`x` must be a sequence of integers; received 3."),
         (checks.counts, "12", {}, "`x` must be a sequence of integers; received '12'."),
+        (checks.flag, 1, {}, "`x` must be True or False; received 1."),
         (checks.instance, 1, {"kind": dict}, "`x` must be a dict; received 1."),
         (checks.one_of, "c", {"choices": ("a", "b")}, "`x` must be one of 'a', 'b'; received 'c'."),
         (checks.one_of, 1, {"choices": ("a",)}, "`x` must be one of 'a'; received 1."),
@@ -92,6 +93,7 @@ def test_values_come_back_in_their_own_type():
     assert checks.number(np.float32(2), "x", above=1) == 2.0
     assert type(checks.count(np.int64(3), "x", most=3)) is int
     assert checks.counts([np.int32(1), 2], "x") == (1, 2)
+    assert checks.flag(np.True_, "x") is True
     assert checks.one_of("a", "x", ("a",)) == "a"
 
 
