@@ -1,7 +1,8 @@
 """Runs all benchmarks one after the other, each in a process of its own with its backend.
 
-`benchmarks.large` is left out: it takes more than an hour and most of 24 GiB. So is
-`benchmarks.micromagnetics`, whose results are kept.
+`benchmarks.large` is left out: it takes more than an hour and most of 24 GiB. So are
+`benchmarks.micromagnetics`, whose results are kept, and `benchmarks.public_cubes`, which reads
+public files.
 
 Run it with `python -m benchmarks`, or `make bench`.
 """

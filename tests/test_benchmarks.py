@@ -16,13 +16,15 @@ from benchmarks import (
     loops,
     output_activation,
     polycrystals,
+    public_cubes,
     sensitivity,
     simulate,
     timing,
     training,
     tuning,
 )
-from keras_micromag.physics import cubic_grains, random_easy_axes
+from keras_micromag.physics import cubic_grains, random_easy_axes, switching_field
+from keras_micromag.physics.microstructure.material import MU0
 from tests.keras_parts import precision
 from tests.paper.quick import QUICK
 
@@ -199,6 +201,20 @@ def test_everything_runs_in_processes_of_their_own(monkeypatch, capsys):
         assert command[-1] == module
         assert environ.items() <= env.items()
     assert "KERAS_BACKEND=jax" in capsys.readouterr().out
+
+
+def test_public_cubes_are_compared(tmp_path, capsys):
+    # Grains of less than a nucleus, whose switching fields are those of Stoner and Wohlfarth.
+    angles, Ms, K1 = np.radians([5.0, 20.0, 40.0]), 8e5, 4e6
+    hc = [2 * K1 / (MU0 * Ms) * float(switching_field(angle)) for angle in angles]
+    rows = [
+        f"{Ms},1e-9,{K1},{angle},0.3,0.0,0.0,{h},x" for angle, h in zip(angles, hc, strict=True)
+    ]
+    head = "#mammos csv v1\nMs,A,K1,k1_theta,k1_phi,h_theta,h_phi,Hc,file_path\n"
+    (tmp_path / "cube50nm_angles_mindriver.csv").write_text(head + "\n".join(rows))
+    public_cubes.main([str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].split()[-7:-2] == ["3", "1.00000", "1.0000", "1.0000", "[1.0000,"]
 
 
 def test_large_magnets_are_measured(capsys):

@@ -444,6 +444,41 @@ MUTATIONS = [
         "if False:",
         "tests/utils/test_files.py",
     ),
+    Mutation(
+        "the matrix has the whole own field on a nucleus",
+        FIELD + "demag.py",
+        "matrix[own, :, :, own, :] = without_nucleus(matrix[own, :, :, own, :])",
+        "pass",
+        "tests/physics/field/test_demag.py",
+    ),
+    Mutation(
+        "a lattice has the whole own field on a nucleus",
+        FIELD + "lattice.py",
+        "spread[0, 0, 0] = without_nucleus(spread[0, 0, 0])",
+        "pass",
+        "tests/physics/field/test_lattice.py",
+    ),
+    Mutation(
+        "near blocks have the whole own field on a nucleus",
+        FIELD + "precorrected/near.py",
+        "field[own] = without_nucleus(field[own])",
+        "pass",
+        "tests/physics/field/test_operators.py",
+    ),
+    Mutation(
+        "what is left of a cancelled own field is rounding",
+        FIELD + "demag.py",
+        "return np.where(np.abs(rest) > _CANCELLED, rest, 0.0)",
+        "return rest",
+        "tests/physics/field/test_demag.py",
+    ),
+    Mutation(
+        "all grains have the calibrated depth of the first",
+        "keras_micromag/physics/microstructure/particles.py",
+        "return [calibrated_depth(m) for m in materials], True",
+        "return [calibrated_depth(materials[0])] * g, True",
+        "tests/physics/microstructure/test_structure.py",
+    ),
     # Command line
     Mutation(
         "--self-field is ignored",

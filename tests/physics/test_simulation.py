@@ -142,7 +142,7 @@ def test_the_own_field(own):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("angle", [1.0, 20.0, 50.0])
+@pytest.mark.parametrize("angle", [0.0, 1.0, 20.0, 50.0])
 def test_a_cube_smaller_than_a_nucleus_turns_coherently(angle):
     axis = [[np.sin(np.radians(angle)), 0.0, np.cos(np.radians(angle))]]
     cube = cubic_grains((1, 1, 1), size=8e-9, depth="calibrated")

@@ -20,8 +20,8 @@ _SAME = 1e-11
 
 _TINY = np.finfo(float).tiny
 
-NUCLEUS = np.eye(3) / -3
-"""Demagnetising tensor of a sphere, the shape of a nucleus of reversal."""
+_CANCELLED = 1e-14
+"""What is left of a tensor without that of a nucleus, where it is nothing but rounding."""
 
 
 def demag_tensor(
@@ -114,9 +114,18 @@ def demag_matrix(structure: Microstructure, *, self_field: checks.SelfField = Fa
             pass
     if self_field == "nucleus":
         own = np.arange(g)
-        matrix[own, :, :, own, :] -= NUCLEUS
+        matrix[own, :, :, own, :] = without_nucleus(matrix[own, :, :, own, :])
     matrix[structure.weights == 0] = 0.0
     return matrix
+
+
+def without_nucleus(tensors: np.ndarray) -> np.ndarray:
+    """Return demagnetising tensors (..., 3, 3) less that of a nucleus of reversal, a sphere's -1/3.
+
+    Rounding is 0, so that in the centre of a cube no field acts at all.
+    """
+    rest = tensors + np.eye(3) / 3
+    return np.where(np.abs(rest) > _CANCELLED, rest, 0.0)
 
 
 def _fill_columns(matrix, structure, real, sources, self_field):

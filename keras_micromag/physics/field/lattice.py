@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 from scipy import fft
 
-from keras_micromag.physics.field.demag import NUCLEUS, Kernel, OnEdgeError, on_edge_message
+from keras_micromag.physics.field.demag import Kernel, OnEdgeError, on_edge_message, without_nucleus
 from keras_micromag.physics.field.memory_advice import memory_advice
 from keras_micromag.physics.field.products import Lattice
 from keras_micromag.physics.microstructure.structure import Microstructure
@@ -84,7 +84,7 @@ def lattice_product(
         # Negative steps wrap around the transform.
         spread[tuple(steps[acts].T)] = _tensors(structure, grain_at, steps[acts], particle)
         if self_field == "nucleus":
-            spread[0, 0, 0] -= NUCLEUS
+            spread[0, 0, 0] = without_nucleus(spread[0, 0, 0])
         for i in range(3):
             for j in range(3):
                 kernel[:, i, particle, j] = fft.rfftn(spread[..., i, j], workers=-1).T

@@ -686,7 +686,7 @@ def test_no_own_field_acts_on_a_nucleus_in_the_centre_of_a_regular_body(body):
     whole = demag_matrix(structure, self_field=True)[0, 0, :, 0] @ moments
     nucleus = demag_matrix(structure, self_field="nucleus")[0, 0, :, 0] @ moments
     np.testing.assert_allclose(whole, -moments / 3, rtol=0, atol=1e-14)
-    np.testing.assert_allclose(nucleus, 0.0, rtol=0, atol=1e-14)
+    assert not nucleus.any()  # not even rounding, which would turn an aligned moment
 
 
 def test_the_field_on_a_nucleus_depends_on_the_shape():

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from scipy import fft
 
-from keras_micromag.physics.field.demag import NUCLEUS, Kernel
+from keras_micromag.physics.field.demag import Kernel, without_nucleus
 from keras_micromag.physics.field.memory_advice import memory_advice
 from keras_micromag.physics.field.precorrected import near
 from keras_micromag.physics.field.precorrected.mesh import Mesh
@@ -45,9 +45,6 @@ _PROBED = 256
 _STATES = 16, 4, 2048
 """Number of probed states of each kind: at most, at least, and times the number of grains. The more
 grains, the more alike are the errors of states of one kind."""
-
-_CANCELLED = 1e-14
-"""Own field on a nucleus, in units of the magnetisation, that is nothing but rounding."""
 
 ROUNDING = {"float32": 5e-6, "float64": 5e-7}
 """Smallest error that can be asked for: set by the dtype, and by the finest precision."""
@@ -135,8 +132,7 @@ class Probe:
                 body = self.structure.grains[source]
                 tensors = Kernel(body)(points[acts] - body.centroid)
                 if self.self_field == "nucleus":
-                    tensors[own] -= NUCLEUS
-                    tensors[own] *= np.abs(tensors[own]) > _CANCELLED
+                    tensors[own] = without_nucleus(tensors[own])
                 field[:, :, acts] += np.einsum("nij,tsj->tsni", tensors, self.moments[:, :, source])
             return field
 

@@ -8,7 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from keras_micromag.physics.field.demag import NUCLEUS, Kernel, OnEdgeError, on_edge_message
+from keras_micromag.physics.field.demag import (
+    Kernel,
+    OnEdgeError,
+    on_edge_message,
+    without_nucleus,
+)
 from keras_micromag.physics.field.precorrected.mesh import Mesh, Pieces
 from keras_micromag.physics.field.precorrected.precorrection import precorrection
 from keras_micromag.utils import checks, memory
@@ -307,5 +312,5 @@ def _exact_field(mesh, source, particle, self_field):
         number = real[on_edge - mesh.first_particle[target]]
         raise ValueError(on_edge_message(number, target, source)) from None
     if self_field == "nucleus":
-        field[own] -= NUCLEUS
+        field[own] = without_nucleus(field[own])
     return field
