@@ -214,7 +214,7 @@ def test_public_cubes_are_compared(tmp_path, capsys):
     (tmp_path / "cube50nm_angles_mindriver.csv").write_text(head + "\n".join(rows))
     public_cubes.main([str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[3].split()[-7:-2] == ["3", "1.00000", "1.0000", "1.0000", "[1.0000,"]
+    assert lines[3].split()[-8:-3] == ["3", "1.00000", "1.0000", "1.0000", "[1.0000,"]
 
 
 def test_large_magnets_are_measured(capsys):
