@@ -21,6 +21,7 @@ import jax
 
 from benchmarks.micromagnetics import __main__ as command
 from benchmarks.micromagnetics import cases, public, solver
+from benchmarks.micromagnetics.agreement import agreement
 from keras_micromag.physics import MATERIALS, ND2FE14B, Material, cubic_grains, demag_tensor
 
 PUBLIC = Path(__file__).parents[2] / "shared/data/micromagnetics/cube50nm_angles_mindriver.csv"
@@ -363,3 +364,15 @@ def test_what_is_kept_can_be_computed_again():
     result = min(cases.read("cubes"), key=lambda result: result.case.size[0] / result.case.cell)
     again = result.case.solve()
     np.testing.assert_allclose(again.switching, result.switching, atol=2 * result.bracket.max())
+
+
+@pytest.mark.slow
+def test_calibrated_particles_reverse_at_the_fields_in_the_files():
+    results = [r for r in cases.read("angles") if r.case.material.name == "Nd2Fe14B"]
+    ours, paper = agreement(results, True), agreement(results, False)
+    assert ours.r_squared > 0.999 > paper.r_squared
+    np.testing.assert_allclose(ours.computed, ours.expected, rtol=0.01)
+    np.testing.assert_allclose(ours.coercivity[:, 1], ours.coercivity[:, 0], rtol=0.01)
+    eight = agreement([r for r in cases.read("eight") if r.case.material.name == "SmCo5"][:1], True)
+    np.testing.assert_allclose(eight.computed, eight.expected, rtol=0.01)
+    assert str(eight).split()[0] == "8"

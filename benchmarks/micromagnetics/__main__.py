@@ -6,6 +6,7 @@ not computed again, so a run can be cut off and continued.
 
 import argparse
 
+from benchmarks.micromagnetics.agreement import compare as compare_method
 from benchmarks.micromagnetics.cases import FAMILIES, run
 from benchmarks.micromagnetics.public import compare
 
@@ -21,12 +22,19 @@ def main(argv=None) -> None:
     runs.add_argument("--count", type=int, help="only the first so many cases of each")
     runs.add_argument("--seed", type=int, default=0, help="for those that are drawn")
     runs.add_argument("--verbose", action="store_true", help="print each field")
+    method = commands.add_parser(
+        "compare", help="compare the method of this package with the files"
+    )
+    method.add_argument("family", nargs="+", choices=FAMILIES)
     public = commands.add_parser("public", help="compare with public simulations of cubes")
     public.add_argument("file", help="cube50nm_angles_mindriver.csv of the MaMMoS project")
     public.add_argument("--count", type=int, default=8, help="how many cubes")
     arguments = parser.parse_args(argv)
     if arguments.command == "public":
         compare(arguments.file, arguments.count)
+        return
+    if arguments.command == "compare":
+        compare_method(arguments.family)
         return
     for family in arguments.family:
         run(family, arguments.count, arguments.seed, arguments.verbose)

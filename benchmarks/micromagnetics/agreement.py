@@ -1,0 +1,94 @@
+"""Compares switching fields of the embedded Stoner–Wohlfarth method with those in `data/`."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.micromagnetics.cases import Result, read
+from keras_micromag.physics import simulate
+
+
+class Agreement(NamedTuple):
+    """Switching fields of grains in units of their anisotropy fields, and coercivities in tesla."""
+
+    expected: np.ndarray
+    computed: np.ndarray
+    coercivity: np.ndarray  # (n, 2): expected and computed
+
+    @property
+    def r_squared(self) -> float:
+        """Return the share of the variance of the expected fields that is explained."""
+        error = ((self.computed - self.expected) ** 2).sum()
+        return float(1 - error / ((self.expected - self.expected.mean()) ** 2).sum())
+
+    def __str__(self):
+        error = 100 * (self.computed - self.expected)
+        low, middle, high = np.percentile(self.computed / self.expected, [5, 50, 95])
+        coercivity = np.median(self.coercivity[:, 1] / self.coercivity[:, 0])
+        return (
+            f"{len(error):5d}  {self.r_squared:8.4f}  {middle:6.3f} [{low:.3f}, {high:.3f}]  "
+            f"{np.sqrt((error**2).mean()):5.2f}  {error.mean():+6.2f}  {coercivity:7.3f}"
+        )
+
+
+def switching_fields(result: Result, self_field, **particles) -> tuple[np.ndarray, float]:
+    """Return the field (g,) in tesla at which each grain of a case reverses, and its coercivity."""
+    case = result.case
+    saturation = 1.5 * case.material.anisotropy_field
+    loop = simulate(
+        case.structure(**particles),
+        case.easy_axes,
+        material=case.material,
+        field=[saturation, -saturation],
+        method="events",
+        avalanche="weakest_first",
+        self_field=self_field,
+        progress=False,
+    )
+    first = np.full(len(case.easy_axes), np.nan)
+    for grain, field in zip(loop.events.grain[::-1], loop.events.field[::-1], strict=True):
+        first[grain] = field
+    return first, float(loop.coercivity())
+
+
+def agreement(results: Iterable[Result], calibrated: bool) -> Agreement:
+    """Return how far the method agrees with results.
+
+    Args:
+        results: of magnets of any materials.
+        calibrated: whether the particles lie at the calibrated depth, in the own field of a
+            nucleus; else 1.2 exchange lengths deep, without an own field.
+    """
+    expected, computed, coercivity = [], [], []
+    for result in results:
+        material = result.case.material
+        if calibrated:
+            options = {"self_field": "nucleus", "depth": "calibrated", "material": material}
+        else:
+            options = {"self_field": False, "depth": 1.2 * material.exchange_length}
+        fields, of_magnet = switching_fields(result, **options)
+        expected.append(result.switching / material.anisotropy_field)
+        computed.append(fields / material.anisotropy_field)
+        coercivity.append((result.coercivity, of_magnet))
+    return Agreement(np.concatenate(expected), np.concatenate(computed), np.array(coercivity))
+
+
+def compare(families: Iterable[str]) -> None:
+    """Print a row for each family and material, and one for all of its materials.
+
+    Magnets with exchange across their boundaries are left out.
+    """
+    print(
+        "family        material     particles    grains        R²  ratio, median [5, 95 %]  "
+        "rms %    bias %  coercivity"
+    )
+    for family in families:
+        results = [r for r in read(family) if r.case.areal_exchange == 0]
+        names = list(dict.fromkeys(r.case.material.name for r in results))
+        for name in names if len(names) == 1 else [*names, None]:
+            chosen = [r for r in results if name in (r.case.material.name, None)]
+            for calibrated in (False, True):
+                kind = "calibrated" if calibrated else "1.2 L_ex"
+                row = agreement(chosen, calibrated)
+                print(f"{family:13} {name or 'all':12} {kind:12} {row}", flush=True)
