@@ -99,7 +99,7 @@ def _add_method(group) -> None:
     text = "largest change of a moment that counts as converged (default: by --dtype)"
     option(group, "--tol", text, None, number, "TOL")
     text = "largest number of iterations at one field"
-    option(group, "--max-iterations", text, 1000, count, "N")
+    option(group, "--max-iterations", text, 5000, count, "N")
     add_backend(group)
 
 

@@ -77,7 +77,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         self_field: checks.SelfField = False,
         avalanche: Literal["simultaneous", "weakest_first"] = "simultaneous",
         tol: float | None = None,
-        max_iterations: int = 1000,
+        max_iterations: int = 5000,
         operator: Kind = "auto",
         rtol: float = 1e-4,
         **kwargs,

@@ -30,7 +30,7 @@ def simulate(
     avalanche: Literal["simultaneous", "weakest_first"] | None = None,
     dtype: Literal["float32", "float64"] = "float32",
     tol: float | None = None,
-    max_iterations: int = 1000,
+    max_iterations: int = 5000,
     allow_unconverged: bool = False,
     operator: Kind | DemagOperator = "auto",
     rtol: float = 1e-4,

@@ -318,7 +318,7 @@ OTHER_LOOPS = {
         "`operator` (dense there, hierarchical within 0.001 here)",
     ),
     "given": ({"operator": demag_operator(MAGNET)}, "`operator` (dense there, given dense here)"),
-    "max_iterations": ({"max_iterations": 999}, "`max_iterations` (1000 there, 999 here)"),
+    "max_iterations": ({"max_iterations": 999}, "`max_iterations` (5000 there, 999 here)"),
 }
 
 
