@@ -6,7 +6,7 @@ prints, for each kind of magnet, method and own field, how many of the magnets e
 flips of a magnet between two fields. A thousand of each kind take some minutes by steps, and about
 ten times as long by events. The suite runs a few dozen.
 
-    KERAS_BACKEND=jax python -m tests.campaigns.endings --count 5000 --without-own-field \
+    KERAS_BACKEND=jax python -m tests.campaigns.endings --count 5000 --own-field none \
         --kind default SmCo5 BaFe12O19 polycrystals --method events --avalanche simultaneous
 
 runs 20,000 textured magnets of 64 grains or so.
@@ -99,11 +99,12 @@ def shells(n: int, seed: int) -> Magnets:
     return Magnets(structure, axes, [ND2FE14B] * 4 + [SOFT] * 4, np.linspace(8.0, -8.0, 81))
 
 
-def default(n: int, seed: int, material: Material = ND2FE14B) -> Magnets:
+def default(n: int, seed: int, material: Material = ND2FE14B, depth=None) -> Magnets:
     """Return magnets as the paper's, whose field goes from one saturation to the other at once."""
     axes = random_easy_axes((n, 64), cone=35.0, seed=seed)
     saturation = 1.2 * material.anisotropy_field
-    return Magnets(cubic_grains(), axes, material, np.array([saturation, -saturation]))
+    structure = cubic_grains(depth=depth)
+    return Magnets(structure, axes, material, np.array([saturation, -saturation]))
 
 
 def polycrystals(n: int, seed: int) -> Magnets:
@@ -122,10 +123,14 @@ KINDS: dict[str, Callable[[int, int], Magnets]] = {
     "with iron": with_iron,
     "shells": shells,
     "default": default,
+    "calibrated": partial(default, depth="calibrated"),
     "SmCo5": partial(default, material=MATERIALS["SmCo5"]),
     "BaFe12O19": partial(default, material=MATERIALS["BaFe12O19"]),
     "polycrystals": polycrystals,
 }
+
+OWN_FIELD = {"none": False, "all": True, "nucleus": "nucleus"}
+"""`self_field` of `simulate` by the names that the command takes."""
 
 
 def loops(kind: str, count: int, seed: int, **options) -> Iterator[Hysteresis]:
@@ -166,19 +171,19 @@ def main() -> None:
     methods, avalanches = ["steps", "events"], ["simultaneous", "weakest_first"]
     parser.add_argument("--method", nargs="*", choices=methods, default=methods)
     parser.add_argument("--avalanche", nargs="*", choices=avalanches, default=avalanches)
-    parser.add_argument("--without-own-field", action="store_true")
+    parser.add_argument("--own-field", nargs="*", choices=OWN_FIELD, default=["none", "all"])
     arguments = parser.parse_args()
-    own_field = (False,) if arguments.without_own_field else (False, True)
     for kind in arguments.kind:
         for method, avalanche in product(arguments.method, arguments.avalanche):
-            for self_field in own_field:
+            for own_field in arguments.own_field:
                 done, total, flips = 0, 0, 0
-                options = {"method": method, "avalanche": avalanche, "self_field": self_field}
+                options = {"method": method, "avalanche": avalanche}
+                options["self_field"] = OWN_FIELD[own_field]
                 for batch in loops(kind, arguments.count, arguments.seed, **options):
                     done, total = done + ended(batch).sum(), total + len(batch.easy_axes)
                     flips = max(flips, most_flips(batch))
                 print(
-                    f"{kind:16} {method:7} {avalanche:13} {'own field' if self_field else '':9} "
+                    f"{kind:16} {method:7} {avalanche:13} own field: {own_field:7} "
                     f"{done} of {total} end, {flips} flips at most",
                     flush=True,
                 )
