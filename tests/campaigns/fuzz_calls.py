@@ -23,7 +23,14 @@ ROOMS = "physics layers losses metrics data models baselines plots recipes vtk".
 """Modules of the package whose `__all__` is public."""
 
 NO_ARRAYS = {"MATERIALS", "ND2FE14B", "ConvergenceError", "DemagOperator", "RECIPES", "Recipe"}
-NO_ARRAYS |= {"Material", "neper_grains", "read_neper", "read_surfaces", "MEASURES"}
+NO_ARRAYS |= {
+    "Material",
+    "calibrated_depth",
+    "neper_grains",
+    "read_neper",
+    "read_surfaces",
+    "MEASURES",
+}
 NO_ARRAYS |= {"train", "train_autoencoder", "train_predictor", "Autoencoder", "plotter"}
 """Public names without arguments that are arrays, or that `files` and `settings` test."""
 
