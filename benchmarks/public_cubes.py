@@ -62,6 +62,11 @@ def _unit_vectors(theta, phi):
     )
 
 
+def material_of(row: np.void) -> Material:
+    """Return the material of a row."""
+    return Material(Js=MU0 * row["Ms"], Ku=row["K1"], A=row["A"])
+
+
 def coercivity(material: Material, axis: np.ndarray, direction: np.ndarray) -> float:
     """Return µ0·Hc in tesla of one cube."""
     reach = 1.5 * (material.anisotropy_field + material.Js)
@@ -83,7 +88,7 @@ def compare(rows, axes, directions) -> np.ndarray:
     """Return (n, 4) µ0·Hc here and there, the anisotropy field, and the depth over the size."""
     values = []
     for row, axis, direction in zip(rows, axes, directions, strict=True):
-        material = Material(Js=MU0 * row["Ms"], Ku=row["K1"], A=row["A"])
+        material = material_of(row)
         here, there = coercivity(material, axis, direction), MU0 * row["Hc"]
         values.append((here, there, material.anisotropy_field, calibrated_depth(material) / SIZE))
     return np.reshape(values, (-1, 4))
@@ -98,16 +103,17 @@ def agreement(values: np.ndarray) -> list[str]:
     low, first, median, third, high = np.percentile(here / there, [5, 25, 50, 75, 95])
     return [
         str(len(values)) if found.all() else f"{found.sum()} of {len(values)}",
-        f"{_determination(here, there):.5f}",
-        f"{_determination(here / scale, there / scale):.4f}",
+        f"{r_squared(here, there):.5f}",
+        f"{r_squared(here / scale, there / scale):.4f}",
         f"{median:.4f} [{first:.4f}, {third:.4f}]",
         f"{low:.4f}, {high:.4f}",
     ]
 
 
-def _determination(here, there):
-    """Return R²."""
-    return 1 - ((here - there) ** 2).sum() / ((there - there.mean()) ** 2).sum()
+def r_squared(computed: np.ndarray, expected: np.ndarray) -> float:
+    """Return R², the share of the variance of the expected values that is explained."""
+    error = ((computed - expected) ** 2).sum()
+    return float(1 - error / ((expected - expected.mean()) ** 2).sum())
 
 
 def main(argv=None) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.micromagnetics.cases import Result, read
+from benchmarks.public_cubes import r_squared
 from keras_micromag.physics import simulate
 
 
@@ -18,9 +19,8 @@ class Agreement(NamedTuple):
 
     @property
     def r_squared(self) -> float:
-        """Return the share of the variance of the expected fields that is explained."""
-        error = ((self.computed - self.expected) ** 2).sum()
-        return float(1 - error / ((self.expected - self.expected.mean()) ** 2).sum())
+        """Return R² of the switching fields."""
+        return r_squared(self.computed, self.expected)
 
     def __str__(self):
         error = 100 * (self.computed - self.expected)

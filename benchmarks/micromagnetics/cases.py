@@ -218,7 +218,7 @@ def read(family: str) -> list[Result]:
 
 def nucleus(material: Material) -> float:
     """Return the length √(L_ex·δ) with δ = √(A/Ku), on which the size of a nucleus depends."""
-    return sqrt(material.exchange_length * sqrt(material.A / material.Ku))
+    return sqrt(material.exchange_length * material.wall_width)
 
 
 def single(

@@ -6,41 +6,31 @@ field, and only those whose edge is 6 to 25 times √(L_ex·δ): smaller ones re
 and larger ones take long.
 """
 
-import csv
 from collections.abc import Iterator
 from itertools import islice
-from math import pi
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.micromagnetics.cases import nucleus
 from benchmarks.micromagnetics.solver import demagnetise, make_magnet
+from benchmarks.public_cubes import SIZE, at_angles, material_of, read
 from keras_micromag.physics import Material
-
-SIZE = 50e-9
+from keras_micromag.physics.microstructure.material import MU0
 
 
 def cubes(file: str | Path) -> Iterator[tuple[Material, np.ndarray, np.ndarray, float]]:
     """Yield the material, easy axis, direction of the field, and public coercivity in tesla."""
-    with open(file, encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(line for line in lines if not line.startswith("#")):
-            if not row["Hc"]:
-                continue
-            mu0 = 4e-7 * pi
-            material = Material(mu0 * float(row["Ms"]), float(row["K1"]), float(row["A"]))
-            axis, field = (
-                _direction(float(row[f"{name}_theta"]), float(row[f"{name}_phi"]))
-                for name in ("k1", "h")
-            )
-            quality = 2 * mu0 * material.Ku / material.Js**2
-            aligned = abs(axis @ field) > np.cos(np.radians(40.0))
-            if quality > 2 and aligned and 6 <= SIZE / nucleus(material) <= 25:
-                yield material, axis, field, mu0 * float(row["Hc"])
-
-
-def _direction(theta, phi):
-    return np.array([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)])
+    rows = read(Path(file))
+    rows = rows[np.isfinite(rows["Hc"])]
+    axes, directions = at_angles(rows)
+    for row, axis, direction in zip(rows, axes, directions, strict=True):
+        material = material_of(row)
+        quality = 2 * MU0 * material.Ku / material.Js**2
+        near = axis @ direction > np.cos(np.radians(40.0))
+        of_size = 6 <= SIZE / nucleus(material) <= 25
+        if quality > 2 and near and of_size:
+            yield material, axis, direction, MU0 * row["Hc"]
 
 
 def compare(file: str | Path, count: int) -> np.ndarray:
