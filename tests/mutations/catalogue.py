@@ -236,7 +236,7 @@ MUTATIONS = [
         "tests/physics/solver/test_events.py",
     ),
     Mutation(
-        "damped changes foretell the flips",
+        "flips are predicted from damped changes",
         SOLVER + "relaxation.py",
         "return falling & certain & (iterations < magnet.patience)",
         "return falling & certain",

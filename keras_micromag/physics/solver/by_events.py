@@ -62,29 +62,25 @@ def _relax_by_steps(magnet, arcs, loops, failed, options):
     """Find the states where `failed` (b, t) as by steps, and write them into `loops`.
 
     An arc may lack an equilibrium at a field asked for: soft grains may become unstable and stable
-    again between two nodes. So grains may flip at that field, which no event tells.
+    again between two nodes. So grains may flip at that field; these flips are not among the events.
     """
     of, step = np.nonzero(failed)
     if not len(of):
         return
     # Padding repeats the last state, so that few sizes are compiled.
     rows = np.minimum(np.arange(2 ** int(np.ceil(np.log2(len(of))))), len(of) - 1)
-    g = loops.moments.shape[2]
-    branch = arcs.branch[arcs.of_field[of, step]][rows]
-    moments = np.full((len(rows), 3, branch.shape[1]), 3**-0.5)
-    moments[..., :g] = np.swapaxes(loops.moments[of, step], 1, 2)[rows]
-    field = loops.field[step][rows, None]
-    index, reach = of[rows], np.zeros((len(rows), 1), int)
-    index, reach, branch, moments, field = tensors(
-        (index, reach, branch, moments, field), options.dtype
-    )
+    of, step, count = of[rows], step[rows], len(of)
+    branch = arcs.branch[arcs.of_field[of, step]]
+    moments = arcs.padded(np.swapaxes(loops.moments[of, step], 1, 2))
+    arrays = of, np.zeros((len(of), 1), int), branch, moments, loops.field[step, None]
+    index, reach, branch, moments, field = tensors(arrays, options.dtype)
     held = of_states(magnet, index)._replace(field=field, reach=reach, end=reach[0, 0] + 1)
     state = field_steps.start(held, branch)._replace(moments=moments)
-    relaxed = Loops(len(rows), loops.field[:1], g, options.dtype)
+    relaxed = Loops(len(of), loops.field[:1], loops.moments.shape[2], options.dtype)
     while not relaxed.complete:
         state, records = field_steps.advance(held, state, options.avalanche)
         relaxed.collect(records)
-    there = slice(len(of))
-    loops.moments[of, step] = relaxed.moments[there, 0]
-    loops.converged[of, step] = relaxed.converged[there, 0]
-    loops.iterations[of, step] += relaxed.iterations[there, 0]
+    of, step = of[:count], step[:count]
+    loops.moments[of, step] = relaxed.moments[:count, 0]
+    loops.converged[of, step] = relaxed.converged[:count, 0]
+    loops.iterations[of, step] += relaxed.iterations[:count, 0]

@@ -169,8 +169,8 @@ def foreseen(magnet, state, iterations, change, outside, unstable):
     much is left: of a grain's own change, and of what its neighbours pass on. Flips need not wait
     for more. States that are recorded do, since their differences predict the next.
 
-    Of damped steps the last two tell nothing. Nor do changes fall by less than the coupling in the
-    end, although the first ones after a flip may.
+    The last two damped steps are no measure of what is left. And in the end changes fall no faster
+    than by the coupling, although the first ones after a flip may.
 
     Args:
         iterations: (b,) since the last flip.

@@ -79,6 +79,14 @@ class Arcs:
         """
         return self._equilibrate(arc, field, self._dense.interpolate(arc, field), step)
 
+    def padded(self, moments: np.ndarray) -> np.ndarray:
+        """Return moments (n, 3, g) with the grains that are padding.
+
+        These lie along their axes, all of which are (1, 1, 1) / √3.
+        """
+        missing = self.branch.shape[1] - moments.shape[2]
+        return np.pad(moments, [(0, 0), (0, 0), (0, missing)], constant_values=3**-0.5)
+
     def _count_flips(self, grains):
         """Return (n, g + padding) how often each grain flipped in the avalanche before each arc."""
         flips = np.zeros((len(self.magnet), grains), int)
@@ -143,14 +151,12 @@ class Arcs:
         if not len(arc):
             return moments
         g = moments.shape[2]
-        padding = [(0, 0), (0, 0), (0, self.branch.shape[1] - g)]
         magnet = self.magnet[arc]
         relaxed = self._equilibrator(
             magnet,
             self.branch[arc],
             field,
-            # Grains that are padding lie along their axes, all of which are (1, 1, 1) / √3.
-            np.pad(moments, padding, constant_values=3**-0.5),
+            self.padded(moments),
             self._flipped[arc],
             max_matvecs,
         )
