@@ -149,7 +149,8 @@ def _run(options: Namespace) -> None:
             vtk.write_vtk(options.out / "loops.pvd", structure, hysteresis)
         write_all(options.out, writers)
         if others:
-            _remove(options.out, {*FILES, *FIGURES} - {*writers, *["loops.pvd"] * options.vtk})
+            written = {*writers, "loops.pvd"} if options.vtk else {*writers}
+            _remove(options.out, {*FILES, *FIGURES} - written)
     times.append(time.perf_counter())
 
     if not options.quiet:
