@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_micromag.physics import ND2FE14B, cubic_grains, demag_matrix, random_easy_axes
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from tests import oracles
 
 PATH = Path(__file__).with_suffix(".npz")
@@ -30,8 +31,8 @@ class OracleLoops(NamedTuple):
 
 def make():
     """Run Algorithm 1 literally and write the file."""
-    structure, easy_axes = cubic_grains(), random_easy_axes((10, 64), seed=1)
-    matrix = demag_matrix(structure)
+    structure, easy_axes = cubic_grains(depth=PAPER_DEPTH), random_easy_axes((10, 64), seed=1)
+    matrix = demag_matrix(structure, self_field=False)
     loops = np.array(
         [
             oracles.simulate_literal(

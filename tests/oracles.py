@@ -432,6 +432,7 @@ def simulate_literal(
     avalanche="simultaneous",
     tol=1e-7,
     max_iterations=1000,
+    share=1.0,
 ):
     """Algorithm 1 as it is written down, for one magnet, in NumPy float64.
 
@@ -444,6 +445,8 @@ def simulate_literal(
     Args:
         matrix: B, (g, p, 3, g, 3). weights: (g, p). easy_axes: (g, 3). field: (t,) in tesla.
         polarization, anisotropy_field: per grain or one for all, in tesla.
+        share: by how much of its change a moment moves in an iteration; in their own field, grains
+            need less than 1 to come to rest shortly before they flip.
 
     Returns:
         (moments (t, g, 3), number of products with B).
@@ -481,6 +484,8 @@ def simulate_literal(
                     + np.sin(phi)[..., None] * unit
                 )
                 new = np.einsum("gp,gpi->gi", weights, particle)
+                new /= np.linalg.norm(new, axis=-1, keepdims=True)
+                new = share * new + (1 - share) * moments
                 new /= np.linalg.norm(new, axis=-1, keepdims=True)
                 moved = np.linalg.norm(new - moments, axis=-1).max()
                 moments = new

@@ -41,7 +41,7 @@ class Magnet(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def structure(config: Config) -> Microstructure:
     """Return the cubic grains, which all magnets of a configuration share."""
-    return cubic_grains(config.shape, size=config.size, gap=config.gap, **_embedding(config))
+    return cubic_grains(config.shape, size=config.size, gap=config.gap, **_particles(config))
 
 
 def _irregular(config: Config, n: int | tuple[int, int], rng) -> Microstructure:
@@ -55,14 +55,12 @@ def _irregular(config: Config, n: int | tuple[int, int], rng) -> Microstructure:
         sigma=config.sigma,
         relaxation=config.relaxation,
         vanishing="drop",
-        **_embedding(config),
+        **_particles(config),
     )
 
 
-def _embedding(config) -> dict[str, Any]:
-    Js, Ku, A, Kd = (float(np.mean(getattr(config, name))) for name in ("Js", "Ku", "A", "Kd"))
-    material = Material(Js=Js, Ku=Ku, A=A, Kd=Kd)
-    return {"depth": config.depth, "scheme": config.scheme, "material": material}
+def _particles(config: Config) -> dict[str, Any]:
+    return {"depth": config.depth, "scheme": config.scheme}
 
 
 def field(config: Config) -> np.ndarray:
@@ -113,7 +111,7 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
     """
     indices = range(BATCH * number, BATCH * (number + 1))
     magnets = [draw(config, index) for index in indices]
-    if config.grains is None:
+    if _share_particles(config):
         loops = [_simulated(config, magnets)]
     else:  # each magnet has a demagnetising matrix of its own
         loops = [_simulated(config, [magnet]) for magnet in magnets]
@@ -150,6 +148,13 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
             "packing_fraction": np.array([body.packing_fraction for body in bodies]),
         }
     return features
+
+
+def _share_particles(config: Config) -> bool:
+    """Return whether the particles of all magnets are the same."""
+    drawn = any(isinstance(getattr(config, name), tuple) for name in ("Js", "Ku", "A"))
+    one_depth = config.depth != "calibrated" or not (drawn or config.material_varies)
+    return config.grains is None and one_depth
 
 
 def _simulated(config, magnets) -> Hysteresis:

@@ -37,8 +37,9 @@ class Builder(tfds.core.ShardBasedBuilder):
         ValueError: for another format, or a `data_dir` that TFDS could not find again.
     """
 
-    VERSION = tfds.core.Version("2.0.0")
+    VERSION = tfds.core.Version("3.0.0")
     RELEASE_NOTES: ClassVar = {
+        "3.0.0": "`tiny`, `textures` and `polycrystal` are calibrated on micromagnetics.",
         "2.0.0": "`textures` and `polycrystal` are simulated by events, and have `avalanches`.",
         "1.0.0": "First release.",
     }

@@ -13,6 +13,7 @@ import time
 import warnings
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from keras_micromag.utils.versions import versions
 
 FILES = ("loops.npz", "loops.csv", "settings.json", "events.csv", "grains.tess", "loops.pvd")
 FIGURES = ("loops.png", "reversal.png", "loop.gif", "loop.mp4")
+SELF_FIELD: dict[str, Any] = {"none": False, "all": True, "nucleus": "nucleus"}
 MANY = 64
 """Magnets of more grains are drawn cut open, since most grains are inside."""
 
@@ -44,7 +46,7 @@ def add(commands) -> None:
         "print their figures of merit, and write loops.npz, loops.csv, settings.json, loops.png "
         "and reversal.png. With --method events, write the flips of all grains to events.csv. "
         "Unless the grains are cubes, write them to grains.tess, without the gaps between them, "
-        "with the easy axes of the first magnet. Without options: the ten magnets of the paper.",
+        "with the easy axes of the first magnet. Without options: ten magnets of 64 cubes.",
     )
     command.set_defaults(run=_run)
     structures.add(command)
@@ -73,17 +75,16 @@ def _add_material(group) -> None:
 
 
 def _add_method(group) -> None:
-    text = (
-        "depth of the particles below the grain's surface in nm (default: 1.2 exchange lengths); "
-    )
-    text += "calibrated: the one at which --self-field nucleus agrees with micromagnetics"
-    option(group, "--depth", text, None, _depth, "NM")
+    text = "depth of the particles below the grain's surface in nm, or calibrated: the one of each "
+    text += "grain's material at which --self-field nucleus agrees with micromagnetics"
+    option(group, "--depth", text, "calibrated", _depth, "NM")
     text = "places of the particles in a grain, separated by commas"
     option(group, "--scheme", text, "vertices,edges,faces,centroid", str, "PLACES")
-    text = "add each grain's own demagnetising field (then KD must be 0); nucleus leaves out the "
-    text += "part that turns with the nucleus of a reversal"
+    text = "each grain's own demagnetising field on its particles: none, all of it, or without the "
+    text += "part that turns with the nucleus of a reversal; KD must be 0 but with none "
+    text += "(default: nucleus; all with no value)"
     group.add_argument(
-        "--self-field", help=text, nargs="?", const=True, default=False, choices=("nucleus",)
+        "--self-field", help=text, nargs="?", const="all", default="nucleus", choices=SELF_FIELD
     )
     text = "steps: solve at each field; events: compute the field at which each avalanche begins"
     option(group, "--method", text, "steps", choices=("steps", "events"))
@@ -135,7 +136,7 @@ def _run(options: Namespace) -> None:
     if options.avalanche is None:  # settings.json has the default by name
         options.avalanche = physics.solver.problem.DEFAULT_AVALANCHE[options.method]
     material = _material(options, physics.MATERIALS)
-    structure, axes = structures.build(options, kind, material)
+    structure, axes = structures.build(options, kind)
     materials = _materials(options, material, len(structure))
     times.append(time.perf_counter())
     hysteresis = _simulate(options, structure, axes, materials)
@@ -224,7 +225,7 @@ def _simulate(options: Namespace, structure, axes, materials):
                 axes,
                 material=materials,
                 field=np.linspace(start, stop, options.steps),
-                self_field=options.self_field,
+                self_field=SELF_FIELD[options.self_field],
                 method=options.method,
                 avalanche=options.avalanche,
                 dtype=options.dtype,

@@ -6,6 +6,7 @@ import functools
 import hashlib
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from keras_micromag.utils.command_line import count, number, option, seed
 
@@ -105,7 +106,7 @@ def _kind(options: Namespace) -> str:
     return "tessellation"
 
 
-def build(options: Namespace, kind: str, material):
+def build(options: Namespace, kind: str):
     """Build the structure, and add what is read from its files to the options.
 
     Returns:
@@ -117,10 +118,9 @@ def build(options: Namespace, kind: str, material):
     """
     from keras_micromag import physics
 
-    embedding = {
+    embedding: dict[str, Any] = {
         "depth": options.depth * 1e-9 if isinstance(options.depth, float) else options.depth,
         "scheme": tuple(place.strip() for place in options.scheme.split(",")),
-        "material": material,
     }
     axes = None
     if kind == "grid":

@@ -56,7 +56,7 @@ class GuptasarmaDemag(PhysicsLayer):
     def __init__(
         self,
         structure: Microstructure,
-        self_field: checks.SelfField = False,
+        self_field: checks.SelfField = "nucleus",
         *,
         material: Material | Sequence[Material] = ND2FE14B,
         operator: Kind = "auto",
@@ -64,11 +64,12 @@ class GuptasarmaDemag(PhysicsLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.structure = checks.instance(structure, "structure", Microstructure)
+        structure = checks.instance(structure, "structure", Microstructure)
         self.self_field = self_field = checks.self_field(self_field)
         self.material = material
         self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
         strength = np.array([m.Js for m in per_grain(material, len(structure), False)])
+        self.structure = structure = structure.calibrated_for(material)
         chosen = choose_operator(operator, structure, self_field, self.variable_dtype, rtol)
         product, places, _ = chosen.build()
         real = (structure.weights[..., None] > 0).astype(float)

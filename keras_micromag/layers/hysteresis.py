@@ -74,7 +74,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         material: Material | Sequence[Material] = ND2FE14B,
         *,
         field_direction: ArrayLike = (0.0, 0.0, 1.0),
-        self_field: checks.SelfField = False,
+        self_field: checks.SelfField = "nucleus",
         avalanche: Literal["simultaneous", "weakest_first"] = "simultaneous",
         tol: float | None = None,
         max_iterations: int = 5000,
@@ -87,7 +87,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         checks.one_of(avalanche, "avalanche", ("simultaneous", "weakest_first"))
         direction = checks.unit_vectors(field_direction, "field_direction", (3,))
         tol = DEFAULT_TOL[self.variable_dtype] if tol is None else tol
-        self.structure = checks.instance(structure, "structure", Microstructure)
+        structure = checks.instance(structure, "structure", Microstructure)
         self.self_field = self_field = checks.self_field(self_field)
         self.material = material
         self.avalanche = avalanche
@@ -98,6 +98,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         self.field_direction = direction.tolist()
         self.operator, self.rtol = checks.instance(operator, "operator", str), rtol
         materials = [per_grain(material, len(structure), self_field)]
+        self.structure = structure = structure.calibrated_for(material)
         chosen = choose_operator(operator, structure, self_field, self.variable_dtype, rtol)
         self._body = Constants(embed(chosen, materials, direction), self.variable_dtype)
         self._loop = compiled(self._solve)

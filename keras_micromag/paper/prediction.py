@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from keras_micromag.models import Autoencoder, LatentHysteresis
 from keras_micromag.paper.folder import cause_of, load_model
 from keras_micromag.physics import Hysteresis, cubic_grains, simulate
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from keras_micromag.utils import checks
 
 # Each has a thousand states of some sixty grains.
@@ -22,7 +23,7 @@ def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> H
         path: a `.keras` file with a `LatentHysteresis` of grains on a lattice that has
             `trained_along`.
         first: the loops of b magnets along these fields, whose first states are taken; or easy axes
-            (b, g, 3), for which the first states are simulated.
+            (b, g, 3), for which the first states are simulated like those of the data set `paper`.
 
     Returns:
         The loops; predicted states are marked as not converged.
@@ -37,7 +38,13 @@ def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> H
         axes = checks.unit_vectors(first, "easy_axes", (None, grains, 3))
         if not len(axes):
             raise ValueError("`easy_axes` must be those of at least one magnet; received none.")
-        first = simulate(cubic_grains(grid), axes, field=field[:window], progress=False)
+        first = simulate(
+            cubic_grains(grid, depth=PAPER_DEPTH),
+            axes,
+            field=field[:window],
+            self_field=False,
+            progress=False,
+        )
     else:
         _require_fit(first, field, grains)
     states = first.magnetization[:, :window]

@@ -24,7 +24,7 @@ def simulate(
     material: Material | Sequence = ND2FE14B,
     field: ArrayLike | None = None,
     field_direction: ArrayLike = (0.0, 0.0, 1.0),
-    self_field: checks.SelfField = False,
+    self_field: checks.SelfField = "nucleus",
     initial_state: ArrayLike | None = None,
     method: Literal["steps", "events"] = "steps",
     avalanche: Literal["simultaneous", "weakest_first"] | None = None,
@@ -43,16 +43,18 @@ def simulate(
     particle outside the astroid flips; this repeats until none flips.
 
     Args:
-        structure: g grains with their particles.
+        structure: g grains with their particles, which are placed here if they lie at the
+            calibrated depth and no material was given to the structure.
         easy_axes: (g, 3), or (b, g, 3) for b magnets at once, unit vectors.
         material: one for all grains, a sequence of g, or b such sequences, one for each magnet.
         field: (t,) µ0·H in tesla, in any order: the state is carried along it. By default the
             paper's loop, 1000 values from +8 to -8 T.
         field_direction: (3,) unit vector.
-        self_field: whether a grain's own demagnetising field acts on its particles. If not (the
-            default), its shape belongs into `Material.Kd`. "nucleus" leaves out the part that turns
-            with the nucleus of a reversal; with `depth="calibrated"` of the particles, switching
-            fields are then those of micromagnetics: see docs/method.md.
+        self_field: whether a grain's own demagnetising field acts on its particles. "nucleus"
+            leaves out the part that turns with the nucleus of a reversal: with particles at the
+            calibrated depth, as they are by default, switching fields are then those of
+            micromagnetics, see docs/method.md. True is the entire field. With False, as in the
+            paper, a grain's shape belongs into `Material.Kd`.
         initial_state: moments (g, 3) or (b, g, 3), such as a state of another result; only the
             branch of each, the sign of its component along the easy axis, matters. By default
             every grain is on the branch towards the first field (+`field_direction` if it is 0).

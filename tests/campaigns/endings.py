@@ -33,6 +33,7 @@ from keras_micromag.physics import (
     simulate,
     voronoi_grains,
 )
+from keras_micromag.utils import checks
 
 SOFT = Material(Js=2.0, Ku=6e5, A=1e-11)
 IRON = Material(Js=2.15, Ku=4.6e4, A=2.5e-11)
@@ -51,70 +52,85 @@ class Magnets(NamedTuple):
     field_direction: tuple[float, float, float] = (0.0, 0.0, 1.0)
 
 
-def isotropic(n: int, seed: int, largest_field: float = 8.0) -> Magnets:
+def _depth(own_field: checks.SelfField, material: Material = ND2FE14B) -> dict:
+    """Return where the particles lie: at the calibrated depth in the own field of a nucleus.
+
+    Else they lie 1.2 exchange lengths deep, and so much nearer to the edges.
+    """
+    if own_field == "nucleus":
+        return {"depth": "calibrated", "material": material}
+    return {"depth": 1.2 * material.exchange_length}
+
+
+def isotropic(
+    n: int, seed: int, own_field: checks.SelfField, largest_field: float = 8.0
+) -> Magnets:
     """Return hard magnets with axes in all directions."""
     axes = random_easy_axes((n, 8), cone=90.0, seed=seed)
     field = np.linspace(largest_field, -largest_field, 81)
-    return Magnets(cubic_grains((2, 2, 2)), axes, ND2FE14B, field)
+    return Magnets(cubic_grains((2, 2, 2), **_depth(own_field)), axes, ND2FE14B, field)
 
 
-def isotropic_in_12_tesla(n: int, seed: int) -> Magnets:
+def isotropic_in_12_tesla(n: int, seed: int, own_field: checks.SelfField) -> Magnets:
     """Return magnets as `isotropic` does, up to a field above the anisotropy field."""
-    return isotropic(n, seed, 12.0)
+    return isotropic(n, seed, own_field, 12.0)
 
 
-def across(n: int, seed: int) -> Magnets:
+def across(n: int, seed: int, own_field: checks.SelfField) -> Magnets:
     """Return hard magnets with the field across their axes, beyond the anisotropy field."""
     axes = random_easy_axes((n, 27), cone=10.0, seed=seed)
-    return Magnets(
-        cubic_grains((3, 3, 3)), axes, ND2FE14B, np.linspace(12.0, -12.0, 61), (1.0, 0.0, 0.0)
-    )
+    structure = cubic_grains((3, 3, 3), **_depth(own_field))
+    return Magnets(structure, axes, ND2FE14B, np.linspace(12.0, -12.0, 61), (1.0, 0.0, 0.0))
 
 
-def soft(n: int, seed: int) -> Magnets:
+def soft(n: int, seed: int, own_field: checks.SelfField) -> Magnets:
     """Return magnets whose polarisation exceeds the anisotropy field of their grains."""
     axes = random_easy_axes((n, 8), cone=90.0, seed=seed)
-    return Magnets(cubic_grains((2, 2, 2)), axes, SOFT, np.linspace(3.0, -3.0, 61))
+    structure = cubic_grains((2, 2, 2), **_depth(own_field, SOFT))
+    return Magnets(structure, axes, SOFT, np.linspace(3.0, -3.0, 61))
 
 
-def mixed(n: int, seed: int, softer: Material = SOFT) -> Magnets:
+def mixed(n: int, seed: int, own_field: checks.SelfField, softer: Material = SOFT) -> Magnets:
     """Return magnets of hard and of softer grains, in another order for each magnet."""
-    structure = cubic_grains((2, 2, 2))
+    structure = cubic_grains((2, 2, 2), **_depth(own_field))
     axes = random_easy_axes((n, 8), cone=60.0, seed=seed)
     phases = ND2FE14B, softer
     material = [mixed_phases(structure, phases, [1, 1], seed=seed + i) for i in range(n)]
     return Magnets(structure, axes, material, np.linspace(8.0, -8.0, 81))
 
 
-def with_iron(n: int, seed: int) -> Magnets:
+def with_iron(n: int, seed: int, own_field: checks.SelfField) -> Magnets:
     """Return magnets as `mixed` does, half of whose grains have a polarisation of 50 times H_K."""
-    return mixed(n, seed, IRON)
+    return mixed(n, seed, own_field, IRON)
 
 
-def shells(n: int, seed: int) -> Magnets:
+def shells(n: int, seed: int, own_field: checks.SelfField) -> Magnets:
     """Return magnets of hard cores in soft shells."""
-    structure = core_shell(cubic_grains((2, 2, 1)), 4e-9)
+    structure = core_shell(cubic_grains((2, 2, 1)), 4e-9, **_depth(own_field))
     axes = random_easy_axes((n, 4), cone=60.0, seed=seed)
     axes = np.concatenate([axes, axes], axis=1)
     return Magnets(structure, axes, [ND2FE14B] * 4 + [SOFT] * 4, np.linspace(8.0, -8.0, 81))
 
 
-def default(n: int, seed: int, material: Material = ND2FE14B, depth=None) -> Magnets:
+def default(
+    n: int, seed: int, own_field: checks.SelfField, material: Material = ND2FE14B
+) -> Magnets:
     """Return magnets as the paper's, whose field goes from one saturation to the other at once."""
     axes = random_easy_axes((n, 64), cone=35.0, seed=seed)
     saturation = 1.2 * material.anisotropy_field
-    structure = cubic_grains(depth=depth)
+    structure = cubic_grains(**_depth(own_field, material))
     return Magnets(structure, axes, material, np.array([saturation, -saturation]))
 
 
-def polycrystals(n: int, seed: int) -> Magnets:
+def polycrystals(n: int, seed: int, own_field: checks.SelfField) -> Magnets:
     """Return textured magnets of Voronoi grains."""
-    structure = voronoi_grains(60, 200e-9, seed=seed, gap=3e-9, vanishing="drop")
+    particles = _depth(own_field)
+    structure = voronoi_grains(60, 200e-9, seed=seed, gap=3e-9, vanishing="drop", **particles)
     axes = random_easy_axes((n, len(structure)), cone=35.0, seed=seed)
     return Magnets(structure, axes, ND2FE14B, np.array([8.0, -8.0]))
 
 
-KINDS: dict[str, Callable[[int, int], Magnets]] = {
+KINDS: dict[str, Callable[[int, int, checks.SelfField], Magnets]] = {
     "isotropic, 8 T": isotropic,
     "isotropic, 12 T": isotropic_in_12_tesla,
     "across": across,
@@ -123,7 +139,6 @@ KINDS: dict[str, Callable[[int, int], Magnets]] = {
     "with iron": with_iron,
     "shells": shells,
     "default": default,
-    "calibrated": partial(default, depth="calibrated"),
     "SmCo5": partial(default, material=MATERIALS["SmCo5"]),
     "BaFe12O19": partial(default, material=MATERIALS["BaFe12O19"]),
     "polycrystals": polycrystals,
@@ -133,16 +148,19 @@ OWN_FIELD = {"none": False, "all": True, "nucleus": "nucleus"}
 """`self_field` of `simulate` by the names that the command takes."""
 
 
-def loops(kind: str, count: int, seed: int, **options) -> Iterator[Hysteresis]:
+def loops(
+    kind: str, count: int, seed: int, self_field: checks.SelfField, **options
+) -> Iterator[Hysteresis]:
     """Yield the loops of `count` magnets, a batch at a time.
 
     Args:
-        kind: a key of `KINDS`. options: of `simulate`.
+        kind: a key of `KINDS`. self_field, options: of `simulate`.
     """
     for first in range(0, count, BATCH):
         n = min(BATCH, count)
-        magnets = KINDS[kind](n, seed + first)
-        yield simulate(**magnets._asdict(), progress=False, allow_unconverged=True, **options)
+        magnets = KINDS[kind](n, seed + first, self_field)._asdict()
+        options |= {"self_field": self_field, "progress": False, "allow_unconverged": True}
+        yield simulate(**magnets, **options)
 
 
 def ended(batch: Hysteresis) -> np.ndarray:
@@ -171,7 +189,7 @@ def main() -> None:
     methods, avalanches = ["steps", "events"], ["simultaneous", "weakest_first"]
     parser.add_argument("--method", nargs="*", choices=methods, default=methods)
     parser.add_argument("--avalanche", nargs="*", choices=avalanches, default=avalanches)
-    parser.add_argument("--own-field", nargs="*", choices=OWN_FIELD, default=["none", "all"])
+    parser.add_argument("--own-field", nargs="*", choices=OWN_FIELD, default=list(OWN_FIELD))
     arguments = parser.parse_args()
     for kind in arguments.kind:
         for method, avalanche in product(arguments.method, arguments.avalanche):

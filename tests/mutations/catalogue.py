@@ -483,7 +483,7 @@ MUTATIONS = [
     Mutation(
         "--self-field is ignored",
         "keras_micromag/cli/simulate.py",
-        "self_field=options.self_field,",
+        "self_field=SELF_FIELD[options.self_field],",
         "self_field=False,",
         "tests/test_cli.py",
     ),

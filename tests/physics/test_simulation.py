@@ -34,6 +34,7 @@ from keras_micromag.physics import (
     ConvergenceError,
     Material,
     Microstructure,
+    calibrated_depth,
     cubic_grains,
     demag_matrix,
     demag_operator,
@@ -43,6 +44,7 @@ from keras_micromag.physics import (
     voronoi_grains,
 )
 from keras_micromag.physics.hysteresis import coercivity
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from keras_micromag.physics.solver import field_steps, step_control
 from keras_micromag.utils import torch_graph
 from tests import oracle_loops, oracles
@@ -56,7 +58,7 @@ CLOSE = 5e-5
 REVERSAL = np.concatenate([[8.0], np.linspace(-2.5, -5.5, 120)])
 
 
-def literal(structure, easy_axes, field, *, material=ND2FE14B, self_field=False, **options):
+def literal(structure, easy_axes, field, *, material=ND2FE14B, self_field="nucleus", **options):
     """`oracles.simulate_literal` with the package's arguments."""
     materials = [material] * len(structure) if isinstance(material, Material) else material
     return oracles.simulate_literal(
@@ -83,10 +85,10 @@ def assert_same_loop(actual, expected, easy_axes, atol=CLOSE):
 @pytest.mark.backend
 @pytest.mark.slow
 def test_the_papers_magnets_follow_algorithm_1(dtype):
-    oracle, structure = oracle_loops.load(), cubic_grains()
+    oracle, structure = oracle_loops.load(), cubic_grains(depth=PAPER_DEPTH)
     easy_axes = random_easy_axes((10, 64), seed=1)
     np.testing.assert_allclose(easy_axes, oracle.easy_axes, rtol=0, atol=1e-15)
-    loops = simulate(structure, easy_axes, dtype=dtype)
+    loops = simulate(structure, easy_axes, self_field=False, dtype=dtype)
     assert loops.magnetization.dtype == dtype
     assert loops.converged.all()
     same = sides(loops.magnetization, easy_axes) == oracle.up
@@ -133,7 +135,7 @@ def test_both_avalanches(avalanche):
 @pytest.mark.contract
 @pytest.mark.parametrize("own", [True, "nucleus"])
 def test_the_own_field(own):
-    depth = "calibrated" if own == "nucleus" else None
+    depth = "calibrated" if own == "nucleus" else PAPER_DEPTH
     structure, easy_axes = cubic_grains((2, 2, 2), depth=depth), random_easy_axes(8, seed=4)
     loop = simulate(structure, easy_axes, field=REVERSAL, self_field=own)
     assert np.isfinite(loop.switching_fields).all()
@@ -162,7 +164,8 @@ def test_a_cube_at_the_calibrated_depth_switches_as_in_micromagnetics():
     loop = simulate(cube, axis, self_field="nucleus", **options)
     assert -loop.switching_fields[0] == pytest.approx(6.32, rel=0.01)
     for own in (False, True):
-        loop = simulate(cubic_grains((1, 1, 1), size=30e-9), axis, self_field=own, **options)
+        cube = cubic_grains((1, 1, 1), size=30e-9, depth=PAPER_DEPTH)
+        loop = simulate(cube, axis, self_field=own, **options)
         assert abs(-loop.switching_fields[0] / 6.32 - 1) > 0.05
 
 
@@ -187,9 +190,11 @@ def test_a_material_per_grain():
     soft = Material(Js=1.2, Ku=1e6, A=1e-11, Kd=2e5)
     materials = [ND2FE14B, soft, SMCO5, soft, ND2FE14B, SMCO5, soft, ND2FE14B]
     field = np.linspace(3.0, -42.0, 300)
-    loop = simulate(structure, easy_axes, field=field, material=materials)
+    options = {"material": materials, "self_field": False}
+    loop = simulate(structure, easy_axes, field=field, **options)
     assert np.isfinite(loop.switching_fields).all()
-    expected = literal(structure, easy_axes, field, material=materials)
+    structure = structure.calibrated_for(materials)
+    expected = literal(structure, easy_axes, field, **options)
     assert_same_loop(loop.magnetization, expected, easy_axes)
     np.testing.assert_array_equal(loop.polarization, [m.Js for m in materials])
 
@@ -200,6 +205,9 @@ def test_materials_that_differ_between_magnets():
     structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes((3, 8), seed=5)
     weak = Material(Js=1.4, Ku=3e6, A=8e-12)
     rows = [[weak] * 8, [ND2FE14B] * 8, [ND2FE14B, weak] * 4]
+    with pytest.raises(ValueError, match="`material` must have about one calibrated depth in all"):
+        simulate(structure, easy_axes, field=REVERSAL, material=rows)
+    structure = cubic_grains((2, 2, 2), material=ND2FE14B)
     loops = simulate(structure, easy_axes, field=REVERSAL, material=rows)
     for b, row in enumerate(rows):
         alone = simulate(structure, easy_axes[b], field=REVERSAL, material=row)
@@ -342,7 +350,10 @@ def test_larger_grains_switch_earlier_in_their_own_field():
     axis = [[np.sin(tilt), 0.0, np.cos(tilt)]]
     coercivity = [
         simulate(
-            cubic_grains((1, 1, 1), size=size), axis, field=field, self_field=True
+            cubic_grains((1, 1, 1), size=size, depth=PAPER_DEPTH),
+            axis,
+            field=field,
+            self_field=True,
         ).coercivity()
         for size in sizes
     ]
@@ -395,7 +406,7 @@ def test_permutation_of_grains(small):
 @pytest.mark.parametrize("scale", [1e-9, 1e9])
 def test_length_scale(small, scale):
     _, easy_axes, loop = small
-    depth = 1.2 * ND2FE14B.exchange_length * scale
+    depth = calibrated_depth(ND2FE14B) * scale
     scaled = cubic_grains((2, 2, 2), size=50e-9 * scale, gap=3e-9 * scale, depth=depth)
     actual = simulate(scaled, easy_axes, field=REVERSAL)
     np.testing.assert_allclose(actual.magnetization, loop, rtol=0, atol=CLOSE)
@@ -506,7 +517,7 @@ def test_a_step_that_does_not_converge_is_an_error_that_names_it():
 @pytest.mark.parametrize("method", ["steps", "events"])
 def test_a_magnet_that_does_not_converge_does_not_stop_its_batch(method):
     # The soft grains of the second magnet take more iterations than the weak ones of the others.
-    structure, axes = cubic_grains((2, 2, 2)), random_easy_axes((3, 8), seed=13)
+    structure, axes = cubic_grains((2, 2, 2), depth=2e-9), random_easy_axes((3, 8), seed=13)
     soft, weak = Material(Js=2.2, Ku=6e5, A=1e-11), Material(Js=0.02, Ku=3e4, A=8e-12)
     options = {"field": REVERSAL[::4], "method": method, "max_iterations": 8}
     material = [[weak] * 8, [soft] * 8, [weak] * 8]
@@ -583,7 +594,7 @@ def test_bad_input_gets_a_sentence(arguments, sentence):
 @pytest.mark.slow
 def test_a_particle_on_an_edge_is_refused():
     structure = cubic_grains((1, 1, 1), depth=0.0)
-    simulate(structure, UP, field=[1.0])
+    simulate(structure, UP, field=[1.0], self_field=False)
     with pytest.raises(ValueError, match=r"particle \d+ of grain 0 lies on an edge of grain 0"):
         simulate(structure, UP, field=[1.0], self_field=True)
 
@@ -593,8 +604,10 @@ def test_a_particle_on_an_edge_is_refused():
 def test_avalanches_of_soft_grains_end(avalanche):
     # So soft that the particles of a grain call for opposite branches.
     soft = Material(Js=2.0, Ku=6e5, A=1e-11)
-    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes(8, seed=7)
+    structure = cubic_grains((2, 2, 2), depth=PAPER_DEPTH)
+    easy_axes = random_easy_axes(8, seed=7)
     options = {"field": [3.0, 0.3, 0.0, -0.3], "material": soft, "avalanche": avalanche}
+    options["self_field"] = False  # in which the literal algorithm finds an equilibrium
     loop = simulate(structure, easy_axes, max_iterations=200, **options)
     assert loop.converged.all()
     expected = literal(structure, easy_axes, **options)
@@ -604,7 +617,7 @@ def test_avalanches_of_soft_grains_end(avalanche):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["isotropic, 8 T", "isotropic, 12 T", "soft", "mixed"])
 def test_loops_end_where_a_grain_is_called_to_both_branches(kind):
-    for self_field in (False, True):
+    for self_field in (False, True, "nucleus"):
         for method in ("steps", "events"):
             (loops,) = endings.loops(kind, 4, 3, method=method, self_field=self_field)
             assert endings.ended(loops).all()
@@ -613,7 +626,7 @@ def test_loops_end_where_a_grain_is_called_to_both_branches(kind):
 @pytest.mark.slow
 def test_states_that_an_arc_lacks_are_equilibria_at_their_fields():
     # Of 128 soft magnets this one had none at these two, by events and in its own field.
-    magnets = endings.soft(128, 0)._asdict()
+    magnets = endings.soft(128, 0, True)._asdict()
     magnets.update(easy_axes=magnets["easy_axes"][121:122], self_field=True)
     loops = simulate(**{**magnets, "field": [3.0, 0.6, -0.9]}, method="events")
     assert loops.converged.all()
@@ -629,8 +642,9 @@ HARD = Path(__file__).parents[3] / "shared/data/hard/easy_axes_no_equilibrium_by
 @pytest.mark.skipif(not HARD.exists(), reason="the data of this magnet are not here")
 def test_a_magnet_that_once_found_no_equilibrium_by_events_ends():
     axes, field = np.load(HARD), np.linspace(8.0, -8.0, 161)
-    events = simulate(cubic_grains(), axes, field=[8.0, -8.0], method="events")
-    steps = simulate(cubic_grains(), axes, field=field, avalanche="weakest_first")
+    magnet = {"structure": cubic_grains(depth=PAPER_DEPTH), "easy_axes": axes, "self_field": False}
+    events = simulate(**magnet, field=[8.0, -8.0], method="events")
+    steps = simulate(**magnet, field=field, avalanche="weakest_first")
     assert events.coercivity() == pytest.approx(3.5785, abs=1e-4)
     assert events.coercivity() == pytest.approx(steps.coercivity(), abs=0.02)
 
@@ -655,7 +669,7 @@ def test_isotropic_particles_without_interaction_have_the_published_loop(method)
 def test_a_hard_axis_does_not_stick_at_the_maximum_of_its_energy():
     # Exactly across its easy axis a moment saturates, and must come back: m_z = h below 1.
     field = np.array([8.0, 7.0, 4.0, 0.5, 0.03])
-    loop = simulate(cubic_grains((1, 1, 1)), [[1.0, 0.0, 0.0]], field=field)
+    loop = simulate(cubic_grains((1, 1, 1)), [[1.0, 0.0, 0.0]], field=field, self_field=False)
     expected = np.minimum(field / ND2FE14B.anisotropy_field, 1.0)
     np.testing.assert_allclose(loop.magnetization[:, 0, 2], expected, atol=1e-3)
 
@@ -723,6 +737,10 @@ def test_an_operator_serves_any_number_of_loops(corners):
     ready = demag_operator(structure, "dense")
     loops = simulate(structure, easy_axes, field=REVERSAL, operator=ready)
     assert_same_loop(loops.magnetization, expected, easy_axes)
+    with pytest.raises(ValueError, match=r"`operator` must be .* see `Microstructure\.calib"):
+        simulate(structure, easy_axes, field=-REVERSAL, operator=made, material=SMCO5)
+    structure = structure.calibrated_for(SMCO5)
+    made = demag_operator(structure, "lattice")
     turned = simulate(structure, easy_axes, field=-REVERSAL, operator=made, material=SMCO5)
     matrix = simulate(structure, easy_axes, field=-REVERSAL, operator="dense", material=SMCO5)
     assert_same_loop(turned.magnetization, matrix.magnetization, easy_axes)
@@ -746,7 +764,7 @@ def test_bad_operators_get_a_sentence(monkeypatch):
         ({"operator": None}, "`operator` must be one of .*; received None"),
         ({"operator": np.eye(3)}, r"`operator` must be one of .*; received array\(\[\[1"),
         ({"operator": made, "structure": grains}, "`operator` must be made for the same structure"),
-        ({"operator": made, "self_field": True}, "made for False, not True"),
+        ({"operator": made, "self_field": True}, "made for 'nucleus', not True"),
         ({"operator": demag_operator(structure, dtype="float64")}, "'float64', not 'float32'"),
         ({"rtol": 0.0}, "`rtol` must be greater than 0; received 0.0"),
         ({"rtol": np.nan, "operator": "lattice"}, "`rtol` must be greater than 0; received nan"),

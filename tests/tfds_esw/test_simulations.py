@@ -26,7 +26,7 @@ def batch():
 @pytest.mark.backend
 def test_these_are_the_numbers_of_this_version(batch):
     # Where they change, so does the physics: raise VERSION in the builder, with a note.
-    coercivity = [3.6266, 3.9435, 4.0112, 3.716, 3.5871, 3.6686]
+    coercivity = [3.5605, 3.6265, 3.9471, 3.5572, 3.6111, 3.6272]
     np.testing.assert_allclose(batch["coercivity"][:6], coercivity, atol=2e-4)
 
 
@@ -81,7 +81,7 @@ def test_textures_differ_in_cone_and_material():
 def test_by_events_switching_fields_and_avalanches_are_exact():
     config = dataclasses.replace(TINY, method="events")
     batch = simulations.batch(config, 0)
-    coercivity = [3.7817, 3.8179, 4.0237, 3.7163, 3.7051, 3.7639]
+    coercivity = [3.6095, 3.7010, 3.9697, 3.7345, 3.7303, 3.7888]
     np.testing.assert_allclose(batch["coercivity"][:6], coercivity, atol=2e-4)
     axes, field = batch["easy_axes"][:4], batch["field"][0]
     loops = simulate(cubic_grains((2, 2, 2)), axes, field=field, method="events")

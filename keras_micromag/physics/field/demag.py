@@ -68,7 +68,9 @@ def demag_tensor(
     return Kernel(body)(points.reshape(-1, 3) - body.centroid).reshape((*points.shape, 3))
 
 
-def demag_matrix(structure: Microstructure, *, self_field: checks.SelfField = False) -> np.ndarray:
+def demag_matrix(
+    structure: Microstructure, *, self_field: checks.SelfField = "nucleus"
+) -> np.ndarray:
     """Return the matrix B of Eq. 5: fields at all particles of the unit moments of all grains.
 
     Args:

@@ -181,7 +181,7 @@ def demag_operator(
     *,
     rtol: float = 1e-4,
     dtype: Literal["float32", "float64"] = "float32",
-    self_field: checks.SelfField = False,
+    self_field: checks.SelfField = "nucleus",
     progress: bool | None = None,
 ) -> DemagOperator:
     """Build the demagnetising operator of a structure, for many matvecs.
@@ -246,7 +246,10 @@ def choose_operator(
     for name, wanted in (("structure", structure), ("self_field", self_field), ("dtype", dtype)):
         actual = getattr(operator, name)
         if actual is not wanted and (name == "structure" or actual != wanted):
-            other = " another object" if name == "structure" else f" {actual!r}, not {wanted!r}"
+            other = f" {actual!r}, not {wanted!r}"
+            if name == "structure":
+                other = " another object (with its particles at another depth, where no `material`"
+                other += " was given to the structure: see `Microstructure.calibrated_for`)"
             raise ValueError(
                 f"`operator` must be made for the same {name}; received one made for{other}."
             )

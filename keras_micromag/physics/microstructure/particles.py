@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.microstructure.material import (
+    ND2FE14B,
     Material,
     calibrated_depth,
     for_each_grain,
@@ -15,6 +16,9 @@ from keras_micromag.utils import checks
 
 Depth = float | Literal["calibrated"]
 """Depth of the particles in metres, or "calibrated" for `calibrated_depth` of the material."""
+
+PAPER_DEPTH = 1.2 * ND2FE14B.exchange_length
+"""Depth of the particles in metres in the data sets `paper` and `large`; the paper gives none."""
 
 SCHEME = ("vertices", "edges", "faces", "centroid")
 """Sites of particles on the inset polyhedron: corners, edge midpoints, face centres, centroid."""
@@ -36,17 +40,15 @@ def checked_scheme(scheme: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def depths(
-    depth: Depth | None, material: Material | Sequence[Material], g: int
+    depth: Depth, material: Material | Sequence[Material], g: int
 ) -> tuple[list[float], bool]:
     """Return the depth in metres for each of g grains, and whether it is calibrated.
 
     Args:
-        depth: as `Microstructure` takes it; 1.2 exchange lengths if None.
+        depth: as `Microstructure` takes it.
         material: one for all grains, or a sequence of g.
     """
     materials = for_each_grain(material, g)
-    if depth is None:
-        return [1.2 * m.exchange_length for m in materials], False
     if not isinstance(depth, str):
         return [checks.number(depth, "depth", least=0)] * g, False
     if depth != "calibrated":

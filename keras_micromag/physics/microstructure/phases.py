@@ -111,7 +111,7 @@ def core_shell(
     structure: Microstructure,
     thickness: float,
     *,
-    depth: Depth | None = None,
+    depth: Depth = "calibrated",
     scheme: Sequence[str] = SCHEME,
     material: Material | Sequence[Material] = ND2FE14B,
 ) -> Microstructure:

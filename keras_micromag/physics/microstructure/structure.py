@@ -1,5 +1,6 @@
 """A magnet's grains and the Stoner-Wohlfarth particles embedded in them."""
 
+import copy
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -45,13 +46,12 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
             each grain moved inwards by `depth`, at the sites that `scheme` names.
         weights: (g, p) share of each particle in the moment of its grain. 0 marks padding; rows are
             normalised. By default all particles of a grain have equal weights.
-        depth: distance in metres of the particles from the surface; by default 1.2 exchange
-            lengths of `material`. "calibrated" is `calibrated_depth` of `material`, at which loops
-            with `self_field="nucleus"` agree with micromagnetics; a grain too thin for it has one
-            particle, at its centroid.
+        depth: distance in metres of the particles from the surface. By default `calibrated_depth`
+            of `material`, at which loops with `self_field="nucleus"` agree with micromagnetics; a
+            grain too thin for it has one particle, at its centroid.
         scheme: any of "vertices", "edges", "faces", "centroid".
-        material: sets the default depth and the calibrated one; one for all grains, or a sequence
-            of g. It is not stored.
+        material: sets the calibrated depth; one for all grains, or a sequence of g. By default it
+            is the material that `simulate` or a layer gets, and Nd2Fe14B elsewhere.
         volume: volume of the magnet in m³, including its non-magnetic parts; by default that of
             the bounding box of the grains.
 
@@ -89,9 +89,9 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
         *,
         particles: ArrayLike | None = None,
         weights: ArrayLike | None = None,
-        depth: Depth | None = None,
+        depth: Depth = "calibrated",
         scheme: Sequence[str] = SCHEME,
-        material: Material | Sequence[Material] = ND2FE14B,
+        material: Material | Sequence[Material] | None = None,
         volume: float | None = None,
     ):
         self.grains = tuple(_as_polyhedron(g, index) for index, g in enumerate(grains))
@@ -115,8 +115,12 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
             raise ValueError(
                 f"`volume` must hold the grains of {self.volumes.sum():g} m³; received {volume:g}."
             )
+        self._scheme: tuple[str, ...] | None = None
+        self._given_weights = copy.copy(weights)
         if particles is None:
-            self.particles, self.weights = self._embed(depth, scheme, material, weights)
+            self._embed(depth, scheme, ND2FE14B if material is None else material)
+            if material is None and isinstance(depth, str):
+                self._scheme = checked_scheme(scheme)
         else:
             self.particles, self.weights = self._check_particles(particles, weights)
         self._make_read_only()
@@ -129,12 +133,42 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
 
         The structure made from it has the same coordinates to the last digit.
         """
-        return {
-            "grains": [[g.vertices.tolist(), [list(f) for f in g.faces]] for g in self.grains],
-            "particles": self.particles.tolist(),
-            "weights": self.weights.tolist(),
-            "volume": self.volume,
-        }
+        grains = [[g.vertices.tolist(), [list(f) for f in g.faces]] for g in self.grains]
+        config = {"grains": grains, "volume": self.volume}
+        if self._scheme is None:
+            return config | {
+                "particles": self.particles.tolist(),
+                "weights": self.weights.tolist(),
+            }
+        weights = self._given_weights
+        weights = None if weights is None else np.asarray(weights).tolist()
+        return config | {"scheme": list(self._scheme), "weights": weights}
+
+    @property
+    def is_movable(self) -> bool:
+        """Whether the particles move to the calibrated depth of the material of a loop.
+
+        They do unless `particles`, `material` or a `depth` in metres was given.
+        """
+        return self._scheme is not None
+
+    def calibrated_for(self, material: Material | Sequence[Material]) -> "Microstructure":
+        """Return the magnet with its particles at the calibrated depth of a material.
+
+        `simulate` and the layers call it. Where `is_movable` is False, it is the magnet itself.
+
+        Args:
+            material: one for all grains, or a sequence of g.
+        """
+        depth_of, _ = depths("calibrated", material, len(self))
+        if self._scheme is None or depth_of == self._depth_of:
+            return self
+        other = copy.copy(self)
+        vars(other).pop("particle_class", None)
+        other._embed("calibrated", self._scheme, material)
+        other._scheme = None
+        other._make_read_only()
+        return other
 
     @property
     def fingerprint(self) -> str:
@@ -169,9 +203,10 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
             for particles, grain in zip(self.particles, self.grains, strict=True)
         )
 
-    def _embed(self, depth, scheme, material, weights):
-        """Return particles (g, p, 3) on the inset grains, and their weights (g, p)."""
+    def _embed(self, depth, scheme, material):
+        """Set particles (g, p, 3) on the inset grains, and their weights (g, p)."""
         depth_of, calibrated = depths(depth, material, len(self))
+        self._depth_of = depth_of
         scheme = checked_scheme(scheme)
         # Grains of the same shape share one inset polyhedron at each depth: this is faster, and
         # their particles agree to the last digit.
@@ -191,17 +226,18 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
         positions = [
             centroid + offsets[body] for centroid, body in zip(self.centroids, bodies, strict=True)
         ]
-        particles, occupied = padded(positions, self.centroids)
-        if weights is None:
-            return particles, occupied / occupied.sum(axis=1, keepdims=True)
-        weights = self._check_weights(weights, particles)
+        self.particles, occupied = padded(positions, self.centroids)
+        if self._given_weights is None:
+            self.weights = occupied / occupied.sum(axis=1, keepdims=True)
+            return
+        weights = self._check_weights(self._given_weights, self.particles)
         if ((weights > 0) & ~occupied).any():
             grain = int(np.argwhere((weights > 0) & ~occupied)[0, 0])
             count = len(positions[grain])
             raise ValueError(
                 f"`weights` must be 0 on padding; grain {grain} has {count} particles."
             )
-        return particles, weights
+        self.weights = weights
 
     def _check_particles(self, particles, weights):
         """Return given particles and weights as arrays; raise where a particle leaves its grain."""
@@ -259,9 +295,9 @@ def cubic_grains(
     *,
     size: float = 50e-9,
     gap: float = 3e-9,
-    depth: Depth | None = None,
+    depth: Depth = "calibrated",
     scheme: Sequence[str] = SCHEME,
-    material: Material | Sequence[Material] = ND2FE14B,
+    material: Material | Sequence[Material] | None = None,
 ) -> Microstructure:
     """Make the magnet of the paper: equal cubes on a cubic lattice with a non-magnetic gap.
 

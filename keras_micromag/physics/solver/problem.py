@@ -9,7 +9,11 @@ from numpy.typing import ArrayLike
 
 from keras_micromag.physics.field import DemagOperator, choose_operator
 from keras_micromag.physics.hysteresis import Events
-from keras_micromag.physics.microstructure.material import Material, for_each_grain
+from keras_micromag.physics.microstructure.material import (
+    Material,
+    calibrated_depth,
+    for_each_grain,
+)
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import field_steps, relaxation, step_control
 from keras_micromag.physics.solver.layout import Sizes, in_columns
@@ -21,6 +25,10 @@ DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}
 
 DEFAULT_AVALANCHE = {"steps": "simultaneous", "events": "weakest_first"}
 """Which grains flip at once, by method."""
+
+_DEPTH_RATIO = 1.1
+"""Largest ratio of the calibrated depths of a grain in a batch: the depths are then at most 5 % off
+the middle one, and switching fields 0.2 % of the anisotropy field."""
 
 
 class Solution(NamedTuple):
@@ -115,6 +123,7 @@ class Problem:
         if len(field) == 0:
             raise ValueError("`field` must hold at least one value; received none.")
         direction = checks.unit_vectors(field_direction, "field_direction", (3,))
+        structure = _calibrated(structure, materials)
         return cls(
             operator=choose_operator(operator, structure, self_field, options.dtype, rtol),
             easy_axes=axes,
@@ -243,6 +252,25 @@ def _per_magnet(material, b: int, g: int, self_field: checks.SelfField) -> list[
             f"received {len(material)}."
         )
     return [per_grain(row, g, self_field) for row in material]
+
+
+def _calibrated(structure: Microstructure, materials: list[list[Material]]) -> Microstructure:
+    """Return the structure with particles at the calibrated depths of the magnets' materials.
+
+    All magnets share them: for each grain the material of the middle depth sets its own.
+    """
+    if not structure.is_movable:
+        return structure
+    depth = np.array([[calibrated_depth(m) for m in row] for row in materials])
+    if (depth.max(axis=0) > _DEPTH_RATIO * depth.min(axis=0)).any():
+        low, high = 1e9 * depth.min(), 1e9 * depth.max()
+        raise ValueError(
+            "`material` must have about one calibrated depth in all magnets, which share their "
+            f"particles; received materials with {low:.2f} to {high:.2f} nm: simulate them in "
+            "turn, or give the structure a `material` or `depth`."
+        )
+    middle = np.argsort(depth, axis=0)[len(depth) // 2]
+    return structure.calibrated_for([materials[b][g] for g, b in enumerate(middle)])
 
 
 def _branches(axes, direction, first_field, initial_state, single):

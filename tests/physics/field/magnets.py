@@ -12,6 +12,7 @@ from keras_micromag.physics import (
     demag_operator,
     voronoi_grains,
 )
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from tests import oracles
 
 CORNERS = ("vertices",)
@@ -48,7 +49,7 @@ def _shuffled():
 # Elongated, where most pairs are not in sight of each other.
 LATTICES = {
     "box": lambda: cubic_grains((5, 4, 3), scheme=("vertices", "centroid")),
-    "touching": lambda: cubic_grains((12, 2, 2), gap=0.0, scheme=CORNERS),
+    "touching": lambda: cubic_grains((12, 2, 2), gap=0.0, depth=PAPER_DEPTH, scheme=CORNERS),
     "row": lambda: cubic_grains((7, 1, 1)),
     "one": lambda: cubic_grains((1, 1, 1)),
     "shuffled": _shuffled,

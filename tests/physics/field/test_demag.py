@@ -615,7 +615,7 @@ def test_matrix_of_equal_grains_with_particles_of_their_own():
 
 def test_self_field():
     structure = mixed_structure()
-    without, with_it = demag_matrix(structure), demag_matrix(structure, self_field=True)
+    without, with_it = (demag_matrix(structure, self_field=own) for own in (False, True))
     grains = np.arange(len(structure))
     assert not without[grains, :, :, grains].any()
     traces = np.array([np.einsum("pii->p", with_it[i, :, :, i]) for i in grains])
@@ -706,11 +706,12 @@ def test_a_self_field_is_one_of_three():
 
 def test_particle_on_an_edge():
     on_edge = cubic_grains((2, 1, 1), depth=0.0)
-    demag_matrix(on_edge)  # only the grain itself has it on its edge
-    with pytest.raises(ValueError, match=r"particle \d+ of grain 0 lies on an edge of grain 0"):
-        demag_matrix(on_edge, self_field=True)
+    demag_matrix(on_edge, self_field=False)  # only the grain itself has it on its edge
+    for own in (True, "nucleus"):
+        with pytest.raises(ValueError, match=r"particle \d+ of grain 0 lies on an edge of grain 0"):
+            demag_matrix(on_edge, self_field=own)
     with pytest.raises(ValueError, match=r"particle \d+ of grain \d lies on an edge of grain \d"):
-        demag_matrix(cubic_grains((2, 1, 1), depth=0.0, gap=0.0))
+        demag_matrix(cubic_grains((2, 1, 1), depth=0.0, gap=0.0), self_field=False)
 
 
 def general_structure(n=3):

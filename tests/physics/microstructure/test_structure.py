@@ -15,6 +15,7 @@ bad input                              one sentence that names what is wrong
 """
 
 import copy
+import json
 import pickle
 from itertools import combinations
 
@@ -83,8 +84,7 @@ def test_grain_order():
 
 
 def test_particles_of_a_cube():
-    depth = 1.2 * ND2FE14B.exchange_length
-    assert depth == pytest.approx(2.4e-9, rel=0.02)
+    depth = calibrated_depth(ND2FE14B)
     magnet = cubic_grains((2, 1, 1))
     reach = np.array([-1, 0, 1]) * (25e-9 - depth)
     grid = np.stack(np.meshgrid(reach, reach, reach, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -116,7 +116,7 @@ def test_the_order_of_particles_does_not_depend_on_scale():
 def test_depth_and_material():
     for kwargs, depth in (
         ({"depth": 7e-9}, 7e-9),
-        ({"material": BAFE12O19}, 1.2 * BAFE12O19.exchange_length),
+        ({"material": BAFE12O19}, calibrated_depth(BAFE12O19)),
         ({"material": BAFE12O19, "depth": 7e-9}, 7e-9),
     ):
         magnet = cubic_grains((1, 1, 1), **kwargs)
@@ -187,7 +187,6 @@ def test_each_grain_has_the_depth_of_its_material():
     materials = list(MATERIALS.values())
     for depth, expected in (
         ("calibrated", [calibrated_depth(m) for m in materials]),
-        (None, [1.2 * m.exchange_length for m in materials]),
         (3e-9, [3e-9] * 4),
     ):
         magnet = cubic_grains((2, 2, 1), depth=depth, material=materials)
@@ -225,6 +224,35 @@ def test_a_thin_grain_whose_centroid_lies_outside_is_refused():
     assert Microstructure([shell], depth=0.5e-9).particles.shape[1] > 1
 
 
+def test_particles_move_to_the_depth_of_a_loops_material():
+    smco5 = MATERIALS["SmCo5"]
+    magnet = cubic_grains((2, 1, 1))
+    assert magnet.is_movable and magnet.calibrated_for(ND2FE14B) is magnet
+    moved = magnet.calibrated_for([smco5, ND2FE14B])
+    expected = [calibrated_depth(smco5), calibrated_depth(ND2FE14B)]
+    np.testing.assert_allclose(least_depths(moved), expected, rtol=1e-12)
+    np.testing.assert_allclose(least_depths(magnet), expected[1], rtol=1e-12)
+    np.testing.assert_array_equal(moved.particle_class, [0, 1])
+    given = cubic_grains((2, 1, 1), material=[smco5, ND2FE14B])
+    assert moved.fingerprint == given.fingerprint and moved.grains is magnet.grains
+    assert not moved.particles.flags.writeable
+    for fixed in (moved, given, cubic_grains((2, 1, 1), depth=3e-9)):
+        assert not fixed.is_movable and fixed.calibrated_for(smco5) is fixed
+
+
+def test_a_config_keeps_whether_particles_move():
+    weights = np.tile([2.0, *[1.0] * 7], (2, 1))
+    magnet = Microstructure(
+        cubic_grains((2, 1, 1)).grains, scheme=("vertices",), weights=weights, volume=1e-21
+    )
+    weights[:] = 1  # its own
+    again = Microstructure.from_config(json.loads(json.dumps(magnet.get_config())))
+    assert again.is_movable and again.fingerprint == magnet.fingerprint
+    pair = [each.calibrated_for(MATERIALS["SmCo5"]) for each in (magnet, again)]
+    assert pair[0].fingerprint == pair[1].fingerprint != magnet.fingerprint
+    np.testing.assert_allclose(pair[0].weights[:, 0], 2 / 9)
+
+
 def test_bad_depths_and_materials():
     with pytest.raises(ValueError, match="`depth` must be a number or 'calibrated'; received 'de"):
         cubic_grains((1, 1, 1), depth="deep")
@@ -232,8 +260,7 @@ def test_bad_depths_and_materials():
         with pytest.raises(ValueError, match="`material` must be a Material or a sequence of g = "):
             cubic_grains((2, 1, 1), depth="calibrated", material=material)
     # Only the calibrated depth is never too much.
-    with pytest.raises(ValueError, match="grain 0 is too thin for its particles"):
-        cubic_grains((1, 1, 1), size=1e-9)
+    assert cubic_grains((1, 1, 1), size=1e-9).particles.shape == (1, 1, 3)
     with pytest.raises(ValueError, match="grain 0 is too thin for its particles"):
         cubic_grains((1, 1, 1), size=9e-9, depth=calibrated_depth(ND2FE14B))
 

@@ -300,14 +300,14 @@ OTHER_LOOPS = {
     "depth": ({"structure": cubic_grains((2, 2, 2), depth=2e-9)}, "`structure`"),
     "fewer": ({"easy_axes": AXES[:1]}, "`easy_axes`, `initial_state`"),
     "reversed": ({"easy_axes": -AXES}, "`easy_axes`, `initial_state`"),
-    "material": ({"material": SMCO5}, "`material`"),
+    "material": ({"material": SMCO5}, "`structure`, `material`"),
     "field": ({"field": FIELD[:-1]}, "`field`"),
     "direction": (
         {"field_direction": (0, 0, -1), "initial_state": AXES},
         "`field_direction` ([0.0, 0.0, 1.0] there, [0.0, 0.0, -1.0] here)",
     ),
-    "self_field": ({"self_field": True}, "`self_field` (False there, True here)"),
-    "nucleus": ({"self_field": "nucleus"}, "`self_field` (False there, nucleus here)"),
+    "self_field": ({"self_field": True}, "`self_field` (nucleus there, True here)"),
+    "none": ({"self_field": False}, "`self_field` (nucleus there, False here)"),
     "initial_state": ({"initial_state": -AXES}, "`initial_state`"),
     "two": (
         {"avalanche": "weakest_first", "tol": 1e-4},

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
-from keras_micromag.physics.microstructure.material import ND2FE14B, Material
+from keras_micromag.physics.microstructure.material import Material
 from keras_micromag.physics.microstructure.particles import Depth
 from keras_micromag.physics.microstructure.structure import SCHEME, Microstructure
 from keras_micromag.utils import checks
@@ -78,9 +78,9 @@ class Tessellation:
         self,
         *,
         gap: float = 0.0,
-        depth: Depth | None = None,
+        depth: Depth = "calibrated",
         scheme: Sequence[str] = SCHEME,
-        material: Material | Sequence[Material] = ND2FE14B,
+        material: Material | Sequence[Material] | None = None,
     ) -> Microstructure:
         """Return the magnet whose grains are the cells, separated by a non-magnetic gap.
 

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from keras_micromag.physics.geometry.halfspaces import EmptyBodyError, convex_body
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
-from keras_micromag.physics.microstructure.material import ND2FE14B, Material, for_each_grain
+from keras_micromag.physics.microstructure.material import Material, for_each_grain
 from keras_micromag.physics.microstructure.particles import Depth
 from keras_micromag.physics.microstructure.structure import (
     SCHEME,
@@ -45,9 +45,9 @@ def voronoi_grains(
     weights: ArrayLike | None = None,
     sample: Literal["box", "cylinder", "sphere"] = "box",
     vanishing: Literal["refuse", "drop"] = "refuse",
-    depth: Depth | None = None,
+    depth: Depth = "calibrated",
     scheme: Sequence[str] = SCHEME,
-    material: Material | Sequence[Material] = ND2FE14B,
+    material: Material | Sequence[Material] | None = None,
 ) -> Microstructure:
     """Make a polycrystal: Voronoi or Laguerre cells in a box, separated by grain boundaries.
 
@@ -138,7 +138,7 @@ def voronoi_grains(
         raise ValueError(f"`gap` must leave something of the grains; received {gap:g} m.")
     return _embed_particles(
         grains,
-        for_each_grain(material, len(seeds)),
+        None if material is None else for_each_grain(material, len(seeds)),
         vanishing,
         depth=depth,
         scheme=scheme,
@@ -297,12 +297,13 @@ def _embed_particles(grains, materials, vanishing, **kwargs):
     """Return the `Microstructure` of the grains; refuse or drop those too thin for particles.
 
     Args:
-        grains: {number of the seed: Polyhedron}. materials: one per seed.
+        grains: {number of the seed: Polyhedron}. materials: one per seed, or None.
     """
 
     def embedded(numbers):
         bodies = [grains[i] for i in numbers]
-        return Microstructure(bodies, material=[materials[i] for i in numbers], **kwargs)
+        own = None if materials is None else [materials[i] for i in numbers]
+        return Microstructure(bodies, material=own, **kwargs)
 
     try:
         return embedded(list(grains))

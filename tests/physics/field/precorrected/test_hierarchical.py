@@ -306,7 +306,7 @@ def test_grains_too_far_apart_raise(apart):
     with pytest.raises(
         ValueError, match=f"^`structure` must have .* 'dense' serves it; {expected}"
     ):
-        demag_operator(pair, "hierarchical", rtol=0.9)
+        demag_operator(pair, "hierarchical", rtol=0.9, self_field=False)
     assert np.isfinite(demag_operator(pair, "dense")(unit_moments(2))).all()
 
 
@@ -396,7 +396,7 @@ def test_a_single_grain_has_no_field_but_its_own():
     structure = magnet("one")
     moments = unit_moments(1)
     for dtype, atol in (("float32", 1e-6), ("float64", 1e-14)):
-        made = demag_operator(structure, "hierarchical", dtype=dtype)
+        made = demag_operator(structure, "hierarchical", dtype=dtype, self_field=False)
         assert made.error == 0
         np.testing.assert_allclose(made(moments), 0.0, atol=atol)
         own = demag_operator(structure, "hierarchical", dtype=dtype, self_field=True)
