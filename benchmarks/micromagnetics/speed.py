@@ -29,6 +29,7 @@ from keras_micromag.physics import ND2FE14B, demag_operator, random_easy_axes, s
 
 FIELDS = 101
 BATCH = 64
+REPEATS = 10  # of one loop in a round, since it is over in a moment
 # Iterations of the curve of 64 grains: the sum of a column of `run sixtyfour --verbose`.
 ITERATIONS = 1
 
@@ -111,14 +112,14 @@ def measure(
     else:
         magnet = case.magnet()
         functions = [lambda: counts.append(first_field(magnet))]
-    functions += [loops(case, 1, setup), loops(case, batch, [])]
+    one, many = loops(case, 1, setup), loops(case, batch, [])
+    functions += [lambda: [one() for _ in range(REPEATS)], many]
     _, seconds = interleave(functions, rounds)
-    solver, one, many = seconds.T
-    if iterations is None:
-        note = str(counts[-1])
-    else:
+    solver, note = seconds[:, 0], str(counts[-1])
+    if iterations is not None:
         solver, note = solver / counts[-1] * iterations, f"at least {iterations}"
-    return Row(name, solver, note, one, many / batch, np.array(setup[1:]))
+    setup_of_round = np.reshape(setup[REPEATS:], (rounds, REPEATS)).mean(axis=1)
+    return Row(name, solver, note, seconds[:, 1] / REPEATS, seconds[:, 2] / batch, setup_of_round)
 
 
 def compare(rounds: int = 5, whole: bool = False) -> list[Row]:
