@@ -30,8 +30,9 @@ from keras_micromag.physics import ND2FE14B, demag_operator, random_easy_axes, s
 FIELDS = 101
 BATCH = 64
 REPEATS = 10  # of one loop in a round, since it is over in a moment
-# Iterations of the curve of 64 grains: the sum of a column of `run sixtyfour --verbose`.
-ITERATIONS = 1
+# Iterations of the curve of 64 grains, at least: `run sixtyfour --verbose` had printed so many when
+# it came to the first grain that reverses.
+ITERATIONS = 1899
 
 
 class Row(NamedTuple):
