@@ -8,7 +8,9 @@ import argparse
 
 from benchmarks.micromagnetics.agreement import compare as compare_method
 from benchmarks.micromagnetics.cases import FAMILIES, run
+from benchmarks.micromagnetics.figures import draw
 from benchmarks.micromagnetics.public import compare
+from benchmarks.micromagnetics.speed import compare as compare_speed
 
 
 def main(argv=None) -> None:
@@ -29,7 +31,18 @@ def main(argv=None) -> None:
     public = commands.add_parser("public", help="compare with public simulations of cubes")
     public.add_argument("file", help="cube50nm_angles_mindriver.csv of the MaMMoS project")
     public.add_argument("--count", type=int, default=8, help="how many cubes")
+    times = commands.add_parser("speed", help="time curves in the solver beside loops here")
+    times.add_argument("--rounds", type=int, default=5, help="timed rounds")
+    times.add_argument("--whole", action="store_true", help="the curve of 64 grains, too (hours)")
+    figures = commands.add_parser("figures", help="draw the agreement with the files")
+    figures.add_argument("folder", help="to write PNG files to")
     arguments = parser.parse_args(argv)
+    if arguments.command == "figures":
+        print("\n".join(draw(arguments.folder)))
+        return
+    if arguments.command == "speed":
+        compare_speed(arguments.rounds, arguments.whole)
+        return
     if arguments.command == "public":
         compare(arguments.file, arguments.count)
         return

@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.micromagnetics.solver import (
     Curve,
+    Magnet,
     NotConvergedError,
     PinnedWallError,
     demagnetise,
@@ -108,9 +109,9 @@ class Case:
             part[grain.contains(centres.reshape(-1, 3)).reshape(part.shape)] = number
         return labels
 
-    def solve(self, verbose: bool = False) -> Curve:
-        """Return the demagnetisation curve."""
-        magnet = make_magnet(
+    def magnet(self) -> Magnet:
+        """Return the magnet for the solver."""
+        return make_magnet(
             self.mesh(),
             self.easy_axes,
             self.material,
@@ -118,7 +119,11 @@ class Case:
             areal_exchange=self.areal_exchange,
             gap=round(self.gap / self.cell),
         )
-        return demagnetise(magnet, self.tol * self.material.anisotropy_field, verbose=verbose)
+
+    def solve(self, verbose: bool = False) -> Curve:
+        """Return the demagnetisation curve."""
+        tol = self.tol * self.material.anisotropy_field
+        return demagnetise(self.magnet(), tol, verbose=verbose)
 
     def inputs(self) -> list[tuple[str, ...]]:
         """Return the columns `INPUTS` of each grain."""

@@ -81,6 +81,7 @@ class Curve(NamedTuple):
         switching: the middle of the bracket in which each grain reverses, (g,).
         bracket: the width of that bracket, (g,).
         cells: the number of cells of each grain, (g,).
+        iterations: those of all minimisations, each of which evaluates the gradient once.
     """
 
     field: np.ndarray
@@ -88,6 +89,7 @@ class Curve(NamedTuple):
     switching: np.ndarray
     bracket: np.ndarray
     cells: np.ndarray
+    iterations: int
 
     def coercivity(self) -> float:
         """Return the coercivity: minus the field at which the magnet's moment vanishes."""
@@ -341,9 +343,12 @@ def demagnetise(magnet: Magnet, tol: float, *, verbose: bool = False) -> Curve:
     grain = np.asarray(magnet.grain)
     cells = np.bincount(grain.ravel())[1:]
     sums = jax.jit(grain_sums, static_argnums=2)
+    iterations = 0
 
     def equilibrium(m, field, branch):
+        nonlocal iterations
         state = relax(magnet, m, field, grains, branch)
+        iterations += int(state.iterations)
         along = np.asarray(sums(magnet, (state.m * magnet.axis).sum(axis=0), grains))
         if int(state.iterations) == ITERATIONS:
             raise NotConvergedError(
@@ -387,4 +392,4 @@ def demagnetise(magnet: Magnet, tol: float, *, verbose: bool = False) -> Curve:
         else:
             failed, step = -np.inf, min(2 * step, longest)
     fields, moments = map(np.array, zip(*curve, strict=True))
-    return Curve(fields, moments, switching, bracket, cells)
+    return Curve(fields, moments, switching, bracket, cells, iterations)
