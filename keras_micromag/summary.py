@@ -46,6 +46,9 @@ def print_merits(hysteresis) -> None:
     rows = [[str(b), *map(_rounded, row, digits)] for b, row in enumerate(merits.T)]
     mean = ["mean ± spread", *map(_mean_and_spread, merits, digits)]
     print_table(head, rows, mean if len(rows) > 1 else None)
+    if hysteresis.trust is not None:
+        for line in str(hysteresis.trust).split("\n"):
+            print(f"Coercivity {line}")
 
 
 def print_table(head: list[str], rows: list[list[str]], last: list[str] | None = None) -> None:

@@ -53,10 +53,11 @@ PHYSICS_LAYERS = {
     "microstructure": "geometry",
     "io": "geometry microstructure",
     "field": "geometry microstructure",
-    "hysteresis": "microstructure",
+    "trust": "geometry microstructure",
+    "hysteresis": "microstructure trust",
     "frames": "hysteresis",
     "solver": "microstructure field hysteresis",
-    "simulation": "microstructure field hysteresis solver",
+    "simulation": "microstructure field trust hysteresis solver",
     "__init__": "geometry microstructure io field hysteresis solver simulation",
 }
 

@@ -314,6 +314,12 @@ def eight(seed: int) -> Iterator[Case]:
         yield many(material, (2, 2, 2), 30e-9, 3e-9, (seed, texture), cell=3e-9)
 
 
+def isotropic(seed: int) -> Iterator[Case]:
+    """Yield magnets as in `eight` with easy axes in all directions, two textures per material."""
+    for texture, material in product(range(2), MATERIALS.values()):
+        yield many(material, (2, 2, 2), 30e-9, 3e-9, (seed, 30 + texture), cell=3e-9, cone=90.0)
+
+
 def twentyseven(seed: int) -> Iterator[Case]:
     """Yield magnets of 3×3×3 cubes of 20 nm with gaps of 2.5 nm."""
     for material in MATERIALS.values():
@@ -361,6 +367,7 @@ FAMILIES: dict[str, Callable[[int], Iterator[Case]]] = {
     "angles": angles,
     "random": drawn,
     "eight": eight,
+    "isotropic": isotropic,
     "twentyseven": twentyseven,
     "shapes": shapes,
     "gaps": gaps,

@@ -67,6 +67,7 @@ def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> H
         converged=converged,
         iterations=iterations,
         events=None,  # those of `first` are not those of the predictions
+        trust=None,
     )
 
 

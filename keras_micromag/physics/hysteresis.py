@@ -2,18 +2,24 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from keras_micromag.physics.microstructure.material import MU0
+from keras_micromag.physics.trust import Trust
 from keras_micromag.utils import checks
 from keras_micromag.utils.backend import namespace
 from keras_micromag.utils.files import UNREADABLE, atomic_open, read_arrays
 
 _EVENTS = "events."
 """Prefix of the names of the events in a file."""
+
+_TRUST = "trust."
+"""The same of the error of the coercivity."""
+
+_TESLA = {"units": "T"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +126,7 @@ class Hysteresis:
         packing_fraction: the magnetic share of the body's volume; (b,) where the magnets differ.
         field_direction: (3,) unit vector.
         events: flips and the fields of their avalanches, of loops by events; else None.
+        trust: how far the coercivity can be trusted; None of loops that `simulate` did not return.
 
     Raises:
         ValueError: when the arrays differ in the number of magnets, fields or grains.
@@ -135,9 +142,10 @@ class Hysteresis:
     packing_fraction: float | np.ndarray
     field_direction: np.ndarray
     events: Events | None = None
+    trust: Trust | None = None
 
     def __post_init__(self):
-        for name in (f.name for f in fields(self) if f.name != "events"):
+        for name in _arrays(Hysteresis):
             array = checks.numbers(getattr(self, name), name, None)
             if name == "magnetization":  # whose unconverged states are nan
                 extremes = [f.reduce(array, axis=None, initial=0) for f in (np.fmin, np.fmax)]
@@ -176,6 +184,12 @@ class Hysteresis:
             )
         if self.events is not None:
             self._require_events_of(batch[0] if batch else 1, t, g)
+        if self.trust is not None and (
+            checks.instance(self.trust, "trust", Trust).error.shape != tuple(batch)
+        ):
+            raise ValueError(
+                f"`trust` must have shape {tuple(batch)}; received {self.trust.error.shape}."
+            )
 
     def _require_events_of(self, b, t, g):
         """Raise where `events` names a magnet, a step or a grain that there is not."""
@@ -219,6 +233,8 @@ class Hysteresis:
                 chosen[name] = getattr(self, name)[magnets]
         if self.events is not None:
             chosen["events"] = self.events.of(magnets)
+        if self.trust is not None:
+            chosen["trust"] = self.trust[magnets]
         return replace(self, **chosen)
 
     @property
@@ -302,9 +318,10 @@ class Hysteresis:
     def save(self, path: str | os.PathLike) -> None:
         """Write everything to a `.npz` file without pickle; a failure leaves no file behind."""
         with atomic_open(path, "wb") as file:
-            own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "events"}
-            if self.events is not None:
-                own |= {_EVENTS + f.name: getattr(self.events, f.name) for f in fields(Events)}
+            own = {name: getattr(self, name) for name in _arrays(Hysteresis)}
+            for prefix, part in ((_EVENTS, self.events), (_TRUST, self.trust)):
+                if part is not None:
+                    own |= {prefix + name: getattr(part, name) for name in _arrays(type(part))}
             np.savez_compressed(file, **own)
 
     @classmethod
@@ -314,13 +331,13 @@ class Hysteresis:
         Raises:
             ValueError: when the file is not such a file, or its arrays do not fit together.
         """
-        names = [f.name for f in fields(cls) if f.name != "events"]
         try:
             stored = read_arrays(path)
-            values: dict[str, Any] = {name: stored[name] for name in names}
-            if any(name.startswith(_EVENTS) for name in stored):
-                own = {f.name: stored[_EVENTS + f.name] for f in fields(Events)}
-                values["events"] = Events(**own)
+            values: dict[str, Any] = {name: stored[name] for name in _arrays(cls)}
+            for prefix, part in ((_EVENTS, Events), (_TRUST, Trust)):
+                if any(name.startswith(prefix) for name in stored):
+                    own = {name: stored[prefix + name] for name in _arrays(part)}
+                    values[prefix.removesuffix(".")] = part(**own)
             # Signalling NaNs, of which NumPy warns at each use, become quiet ones.
             with np.errstate(invalid="ignore"):
                 values["magnetization"] *= 1
@@ -341,6 +358,7 @@ class Hysteresis:
 
         events = {} if self.events is None else self._events_with_axes()
         lead = ("magnet",) if self.magnetization.ndim == 4 else ()
+        trust = {} if self.trust is None else {_TRUST + "error": (lead, self.trust.error, _TESLA)}
         step = {"field": ("step", self.field, {"units": "T", "long_name": "µ0 H"})}
         return xarray.Dataset(
             {
@@ -351,7 +369,7 @@ class Hysteresis:
                 "polarization": (
                     ("magnet", "grain")[-self.polarization.ndim :],
                     self.polarization,
-                    {"units": "T"},
+                    _TESLA,
                 ),
                 "volumes": (
                     ("magnet", "grain")[-self.volumes.ndim :],
@@ -359,6 +377,7 @@ class Hysteresis:
                     {"units": "m3"},
                 ),
                 "packing_fraction": (lead[: np.ndim(self.packing_fraction)], self.packing_fraction),
+                **trust,
                 **events,
             },
             coords={
@@ -378,9 +397,14 @@ class Hysteresis:
             axes["crossing"], values["crossing"] = (), self.events.crossing[0]
         in_tesla = ("field", "crossing")
         return {
-            _EVENTS + name: (axes[name], values[name], {"units": "T"} if name in in_tesla else {})
+            _EVENTS + name: (axes[name], values[name], _TESLA if name in in_tesla else {})
             for name in axes
         }
+
+
+def _arrays(cls):
+    """Return the names of the arrays that a dataclass always has."""
+    return [f.name for f in fields(cls) if f.default is MISSING]
 
 
 def coercivity(field, moment):

@@ -14,6 +14,7 @@ from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import by_events, by_steps
 from keras_micromag.physics.solver.problem import Problem, SolverOptions
+from keras_micromag.physics.trust import estimate
 from keras_micromag.utils import checks
 
 
@@ -156,6 +157,13 @@ def simulate(
         packing_fraction=structure.packing_fraction,
         field_direction=problem.direction,
         events=solution.events,
+        trust=estimate(
+            problem.structure,
+            problem.materials,
+            problem.easy_axes,
+            problem.direction,
+            problem.operator.self_field,
+        ),
     )
     if problem.single:
         return loops[0]

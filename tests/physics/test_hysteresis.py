@@ -7,6 +7,7 @@ import pytest
 
 from keras_micromag.physics.hysteresis import Events, Hysteresis
 from keras_micromag.physics.microstructure.material import MU0
+from keras_micromag.physics.trust import Trust
 
 
 def hysteresis(field, along, *, polarization=(1.6,), volumes=(1.0,), packing=1.0):
@@ -199,6 +200,8 @@ def test_arrays_that_do_not_fit_together_are_refused(name, value, shapes):
         ("magnetization", np.full((2, 1, 3), np.inf), "`magnetization` must be finite"),
         ("volumes", [0.0], "`polarization` and `volumes` must be positive for a grain"),
         ("events", 3, "`events` must be a Events"),
+        ("trust", 3, "`trust` must be a Trust"),
+        ("trust", Trust([1.0], ["", ""][:1]), r"`trust` must have shape \(\); received \(1,\)"),
     ],
 )
 def test_values_that_are_none_are_refused(name, value, sentence):
@@ -227,7 +230,7 @@ def test_events_of_other_loops_are_refused():
 
 def test_a_file_whose_arrays_do_not_fit_together_is_refused(tmp_path):
     loop = hysteresis([1.0, -1.0], [[1.0], [-1.0]])
-    stored = {name: value for name, value in vars(loop).items() if name != "events"}
+    stored = {name: value for name, value in vars(loop).items() if name not in ("events", "trust")}
     np.savez(tmp_path / "loop.npz", **(stored | {"field": np.zeros(60)}))
     with pytest.raises(ValueError, match=r"`field` must have shape \(2,\), .*received \(60,\)"):
         Hysteresis.load(tmp_path / "loop.npz")
@@ -254,7 +257,7 @@ def test_a_file_gives_back_the_loop(tmp_path):
     assert back.coercivity() == loop.coercivity()
     # Nothing in it needs pickle.
     with np.load(tmp_path / "loop.npz", allow_pickle=False) as stored:
-        assert set(stored) == set(vars(loop)) - {"events"}
+        assert set(stored) == set(vars(loop)) - {"events", "trust"}
 
 
 def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):

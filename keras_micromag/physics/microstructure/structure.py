@@ -62,6 +62,7 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
         volumes: (g,) of the grains in m³.
         centroids: (g, 3) of the grains in metres.
         bounds: (2, 3) lower and upper corner of the bounding box of the grains in metres.
+        depth: (g,) of the particles in metres; nan where `particles` were given.
         volume: of the magnet in m³.
         packing_fraction: share of the grains in `volume`.
 
@@ -117,6 +118,7 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
             )
         self._scheme: tuple[str, ...] | None = None
         self._given_weights = copy.copy(weights)
+        self.depth = np.full(len(self.grains), np.nan)
         if particles is None:
             self._embed(depth, scheme, ND2FE14B if material is None else material)
             if material is None and isinstance(depth, str):
@@ -161,7 +163,7 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
             material: one for all grains, or a sequence of g.
         """
         depth_of, _ = depths("calibrated", material, len(self))
-        if self._scheme is None or depth_of == self._depth_of:
+        if self._scheme is None or (self.depth == depth_of).all():
             return self
         other = copy.copy(self)
         vars(other).pop("particle_class", None)
@@ -206,7 +208,7 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
     def _embed(self, depth, scheme, material):
         """Set particles (g, p, 3) on the inset grains, and their weights (g, p)."""
         depth_of, calibrated = depths(depth, material, len(self))
-        self._depth_of = depth_of
+        self.depth = np.array(depth_of)
         scheme = checked_scheme(scheme)
         # Grains of the same shape share one inset polyhedron at each depth: this is faster, and
         # their particles agree to the last digit.

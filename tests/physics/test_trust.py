@@ -1,0 +1,80 @@
+"""How far a coercivity can be trusted: within the calibration, and beyond each of its limits."""
+
+import numpy as np
+import pytest
+
+from keras_micromag.physics import (
+    MATERIALS,
+    ND2FE14B,
+    Hysteresis,
+    Material,
+    core_shell,
+    cubic_grains,
+    random_easy_axes,
+    simulate,
+)
+from keras_micromag.physics.trust import ERROR, Trust, estimate
+
+AXES = random_easy_axes((2, 8), seed=1)
+MAGNET = cubic_grains((2, 2, 2))
+ALONG = [0.0, 0.0, 1.0]
+
+
+def test_a_magnet_within_the_calibration():
+    found = estimate(MAGNET, [[ND2FE14B] * 8], AXES, ALONG, "nucleus")
+    expected = ERROR["magnet"]["hard"] / 100 * ND2FE14B.anisotropy_field
+    np.testing.assert_allclose(found.error, [expected] * 2)
+    assert (found.outside == "").all()
+    assert str(found) == f"within {expected:.2g} T of micromagnetics, 19 of 20"
+    # A grain alone, and a magnet with a soft grain, have errors of their own.
+    alone = estimate(cubic_grains((1, 1, 1)), [[ND2FE14B]], AXES[:, :1], ALONG, "nucleus")
+    expected = ERROR["grain"]["hard"] / 100 * ND2FE14B.anisotropy_field
+    np.testing.assert_allclose(alone.error, [expected] * 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "outside"),
+    [
+        ({"self_field": False}, "self_field=False, not 'nucleus'"),
+        ({"self_field": True}, "self_field=True, not 'nucleus'"),
+        ({"structure": cubic_grains((2, 2, 2), depth=2e-9)}, "particles at 0.42 times the cal"),
+        ({"structure": core_shell(cubic_grains((2, 2, 1)), 2e-9)}, "particles at given pos"),
+        ({"structure": cubic_grains((2, 2, 2), size=1e-6)}, "a grain of 105 nuclei across, not"),
+        ({"materials": [[Material(1.6, 2e5, 8e-12)] * 8]}, "a material of Q = 0.196, not 1 to"),
+    ],
+    ids=str,
+)
+def test_beyond_its_limits(changed, outside):
+    arguments = {"structure": MAGNET, "materials": [[ND2FE14B] * 8], "self_field": "nucleus"}
+    arguments |= {"easy_axes": AXES, "direction": ALONG} | changed
+    if "materials" in changed:
+        arguments["structure"] = MAGNET.calibrated_for(changed["materials"][0])
+    found = estimate(**arguments)
+    assert np.isnan(found.error).all()
+    assert all(sentence.startswith(outside) for sentence in found.outside)
+    assert str(found).startswith(f"outside what was calibrated: {outside}")
+
+
+def test_each_magnet_of_a_batch_has_its_own(tmp_path):
+    tilted = np.tile([[np.sin(1.2), 0.0, np.cos(1.2)]], (1, 1))
+    axes = np.stack([np.array([[0.0, 0.0, 1.0]]), tilted])
+    loops = simulate(cubic_grains((1, 1, 1)), axes, field=[8.0, 4.0], progress=False)
+    assert np.isfinite(loops.trust.error).tolist() == [True, False]
+    assert loops.trust.outside[1].startswith("an easy axis at 68.8° from the field, not 0 to 60")
+    assert loops[0].trust.outside == "" and loops[1:].trust.error.shape == (1,)
+    loops.save(tmp_path / "loops.npz")
+    back = Hysteresis.load(tmp_path / "loops.npz")
+    np.testing.assert_array_equal(back.trust.error, loops.trust.error)
+    np.testing.assert_array_equal(back.trust.outside, loops.trust.outside)
+
+
+def test_it_is_of_the_material_of_each_grain():
+    materials = [ND2FE14B, MATERIALS["SmCo5"]] * 4
+    found = estimate(MAGNET.calibrated_for(materials), [materials], AXES, ALONG, "nucleus")
+    field = np.mean([m.anisotropy_field for m in materials])
+    np.testing.assert_allclose(found.error, ERROR["magnet"]["hard"] / 100 * field)
+
+
+def test_text_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"`trust\.outside` must hold text of shape \(1,\)"):
+        Trust([0.1], [3])
