@@ -24,6 +24,7 @@ from benchmarks.micromagnetics.solver import (
 )
 from keras_micromag.physics import (
     MATERIALS,
+    ND2FE14B,
     Material,
     Microstructure,
     Polyhedron,
@@ -357,9 +358,12 @@ def coupled(seed: int) -> Iterator[Case]:
 
 
 def sixtyfour(seed: int) -> Iterator[Case]:
-    """Yield one magnet of 4×4×4 cubes of 50 nm with gaps of one cell of 2.9 nm."""
-    cell = 50e-9 / 17  # cells of 3.3 nm hold walls
-    yield many(MATERIALS["Nd2Fe14B"], (4, 4, 4), 50e-9, cell, (seed, 0), cell=cell)
+    """Yield magnets of 4×4×4 cubes of 30 and 50 nm with gaps of one cell of 2.5 nm.
+
+    With cells of 2.9 nm those of 50 nm hold walls.
+    """
+    for size in (30e-9, 50e-9):
+        yield many(ND2FE14B, (4, 4, 4), size, 2.5e-9, (seed, 0), cell=2.5e-9)
 
 
 FAMILIES: dict[str, Callable[[int], Iterator[Case]]] = {

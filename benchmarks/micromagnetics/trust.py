@@ -1,0 +1,79 @@
+"""Prints how far coercivities differ from micromagnetics: the figures of `Hysteresis.trust`."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.micromagnetics.agreement import switching_fields
+from benchmarks.micromagnetics.cases import FAMILIES, Result, path, read
+from benchmarks.timing import print_table
+from keras_micromag.physics import calibrated_depth
+from keras_micromag.physics.microstructure.material import MU0
+
+
+class Compared(NamedTuple):
+    """One magnet, here and by micromagnetics.
+
+    Args:
+        grains: their number.
+        hardness: Q = 2 µ0·Ku/Js².
+        thickness: of the thinnest grain, in diameters of a nucleus.
+        angle: the largest between an easy axis and the field, in degrees.
+        error: of the coercivity, in % of the anisotropy field.
+    """
+
+    grains: int
+    hardness: float
+    thickness: float
+    angle: float
+    error: float
+
+
+def compared(result: Result) -> Compared:
+    """Return a case beside the loop of this package."""
+    case, material = result.case, result.case.material
+    _, coercivity = switching_fields(result, "nucleus", depth="calibrated", material=material)
+    inner = min(grain.offsets.min() for grain in case.structure().grains)
+    along = np.abs(np.array(case.easy_axes)[:, 2]).min()
+    return Compared(
+        len(case.easy_axes),
+        2 * MU0 * material.Ku / material.Js**2,
+        inner / calibrated_depth(material),
+        float(np.degrees(np.arccos(min(along, 1.0)))),
+        100 * (coercivity - result.coercivity) / material.anisotropy_field,
+    )
+
+
+def every_case() -> list[Compared]:
+    """Return all cases of the files without exchange across boundaries."""
+    results = [result for family in FAMILIES if path(family).exists() for result in read(family)]
+    return [compared(result) for result in results if result.case.areal_exchange == 0]
+
+
+def table(cases: Iterable[Compared]) -> dict[str, dict[str, list[Compared]]]:
+    """Return the cases by the kinds of `keras_micromag.physics.trust.ERROR`."""
+    kinds: dict[str, dict[str, list[Compared]]] = {
+        kind: {"soft": [], "hard": []} for kind in ("grain", "magnet")
+    }
+    for case in cases:
+        kind = kinds["grain" if case.grains == 1 else "magnet"]
+        kind["soft" if case.hardness < 2 else "hard"].append(case)
+    return kinds
+
+
+def show() -> None:
+    """Print a row for each kind: its ranges, and the errors of the coercivity."""
+    rows = [("", "cases", "Q", "nuclei across", "angles, °", "median, %", "19 of 20, %", "bias, %")]
+    for kind, by_hardness in table(every_case()).items():
+        for hardness, cases in by_hardness.items():
+            if not cases:
+                continue
+            error = np.array([case.error for case in cases])
+            ranges = [
+                f"{min(values):.2f} to {max(values):.2f}"
+                for values in zip(*[(c.hardness, c.thickness, c.angle) for c in cases], strict=True)
+            ]
+            figures = np.median(np.abs(error)), np.percentile(np.abs(error), 95), error.mean()
+            rows.append((f"{hardness} {kind}", str(len(cases)), *ranges, *map("{:.2f}".format, figures)))
+    print_table(rows)
