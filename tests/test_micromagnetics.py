@@ -20,8 +20,8 @@ pytest.importorskip("jax")  # whatever the backend of Keras
 import jax
 
 from benchmarks.micromagnetics import __main__ as command
-from benchmarks.micromagnetics import cases, public, solver
-from benchmarks.micromagnetics.agreement import agreement
+from benchmarks.micromagnetics import cases, fit, public, solver
+from benchmarks.micromagnetics.agreement import Agreement, agreement, switching_fields
 from keras_micromag.physics import MATERIALS, ND2FE14B, Material, cubic_grains, demag_tensor
 
 PUBLIC = Path(__file__).parents[2] / "shared/data/micromagnetics/cube50nm_angles_mindriver.csv"
@@ -376,3 +376,42 @@ def test_calibrated_particles_reverse_at_the_fields_in_the_files():
     eight = agreement([r for r in cases.read("eight") if r.case.material.name == "SmCo5"][:1], True)
     np.testing.assert_allclose(eight.computed, eight.expected, rtol=0.01)
     assert str(eight).split()[0] == "8"
+
+
+@pytest.mark.slow
+def test_the_depth_is_fitted_to_half_of_the_materials(capsys, monkeypatch):
+    monkeypatch.setattr(fit, "FACTORS", np.array([2.0, 3.0]))
+    command.main(["fit", "angles"])
+    lines = capsys.readouterr().out.splitlines()[1:]
+    rows = [line.split()[2:] for line in lines]  # of single grains
+    assert [row[0] for row in rows] == ["first", "second"]
+    for _, factor, rms, count, middle, high, bias, r_squared, coercivity in rows:
+        assert factor == "3.0" and count == "14" and float(rms) < 1
+        assert float(middle) < 0.3 and float(high) < 1.5 and abs(float(bias)) < 0.3
+        assert float(r_squared) > 0.999 and float(coercivity) == pytest.approx(1, abs=0.005)
+
+
+def test_halves_of_the_materials_and_errors():
+    results = cases.read("random")[:4] + cases.read("angles")[:4]
+    names = [result.case.material.name for result in results]
+    assert names == ["", "", "", "", "Nd2Fe14B", "SmCo5", "Sm2Co17", "BaFe12O19"]
+    expected = [True, False, True, False, True, False, False, True]
+    np.testing.assert_array_equal(fit.first_half(results), expected)
+    made = Agreement(np.array([-0.5, -0.6]), np.array([-0.51, -0.58]), np.array([[1.0, 1.02]]))
+    np.testing.assert_allclose(made.errors, [-1.0, 2.0])
+    assert fit.judgement(made).split() == ["2", "1.50", "1.95", "+0.50", "0.9000", "1.020"]
+    assert fit.judgement(fit.joined([made, made])).split()[:2] == ["4", "1.50"]
+    assert fit.root_mean_square([made, made]) == pytest.approx(np.sqrt(2.5))
+
+
+@pytest.mark.slow
+def test_the_depth_follows_the_factor():
+    result = next(r for r in cases.read("cubes") if r.case.size[0] == 30e-9)
+    material = result.case.material
+    shallow, calibrated, deep = fit.scan(result, (2.5, 3.0, 3.5))
+    assert calibrated.computed == agreement([result], True).computed
+    # Beside a corner a particle reverses earlier than further in.
+    assert shallow.computed > calibrated.computed > deep.computed
+    depth = 2.5 * np.sqrt(material.exchange_length * material.wall_width)
+    fields, _ = switching_fields(result, "nucleus", depth=depth)
+    np.testing.assert_allclose(shallow.computed, fields / material.anisotropy_field, rtol=1e-5)

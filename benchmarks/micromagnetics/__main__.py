@@ -9,6 +9,7 @@ import argparse
 from benchmarks.micromagnetics.agreement import compare as compare_method
 from benchmarks.micromagnetics.cases import FAMILIES, run
 from benchmarks.micromagnetics.figures import draw
+from benchmarks.micromagnetics.fit import fit
 from benchmarks.micromagnetics.public import compare
 from benchmarks.micromagnetics.speed import compare as compare_speed
 
@@ -28,6 +29,10 @@ def main(argv=None) -> None:
         "compare", help="compare the method of this package with the files"
     )
     method.add_argument("family", nargs="+", choices=FAMILIES)
+    fits = commands.add_parser(
+        "fit", help="fit the calibrated depth to half of the materials, and judge it by the others"
+    )
+    fits.add_argument("family", nargs="+", choices=FAMILIES)
     public = commands.add_parser("public", help="compare with public simulations of cubes")
     public.add_argument("file", help="cube50nm_angles_mindriver.csv of the MaMMoS project")
     public.add_argument("--count", type=int, default=8, help="how many cubes")
@@ -48,6 +53,9 @@ def main(argv=None) -> None:
         return
     if arguments.command == "compare":
         compare_method(arguments.family)
+        return
+    if arguments.command == "fit":
+        fit(arguments.family)
         return
     for family in arguments.family:
         run(family, arguments.count, arguments.seed, arguments.verbose)

@@ -22,8 +22,13 @@ class Agreement(NamedTuple):
         """Return R² of the switching fields."""
         return r_squared(self.computed, self.expected)
 
+    @property
+    def errors(self) -> np.ndarray:
+        """Return the errors of the switching fields in % of the anisotropy field."""
+        return 100 * (self.computed - self.expected)
+
     def __str__(self):
-        error = 100 * (self.computed - self.expected)
+        error = self.errors
         low, middle, high = np.percentile(self.computed / self.expected, [5, 50, 95])
         coercivity = np.median(self.coercivity[:, 1] / self.coercivity[:, 0])
         return (

@@ -333,6 +333,13 @@ def shapes(seed: int) -> Iterator[Case]:
         yield single(material, (40e-9, 40e-9, 14e-9), angle)
         yield single(material, (20e-9, 20e-9, 60e-9), angle)
         yield single(material, 40e-9, angle, shape="truncated octahedron")
+    # Plates of 1.5 to 4 times the radius of a nucleus.
+    for (name, side, heights), angle in product(
+        (("Sm2Co17", 40, (12, 16, 24, 32)), ("BaFe12O19", 60, (22, 30, 44, 60))), (1.0, 15.0)
+    ):
+        for height in heights:
+            size = (side * 1e-9, side * 1e-9, height * 1e-9)
+            yield single(MATERIALS[name], size, angle)
 
 
 def gaps(seed: int) -> Iterator[Case]:
@@ -348,6 +355,19 @@ def polycrystals(seed: int) -> Iterator[Case]:
     for texture, material in product(range(3), MATERIALS.values()):
         kind = {"cell": 2.5e-9, "shape": "voronoi"}
         yield many(material, (2, 2, 2), 69e-9, 4e-9, (seed + texture, 20), **kind)
+
+
+def avalanches(seed: int) -> Iterator[Case]:
+    """Yield magnets as in `eight` in which the order of flips decides which grains reverse.
+
+    They are the first of the textures (99, 0), (99, 1), … for which this package's loops by
+    "weakest_first" and by "simultaneous" differ.
+    """
+    textures = {"Nd2Fe14B": (1, 5, 23, 50, 55, 57, 58, 65)}
+    textures["BaFe12O19"] = (1, 15, 18, 19, 20, 24, 36, 51)
+    for pair in zip(*textures.values(), strict=True):
+        for name, texture in zip(textures, pair, strict=True):
+            yield many(MATERIALS[name], (2, 2, 2), 30e-9, 3e-9, (99, texture), cell=3e-9)
 
 
 def coupled(seed: int) -> Iterator[Case]:
@@ -377,5 +397,6 @@ FAMILIES: dict[str, Callable[[int], Iterator[Case]]] = {
     "gaps": gaps,
     "polycrystals": polycrystals,
     "coupled": coupled,
+    "avalanches": avalanches,
     "sixtyfour": sixtyfour,
 }

@@ -479,6 +479,13 @@ MUTATIONS = [
         "return [calibrated_depth(materials[0])] * g, True",
         "tests/physics/microstructure/test_structure.py",
     ),
+    Mutation(
+        "in a thin grain all faces move as little as the nearest",
+        "keras_micromag/physics/geometry/polyhedron.py",
+        "np.minimum(depth, at_most * self.offsets)",
+        "np.minimum(depth, at_most * self.offsets.min())",
+        "tests/physics/microstructure/test_structure.py",
+    ),
     # Command line
     Mutation(
         "--self-field is ignored",

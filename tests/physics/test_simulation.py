@@ -44,7 +44,7 @@ from keras_micromag.physics import (
     voronoi_grains,
 )
 from keras_micromag.physics.hysteresis import coercivity
-from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH, SCHEME
 from keras_micromag.physics.solver import field_steps, step_control
 from keras_micromag.utils import torch_graph
 from tests import oracle_loops, oracles
@@ -147,12 +147,15 @@ def test_the_own_field(own):
 @pytest.mark.parametrize("angle", [0.0, 1.0, 20.0, 50.0])
 def test_a_cube_smaller_than_a_nucleus_turns_coherently(angle):
     axis = [[np.sin(np.radians(angle)), 0.0, np.cos(np.radians(angle))]]
-    cube = cubic_grains((1, 1, 1), size=8e-9, depth="calibrated")
-    loop = simulate(
-        cube, axis, field=[10.0, 0.0, -10.0], self_field="nucleus", method="events", tol=1e-6
-    )
-    expected = switching_field(np.radians(angle)) * ND2FE14B.anisotropy_field
-    assert -loop.switching_fields[0] == pytest.approx(float(expected), abs=1e-4)
+    expected = float(switching_field(np.radians(angle)) * ND2FE14B.anisotropy_field)
+    # In its centre no own field acts on it. Particles beside it feel a small one, which counts
+    # most where the field is along the axis.
+    for scheme, rel in ((("centroid",), 2e-5), (SCHEME, 0.015)):
+        cube = cubic_grains((1, 1, 1), size=8e-9, depth="calibrated", scheme=scheme)
+        loop = simulate(
+            cube, axis, field=[10.0, 0.0, -10.0], self_field="nucleus", method="events", tol=1e-6
+        )
+        assert -loop.switching_fields[0] == pytest.approx(expected, rel=rel)
 
 
 @pytest.mark.slow

@@ -228,10 +228,15 @@ class Polyhedron(checks.ReadOnlyArrays):
         """Return the polyhedron moved by `shift` (3,) metres."""
         return Polyhedron(self.vertices + checks.finite_array(shift, "shift", (3,)), self.faces)
 
-    def inset(self, depth: float) -> "Polyhedron":
+    def inset(self, depth: float, *, at_most: float | None = None) -> "Polyhedron":
         """Return the polyhedron with every face moved inwards by `depth` metres.
 
         Small faces may vanish.
+
+        Args:
+            depth: in metres.
+            at_most: the share of its distance from the centroid by which a face moves at most. If
+                it is below 1, something is left at any depth.
 
         Raises:
             ValueError: when the polyhedron is not convex, or nothing is left of it.
@@ -241,9 +246,10 @@ class Polyhedron(checks.ReadOnlyArrays):
             raise ValueError("a polyhedron must be convex to be inset; this one is not.")
         if depth == 0:
             return self
+        depths = depth if at_most is None else np.minimum(depth, at_most * self.offsets)
         try:
             # About the centroid, so that equal grains in different places stay equal.
-            vertices, faces, _ = convex_body(self.normals, self.offsets - depth, np.zeros(3))
+            vertices, faces, _ = convex_body(self.normals, self.offsets - depths, np.zeros(3))
             return Polyhedron(self.centroid + vertices, faces)
         except EmptyBodyError as error:
             raise ValueError(

@@ -23,6 +23,14 @@ PAPER_DEPTH = 1.2 * ND2FE14B.exchange_length
 SCHEME = ("vertices", "edges", "faces", "centroid")
 """Sites of particles on the inset polyhedron: corners, edge midpoints, face centres, centroid."""
 
+_AT_MOST = 0.9
+"""Share of its distance from the centroid by which a face moves inwards at most, at the calibrated
+depth.
+
+A grain hardly larger than a nucleus turns nearly as one, but first where the field of its
+neighbours is strongest. With a single particle in its centre cubes of BaFe12O19 of 30 nm reversed
+0.8 % of the anisotropy field too late in magnets of eight; 0.87 to 0.9 fits."""
+
 _PARALLEL = 1e-2
 """Singular values, over the largest, below which the faces at a corner are nearly parallel."""
 
@@ -59,7 +67,7 @@ def depths(
 
 
 def particle_positions(
-    grain: Polyhedron, depth: float, scheme: Collection[str], *, or_centroid: bool = False
+    grain: Polyhedron, depth: float, scheme: Collection[str], *, capped: bool = False
 ) -> np.ndarray:
     """Return the positions (p, 3) in metres of the particles of a grain.
 
@@ -67,23 +75,25 @@ def particle_positions(
         grain: convex or not; see the Notes of `Microstructure`.
         depth: distance in metres of the particles from the surface.
         scheme: names out of `SCHEME`, at least one.
-        or_centroid: return the centroid alone where the grain is too thin, if it lies inside.
+        capped: whether each face moves inwards by at most nine tenths of its distance from the
+            centroid, so that the grain may have any size. One that is not convex has its centroid
+            alone where it is too thin.
 
     Raises:
         ValueError: when the grain is too thin for particles at this depth.
     """
+    if grain.is_convex:
+        return _sites(grain.inset(depth, at_most=_AT_MOST if capped else None), scheme)
     try:
-        return _at_depth(grain, depth, scheme)
+        return _beside_surface(grain, depth, scheme)
     except ValueError:
-        if or_centroid and grain.contains(grain.centroid[None])[0]:
+        if capped and grain.contains(grain.centroid[None])[0]:
             return grain.centroid[None]
         raise
 
 
-def _at_depth(grain, depth, scheme):
-    """Return the positions (p, 3) of the particles, of which there is at least one."""
-    if grain.is_convex:
-        return _sites(grain.inset(depth), scheme)
+def _beside_surface(grain, depth, scheme):
+    """Return the positions (p, 3) in a grain that is not convex, of which there is at least one."""
     vertices = _inset_corners(grain, depth)
     positions = _sites(grain, scheme, vertices)
     if depth:

@@ -156,7 +156,7 @@ def core_shell(
     for index, grain in enumerate(structure.grains):
         try:
             core = grain.inset(thickness)
-            in_core = particle_positions(core, depth_of[index], scheme, or_centroid=calibrated)
+            in_core = particle_positions(core, depth_of[index], scheme, capped=calibrated)
             in_shell = particle_positions(grain, thickness / 2, sites)
         except ValueError as error:
             raise ValueError(

@@ -47,8 +47,8 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
         weights: (g, p) share of each particle in the moment of its grain. 0 marks padding; rows are
             normalised. By default all particles of a grain have equal weights.
         depth: distance in metres of the particles from the surface. By default `calibrated_depth`
-            of `material`, at which loops with `self_field="nucleus"` agree with micromagnetics; a
-            grain too thin for it has one particle, at its centroid.
+            of `material`, at which loops with `self_field="nucleus"` agree with micromagnetics, but
+            at most nine tenths of the distance of each face from the centroid.
         scheme: any of "vertices", "edges", "faces", "centroid".
         material: sets the calibrated depth; one for all grains, or a sequence of g. By default it
             is the material that `simulate` or a layer gets, and Nd2Fe14B elsewhere.
@@ -217,7 +217,7 @@ class Microstructure(checks.Configured, checks.ReadOnlyArrays):
         for body in dict.fromkeys(bodies):
             grain, deep = self.grains[body[0]], body[1]
             try:
-                positions = particle_positions(grain, deep, scheme, or_centroid=calibrated)
+                positions = particle_positions(grain, deep, scheme, capped=calibrated)
                 offsets[body] = positions - grain.centroid
             except ValueError as error:
                 errors[body] = error

@@ -254,6 +254,26 @@ def test_inset_that_leaves_nothing(name, radius, scale):
     assert grain.inset(0.999 * radius * scale).volume > 0
 
 
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", ["cube", "truncated octahedron"])
+def test_inset_by_a_share_of_the_distance_from_the_centroid(name, scale):
+    grain = Polyhedron(*oracles.moved(BODIES[name], scale=scale, rotation=TILT))
+    # At any depth a tenth is left; where no face is so near, nothing changes.
+    inner = grain.inset(30 * scale, at_most=0.9)
+    assert len(inner.faces) == len(grain.faces)
+    assert inner.volume == pytest.approx(1e-3 * grain.volume, rel=1e-9)
+    np.testing.assert_array_equal(
+        grain.inset(0.2 * scale, at_most=0.9).vertices, grain.inset(0.2 * scale).vertices
+    )
+
+
+def test_inset_moves_near_faces_less():
+    vertices, faces = oracles.cube()
+    plate = Polyhedron(np.array(vertices) * [1, 1, 0.2], faces)
+    inner = plate.inset(0.25, at_most=0.5)
+    np.testing.assert_allclose(np.ptp(inner.vertices, axis=0), [0.5, 0.5, 0.1], rtol=1e-12)
+
+
 def test_bad_inset():
     grain = Polyhedron(*oracles.cube())
     for depth in (-0.1, np.nan, np.inf, "deep"):

@@ -197,24 +197,42 @@ def test_each_grain_has_the_depth_of_its_material():
     np.testing.assert_array_equal(alike.particles, by_number.particles)
 
 
-def test_a_grain_too_thin_for_the_calibrated_depth_has_one_particle():
-    smallest = 2 * calibrated_depth(ND2FE14B)
-    for size, particles in ((0.5, 1), (0.999, 1), (1.001, 27)):
-        magnet = cubic_grains((2, 1, 1), size=size * smallest, depth="calibrated")
-        assert magnet.particles.shape == (2, particles, 3)
-    np.testing.assert_allclose(
-        magnet.particles, np.repeat(magnet.centroids[:, None], 27, 1), rtol=0, atol=1e-11
-    )
-    # Also without the centroid in the scheme, and beside grains that are thick enough.
+@pytest.mark.parametrize("share", [0.01, 0.5, 1.79, 1.81, 1.999, 2.001, 5.0])
+def test_at_the_calibrated_depth_a_face_moves_nine_tenths_of_its_way_at_most(share):
+    depth = calibrated_depth(ND2FE14B)
+    size = share * depth
+    magnet = cubic_grains((2, 1, 1), size=size, depth="calibrated")
+    assert magnet.particles.shape == (2, 27, 3)
+    reach = size / 2 - min(depth, 0.9 * size / 2)
+    offsets = magnet.particles - magnet.centroids[:, None]
+    np.testing.assert_allclose(offsets.max(axis=1), reach, rtol=1e-9)
+    np.testing.assert_allclose(offsets.min(axis=1), -reach, rtol=1e-9)
+
+
+def test_in_a_thin_grain_each_face_moves_as_far_as_it_may():
+    # A plate thinner than two nuclei, and as long as eight, beside one in its position.
+    depth = calibrated_depth(ND2FE14B)
+    extent = np.array([8.0, 8.0, 1.5]) * depth
+    vertices, faces = oracles.cube()
+    plate = Microstructure([((np.array(vertices) - 0.5) * extent, faces)], depth="calibrated")
+    reach = (plate.particles[0] - plate.centroids[0]).max(axis=0)
+    np.testing.assert_allclose(reach, np.array([3.0, 3.0, 0.075]) * depth, rtol=1e-9)
+    # Any scheme, beside grains of other materials, and once more from its config.
     materials = [MATERIALS["BaFe12O19"], ND2FE14B]
-    mixed = cubic_grains(
-        (2, 1, 1), size=20e-9, depth="calibrated", scheme=("vertices",), material=materials
-    )
-    np.testing.assert_array_equal((mixed.weights > 0).sum(axis=1), [1, 8])
-    np.testing.assert_array_equal(mixed.weights[0, 0], 1.0)
-    np.testing.assert_allclose(mixed.particles[0], mixed.centroids[[0]].repeat(8, 0), atol=1e-24)
+    options = {"size": 20e-9, "depth": "calibrated", "material": materials}
+    mixed = cubic_grains((2, 1, 1), scheme=("vertices",), **options)
+    np.testing.assert_array_equal((mixed.weights > 0).sum(axis=1), [8, 8])
+    np.testing.assert_allclose(least_depths(mixed), [9e-9, calibrated_depth(ND2FE14B)], rtol=1e-9)
     again = Microstructure.from_config(mixed.get_config())
     assert again.fingerprint == mixed.fingerprint
+
+
+def test_a_thin_grain_that_is_not_convex_has_its_centroid():
+    depth = calibrated_depth(ND2FE14B)
+    vertices, faces = oracles.l_prism()
+    thin = Microstructure([(np.array(vertices) * depth, faces)], depth="calibrated")
+    assert not thin.grains[0].is_convex
+    np.testing.assert_allclose(thin.particles, thin.centroids[:, None], rtol=0, atol=1e-24)
 
 
 def test_a_thin_grain_whose_centroid_lies_outside_is_refused():

