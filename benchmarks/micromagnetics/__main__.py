@@ -6,6 +6,7 @@ not computed again, so a run can be cut off and continued.
 
 import argparse
 
+from benchmarks.micromagnetics import trust
 from benchmarks.micromagnetics.agreement import compare as compare_method
 from benchmarks.micromagnetics.cases import FAMILIES, run
 from benchmarks.micromagnetics.figures import draw
@@ -33,6 +34,7 @@ def main(argv=None) -> None:
         "fit", help="fit the calibrated depth to half of the materials, and judge it by the others"
     )
     fits.add_argument("family", nargs="+", choices=FAMILIES)
+    commands.add_parser("trust", help="errors of coercivities, as `Hysteresis.trust` knows them")
     public = commands.add_parser("public", help="compare with public simulations of cubes")
     public.add_argument("file", help="cube50nm_angles_mindriver.csv of the MaMMoS project")
     public.add_argument("--count", type=int, default=8, help="how many cubes")
@@ -42,23 +44,22 @@ def main(argv=None) -> None:
     figures = commands.add_parser("figures", help="draw the agreement with the files")
     figures.add_argument("folder", help="to write PNG files to")
     arguments = parser.parse_args(argv)
-    if arguments.command == "figures":
-        print("\n".join(draw(arguments.folder)))
-        return
-    if arguments.command == "speed":
-        compare_speed(arguments.rounds, arguments.whole)
-        return
-    if arguments.command == "public":
-        compare(arguments.file, arguments.count)
-        return
-    if arguments.command == "compare":
-        compare_method(arguments.family)
-        return
-    if arguments.command == "fit":
-        fit(arguments.family)
-        return
-    for family in arguments.family:
-        run(family, arguments.count, arguments.seed, arguments.verbose)
+    match arguments.command:
+        case "run":
+            for family in arguments.family:
+                run(family, arguments.count, arguments.seed, arguments.verbose)
+        case "compare":
+            compare_method(arguments.family)
+        case "fit":
+            fit(arguments.family)
+        case "trust":
+            trust.show()
+        case "public":
+            compare(arguments.file, arguments.count)
+        case "speed":
+            compare_speed(arguments.rounds, arguments.whole)
+        case "figures":
+            print("\n".join(draw(arguments.folder)))
 
 
 if __name__ == "__main__":

@@ -321,6 +321,13 @@ def isotropic(seed: int) -> Iterator[Case]:
         yield many(material, (2, 2, 2), 30e-9, 3e-9, (seed, 30 + texture), cell=3e-9, cone=90.0)
 
 
+def larger(seed: int) -> Iterator[Case]:
+    """Yield magnets of 2×2×2 cubes of 50 nm with gaps of 2.5 nm, four textures."""
+    for texture in range(4):
+        cell = 2.5e-9
+        yield many(ND2FE14B, (2, 2, 2), 50e-9, cell, (seed, 40 + texture), cell=cell)
+
+
 def twentyseven(seed: int) -> Iterator[Case]:
     """Yield magnets of 3×3×3 cubes of 20 nm with gaps of 2.5 nm."""
     for material in MATERIALS.values():
@@ -392,6 +399,7 @@ FAMILIES: dict[str, Callable[[int], Iterator[Case]]] = {
     "random": drawn,
     "eight": eight,
     "isotropic": isotropic,
+    "larger": larger,
     "twentyseven": twentyseven,
     "shapes": shapes,
     "gaps": gaps,

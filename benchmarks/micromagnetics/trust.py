@@ -18,14 +18,14 @@ class Compared(NamedTuple):
     Args:
         grains: their number.
         hardness: Q = 2 µ0·Ku/Js².
-        thickness: of the thinnest grain, in diameters of a nucleus.
+        nuclei: thickness of the thinnest grain, in diameters of a nucleus.
         angle: the largest between an easy axis and the field, in degrees.
         error: of the coercivity, in % of the anisotropy field.
     """
 
     grains: int
     hardness: float
-    thickness: float
+    nuclei: float
     angle: float
     error: float
 
@@ -51,29 +51,24 @@ def every_case() -> list[Compared]:
     return [compared(result) for result in results if result.case.areal_exchange == 0]
 
 
-def table(cases: Iterable[Compared]) -> dict[str, dict[str, list[Compared]]]:
-    """Return the cases by the kinds of `keras_micromag.physics.trust.ERROR`."""
-    kinds: dict[str, dict[str, list[Compared]]] = {
-        kind: {"soft": [], "hard": []} for kind in ("grain", "magnet")
-    }
+def kinds(cases: Iterable[Compared]) -> dict[str, list[Compared]]:
+    """Return the cases by the kinds of `keras_micromag.physics.trust`."""
+    by_kind: dict[str, list[Compared]] = {"GRAIN": [], "THIN_GRAIN": [], "MAGNET": []}
     for case in cases:
-        kind = kinds["grain" if case.grains == 1 else "magnet"]
-        kind["soft" if case.hardness < 2 else "hard"].append(case)
-    return kinds
+        single = "THIN_GRAIN" if case.nuclei < 1 else "GRAIN"
+        by_kind["MAGNET" if case.grains > 1 else single].append(case)
+    return by_kind
 
 
 def show() -> None:
-    """Print a row for each kind: its ranges, and the errors of the coercivity."""
-    rows = [("", "cases", "Q", "nuclei across", "angles, °", "median, %", "19 of 20, %", "bias, %")]
-    for kind, by_hardness in table(every_case()).items():
-        for hardness, cases in by_hardness.items():
-            if not cases:
-                continue
-            error = np.array([case.error for case in cases])
-            ranges = [
-                f"{min(values):.2f} to {max(values):.2f}"
-                for values in zip(*[(c.hardness, c.thickness, c.angle) for c in cases], strict=True)
-            ]
-            figures = np.median(np.abs(error)), np.percentile(np.abs(error), 95), error.mean()
-            rows.append((f"{hardness} {kind}", str(len(cases)), *ranges, *map("{:.2f}".format, figures)))
+    """Print a row for each kind: its ranges, and the errors of the coercivity in %."""
+    rows = [("", "cases", "Q", "nuclei across", "angles", "median", "19 of 20", "bias")]
+    for kind, cases in kinds(every_case()).items():
+        error = np.array([case.error for case in cases])
+        ranges = [
+            f"{min(values):.2f} to {max(values):.2f}"
+            for values in zip(*[(c.hardness, c.nuclei, c.angle) for c in cases], strict=True)
+        ]
+        figures = np.median(np.abs(error)), np.percentile(np.abs(error), 95), error.mean()
+        rows.append((kind, str(len(cases)), *ranges, *map("{:.2f}".format, figures)))
     print_table(rows)

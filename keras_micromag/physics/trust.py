@@ -6,6 +6,7 @@ single grains and of magnets with those by finite differences.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,19 +15,29 @@ from keras_micromag.physics.microstructure.material import MU0, Material, calibr
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks
 
-HARDNESS = (1.0, 40.0)
-"""Least and largest hardness Q = 2 µ0·Ku/Js² of the grains that were compared."""
 
-THICKNESS = (0.5, 15.0)
-"""The same of the thickness: the least distance of a face from the centroid over the radius of a
-nucleus, which is the calibrated depth."""
+class Range(NamedTuple):
+    """What was compared.
 
-ANGLE = {"grain": 60.0, "magnet": 90.0}
-"""Largest angle in degrees between an easy axis and the field."""
+    Args:
+        hardness: least and largest Q = 2 µ0·Ku/Js² of the grains.
+        nuclei: the same of their thickness, twice the least distance of a face from the centroid,
+            in diameters of a nucleus.
+        angle: the same of the angles between easy axes and field in degrees.
+        error: difference of the coercivity in % of the anisotropy field that 19 of 20 do not
+            exceed.
+    """
 
-ERROR = {"grain": {"soft": 2.0, "hard": 2.0}, "magnet": {"soft": 2.0, "hard": 2.0}}
-"""Difference of coercivities in % of the anisotropy field that 19 of 20 do not exceed, with grains
-of Q < 2 and without."""
+    hardness: tuple[float, float]
+    nuclei: tuple[float, float]
+    angle: tuple[float, float]
+    error: float
+
+
+GRAIN = Range(hardness=(1.24, 37.1), nuclei=(1.0, 14.8), angle=(0.0, 60.1), error=1.3)
+THIN_GRAIN = Range(hardness=(3.6, 37.1), nuclei=(0.47, 1.0), angle=(0.0, 60.1), error=3.6)
+MAGNET = Range(hardness=(3.6, 37.1), nuclei=(0.67, 5.3), angle=(0.0, 90.0), error=1.2)
+"""Single grains, those thinner than a nucleus, and magnets of grains."""
 
 DEPTH = (0.9, 1.1)
 """Depth of the particles over the calibrated one at which they count as calibrated."""
@@ -100,16 +111,17 @@ def estimate(
     b = len(easy_axes)
     if self_field != "nucleus":
         return Trust(np.full(b, np.nan), np.full(b, f"self_field={self_field!r}, not 'nucleus'"))
-    kind = "grain" if len(structure) == 1 else "magnet"
     inner = np.array([grain.offsets.min() for grain in structure.grains])
     nucleus = np.array([[calibrated_depth(m) for m in row] for row in materials])
     hardness = np.array([[2 * MU0 * m.Ku / m.Js**2 for m in row] for row in materials])
     angle = np.degrees(np.arccos(np.clip(np.abs(easy_axes @ np.asarray(direction)), 0.0, 1.0)))
+    nuclei = inner / nucleus
+    kind = MAGNET if len(structure) > 1 else THIN_GRAIN if nuclei.min() < 1 else GRAIN
     outside = np.full(b, "", dtype=object)
     for text, values, (low, high) in (
-        ("an easy axis at {:.3g}° from the field", angle, (0.0, ANGLE[kind])),
-        ("a grain of {:.3g} nuclei across", inner / nucleus, THICKNESS),
-        ("a material of Q = {:.3g}", hardness, HARDNESS),
+        ("an easy axis at {:.3g}° from the field", angle, kind.angle),
+        ("a grain of {:.3g} nuclei across", nuclei, kind.nuclei),
+        ("a material of Q = {:.3g}", hardness, kind.hardness),
         ("particles at {:.3g} times the calibrated depth", structure.depth / nucleus, DEPTH),
     ):
         beyond = np.maximum(low - values, values - high)
@@ -118,7 +130,6 @@ def estimate(
         outside = np.where(beyond.max(axis=1) > 0, sentences, outside)
     if np.isnan(structure.depth).any():
         outside[:] = "particles at given positions"
-    percent = np.where(hardness.min(axis=1) < 2, ERROR[kind]["soft"], ERROR[kind]["hard"])
     field = np.array([np.mean([m.anisotropy_field for m in row]) for row in materials])
-    error = np.where(outside == "", percent / 100 * field, np.nan)
+    error = np.where(outside == "", kind.error / 100 * field, np.nan)
     return Trust(error, outside.astype(str))

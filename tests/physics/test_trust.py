@@ -13,23 +13,25 @@ from keras_micromag.physics import (
     random_easy_axes,
     simulate,
 )
-from keras_micromag.physics.trust import ERROR, Trust, estimate
+from keras_micromag.physics.trust import GRAIN, MAGNET, THIN_GRAIN, Trust, estimate
 
 AXES = random_easy_axes((2, 8), seed=1)
-MAGNET = cubic_grains((2, 2, 2))
+STRUCTURE = cubic_grains((2, 2, 2))
 ALONG = [0.0, 0.0, 1.0]
 
 
 def test_a_magnet_within_the_calibration():
-    found = estimate(MAGNET, [[ND2FE14B] * 8], AXES, ALONG, "nucleus")
-    expected = ERROR["magnet"]["hard"] / 100 * ND2FE14B.anisotropy_field
+    found = estimate(STRUCTURE, [[ND2FE14B] * 8], AXES, ALONG, "nucleus")
+    expected = MAGNET.error / 100 * ND2FE14B.anisotropy_field
     np.testing.assert_allclose(found.error, [expected] * 2)
     assert (found.outside == "").all()
     assert str(found) == f"within {expected:.2g} T of micromagnetics, 19 of 20"
-    # A grain alone, and a magnet with a soft grain, have errors of their own.
-    alone = estimate(cubic_grains((1, 1, 1)), [[ND2FE14B]], AXES[:, :1], ALONG, "nucleus")
-    expected = ERROR["grain"]["hard"] / 100 * ND2FE14B.anisotropy_field
-    np.testing.assert_allclose(alone.error, [expected] * 2)
+    # A grain alone, and one thinner than a nucleus, have errors of their own.
+    for size, kind in ((50e-9, GRAIN), (8e-9, THIN_GRAIN)):
+        grain = cubic_grains((1, 1, 1), size=size)
+        alone = estimate(grain, [[ND2FE14B]], AXES[:, :1], ALONG, "nucleus")
+        expected = kind.error / 100 * ND2FE14B.anisotropy_field
+        np.testing.assert_allclose(alone.error, [expected] * 2)
 
 
 @pytest.mark.parametrize(
@@ -40,15 +42,15 @@ def test_a_magnet_within_the_calibration():
         ({"structure": cubic_grains((2, 2, 2), depth=2e-9)}, "particles at 0.42 times the cal"),
         ({"structure": core_shell(cubic_grains((2, 2, 1)), 2e-9)}, "particles at given pos"),
         ({"structure": cubic_grains((2, 2, 2), size=1e-6)}, "a grain of 105 nuclei across, not"),
-        ({"materials": [[Material(1.6, 2e5, 8e-12)] * 8]}, "a material of Q = 0.196, not 1 to"),
+        ({"materials": [[Material(1.6, 2e5, 8e-12)] * 8]}, "a material of Q = 0.196, not 3.6 to"),
     ],
     ids=str,
 )
 def test_beyond_its_limits(changed, outside):
-    arguments = {"structure": MAGNET, "materials": [[ND2FE14B] * 8], "self_field": "nucleus"}
+    arguments = {"structure": STRUCTURE, "materials": [[ND2FE14B] * 8], "self_field": "nucleus"}
     arguments |= {"easy_axes": AXES, "direction": ALONG} | changed
     if "materials" in changed:
-        arguments["structure"] = MAGNET.calibrated_for(changed["materials"][0])
+        arguments["structure"] = STRUCTURE.calibrated_for(changed["materials"][0])
     found = estimate(**arguments)
     assert np.isnan(found.error).all()
     assert all(sentence.startswith(outside) for sentence in found.outside)
@@ -60,7 +62,7 @@ def test_each_magnet_of_a_batch_has_its_own(tmp_path):
     axes = np.stack([np.array([[0.0, 0.0, 1.0]]), tilted])
     loops = simulate(cubic_grains((1, 1, 1)), axes, field=[8.0, 4.0], progress=False)
     assert np.isfinite(loops.trust.error).tolist() == [True, False]
-    assert loops.trust.outside[1].startswith("an easy axis at 68.8° from the field, not 0 to 60")
+    assert loops.trust.outside[1].startswith("an easy axis at 68.8° from the field, not 0 to 60.1")
     assert loops[0].trust.outside == "" and loops[1:].trust.error.shape == (1,)
     loops.save(tmp_path / "loops.npz")
     back = Hysteresis.load(tmp_path / "loops.npz")
@@ -70,9 +72,9 @@ def test_each_magnet_of_a_batch_has_its_own(tmp_path):
 
 def test_it_is_of_the_material_of_each_grain():
     materials = [ND2FE14B, MATERIALS["SmCo5"]] * 4
-    found = estimate(MAGNET.calibrated_for(materials), [materials], AXES, ALONG, "nucleus")
+    found = estimate(STRUCTURE.calibrated_for(materials), [materials], AXES, ALONG, "nucleus")
     field = np.mean([m.anisotropy_field for m in materials])
-    np.testing.assert_allclose(found.error, ERROR["magnet"]["hard"] / 100 * field)
+    np.testing.assert_allclose(found.error, MAGNET.error / 100 * field)
 
 
 def test_text_that_is_none_is_refused():
