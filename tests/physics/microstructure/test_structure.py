@@ -278,7 +278,7 @@ def test_bad_depths_and_materials():
         with pytest.raises(ValueError, match="`material` must be a Material or a sequence of g = "):
             cubic_grains((2, 1, 1), depth="calibrated", material=material)
     # Only the calibrated depth is never too much.
-    assert cubic_grains((1, 1, 1), size=1e-9).particles.shape == (1, 1, 3)
+    assert cubic_grains((1, 1, 1), size=1e-9).particles.shape == (1, 27, 3)
     with pytest.raises(ValueError, match="grain 0 is too thin for its particles"):
         cubic_grains((1, 1, 1), size=9e-9, depth=calibrated_depth(ND2FE14B))
 
