@@ -220,6 +220,18 @@ def test_a_loop_that_turns_beside_an_avalanche(dtype, self_field):
 
 
 @pytest.mark.slow
+def test_avalanches_that_follow_one_another_closely():
+    # In a large magnet; the field must not be carried past the next one, as where there is no end.
+    structure = cubic_grains((6, 6, 6), scheme=("vertices",))
+    axes = random_easy_axes(len(structure), seed=1)
+    loop = simulate(structure, axes, field=[8.0, -8.0], method="events", progress=False)
+    assert (loop.events.sizes > 0).sum() > 40
+    assert loop.iterations.sum() < 3500
+    by_steps = simulate(structure, axes, field=np.linspace(8.0, -8.0, 1601), progress=False)
+    assert loop.coercivity() == pytest.approx(by_steps.coercivity(), abs=0.02)
+
+
+@pytest.mark.slow
 @pytest.mark.backend
 def test_a_batch_is_its_magnets():
     structure = SHALLOW["polycrystal"]

@@ -80,7 +80,7 @@ class State(NamedTuple):
     next_grain: Any  # (b,) int, the grain that is predicted to flip at the trial
     flipped: Any  # (b, g) how often the grain flipped in this avalanche
     holds: Any  # (b,) int, avalanches in a row in which no grain flipped
-    delays: Any  # (b,) int, avalanches since steps between two of them were last long
+    delays: Any  # (b,) int, avalanches in a row that followed one another at the shortest steps
     change: Any  # (b,) largest change of a moment's component in the last iteration
     outside: Any  # (b, g) in the last iteration, see `relaxation`
     products: Any  # (b,) matvecs since the last record
@@ -227,7 +227,7 @@ def _iterate(state, magnet, path, avalanche):
     plan = _plan(magnet, path, state, trial, secant, outcome, decision, turned.flipped, end)
     new = _move_trial(state, turned, damped, secant, outcome, decision, plan)
     new = _update_node(new, state, trial, secant, outcome, decision, plan)
-    return _update_counters(path, new, trial, outcome, decision, plan), record
+    return _update_counters(path, new, state, trial, outcome, decision, plan), record
 
 
 def _evaluate_trial(magnet, state, avalanche):
@@ -366,7 +366,7 @@ def _update_node(new, state, trial, secant, outcome, decision, plan):
     )
 
 
-def _update_counters(path, new, trial, outcome, decision, plan):
+def _update_counters(path, new, state, trial, outcome, decision, plan):
     """Return the state `new` with what the next iteration compares itself with."""
     zero = ops.zeros_like(plan.relaxing)
     none = ops.zeros_like(new.flipped)
@@ -374,12 +374,13 @@ def _update_counters(path, new, trial, outcome, decision, plan):
     resting = ops.where(relaxation.may_flip(new), none, new.flipped)
     flipped = where(outcome.ended, resting, new.flipped)
     holds = ops.where(outcome.ended, new.holds + 1, new.holds)
-    delays = ops.where(outcome.ended, new.delays + 1, new.delays)
-    far = outcome.equilibrium & (plan.step > 0.1 * path.longest)
+    soon = 2.0 * prediction.shortest_step(path, state.delays)
+    soon = (state.nodes <= 1) & (ops.abs(state.field - state.node_field) <= soon)
+    delays = ops.where(soon, state.delays + 1, zero)
     return new._replace(
         flipped=where(outcome.equilibrium, none, flipped),
         holds=ops.where(decision.flip | outcome.equilibrium, zero, holds),
-        delays=ops.where(far, zero, delays),
+        delays=ops.where(outcome.ended, delays, state.delays),
         change=trial.change,
         outside=trial.outside,
         products=ops.where(decision.flip | decision.node, zero, trial.matvecs),

@@ -214,6 +214,20 @@ def longest_step(path, state, trial, outcome, node, relaxing, damped):
     return ops.where(outcome.between & outcome.near_root, doubled, step)
 
 
+def shortest_step(path, delays):
+    """Return (b,) the least distance of the next trial from the last node, in tesla.
+
+    It doubles with every eight avalanches that followed one another so soon, as in a grain that is
+    unstable on both branches: else the field would take millions of steps.
+
+    Args:
+        delays: (b,) int, number of such avalanches.
+    """
+    doublings = ops.cast(delays, path.ends.dtype) * (1.0 / _PATIENCE)
+    least = 0.5 * path.root_tol * ops.exp(float(np.log(2.0)) * doublings)
+    return minimum(least, path.longest)
+
+
 def next_trial(path, state, trial, outcome, ratio_slope, step, node_field, segment):
     """Return where the next trial is: at the first predicted root, or as far as a step may go.
 
@@ -235,11 +249,7 @@ def next_trial(path, state, trial, outcome, ratio_slope, step, node_field, segme
     # Towards the node by no more than seven eighths of the way, or no secant is left.
     least = 0.125 * ops.abs(state.field - node_field)
     from_node = at_least(minimum(from_node, step), least)
-    # By more each time where avalanches follow one another at the shortest steps, as in a grain
-    # that is unstable on both branches: else the field would take millions of steps.
-    delays = ops.cast(state.delays, from_node.dtype) * (1.0 / _PATIENCE)
-    least = 0.5 * path.root_tol * ops.exp(float(np.log(2.0)) * delays)
-    from_node = at_least(from_node, minimum(least, path.longest))
+    from_node = at_least(from_node, shortest_step(path, state.delays))
     target = node_field + direction * from_node
     target = ops.where(from_node >= direction * (end - node_field), end, target)
     # Where moments do not come to rest, neither do predicted roots: the trial waits for them.
