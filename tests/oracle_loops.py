@@ -42,6 +42,7 @@ def make():
                 FIELD,
                 polarization=ND2FE14B.Js,
                 anisotropy_field=ND2FE14B.anisotropy_field,
+                avalanche="simultaneous",
             )[0]
             for axes in easy_axes
         ]

@@ -429,7 +429,7 @@ def simulate_literal(
     polarization,
     anisotropy_field,
     direction=(0.0, 0.0, 1.0),
-    avalanche="simultaneous",
+    avalanche="weakest_first",
     tol=1e-7,
     max_iterations=1000,
     share=1.0,

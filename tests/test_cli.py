@@ -293,6 +293,7 @@ def test_bad_commands_get_one_sentence(capsys, arguments):
 
 def test_magnets_that_fail_are_named_and_the_others_written(capsys, tmp_path):
     options = ["--self-field", "none", "--depth", "2.4", "--max-iterations", "6", "--quiet"]
+    options += ["--avalanche", "simultaneous"]
     assert cli.main([*TINY, *options, "--out", str(tmp_path)]) == 0
     warning = capsys.readouterr().err
     assert warning.startswith("keras-micromag: warning: 2 of 3 magnets found no equilibrium")

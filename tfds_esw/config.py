@@ -56,7 +56,7 @@ class Config(tfds.core.BuilderConfig):
     Example:
         >>> from tfds_esw import Config
         >>> Config(name="wide", cone=50.0).name
-        'wide-3585735995'
+        'wide-94f98ef175'
     """
 
     name: str = "custom"
@@ -74,14 +74,12 @@ class Config(tfds.core.BuilderConfig):
     steps: int = 1000
     field_direction: tuple[float, float, float] = (0.0, 0.0, 1.0)
     self_field: checks.SelfField = "nucleus"
-    avalanche: str | None = None
+    avalanche: str = "weakest_first"
     dtype: str = "float32"
     tol: float | None = None
     max_iterations: int = 5000
     seed: int = 0
     splits: dict[str, int] = dataclasses.field(default_factory=lambda: {"train": 9, "test": 1})
-    # With these values they are left out of the digest: data sets built before these parameters
-    # existed keep their names.
     method: str = "steps"
     grains: int | tuple[int, int] | None = None
     sigma: float = 0.0
@@ -93,9 +91,8 @@ class Config(tfds.core.BuilderConfig):
         checks.instance(self.name, "name", str)
         checks.instance(self.dtype, "dtype", str)
         self.self_field = checks.self_field(self.self_field)
-        checks.one_of(self.method, "method", tuple(AVALANCHE))
-        if self.avalanche is not None:
-            checks.instance(self.avalanche, "avalanche", str)
+        checks.one_of(self.method, "method", ("steps", "events"))
+        checks.instance(self.avalanche, "avalanche", str)
         _require(re.fullmatch(r"[\w.+-]+", self.name), "name", "be of letters, digits, _.+-", self)
         for name in ("size", "gap", "depth", "tol"):
             value = getattr(self, name)
@@ -133,15 +130,8 @@ class Config(tfds.core.BuilderConfig):
     def parameters(self) -> dict:
         """All parameters that determine the data, as JSON can hold them."""
         inherited = {f.name for f in dataclasses.fields(tfds.core.BuilderConfig)}
-        own = [f for f in dataclasses.fields(self) if f.name not in inherited]
-        values = {field.name: (getattr(self, field.name), field.default) for field in own}
-        if self.avalanche is None:
-            values["avalanche"] = AVALANCHE[self.method], None
-        return {
-            name: value
-            for name, (value, default) in values.items()
-            if name not in _LATER or value != default
-        }
+        names = [f.name for f in dataclasses.fields(self) if f.name not in inherited]
+        return {name: getattr(self, name) for name in names}
 
     @property
     def most_grains(self) -> int:
@@ -172,13 +162,6 @@ class Config(tfds.core.BuilderConfig):
         first = sum(self.splits[name] for name in names[: names.index(split)])
         return range(first, first + self.splits[split])
 
-
-AVALANCHE = {"steps": "simultaneous", "events": "weakest_first"}
-"""Default of each method in `keras_micromag.physics.simulate`, which imports Keras and is
-therefore not imported here: readers of the data need no Keras."""
-
-_LATER = ("method", "grains", "sigma", "relaxation", "Js_spread", "Ku_spread")
-"""Parameters that are left out of the digest at their defaults."""
 
 DRAWN = ("cone", "Js", "Ku", "A", "Kd")
 """Parameters that may be drawn for each magnet, in the order of the draws."""
@@ -241,7 +224,7 @@ def _known(name: str, description: str, **parameters) -> Config:
     return config
 
 
-_PAPER = {"depth": PAPER_DEPTH, "self_field": False}
+_PAPER = {"depth": PAPER_DEPTH, "self_field": False, "avalanche": "simultaneous"}
 
 CONFIGS = [
     _known("paper", "The ten magnets of the paper: nine to train on, one to test.", **_PAPER),

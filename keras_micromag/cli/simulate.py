@@ -88,9 +88,9 @@ def _add_method(group) -> None:
     )
     text = "steps: solve at each field; events: compute the field at which each avalanche begins"
     option(group, "--method", text, "steps", choices=("steps", "events"))
-    text = "which unstable grains flip, all at once or the weakest first "
-    text += "(default: simultaneous with steps, weakest_first with events)"
-    option(group, "--avalanche", text, None, choices=("simultaneous", "weakest_first"))
+    text = "which unstable grains flip, all at once or the weakest first"
+    orders = ("simultaneous", "weakest_first")
+    option(group, "--avalanche", text, "weakest_first", choices=orders)
     text = "demagnetising fields by a dense matrix, by FFT on a lattice of equal grains, or by FFT "
     text += "on a mesh with exact near fields; auto chooses"
     kinds = ("auto", "dense", "lattice", "hierarchical")
@@ -133,8 +133,6 @@ def _run(options: Namespace) -> None:
         from keras_micromag import vtk
 
         vtk.require_own_folder(options.out / "loops")
-    if options.avalanche is None:  # settings.json has the default by name
-        options.avalanche = physics.solver.problem.DEFAULT_AVALANCHE[options.method]
     material = _material(options, physics.MATERIALS)
     structure, axes = structures.build(options, kind)
     materials = _materials(options, material, len(structure))

@@ -23,7 +23,8 @@ class GuptasarmaDemag(PhysicsLayer):
     Args:
         structure: g grains with p particles each.
         self_field: False, True or "nucleus", see `demag_matrix`.
-        material: one for all grains or a sequence of g; its polarisation Js sets the field's size.
+        material: one for all grains or a sequence of g; its polarisation Js sets the field's size,
+            and its calibrated depth the particles' places where the structure leaves them open.
         operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is built,
             a terminal shows a bar.
 

@@ -32,7 +32,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
     The same solver as `simulate`; what that raises, this marks as NaN, since a graph cannot raise.
 
     Args:
-        structure: g grains with their particles.
+        structure: g grains with their particles, which are placed here as in `simulate`.
         material: one for all grains, or a sequence of g.
         field_direction, self_field, avalanche, tol, max_iterations: see `simulate`.
         operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is built,
@@ -75,7 +75,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         *,
         field_direction: ArrayLike = (0.0, 0.0, 1.0),
         self_field: checks.SelfField = "nucleus",
-        avalanche: Literal["simultaneous", "weakest_first"] = "simultaneous",
+        avalanche: Literal["weakest_first", "simultaneous"] = "weakest_first",
         tol: float | None = None,
         max_iterations: int = 5000,
         operator: Kind = "auto",

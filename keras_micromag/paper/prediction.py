@@ -43,6 +43,7 @@ def predicted_loops(path: str | os.PathLike, first: Hysteresis | ArrayLike) -> H
             axes,
             field=field[:window],
             self_field=False,
+            avalanche="simultaneous",
             progress=False,
         )
     else:

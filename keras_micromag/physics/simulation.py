@@ -28,7 +28,7 @@ def simulate(
     self_field: checks.SelfField = "nucleus",
     initial_state: ArrayLike | None = None,
     method: Literal["steps", "events"] = "steps",
-    avalanche: Literal["simultaneous", "weakest_first"] | None = None,
+    avalanche: Literal["weakest_first", "simultaneous"] = "weakest_first",
     dtype: Literal["float32", "float64"] = "float32",
     tol: float | None = None,
     max_iterations: int = 5000,
@@ -63,9 +63,9 @@ def simulate(
             the next: it finds the field at which each begins to 1e-6 T in float64 (to `tol`, as
             tesla, where that is more) and mostly to 3e-5 T in float32. The states at `field` are
             accurate to about `tol`, and `Hysteresis.events` lists the events; see docs/events.md.
-        avalanche: "simultaneous" flips all unstable grains of a pass, "weakest_first" only the one
-            that is furthest outside the astroid. By default the first by steps (the paper), the
-            second by events.
+        avalanche: "weakest_first" flips the one unstable grain in a pass that is furthest outside
+            the astroid, which agrees better with micromagnetics; "simultaneous" flips all (the
+            paper).
         dtype: "float32" or "float64" for the iteration; the demagnetising matrix is always
             computed in float64.
         tol: largest change of a moment's component at which an iteration has converged; by default

@@ -164,10 +164,10 @@ MUTATIONS = [
         SOLVER_TESTS,
     ),
     Mutation(
-        "avalanches of steps and events swapped",
-        SOLVER + "problem.py",
-        'DEFAULT_AVALANCHE = {"steps": "simultaneous", "events": "weakest_first"}',
-        'DEFAULT_AVALANCHE = {"steps": "weakest_first", "events": "simultaneous"}',
+        "all unstable grains flip at once by default",
+        "keras_micromag/physics/simulation.py",
+        'avalanche: Literal["weakest_first", "simultaneous"] = "weakest_first",',
+        'avalanche: Literal["weakest_first", "simultaneous"] = "simultaneous",',
         SOLVER_TESTS,
     ),
     Mutation(

@@ -88,7 +88,7 @@ def test_the_papers_magnets_follow_algorithm_1(dtype):
     oracle, structure = oracle_loops.load(), cubic_grains(depth=PAPER_DEPTH)
     easy_axes = random_easy_axes((10, 64), seed=1)
     np.testing.assert_allclose(easy_axes, oracle.easy_axes, rtol=0, atol=1e-15)
-    loops = simulate(structure, easy_axes, self_field=False, dtype=dtype)
+    loops = simulate(structure, easy_axes, self_field=False, avalanche="simultaneous", dtype=dtype)
     assert loops.magnetization.dtype == dtype
     assert loops.converged.all()
     same = sides(loops.magnetization, easy_axes) == oracle.up
@@ -522,7 +522,8 @@ def test_a_magnet_that_does_not_converge_does_not_stop_its_batch(method):
     # The soft grains of the second magnet take more iterations than the weak ones of the others.
     structure, axes = cubic_grains((2, 2, 2), depth=2e-9), random_easy_axes((3, 8), seed=13)
     soft, weak = Material(Js=2.2, Ku=6e5, A=1e-11), Material(Js=0.02, Ku=3e4, A=8e-12)
-    options = {"field": REVERSAL[::4], "method": method, "max_iterations": 8}
+    options = {"field": REVERSAL[::4], "method": method, "avalanche": "simultaneous"}
+    options["max_iterations"] = 8
     material = [[weak] * 8, [soft] * 8, [weak] * 8]
     with pytest.warns(UserWarning, match=r"1 of 3 magnets found no .* = 8: 1\. `converged`"):
         loops = simulate(structure, axes, material=material, **options)

@@ -44,7 +44,7 @@ def test_a_magnet_within_the_calibration():
         ({"structure": cubic_grains((2, 2, 2), size=1e-6)}, "a grain of 105 nuclei across, not"),
         ({"materials": [[Material(1.6, 2e5, 8e-12)] * 8]}, "a material of Q = 0.196, not 3.6 to"),
     ],
-    ids=str,
+    ids=["none", "all", "depth", "given", "size", "Q"],
 )
 def test_beyond_its_limits(changed, outside):
     arguments = {"structure": STRUCTURE, "materials": [[ND2FE14B] * 8], "self_field": "nucleus"}

@@ -19,7 +19,7 @@ class Material(checks.Configured):
         Ku: uniaxial anisotropy constant in J/m³.
         A: exchange stiffness in J/m.
         Kd: shape anisotropy constant of the grain in J/m³ (Eq. 1), ½ µ0 Ms² (N⊥ − N∥); negative
-            for a flat grain. 0 for a cube.
+            for a flat grain. 0 for a cube, and wherever grains have an own field.
         name: for tables and figures.
 
     Raises:

@@ -23,9 +23,6 @@ from keras_micromag.utils.backend import require_dtype
 DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}
 """Largest change of a moment's component at which an iteration has converged."""
 
-DEFAULT_AVALANCHE = {"steps": "simultaneous", "events": "weakest_first"}
-"""Which grains flip at once, by method."""
-
 _DEPTH_RATIO = 1.1
 """Largest ratio of the calibrated depths of a grain in a batch: the depths are then at most 5 % off
 the middle one, and switching fields 0.2 % of the anisotropy field."""
@@ -56,8 +53,7 @@ class SolverOptions:
         cls, method, avalanche, dtype, tol, max_iterations, allow_unconverged=False
     ) -> "SolverOptions":
         """Check the arguments of `simulate` of these names, and fill in the defaults."""
-        checks.one_of(method, "method", tuple(DEFAULT_AVALANCHE))
-        avalanche = DEFAULT_AVALANCHE[method] if avalanche is None else avalanche
+        checks.one_of(method, "method", ("steps", "events"))
         checks.one_of(avalanche, "avalanche", ("simultaneous", "weakest_first"))
         checks.one_of(dtype, "dtype", tuple(DEFAULT_TOL))
         require_dtype(dtype)

@@ -42,7 +42,7 @@ def start(structure, field=0.0):
         operator="dense",
         rtol=1e-4,
         progress=False,
-        options=SolverOptions.checked("steps", None, "float32", None, 100),
+        options=SolverOptions.checked("steps", "simultaneous", "float32", None, 100),
     )
     magnet, branch = problem.laid_out(problem.field)
     state = field_steps.start(magnet, branch)
