@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks.simulate import Literal, float64_refused, header
 from benchmarks.timing import interleave, print_row, print_table, spread
 from keras_micromag.physics import cubic_grains, demag_operator, random_easy_axes, simulate
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 
 KINDS = ("events", "coercivity", "steps")
 
@@ -35,9 +36,17 @@ def precision(structure, field, count: int, batch: int = 50) -> None:
     axes = random_easy_axes((count, len(structure)), seed=2)
     unconverged, alike, off, wrong = 0, 0, [], []
     for begin in range(0, count, batch):
-        options = {"field": field, "method": "events", "allow_unconverged": True, "progress": False}
         both = [
-            simulate(structure, axes[begin : begin + batch], dtype=dtype, **options)
+            simulate(
+                structure,
+                axes[begin : begin + batch],
+                field=field,
+                self_field=False,
+                method="events",
+                dtype=dtype,
+                allow_unconverged=True,
+                progress=False,
+            )
             for dtype in ("float32", "float64")
         ]
         unconverged += sum((~loops.converged).any(axis=1).sum() for loops in both)
@@ -70,8 +79,8 @@ def sizes(sides, field) -> None:
         ("grains", "by events", "s", "weakest first", "s", "simultaneous", "s", "coercivity, T")
     )
     for side in sides:
-        structure = cubic_grains((side, side, side), scheme=("vertices",))
-        operator = demag_operator(structure)
+        structure = cubic_grains((side, side, side), depth=PAPER_DEPTH, scheme=("vertices",))
+        operator = demag_operator(structure, self_field=False)
         axes = random_easy_axes(len(structure), seed=1)
         row, coercivities = [f"{len(structure)}, {operator.kind}"], []
         for method, avalanche in (
@@ -85,6 +94,7 @@ def sizes(sides, field) -> None:
                     structure,
                     axes,
                     field=field,
+                    self_field=False,
                     method=method,
                     avalanche=avalanche,
                     operator=operator,
@@ -109,7 +119,7 @@ def main(argv=None) -> list:
     if arguments.sides:
         sizes(arguments.sides, field)
         return []
-    structure = cubic_grains(tuple(arguments.grid))
+    structure = cubic_grains(tuple(arguments.grid), depth=PAPER_DEPTH)
     if arguments.precision:
         precision(structure, field, arguments.precision)
         return []
@@ -131,6 +141,7 @@ def main(argv=None) -> list:
             structure,
             axes[:count],
             field=field[[0, -1]] if kind == "coercivity" else field,
+            self_field=False,
             method="steps" if kind == "steps" else "events",
             dtype=dtype,
             progress=False,

@@ -34,6 +34,7 @@ from keras_micromag.physics import (
     simulate,
 )
 from keras_micromag.physics.field.precorrected.hierarchical import Probe
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from keras_micromag.physics.solver import field_steps
 from keras_micromag.utils.backend import compiled, tensors
 
@@ -66,7 +67,7 @@ def magnet(kind: str, grains: int):
     if kind != "lattice":
         return polycrystal(grains, scheme=("vertices",))
     side = round(grains ** (1 / 3))
-    return cubic_grains((side, side, side), scheme=("vertices",))
+    return cubic_grains((side, side, side), depth=PAPER_DEPTH, scheme=("vertices",))
 
 
 def compiled_product(operator):
@@ -83,7 +84,7 @@ def measure(kind: str, grains: int, rounds: int = 7) -> Size:
     """Time the set-up of an operator and its product; for a process of its own."""
     structure = magnet(kind, grains)
     start = time.perf_counter()
-    operator = demag_operator(structure, kind)
+    operator = demag_operator(structure, kind, self_field=False)
     setup = time.perf_counter() - start
     _, seconds = interleave([compiled_product(operator)], rounds)
     return Size(
@@ -141,7 +142,7 @@ def beside_fmm(grains: int, rounds: int) -> None:
     import fmm3dpy  # only this section needs it
 
     structure = magnet("hierarchical", grains)
-    operator = demag_operator(structure, "hierarchical")
+    operator = demag_operator(structure, "hierarchical", self_field=False)
     real = structure.weights > 0
     # In grain sizes.
     points = np.asfortranarray(structure.particles[real].T / SIZE)
@@ -193,7 +194,7 @@ def accuracy(grains: int, tolerances=(1e-3, 1e-4, 2e-5)) -> None:
     probe = Probe(structure, False, most=particles)
     rows = [(f"{len(structure)} grains, rtol", "error, reported", f"at all {particles} particles")]
     for rtol in tolerances:
-        operator = demag_operator(structure, "hierarchical", rtol=rtol)
+        operator = demag_operator(structure, "hierarchical", rtol=rtol, self_field=False)
         error = probe.errors(operator.product, operator.places).max()
         rows.append((f"{rtol:g}", f"{operator.error:.2e}", f"{error:.2e}"))
     print_table(rows)
@@ -205,7 +206,7 @@ def agreement(grains: int) -> None:
     structure = magnet("hierarchical", grains)
     axes = random_easy_axes(len(structure), seed=1)
     exact, loop = (
-        simulate(structure, axes, operator=kind, progress=False)
+        simulate(structure, axes, self_field=False, operator=kind, progress=False)
         for kind in ("dense", "hierarchical")
     )
     branch, other = ((r.magnetization * axes).sum(axis=2) > 0 for r in (exact, loop))
@@ -227,7 +228,7 @@ def ranks(grains: int, near=NEAR, rtol: float = 1e-4) -> None:
     in random directions. Low rank pays where the factors have fewer numbers than the block.
     """
     structure = magnet("hierarchical", grains)
-    matrix, places = demag_matrix(structure), structure.centroids
+    matrix, places = demag_matrix(structure, self_field=False), structure.centroids
     middle = np.linalg.norm(places - places.mean(axis=0), axis=1).argsort()[:50]
     blocks = []  # (p, 3, g - 1, 3) each, the nearest grains first
     for grain in middle:
@@ -256,7 +257,7 @@ def loop(kind: str, grains: int, fields, seconds: float | None) -> None:
     """Print the time of a loop, or its progress within some seconds."""
     structure = magnet(kind, grains)
     start = time.perf_counter()
-    operator = demag_operator(structure, kind)
+    operator = demag_operator(structure, kind, self_field=False)
     setup = time.perf_counter() - start
     _, bare = interleave([compiled_product(operator)], 7)
     field = np.linspace(*fields[:2], int(fields[2]))
@@ -284,6 +285,7 @@ def loop(kind: str, grains: int, fields, seconds: float | None) -> None:
                 structure,
                 random_easy_axes(len(structure), seed=1),
                 field=field,
+                self_field=False,
                 operator=operator,
                 progress=False,
             )

@@ -14,12 +14,13 @@ import numpy as np
 
 from benchmarks.timing import print_table
 from keras_micromag.physics import simulate
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from tfds_esw import Config, simulations
 
 MAGNETS = 10
 
 CHANGES = {
-    "defaults of the data set": {},
+    "data set `paper`": {},
     "depth 0.6 exchange lengths": {"depth": 1.18e-9},
     "depth 2.4 exchange lengths": {"depth": 4.73e-9},
     "particles at the vertices": {"scheme": ("vertices",)},
@@ -63,7 +64,7 @@ def main(argv=None) -> None:
     parser.add_argument("--magnets", type=int, default=MAGNETS)
     parser.add_argument("--steps", type=int, default=1000, help="number of fields by default")
     arguments = parser.parse_args(argv)
-    base = Config(steps=arguments.steps)
+    base = Config(steps=arguments.steps, depth=PAPER_DEPTH, self_field=False)
     rows, reference = [("", "coercivity, T", "change, T")], None
     for name, change in CHANGES.items():
         values = coercivity(dataclasses.replace(base, **change), arguments.magnets)

@@ -39,6 +39,7 @@ from keras_micromag.physics import (
     random_easy_axes,
     simulate,
 )
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from keras_micromag.physics.solver import field_steps
 from keras_micromag.utils.backend import require_dtype
 from tests.oracles import simulate_literal
@@ -50,7 +51,7 @@ class Literal:
     """Runs Algorithm 1 in NumPy for one magnet per call, each time the next."""
 
     def __init__(self, structure: Microstructure, easy_axes: np.ndarray, field: np.ndarray):
-        self.matrix = demag_matrix(structure)
+        self.matrix = demag_matrix(structure, self_field=False)
         self.weights, self.easy_axes, self.field = structure.weights, easy_axes, field
         self.calls = 0
         self.states = {}  # magnet -> (t, g, 3)
@@ -94,6 +95,7 @@ class Ours:
                 self.structure,
                 self.easy_axes[first : first + self.magnets],
                 field=self.field,
+                self_field=False,
                 dtype=self.dtype,
                 progress=False,
             )
@@ -221,9 +223,10 @@ def report(literal: np.ndarray, measured: list[Row]) -> None:
 
 def loop_of_ten() -> None:
     """Run the loops of ten of the paper's magnets, of 1,000 fields each."""
-    structure = cubic_grains()
+    structure = cubic_grains(depth=PAPER_DEPTH)
     easy_axes = random_easy_axes((10, len(structure)), seed=1)
-    simulate(structure, easy_axes, field=np.linspace(8.0, -8.0, 1000), progress=False)
+    field = np.linspace(8.0, -8.0, 1000)
+    simulate(structure, easy_axes, field=field, self_field=False, progress=False)
 
 
 def measure_peer(loop: Callable[[], None], rounds: int) -> np.ndarray:
@@ -264,7 +267,7 @@ def main(argv=None) -> None:
         return
     refused = float64_refused()
     batches = [batch for batch in BATCHES if not (refused and batch[1] == "float64")]
-    structure = cubic_grains()
+    structure = cubic_grains(depth=PAPER_DEPTH)
     largest, compared = max(magnets for magnets, _ in BATCHES), 10
     easy_axes = random_easy_axes((largest, len(structure)), seed=1)
     field = np.linspace(8.0, -8.0, 1000)

@@ -1,7 +1,8 @@
 """A polycrystal of irregular grains, its loop, and figures of both.
 
 The figures show the magnet cut open along its loop, its texture and its avalanches. An animation, a
-file for Neper and, if PyVista is installed, one for ParaView are written, too.
+file for Neper and, if PyVista is installed, one for ParaView are written, too. Particles
+lie as deep as in the data set `paper`, and no grain has a field of its own.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from keras_micromag.physics import (
     voronoi_grains,
     write_neper,
 )
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from keras_micromag.plots import style
 
 CUT = ((0.0, -1.0, 0.0), 0.0)  # removes the half that faces the viewer
@@ -29,11 +31,12 @@ def main(grains=150, fields=600, frames=40, out="runs/polycrystal"):
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     edge = 53e-9 * grains ** (1 / 3)
-    magnet = voronoi_grains(grains, edge, 1, 3e-9, sigma=0.25, relaxation=2, vanishing="drop")
+    cells = {"sigma": 0.25, "relaxation": 2, "vanishing": "drop", "depth": PAPER_DEPTH}
+    magnet = voronoi_grains(grains, edge, 1, 3e-9, **cells)
     easy_axes = random_easy_axes(len(magnet), cone=35.0, seed=1)
     material = spread_materials(ND2FE14B, len(magnet), Ku=0.05, seed=1)
     field = np.linspace(8.0, -8.0, fields)
-    loop = simulate(magnet, easy_axes, material=material, field=field)
+    loop = simulate(magnet, easy_axes, material=material, field=field, self_field=False)
     print(f"{len(magnet)} grains, packing fraction {magnet.packing_fraction:.2f}")
     print(f"coercivity {loop.coercivity():.2f} T, remanence {loop.remanence():.2f} T")
 

@@ -17,7 +17,7 @@ from keras_micromag.recipes import RECIPES, train
 def main(grid=(4, 4, 4), magnets=40, unseen=10, fields=500, batches=4000):
     """Train on some magnets, predict unseen ones, and return the RMSE of M/Ms of each of these."""
     material = MATERIALS["SmCo5"]
-    structure = cubic_grains(grid, material=material)
+    structure = cubic_grains(grid)
     easy_axes = random_easy_axes((magnets + unseen, len(structure)), seed=1)
     field = np.linspace(35.0, -35.0, fields)
     loops = simulate(structure, easy_axes, material=material, field=field).magnetization

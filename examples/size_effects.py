@@ -1,8 +1,7 @@
-"""The decrease of the switching field with grain size.
+"""The decrease of the switching field with grain size, in the entire own field of each grain.
 
-Near an edge the stray field of a grain grows with the logarithm of its size over the depth of the
-particles, so large grains reverse first. In H_sw = H_sw⁰ - N·Ms, N grows by about 1 from 55 nm to
-8.3 µm: S. Bance et al., J. Appl. Phys. 116 (2014) 233903, https://doi.org/10.1063/1.4904854.
+In H_sw = H_sw⁰ - N·Ms, N grows with ln(size / depth), of particles as deep as in the data `paper`:
+by about 1 from 55 nm to 8.3 µm according to S. Bance et al., J. Appl. Phys. 116 (2014) 233903.
 """
 
 import argparse
@@ -11,6 +10,7 @@ import numpy as np
 from matplotlib import rc_context
 
 from keras_micromag import physics
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from keras_micromag.plots import style
 
 MATERIAL, TILTS = physics.ND2FE14B, (1, 10)  # degrees from the field to the easy axis
@@ -20,7 +20,7 @@ OWN_FIELD = {"self_field": True, "allow_unconverged": True, "progress": False}
 
 def cube_factor(size, tilt):
     """Return N of one cube, from its switching field to 2 mT."""
-    cube = physics.cubic_grains((1, 1, 1), size=size)
+    cube = physics.cubic_grains((1, 1, 1), size=size, depth=PAPER_DEPTH)
     axis = np.array([[np.sin(np.radians(tilt)), 0.0, np.cos(np.radians(tilt))]])
     bracket = 0.0, -MATERIAL.anisotropy_field
     for _ in range(2):
@@ -34,7 +34,8 @@ def cube_factor(size, tilt):
 
 def polycrystal_coercivity(size, textures):
     """Return µ0·Hc (textures,) in tesla of 20 grains, whose lengths scale, except for the depth."""
-    magnet = physics.voronoi_grains(20, size * 20 ** (1 / 3), 1, 0.06 * size, relaxation=5)
+    cells = {"gap": 0.06 * size, "seed": 1, "relaxation": 5, "depth": PAPER_DEPTH}
+    magnet = physics.voronoi_grains(20, size * 20 ** (1 / 3), **cells)
     axes = physics.random_easy_axes((textures, 20), cone=15.0, seed=1)
     return physics.simulate(magnet, axes, field=np.linspace(0, -6, 601), **OWN_FIELD).coercivity()
 

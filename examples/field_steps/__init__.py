@@ -1,7 +1,7 @@
 """The dependence of a loop on the field step, and on which unstable grains flip together.
 
 Loops in steps, with both orders of flipping, are compared with loops by events, which have no step:
-each avalanche begins at its own field, with its weakest grain.
+each avalanche begins at its own field, with its weakest grain. The magnets are the paper's.
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from examples.field_steps.figure import draw
 from examples.field_steps.loops import by_events, difference, in_steps
 from keras_micromag import physics
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from keras_micromag.plots import style
 
 STEPS = (16.0, 4.0, 1.0, 0.25)  # mT
@@ -25,7 +26,7 @@ def main(magnets=100, steps=STEPS, grid=(4, 4, 4), out="field_steps.png"):
         flip together, at a field or in an avalanche. And the power of the step with which the root
         mean square grows, the weakest grain first.
     """
-    body = physics.cubic_grains(grid)
+    body = physics.cubic_grains(grid, depth=PAPER_DEPTH)
     axes = physics.random_easy_axes((magnets, len(body)), seed=1)
     events = {order: by_events(body, axes, order) for order in ORDERS}
     exact, differences = events["weakest_first"], {}

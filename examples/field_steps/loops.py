@@ -1,5 +1,6 @@
 """Loops by events and in field steps, and the differences between them."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,8 @@ from keras_micromag import physics
 
 REVERSAL = (-2.4, -7.0)  # T, between which all grains flip
 BATCH = 20  # magnets: the states of the finest steps are large
+
+_simulate = partial(physics.simulate, self_field=False, progress=False)
 
 
 class Loops(NamedTuple):
@@ -19,9 +22,7 @@ class Loops(NamedTuple):
 
 
 def by_events(body, axes, order):
-    return physics.simulate(
-        body, axes, field=[8.0, -8.0], method="events", avalanche=order, progress=False
-    )
+    return _simulate(body, axes, field=[8.0, -8.0], method="events", avalanche=order)
 
 
 def in_steps(body, axes, step, order):
@@ -29,7 +30,7 @@ def in_steps(body, axes, step, order):
     count = round((first - last) / step) + 1
     field = np.concatenate([[8.0], np.linspace(first, last, count)])
     parts = [
-        physics.simulate(body, batch, field=field, avalanche=order, progress=False)
+        _simulate(body, batch, field=field, avalanche=order)
         for batch in np.array_split(axes, -(-len(axes) // BATCH))
     ]
     fields = np.concatenate([part.switching_fields for part in parts])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_micromag import physics
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 
 BATCH = 2**14
 """Number of grains in a batch: enough to keep the cores busy, few enough for the memory."""
@@ -11,8 +12,10 @@ BATCH = 2**14
 def batches(shape, magnets, field, seed):
     """Yield loops of magnets of one shape, each with easy axes of its own, in batches."""
     # Particles and operator are the same for all sizes, and exact to rounding.
-    body = physics.cubic_grains(shape, scheme=("vertices",))
-    operator = physics.demag_operator(body, "lattice")
+    body = physics.cubic_grains(shape, depth=PAPER_DEPTH, scheme=("vertices",))
+    operator = physics.demag_operator(body, "lattice", self_field=False)
     easy = physics.random_easy_axes((magnets, len(body)), seed=seed)
     for axes in np.array_split(easy, min(magnets, -(-magnets * len(body) // BATCH))):
-        yield physics.simulate(body, axes, field=field, operator=operator, progress=False)
+        yield physics.simulate(
+            body, axes, field=field, self_field=False, operator=operator, progress=False
+        )

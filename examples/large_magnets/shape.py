@@ -5,6 +5,7 @@ from matplotlib import rc_context
 
 from examples.large_magnets.loops import batches
 from keras_micromag import physics
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from keras_micromag.plots import style
 
 # The field is along z: across the plate, along the needle.
@@ -63,9 +64,10 @@ def factor_by_grains(sides):
     The field of the other grains is divided by the packing fraction. A grain's own field, which is
     left out, adds 1/3 on average over its corners, by symmetry.
     """
-    body = physics.cubic_grains(sides, scheme=("vertices",))
+    body = physics.cubic_grains(sides, depth=PAPER_DEPTH, scheme=("vertices",))
     along = np.tile([0.0, 0.0, 1.0], (len(body), 1))
-    others = physics.demag_operator(body, "lattice")(along)[..., 2].mean()
+    operator = physics.demag_operator(body, "lattice", self_field=False)
+    others = operator(along)[..., 2].mean()
     return 1 / 3 - others / body.packing_fraction
 
 
