@@ -49,7 +49,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 def parameters(simulations: int, steps: int) -> dict:
     """Return the parameters of a data set of the paper's magnets."""
-    paper = {"depth": PAPER_DEPTH, "self_field": False}
+    paper = {"depth": PAPER_DEPTH, "self_field": False, "avalanche": "simultaneous"}
     return {"steps": steps, "splits": {"train": simulations}, **paper}
 
 

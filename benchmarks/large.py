@@ -206,7 +206,14 @@ def agreement(grains: int) -> None:
     structure = magnet("hierarchical", grains)
     axes = random_easy_axes(len(structure), seed=1)
     exact, loop = (
-        simulate(structure, axes, self_field=False, operator=kind, progress=False)
+        simulate(
+            structure,
+            axes,
+            self_field=False,
+            avalanche="simultaneous",
+            operator=kind,
+            progress=False,
+        )
         for kind in ("dense", "hierarchical")
     )
     branch, other = ((r.magnetization * axes).sum(axis=2) > 0 for r in (exact, loop))
@@ -286,6 +293,7 @@ def loop(kind: str, grains: int, fields, seconds: float | None) -> None:
                 random_easy_axes(len(structure), seed=1),
                 field=field,
                 self_field=False,
+                avalanche="simultaneous",
                 operator=operator,
                 progress=False,
             )

@@ -51,7 +51,9 @@ def measure(model, batches, fields: int, rounds: int) -> np.ndarray:
 
     def simulated(magnets):
         axes = easy_axes[:magnets]
-        return lambda: simulate(structure, axes, field=field, self_field=False, progress=False)
+        return lambda: simulate(
+            structure, axes, field=field, self_field=False, avalanche="simultaneous", progress=False
+        )
 
     functions = [Literal(structure, easy_axes, field)]
     for magnets in batches:

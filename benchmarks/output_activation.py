@@ -29,7 +29,9 @@ def loops(magnets: int, fields: int) -> np.ndarray:
     easy_axes = random_easy_axes((magnets, 64), seed=1)
     field = np.linspace(8.0, -8.0, fields)
     magnet = cubic_grains(depth=PAPER_DEPTH)
-    result = simulate(magnet, easy_axes, field=field, self_field=False, progress=False)
+    result = simulate(
+        magnet, easy_axes, field=field, self_field=False, avalanche="simultaneous", progress=False
+    )
     return result.magnetization.astype("float32")
 
 

@@ -56,7 +56,13 @@ def loop(structure: Microstructure, fields: int) -> Loop:
     start = time.perf_counter()
     with mock.patch.object(dense, "demag_matrix", timed):
         result = simulate(
-            structure, axes, field=field, self_field=False, operator="dense", progress=False
+            structure,
+            axes,
+            field=field,
+            self_field=False,
+            avalanche="simultaneous",
+            operator="dense",
+            progress=False,
         )
     total = time.perf_counter() - start
     return Loop(seconds[0], total - seconds[0], int(result.iterations.sum()))

@@ -64,7 +64,9 @@ def main(argv=None) -> None:
     parser.add_argument("--magnets", type=int, default=MAGNETS)
     parser.add_argument("--steps", type=int, default=1000, help="number of fields by default")
     arguments = parser.parse_args(argv)
-    base = Config(steps=arguments.steps, depth=PAPER_DEPTH, self_field=False)
+    base = Config(
+        steps=arguments.steps, depth=PAPER_DEPTH, self_field=False, avalanche="simultaneous"
+    )
     rows, reference = [("", "coercivity, T", "change, T")], None
     for name, change in CHANGES.items():
         values = coercivity(dataclasses.replace(base, **change), arguments.magnets)

@@ -96,6 +96,7 @@ class Ours:
                 self.easy_axes[first : first + self.magnets],
                 field=self.field,
                 self_field=False,
+                avalanche="simultaneous",
                 dtype=self.dtype,
                 progress=False,
             )
@@ -226,7 +227,14 @@ def loop_of_ten() -> None:
     structure = cubic_grains(depth=PAPER_DEPTH)
     easy_axes = random_easy_axes((10, len(structure)), seed=1)
     field = np.linspace(8.0, -8.0, 1000)
-    simulate(structure, easy_axes, field=field, self_field=False, progress=False)
+    simulate(
+        structure,
+        easy_axes,
+        field=field,
+        self_field=False,
+        avalanche="simultaneous",
+        progress=False,
+    )
 
 
 def measure_peer(loop: Callable[[], None], rounds: int) -> np.ndarray:

@@ -34,7 +34,14 @@ def model(
     structure = cubic_grains(depth=PAPER_DEPTH)
     easy_axes = random_easy_axes((magnets, len(structure)), seed=1)
     field = np.linspace(8.0, -8.0, steps)
-    loops = simulate(structure, easy_axes, field=field, self_field=False, progress=False)
+    loops = simulate(
+        structure,
+        easy_axes,
+        field=field,
+        self_field=False,
+        avalanche="simultaneous",
+        progress=False,
+    )
     loops = Lattices(loops.magnetization, (4, 4, 4))
     recipe = dataclasses.replace(recipe, autoencoder_batches=20, predictor_batches=20, images=1)
     autoencoder, _ = recipes.train_autoencoder(recipe, loops, verbose=0)

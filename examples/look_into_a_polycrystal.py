@@ -36,7 +36,14 @@ def main(grains=150, fields=600, frames=40, out="runs/polycrystal"):
     easy_axes = random_easy_axes(len(magnet), cone=35.0, seed=1)
     material = spread_materials(ND2FE14B, len(magnet), Ku=0.05, seed=1)
     field = np.linspace(8.0, -8.0, fields)
-    loop = simulate(magnet, easy_axes, material=material, field=field, self_field=False)
+    loop = simulate(
+        magnet,
+        easy_axes,
+        material=material,
+        field=field,
+        self_field=False,
+        avalanche="simultaneous",
+    )
     print(f"{len(magnet)} grains, packing fraction {magnet.packing_fraction:.2f}")
     print(f"coercivity {loop.coercivity():.2f} T, remanence {loop.remanence():.2f} T")
 

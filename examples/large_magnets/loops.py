@@ -17,5 +17,11 @@ def batches(shape, magnets, field, seed):
     easy = physics.random_easy_axes((magnets, len(body)), seed=seed)
     for axes in np.array_split(easy, min(magnets, -(-magnets * len(body) // BATCH))):
         yield physics.simulate(
-            body, axes, field=field, self_field=False, operator=operator, progress=False
+            body,
+            axes,
+            field=field,
+            self_field=False,
+            avalanche="simultaneous",
+            operator=operator,
+            progress=False,
         )
