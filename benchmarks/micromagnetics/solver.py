@@ -32,14 +32,12 @@ ROTATION = 0.2
 # The longest step of the applied field, as a part of the anisotropy field.
 STEP = 0.2
 ITERATIONS = 50_000
+# How often the walls of a state are swept out of their grains at most.
+SWEEPS = 10
 
 
 class NotConvergedError(RuntimeError):
     """The energy has no minimum within the limit of iterations."""
-
-
-class PinnedWallError(RuntimeError):
-    """The cells are so large that they hold a domain wall within a grain."""
 
 
 class Magnet(NamedTuple):
@@ -336,8 +334,11 @@ def demagnetise(magnet: Magnet, tol: float, *, verbose: bool = False) -> Curve:
 
     Raises:
         NotConvergedError: where the energy has no minimum within `ITERATIONS`.
-        PinnedWallError: where a grain is reversed in part, which a hard one is in no equilibrium
-            but between cells much larger than δ = √(A/Ku).
+
+    Notes:
+        Cells larger than δ = √(A/Ku) may hold a domain wall that has come from a nucleus, at fields
+        far above any that would hold it in a homogeneous grain. The rest of a grain that is
+        reversed in part is then turned, and the minimisation goes on.
     """
     grains = int(magnet.grain.max())
     grain = np.asarray(magnet.grain)
@@ -358,11 +359,21 @@ def demagnetise(magnet: Magnet, tol: float, *, verbose: bool = False) -> Curve:
             print(f"{field:9.4f} T {int(state.iterations):6d} {np.sign(along)}", flush=True)
         return state.m, np.where(along < 0, -1.0, 1.0)
 
-    def check_walls(m, field):
-        along = np.asarray((m * magnet.axis).sum(axis=0))[grain > 0]
-        parts = np.bincount(grain[grain > 0], along < 0)[1:]
-        if ((parts > 0) & (parts < cells)).any():
-            raise PinnedWallError(f"A grain is reversed in part at {field:g} T: use smaller cells.")
+    def reversed_in_part(m, after):
+        # A grain of which some has reversed, though its mean may not have.
+        opposed = np.asarray((m * magnet.axis).sum(axis=0)) * after[grain - 1] < 0
+        return np.bincount(grain.ravel(), opposed.ravel())[1:] > 0
+
+    def sweep_walls(m, after, field):
+        for _ in range(SWEEPS):
+            held = reversed_in_part(m, after)
+            if not held.any():
+                return m, after
+            along = (m * magnet.axis).sum(axis=0)
+            rest = (grain > 0) & held[grain - 1] & (np.asarray(along) > 0)
+            m = jnp.where(rest, m - 2 * along * magnet.axis, m)
+            m, after = equilibrium(m, field, np.zeros(grains))
+        raise NotConvergedError(f"A grain stays reversed in part at {field:g} T.")
 
     def moment(m):
         return np.asarray(sums(magnet, jnp.tensordot(magnet.direction, m, 1), grains)) / cells
@@ -377,12 +388,14 @@ def demagnetise(magnet: Magnet, tol: float, *, verbose: bool = False) -> Curve:
         final = step == tol
         # The last step runs to the end, since the reversal of a grain may bring about others.
         later, after = equilibrium(m, field - step, np.zeros(grains) if final else branch)
-        reverses = after < branch
-        if reverses.any() and not final:
+        begun = (after < branch) | reversed_in_part(later, after)
+        if begun.any() and not final:
             failed, step = field - step, step / 2
             continue
-        m, branch, field = later, after, field - step
-        check_walls(m, field)
+        field = field - step
+        later, after = sweep_walls(later, after, field)
+        reverses = after < branch
+        m, branch = later, after
         curve.append((field, moment(m)))
         switching[reverses], bracket[reverses] = field + step / 2, step
         if reverses.any():
