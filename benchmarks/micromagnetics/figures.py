@@ -32,7 +32,7 @@ SINGLE = {
     "random": "random materials, sizes, angles",
     "shapes": "plates, needles, octahedra",
 }
-MAGNETS = ("eight", "gaps", "twentyseven", "polycrystals")
+MAGNETS = ("eight", "isotropic", "larger", "gaps", "twentyseven", "polycrystals")
 # Okabe and Ito's colours can be told apart with the common colour vision deficiencies.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 MARKERS = ("o", "s", "^", "D")
@@ -130,7 +130,7 @@ def _errors(ax: Axes, families: dict[str, Sequence[Grains]], abscissa) -> None:
 
 def scatter(magnets: Sequence[Grains]) -> Figure:
     """Draw the switching field of each grain here against that by micromagnetics."""
-    figure = style.new_figure(width=WIDTH, height=0.75)
+    figure = style.new_figure(width=WIDTH, height=0.85)
     expected = np.concatenate([grains.expected for grains in magnets])
     names = np.concatenate([np.repeat(g.case.material.name, len(g.expected)) for g in magnets])
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
