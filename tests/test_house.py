@@ -292,7 +292,8 @@ def test_the_links_of_a_page_lead_to_files(page):
 
 PAGES = ["README.md", "tuning/README.md"]  # the card of tfds_esw: tests/tfds_esw
 PAGES += [
-    f"docs/{name}.md" for name in ("events", "large_magnets", "layers", "method", "polycrystals")
+    f"docs/{name}.md"
+    for name in ("events", "large_magnets", "layers", "method", "polycrystals", "trust")
 ]
 
 

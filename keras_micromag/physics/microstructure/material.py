@@ -75,8 +75,7 @@ class Material(checks.Configured):
 
 _CALIBRATED = 3.0
 """Depth of the particles over the geometric mean of exchange length and wall width. A single number
-for all materials, sizes and shapes; from single grains alone it would be 3.2 to 3.5, from magnets
-of eight grains 2.9 to 3.2."""
+for all materials, sizes and shapes: fitted to single grains it is 3.2, to magnets 2.8 to 3.0."""
 
 
 def calibrated_depth(material: Material) -> float:
@@ -86,9 +85,8 @@ def calibrated_depth(material: Material) -> float:
     3 (µ0·A / Js²)^¼ (A / Ku)^¼ in metres, and is meant for `self_field="nucleus"`: a nucleus of
     reversal is a sphere of this radius, which fits into the corners of the grain.
 
-    The factor was fitted to switching fields of single grains and of magnets of eight grains of
-    Nd2Fe14B, SmCo5, Sm2Co17 and BaFe12O19, computed by finite differences with cells of 2 nm, for
-    easy axes at 0.3° to 60° from the field.
+    The factor was fitted to switching fields of single grains and of magnets, computed by finite
+    differences; docs/trust.md shows how far they agree.
 
     Args:
         material: of the grain. `Kd` does not count.
