@@ -34,10 +34,11 @@ class Range(NamedTuple):
     error: float
 
 
-GRAIN = Range(hardness=(1.24, 37.1), nuclei=(1.0, 14.8), angle=(0.0, 60.1), error=1.3)
-THIN_GRAIN = Range(hardness=(3.6, 37.1), nuclei=(0.47, 1.0), angle=(0.0, 60.1), error=3.6)
-MAGNET = Range(hardness=(3.6, 37.1), nuclei=(0.67, 5.3), angle=(0.0, 90.0), error=1.2)
-"""Single grains, those thinner than a nucleus, and magnets of grains."""
+GRAIN = Range(hardness=(1.15, 37.1), nuclei=(1.0, 14.8), angle=(0.0, 60.1), error=1.4)
+THIN_GRAIN = Range(hardness=(1.67, 15.2), nuclei=(0.47, 1.0), angle=(0.0, 42.2), error=3.5)
+MAGNET = Range(hardness=(3.59, 37.1), nuclei=(0.6, 5.3), angle=(0.0, 90.0), error=1.3)
+"""Single grains, those thinner than a nucleus, and magnets, of which the isotropic ones had axes at
+up to 78° from the field."""
 
 DEPTH = (0.9, 1.1)
 """Depth of the particles over the calibrated one at which they count as calibrated."""

@@ -42,7 +42,7 @@ def test_a_magnet_within_the_calibration():
         ({"structure": cubic_grains((2, 2, 2), depth=2e-9)}, "particles at 0.42 times the cal"),
         ({"structure": core_shell(cubic_grains((2, 2, 1)), 2e-9)}, "particles at given pos"),
         ({"structure": cubic_grains((2, 2, 2), size=1e-6)}, "a grain of 105 nuclei across, not"),
-        ({"materials": [[Material(1.6, 2e5, 8e-12)] * 8]}, "a material of Q = 0.196, not 3.6 to"),
+        ({"materials": [[Material(1.6, 2e5, 8e-12)] * 8]}, "a material of Q = 0.196, not 3.59 to"),
     ],
     ids=["none", "all", "depth", "given", "size", "Q"],
 )
