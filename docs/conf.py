@@ -29,6 +29,7 @@ extensions = [
     "reference_pages",
     "repository_links",
 ]
+smartquotes = False  # options begin with two hyphens
 exclude_patterns = ["_ext", "gallery/*.ipynb", "gallery/*.py"]
 
 # Pages are those of GitHub, with its anchors.
@@ -47,6 +48,7 @@ napoleon_custom_sections = ["Input", "Output"]
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 autodoc_mock_imports = ["pyvista"]
+autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
@@ -95,9 +97,12 @@ html_css_files = ["site.css"]
 html_extra_path = ["llms.txt"]
 html_show_sourcelink = False
 html_copy_source = False
+html_context = {"default_mode": "auto"}
 html_sidebars = {"index": []}
 html_theme_options = {
     "github_url": REPOSITORY,
+    "logo": {"text": "keras-micromag"},
+    "back_to_top_button": False,
     "use_edit_page_button": False,
     "navigation_with_keys": False,
     "show_toc_level": 2,

@@ -1,10 +1,11 @@
-"""The film of a magnet along its loop on the landing page, drawn once: `docs/film.gif`."""
+"""The film of a magnet along its loop on the landing page, drawn once: `docs/_static/film.gif`."""
 
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-FILM = Path(__file__).resolve().parents[1] / "film.gif"
+FILM = Path(__file__).resolve().parents[1] / "_static/film.gif"
 
 
 def draw(app):
@@ -18,6 +19,9 @@ def draw(app):
     easy_axes = random_easy_axes(len(magnet), cone=35.0, seed=1)
     loop = simulate(magnet, easy_axes, field=np.linspace(8.0, -8.0, 1000), progress=False)
     animate_loop(magnet, loop, FILM, frames=48, fps=12)
+    with Image.open(FILM) as film:  # a picture for readers who want no motion
+        film.seek(film.n_frames // 2)
+        film.convert("RGB").save(FILM.with_suffix(".png"))
 
 
 def setup(app):

@@ -1,23 +1,24 @@
 """Links from a page of the gallery to its notebook in Colab and on Binder.
 
-Colab opens notebooks of GitHub, so the site's branch holds them.
+Both open notebooks of GitHub, so the site's branch holds them.
 """
 
-COLAB = "https://colab.research.google.com/github/keras-micromag/keras-micromag/blob/gh-pages"
+REPOSITORY = "keras-micromag/keras-micromag"
+COLAB = f"https://colab.research.google.com/github/{REPOSITORY}/blob/gh-pages/notebooks/gallery"
+BINDER = f"https://mybinder.org/v2/gh/{REPOSITORY}/gh-pages?urlpath=lab/tree/notebooks/gallery"
 
 
 def read(app, docname, source):
-    """Put a link to Colab and one to the notebook below the title of a page of the gallery."""
+    """Put the links below the title of a page of the gallery."""
     folder, _, name = docname.partition("/")
-    if folder != "gallery" or not app.env.doc2path(docname).endswith(".rst"):
-        return
     before, mark, after = source[0].partition(".. rst-class:: sphx-glr-example-title\n")
-    if not mark:
+    if folder != "gallery" or not mark:
         return
     title, end, rest = after.partition("=\n\n")
     links = (
-        f".. button-link:: {COLAB}/notebooks/gallery/{name}.ipynb\n"
-        "   :color: primary\n   :outline:\n\n   Open in Colab\n\n"
+        f":bdg-link-primary-line:`Open in Colab <{COLAB}/{name}.ipynb>`\n"
+        f":bdg-link-primary-line:`Open on Binder <{BINDER}/{name}.ipynb>`\n"
+        f":ref:`Download <sphx_glr_download_gallery_{name}.py>`\n\n"
     )
     source[0] = before + mark + title + end + links + rest
 

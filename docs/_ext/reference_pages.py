@@ -5,12 +5,16 @@ They are written to `docs/api` before Sphinx looks for its pages.
 
 import argparse
 import ast
+import functools
 import importlib
 import inspect
 import itertools
 import re
 import textwrap
 from pathlib import Path
+
+from numpy.typing import ArrayLike
+from sphinx.util.typing import stringify_annotation
 
 from keras_micromag.cli import build_parser
 
@@ -117,6 +121,16 @@ def process_docstring(app, what, name, thing, options, lines):
             lines[number] = escape(line)
 
 
+def process_signature(app, what, name, thing, options, signature, returned):
+    """Name NumPy's `ArrayLike`, which annotations hold as the union that it stands for."""
+    for mode in ("fully-qualified", "smart"):
+        union = stringify_annotation(ArrayLike, mode)
+        signature, returned = (
+            text and text.replace(union, "ArrayLike") for text in (signature, returned)
+        )
+    return signature, returned
+
+
 def process_bases(app, name, thing, options, bases):
     """Name the first base that is no private part of this package."""
     private = thing.__mro__[1:-1]
@@ -163,7 +177,9 @@ def commands_page(parser: argparse.ArgumentParser) -> str:
     [commands] = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     for name, command in commands.choices.items():
         text += f"{name}\n{'-' * len(name)}\n\n{escape(command.description or '')}\n\n"
-        usage = textwrap.indent(command.format_usage().removeprefix("usage: "), "    ")
+        command.formatter_class = functools.partial(argparse.HelpFormatter, width=85)
+        lines = command.format_usage().splitlines()  # the first begins with "usage: "
+        usage = "".join(f"    {line[7:]}\n" for line in lines)
         text += f".. code-block:: text\n\n{usage}\n{option_list(command)}"
     return text
 
@@ -194,6 +210,7 @@ def setup(app):
     """Register the extension."""
     app.connect("builder-inited", write, priority=100)
     app.connect("autodoc-process-docstring", process_docstring, priority=100)  # before napoleon
+    app.connect("autodoc-process-signature", process_signature)
     app.connect("autodoc-process-bases", process_bases)
     app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True}
