@@ -30,7 +30,7 @@ extensions = [
     "repository_links",
 ]
 smartquotes = False  # options begin with two hyphens
-exclude_patterns = ["_ext", "gallery/*.ipynb", "gallery/*.py"]
+exclude_patterns = ["_ext", "gallery/**/*.ipynb", "gallery/**/*.py"]
 
 # Pages are those of GitHub, with its anchors.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "substitution"]
@@ -63,7 +63,9 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"\.py$",
     "ignore_pattern": r"__init__\.py$",
-    "within_subsection_order": "FileNameSortKey",
+    "subsection_order": ["../examples/gallery/magnets", "../examples/gallery/learning"],
+    "within_subsection_order": "NumberOfCodeLinesSortKey",  # from simple to long
+    "image_scrapers": ("matplotlib", "film.scraper"),
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("keras_micromag",),
     "reference_url": {"keras_micromag": None},

@@ -18,7 +18,7 @@ def read(app, docname, source):
     links = (
         f":bdg-link-primary-line:`Open in Colab <{COLAB}/{name}.ipynb>`\n"
         f":bdg-link-primary-line:`Open on Binder <{BINDER}/{name}.ipynb>`\n"
-        f":ref:`Download <sphx_glr_download_gallery_{name}.py>`\n\n"
+        f":ref:`Download <sphx_glr_download_gallery_{name.replace('/', '_')}.py>`\n\n"
     )
     source[0] = before + mark + title + end + links + rest
 
