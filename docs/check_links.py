@@ -5,10 +5,14 @@
 Addresses of other sites are not fetched.
 """
 
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+
+BASE = "https://keras-micromag.github.io/keras-micromag/"
 
 
 class Page(HTMLParser):
@@ -48,6 +52,12 @@ def faults(site: Path) -> list[str]:
             anchors = pages[linked].anchors if linked in pages else {unquote(parts.fragment)}
             if not linked.exists() or unquote(parts.fragment) not in anchors:
                 sentences.append(f"{name} links to {target}, which is not there.")
+    index = site / "llms.txt"
+    links = re.findall(r"\((\S+)\)", index.read_text(encoding="utf-8")) if index.exists() else []
+    for link in links:
+        page = link.removeprefix(BASE)
+        if page == link or not (site / page).is_file():
+            sentences.append(f"llms.txt links to {link}, which is not there.")
     return sentences
 
 

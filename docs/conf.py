@@ -25,7 +25,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "film",
-    "notebooks",
+    "gallery",
     "reference_pages",
     "repository_links",
 ]
@@ -64,8 +64,8 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py$",
     "ignore_pattern": r"__init__\.py$",
     "subsection_order": ["../examples/gallery/magnets", "../examples/gallery/learning"],
-    "within_subsection_order": "NumberOfCodeLinesSortKey",  # from simple to long
-    "image_scrapers": ("matplotlib", "film.scraper"),
+    "within_subsection_order": "gallery.Order",
+    "image_scrapers": ("matplotlib", "gallery.scraper"),
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("keras_micromag",),
     "reference_url": {"keras_micromag": None},

@@ -1,11 +1,9 @@
-"""Films: those of the gallery, and that of the first page, `docs/_static/film.gif`, drawn once."""
+"""The film of a magnet along its loop on the first page, drawn once: `docs/_static/film.gif`."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sphinx_gallery.scrapers import figure_rst
 
 FILM = Path(__file__).resolve().parents[1] / "_static/film.gif"
 
@@ -24,16 +22,6 @@ def draw(app):
     with Image.open(FILM) as film:  # a picture for readers who want no motion
         film.seek(film.n_frames // 2)
         film.convert("RGB").save(FILM.with_suffix(".png"))
-
-
-def scraper(block, block_vars, gallery_conf):
-    """Show the film that an example has written to the path `film`, for Sphinx-Gallery."""
-    film = block_vars["example_globals"].get("film")
-    if film is None or "animate_loop(" not in block.content:
-        return ""
-    image = Path(next(block_vars["image_path_iterator"])).with_suffix(".gif")
-    shutil.copy(film, image)
-    return figure_rst([image], gallery_conf["src_dir"], "The magnet along its loop")
 
 
 def setup(app):
