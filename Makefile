@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests take all cores; and CI reads pytest's closing line, so that of most tests comes last.
 .NOTPARALLEL:
 .PHONY: help demo reproduce search check test test-all test-lowest test-newest test-nightly test-docs \
-	docs environment lint format bench dist check-tag clean
+	docs docs-pages environment lint format bench dist check-tag clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +44,7 @@ search: .venv/search-$(KEY) ## the searches for the recipe, of an autoencoder an
 
 check: lint check-jax ## after an edit: lint, and the quick tests on JAX
 
-test: lint test-torch test-tensorflow test-jax ## before a commit: all tests but those of integration
+test: lint docs-pages test-torch test-tensorflow test-jax ## before a commit: all tests but those of integration
 
 test-all: lint docs test-all-jax-alone test-all-torch test-all-tensorflow test-all-jax ## before a release
 
@@ -74,9 +74,15 @@ test-nightly: .venv-nightly/core-$(KEY) ## the core with the Keras of last night
 	$(BIN)/python -m pip install --quiet --pre --upgrade keras-nightly
 	$(CORE) -W default
 
+SPHINX = KERAS_BACKEND=jax $(BIN)/python -m sphinx --quiet -b html -n -W --keep-going
+
 docs: .venv/docs-$(KEY) ## the site, with its gallery executed and its links followed: build/docs
-	KERAS_BACKEND=jax $(BIN)/python -m sphinx -b html -n -W --keep-going -d build/doctrees docs build/docs
+	$(SPHINX) -d build/doctrees docs build/docs
 	$(BIN)/python docs/check_links.py build/docs
+
+docs-pages: environment # the same, but examples that have not run before are not executed
+	$(SPHINX) -d build/doctrees-pages -D plot_gallery=0 docs build/pages
+	$(BIN)/python docs/check_links.py build/pages
 
 test-docs: environment ## the links of the pages, and their examples
 	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/test_house.py -k page

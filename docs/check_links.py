@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-
 BASE = "https://keras-micromag.github.io/keras-micromag/"
 
 
@@ -53,7 +52,7 @@ def faults(site: Path) -> list[str]:
             if not linked.exists() or unquote(parts.fragment) not in anchors:
                 sentences.append(f"{name} links to {target}, which is not there.")
     index = site / "llms.txt"
-    links = re.findall(r"\((\S+)\)", index.read_text(encoding="utf-8")) if index.exists() else []
+    links = re.findall(r"\]\((\S+?)\)", index.read_text(encoding="utf-8")) if index.exists() else []
     for link in links:
         page = link.removeprefix(BASE)
         if page == link or not (site / page).is_file():

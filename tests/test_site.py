@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from docs.check_links import faults
+from docs.check_links import BASE, faults
 from tests.test_house import ROOT
 
 SITE = ROOT / "build/docs"
@@ -36,12 +36,23 @@ def test_links_that_lead_nowhere_are_found(tmp_path):
     (tmp_path / "b.html").write_text(
         '<a href="c.html"><a href="a.html#x"><img alt="" src="no.png">'
     )
+    (tmp_path / "llms.txt").write_text(f"[a]({BASE}a.html) [b](b.html) [no]({BASE}no.html)")
     assert [sentence.partition(",")[0] for sentence in faults(tmp_path)] == [
         "a.html: the picture a.html has no alt text.",
         "a.html links to b.html#y",
         "b.html links to c.html",
         "b.html links to no.png",
+        "llms.txt links to b.html",
+        f"llms.txt links to {BASE}no.html",
     ]
+
+
+@pytest.mark.slow
+def test_the_program_of_llms_txt_runs():
+    lines = (ROOT / "docs/llms.txt").read_text(encoding="utf-8").splitlines()
+    program = [line[4:] for line in lines if line.startswith("    ")]
+    assert "import numpy as np" in program
+    exec("\n".join(program), {})
 
 
 @pytest.fixture(scope="module")
