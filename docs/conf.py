@@ -29,7 +29,7 @@ extensions = [
     "reference_pages",
     "repository_links",
 ]
-smartquotes = False  # options begin with two hyphens
+smartquotes_action = "D"  # dashes, no quotes
 exclude_patterns = ["_ext", "gallery/**/*.ipynb", "gallery/**/*.py"]
 
 # Pages are those of GitHub, with its anchors.

@@ -23,6 +23,13 @@ BROKEN_PICTURES = """
     }
 """
 
+# A page can be as wide as the window although words of it are not seen.
+CUT_OFF = """
+    () => [...document.querySelectorAll("article :is(h1, h2, h3, p, li)")]
+        .filter(block => block.scrollWidth > block.clientWidth + 1 && block.clientWidth)
+        .map(block => block.innerText)
+"""
+
 
 def test_the_numbers_of_the_first_page_are_those_of_the_pages_that_state_them():
     numbers = json.loads((ROOT / "docs/numbers.json").read_text(encoding="utf-8"))
@@ -100,6 +107,7 @@ def test_every_page_is_shown(browser, size):
         assert page.evaluate(BROKEN_PICTURES) == [], name
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= size["width"], f"{name} is {width} pixels wide"
+        assert page.evaluate(CUT_OFF) == [], name
         assert complaints == [], name
     page.close()
 

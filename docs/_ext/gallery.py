@@ -14,7 +14,7 @@ ORDER = [
     *("first_loop", "film", "texture", "polycrystal", "avalanches", "recoil_curves"),
     *("field_direction", "shape_of_the_body", "two_phases", "scatter_of_materials", "core_shell"),
     *("many_grains", "field_steps", "own_field", "astroid", "demag_field"),
-    *("operator_in_a_model", "norm_preserving_loss", "fit_easy_axes"),
+    *("first_surrogate", "operator_in_a_model", "norm_preserving_loss", "fit_easy_axes"),
 ]
 
 

@@ -14,9 +14,11 @@ import textwrap
 from pathlib import Path
 
 from numpy.typing import ArrayLike
+from sphinx.util.inspect import stringify_signature
 from sphinx.util.typing import stringify_annotation
 
 from keras_micromag.cli import build_parser
+from keras_micromag.physics import ND2FE14B
 
 API = Path(__file__).resolve().parents[1] / "api"
 MODULES = [
@@ -24,6 +26,7 @@ MODULES = [
     *("recipes", "baselines", "evaluation", "plots", "vtk"),
 ]
 MODULES = [*(f"keras_micromag.{name}" for name in MODULES), "tfds_esw"]
+OWN = ("keras_micromag", "tfds_esw")
 RESULTS = {
     "keras_micromag.physics": [
         "hysteresis.Events",
@@ -53,12 +56,19 @@ def name_page(module: str, name: str) -> str:
     thing = getattr(importlib.import_module(module), name)
     text = f"{heading(name)}.. currentmodule:: {module}\n\n"
     if inspect.isclass(thing):
-        text += f".. autoclass:: {name}\n   :members:\n   :show-inheritance:\n"
+        inherits = "   :show-inheritance:\n" if outside_base(thing) else ""
+        text += f".. autoclass:: {name}\n   :members:\n{inherits}"
     elif callable(thing):
         text += f".. autofunction:: {name}\n"
     else:
         text += f".. data:: {name}\n\n{textwrap.indent(data_text(module, name), '   ')}\n"
     return f"{text}\n.. minigallery:: {module}.{name}\n   :add-heading: Examples\n"
+
+
+def outside_base(kind: type) -> type | None:
+    """Return the first base of a class that is no part of this package, such as Keras's `Layer`."""
+    bases = kind.__mro__[1:-1]
+    return next((base for base in bases if base.__module__.split(".")[0] not in OWN), None)
 
 
 def data_text(module: str, name: str) -> str:
@@ -122,7 +132,17 @@ def process_docstring(app, what, name, thing, options, lines):
 
 
 def process_signature(app, what, name, thing, options, signature, returned):
-    """Name NumPy's `ArrayLike`, which annotations hold as the union that it stands for."""
+    """Name NumPy's `ArrayLike`, which annotations hold as the union that it stands for.
+
+    Keras's classes have a `__new__` that takes anything: those of `__init__` are shown.
+    """
+    if what == "class" and "*args" in (signature or "") and "__init__" in vars(thing):
+        arguments = inspect.signature(thing.__init__).replace(
+            return_annotation=inspect.Signature.empty
+        )
+        without_self = list(arguments.parameters.values())[1:]
+        signature = stringify_signature(arguments.replace(parameters=without_self))
+        signature = signature.replace(repr(ND2FE14B), "ND2FE14B")
     for mode in ("fully-qualified", "smart"):
         union = stringify_annotation(ArrayLike, mode)
         signature, returned = (
@@ -132,10 +152,8 @@ def process_signature(app, what, name, thing, options, signature, returned):
 
 
 def process_bases(app, name, thing, options, bases):
-    """Name the first base that is no private part of this package."""
-    private = thing.__mro__[1:-1]
-    bases[:] = [base for base in private if not base.__module__.startswith("keras_micromag")][:1]
-    bases[:] = bases or [object]
+    """Name the first base that is no part of this package."""
+    bases[:] = [outside_base(thing)]
 
 
 def resolve(app, env, node, contnode):
@@ -154,6 +172,11 @@ def resolve(app, env, node, contnode):
 # ---------------------------------------------------------------------------------------------
 
 
+def help_text(text: str) -> str:
+    """Return a text of the parser with the options in it set as code."""
+    return re.sub(r"(?<![\w`-])--[\w-]+", r"``\g<0>``", escape(text))
+
+
 def option_list(parser: argparse.ArgumentParser) -> str:
     """Return the options of one command, in their groups."""
     text = ""
@@ -164,9 +187,9 @@ def option_list(parser: argparse.ArgumentParser) -> str:
             if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
                 continue
             call = formatter._format_action_invocation(action)
-            rows += f"``{call}``\n    {escape(formatter._expand_help(action))}\n\n"
+            rows += f"``{call}``\n    {help_text(formatter._expand_help(action))}\n\n"
         if rows:
-            described = f"{escape(group.description)}\n\n" if group.description else ""
+            described = f"{help_text(group.description)}\n\n" if group.description else ""
             text += f".. rubric:: {group.title}\n\n{described}{rows}"
     return text
 
@@ -176,7 +199,7 @@ def commands_page(parser: argparse.ArgumentParser) -> str:
     text = heading("Options of the commands") + f"{parser.description}\n\n" + option_list(parser)
     [commands] = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     for name, command in commands.choices.items():
-        text += f"{name}\n{'-' * len(name)}\n\n{escape(command.description or '')}\n\n"
+        text += f"{name}\n{'-' * len(name)}\n\n{help_text(command.description or '')}\n\n"
         command.formatter_class = functools.partial(argparse.HelpFormatter, width=85)
         lines = command.format_usage().splitlines()  # the first begins with "usage: "
         usage = "".join(f"    {line[7:]}\n" for line in lines)
