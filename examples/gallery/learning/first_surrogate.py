@@ -36,7 +36,7 @@ model = train(recipe, Lattices(training, (2, 2, 2)), field, verbose=0).model
 
 # %%
 # The model starts from the first states of a magnet that it has not seen. The mean of the training
-# loops is the prediction that it must beat.
+# loops is the prediction that it must beat. Where a magnet reverses in avalanches, both are smooth.
 
 first = {"states": unseen[:, : recipe.window], "field": np.tile(field, (len(unseen), 1))}
 predicted = model.predict(first, verbose=0)  # (10, 60, 8, 3)
