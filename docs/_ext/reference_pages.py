@@ -14,6 +14,7 @@ import textwrap
 from pathlib import Path
 
 from numpy.typing import ArrayLike
+from sphinx.ext.autodoc.mock import mock
 from sphinx.util.inspect import stringify_signature
 from sphinx.util.typing import stringify_annotation
 
@@ -35,7 +36,7 @@ RESULTS = {
     ],
     "keras_micromag.recipes": ["training.Trained"],
 }
-"""Classes that functions of a module return, and that nobody need name."""
+"""Classes whose objects functions of a module return."""
 
 # ---------------------------------------------------------------------------------------------
 # Pages of names
@@ -212,6 +213,9 @@ def commands_page(parser: argparse.ArgumentParser) -> str:
 
 def write(app):
     """Write the pages; those that have not changed are left, so that Sphinx does not read them."""
+    with mock(app.config.autodoc_mock_imports):
+        for module in MODULES:
+            importlib.import_module(module)
     pages = {"command_line": commands_page(build_parser())}
     for module in MODULES:
         pages[module] = module_page(module)
