@@ -24,7 +24,7 @@ PATH = "benchmarks/micromagnetics/data/cubes.csv"
 here = Path.cwd() / "../../.." / PATH
 web = f"https://raw.githubusercontent.com/keras-micromag/keras-micromag/main/{PATH}"
 table = np.genfromtxt(
-    here if here.exists() else np.lib.npyio.DataSource().open(web),
+    here if here.exists() else web,
     delimiter=",",
     names=True,
     dtype=None,
