@@ -34,21 +34,15 @@ table = np.sort(table[table["material"] == "Nd2Fe14B"], order="size_x_m")
 print(len(table), "cubes of Nd2Fe14B")
 
 # %%
-# With the own field of a nucleus the particles lie at a calibrated depth, so that the field is the
-# mean over the volume of a nucleus. Without calibration the depth is 1.2 exchange lengths.
+# The particles lie at the calibrated depth in all three: only the own field differs.
 
-modes = {
-    "no own field": (False, None),
-    "entire": (True, None),
-    "nucleus": ("nucleus", "calibrated"),
-}
+modes = {"no own field": False, "entire": True, "of a nucleus": "nucleus"}
 _, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 ax.plot(table["size_x_m"] * 1e9, -table["switching_T"], "ko", label="micromagnetics")
-for label, (self_field, depth) in modes.items():
+for label, self_field in modes.items():
     fields = []
     for row in table:
-        kwargs = {} if depth is None else {"depth": depth}
-        cube = cubic_grains((1, 1, 1), size=row["size_x_m"], **kwargs)
+        cube = cubic_grains((1, 1, 1), size=row["size_x_m"])
         axis = np.array([[row["axis_x"], row["axis_y"], row["axis_z"]]])
         loop = simulate(cube, axis, field=[8.0, -8.0], self_field=self_field, method="events")
         fields.append(loop.coercivity())
