@@ -44,5 +44,5 @@ ax.legend(title="Scatter of Ku")
 
 # %%
 # Weak grains reverse earlier and hard ones later, so that the curve is rounder, and magnets differ
-# more from each other. The coercivity, at which half of the moment has reversed, stays the same on
-# average.
+# more from each other. The coercivity, at which half of the moment has reversed, hardly changes
+# on average.
