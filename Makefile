@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests take all cores; and CI reads pytest's closing line, so that of most tests comes last.
 .NOTPARALLEL:
 .PHONY: help demo reproduce search check test test-all test-lowest test-newest test-nightly test-docs \
-	environment lint format bench dist check-tag clean
+	docs docs-pages environment lint format bench dist check-tag clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -44,9 +44,9 @@ search: .venv/search-$(KEY) ## the searches for the recipe, of an autoencoder an
 
 check: lint check-jax ## after an edit: lint, and the quick tests on JAX
 
-test: lint test-torch test-tensorflow test-jax ## before a commit: all tests but those of integration
+test: lint docs-pages test-torch test-tensorflow test-jax ## before a commit: all tests but those of integration
 
-test-all: lint test-all-jax-alone test-all-torch test-all-tensorflow test-all-jax ## before a release
+test-all: lint docs test-all-jax-alone test-all-torch test-all-tensorflow test-all-jax ## before a release
 
 PYTEST = KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest -n auto --dist worksteal
 %-torch: BACKEND := torch
@@ -73,6 +73,16 @@ test-nightly: .venv-nightly/core-$(KEY) ## the core with the Keras of last night
 	$(BIN)/python -m pip uninstall --quiet --yes keras keras-nightly
 	$(BIN)/python -m pip install --quiet --pre --upgrade keras-nightly
 	$(CORE) -W default
+
+SPHINX = KERAS_BACKEND=jax $(BIN)/python -m sphinx --quiet -b html -n -W --keep-going
+
+docs: .venv/docs-$(KEY) ## the site, with its gallery executed and its links followed: build/docs
+	$(SPHINX) -d build/doctrees docs build/docs
+	$(BIN)/python docs/check_links.py build/docs
+
+docs-pages: environment # the same, but examples that have not run before are not executed
+	$(SPHINX) -d build/doctrees-pages -D plot_gallery=0 docs build/pages
+	$(BIN)/python docs/check_links.py build/pages
 
 test-docs: environment ## the links of the pages, and their examples
 	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/test_house.py -k page
@@ -102,6 +112,7 @@ test-all-jax-alone: .venv-jax/tests-$(KEY)
 environment: .venv/dev-$(KEY)
 
 .venv/dev-$(KEY): EXTRAS := dev
+.venv/docs-$(KEY): EXTRAS := docs
 .venv/demo-$(KEY): EXTRAS := tensorflow,plot,beam
 .venv/search-$(KEY): EXTRAS := tensorflow,beam,tuning
 .venv-jax/tests-$(KEY): EXTRAS := jax,data,tuning,test
@@ -109,14 +120,14 @@ CORES := $(foreach name,lowest newest nightly,.venv-$(name)/core-$(KEY))
 $(CORES): EXTRAS := jax,test
 CONSTRAINTS := tests/constraints.txt
 .venv-lowest/core-$(KEY): CONSTRAINTS := tests/lowest.txt
-.venv/dev-$(KEY) .venv/demo-$(KEY) .venv/search-$(KEY) .venv-jax/tests-$(KEY) $(CORES): \
+.venv/dev-$(KEY) .venv/docs-$(KEY) .venv/demo-$(KEY) .venv/search-$(KEY) .venv-jax/tests-$(KEY) $(CORES): \
 		setup.cfg pyproject.toml tests/constraints.txt tests/lowest.txt
 	@ls $(@D)/*-$(KEY) > /dev/null 2>&1 || { rm -rf $(@D); $(PYTHON) -m venv $(@D); }
 	@rm -f $(@D)/*-$(KEY)
 	@echo "Installing .[$(EXTRAS)] into $(@D): some minutes, up to 5 GB"
 	@$(@D)/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 		-c $(CONSTRAINTS) -e ".[$(EXTRAS)]"
-	@touch $(if $(filter dev,$(EXTRAS)),$(@D)/demo-$(KEY) $(@D)/search-$(KEY)) $@
+	@touch $(if $(filter dev,$(EXTRAS)),$(patsubst %,$(@D)/%-$(KEY),demo docs search)) $@
 
 lint: environment ## check style, format and types
 	$(BIN)/ruff check .

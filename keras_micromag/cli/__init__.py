@@ -9,11 +9,16 @@ from keras_micromag.cli import predict, reproduce, simulate, train
 from keras_micromag.utils.command_line import PROGRAM, Parser, run
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return its exit status; see `run`."""
+def build_parser() -> Parser:
+    """Return the parser of all commands; the site's page of options is made from it."""
     parser = Parser(prog=PROGRAM, description="Magnetisation reversal of multigrain magnets.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (simulate, train, predict, reproduce):
         command.add(commands)
-    return run(parser, argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit status; see `run`."""
+    return run(build_parser(), argv)

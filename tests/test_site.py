@@ -1,0 +1,122 @@
+"""The site that `make docs` built, in a browser: every page, on a desktop and on a phone."""
+
+import http.server
+import json
+import shutil
+import threading
+
+import pytest
+
+from docs.check_links import BASE, faults
+from tests.test_house import ROOT
+
+SITE = ROOT / "build/docs"
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+BROKEN_PICTURES = """
+    async () => {
+        const pictures = [...document.images];
+        pictures.forEach(picture => picture.loading = "eager");
+        await Promise.all(pictures.map(picture => picture.decode().catch(() => null)));
+        return pictures.filter(picture => !picture.naturalWidth).map(picture => picture.src);
+    }
+"""
+
+# A page can be as wide as the window although words of it are not seen.
+CUT_OFF = """
+    () => [...document.querySelectorAll("article :is(h1, h2, h3, p, li)")]
+        .filter(block => block.scrollWidth > block.clientWidth + 1 && block.clientWidth)
+        .map(block => block.innerText)
+"""
+
+
+def test_the_numbers_of_the_first_page_are_those_of_the_pages_that_state_them():
+    numbers = json.loads((ROOT / "docs/numbers.json").read_text(encoding="utf-8"))
+    for name, number in numbers.items():
+        text = (ROOT / number["page"]).read_text(encoding="utf-8")
+        assert number["value"] in text, f"{name} of docs/numbers.json"
+
+
+def test_links_that_lead_nowhere_are_found(tmp_path):
+    (tmp_path / "a.html").write_text('<p id="x"><a href="b.html#y"><a href="#x"><img src="a.html">')
+    (tmp_path / "b.html").write_text(
+        '<a href="c.html"><a href="a.html#x"><img alt="" src="no.png">'
+    )
+    (tmp_path / "llms.txt").write_text(f"[a]({BASE}a.html) [b](b.html) [no]({BASE}no.html)")
+    assert [sentence.partition(",")[0] for sentence in faults(tmp_path)] == [
+        "a.html: the picture a.html has no alt text.",
+        "a.html links to b.html#y",
+        "b.html links to c.html",
+        "b.html links to no.png",
+        "llms.txt links to b.html",
+        f"llms.txt links to {BASE}no.html",
+    ]
+
+
+@pytest.mark.slow
+def test_the_program_of_llms_txt_runs():
+    lines = (ROOT / "docs/llms.txt").read_text(encoding="utf-8").splitlines()
+    program = [line[4:] for line in lines if line.startswith("    ")]
+    assert "import numpy as np" in program
+    exec("\n".join(program), {})
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, and the address at which the site is served."""
+    if not (SITE / "index.html").exists():
+        pytest.skip("`make docs` has not built the site")
+    if BROWSER is None:
+        pytest.skip("there is no Chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=SITE)
+
+        def log_message(self, *args):
+            pass
+
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server,
+        playwright.sync_playwright() as driver,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        chromium = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield chromium, f"http://127.0.0.1:{server.server_port}"
+        chromium.close()
+        server.shutdown()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_page_is_shown(browser, size):
+    chromium, address = browser
+    page = chromium.new_page(viewport=size)
+    complaints = []
+    page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    # Nothing of another site is fetched.
+    page.route(lambda url: not url.startswith(address), lambda route: route.abort())
+    files = [file for file in SITE.rglob("*.html") if "_static" not in file.parts]
+    assert len(files) > 50
+    for file in sorted(files):
+        name = file.relative_to(SITE).as_posix()
+        page.goto(f"{address}/{name}")
+        assert page.evaluate(BROKEN_PICTURES) == [], name
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= size["width"], f"{name} is {width} pixels wide"
+        assert page.evaluate(CUT_OFF) == [], name
+        assert complaints == [], name
+    page.close()
+
+
+@pytest.mark.integration
+def test_the_search_finds_pages(browser):
+    chromium, address = browser
+    page = chromium.new_page(viewport=DESKTOP)
+    page.goto(f"{address}/search.html?q=coercivity")
+    page.wait_for_selector("ul.search a")
+    assert "api/keras_micromag.physics.Hysteresis.html" in page.inner_html("ul.search")
+    page.close()
