@@ -40,7 +40,7 @@ def main(argv=None) -> None:
     public.add_argument("--count", type=int, default=8, help="how many cubes")
     times = commands.add_parser("speed", help="time curves in the solver beside loops here")
     times.add_argument("--rounds", type=int, default=5, help="timed rounds")
-    times.add_argument("--whole", action="store_true", help="the curve of 64 grains, too (hours)")
+    times.add_argument("--whole", action="store_true", help="the curve of 64 grains, too (an hour)")
     figures = commands.add_parser("figures", help="draw the agreement with the files")
     figures.add_argument("folder", help="to write PNG files to")
     arguments = parser.parse_args(argv)
