@@ -11,8 +11,8 @@ within a round. Times include the set-up: the mesh and the kernel of the solver,
 structure and its operator, whose time has a column of its own. They do not include compilation,
 which takes some seconds for each number of grains, and in a batch once.
 
-The micromagnetic curve of the 64 grains takes an hour, and is not computed. One minimisation is timed
-in its place, and the time of an evaluation of the gradient multiplied by the number of iterations.
+The micromagnetic curve of the 64 grains takes an hour, and is not computed. One minimisation is
+timed in its place, and the time of an evaluation of the gradient multiplied by the iterations.
 """
 
 import time
