@@ -158,6 +158,7 @@ class Magnet(NamedTuple):
                 material=self.material,
                 field=FIELD,
                 field_direction=self.direction,
+                self_field=False,
                 method="events",
                 dtype=dtype,
                 progress=False,
@@ -224,7 +225,9 @@ def field_change(
     fields = {}
     for name in operators:
         one, other = (
-            demag_operator(each.structure, name, dtype="float64", progress=False)
+            demag_operator(
+                each.structure, name, dtype="float64", self_field=False, progress=False
+            )
             for each in (first, second)
         )
         expected = np.take_along_axis(one(moments)[before], which[..., None], axis=1)
