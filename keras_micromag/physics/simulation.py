@@ -54,15 +54,16 @@ def simulate(
         self_field: whether a grain's own demagnetising field acts on its particles. "nucleus"
             leaves out the part that turns with the nucleus of a reversal: with particles at the
             calibrated depth, as they are by default, switching fields are then those of
-            micromagnetics, see docs/method.md. True is the entire field. With False, as in the
+            micromagnetics, see docs/trust.md. True is the entire field. With False, as in the
             paper, a grain's shape belongs into `Material.Kd`.
         initial_state: moments (g, 3) or (b, g, 3), such as a state of another result; only the
             branch of each, the sign of its component along the easy axis, matters. By default
             every grain is on the branch towards the first field (+`field_direction` if it is 0).
         method: "steps" goes from one field to the next (the paper), "events" from one avalanche to
-            the next: it finds the field at which each begins to 1e-6 T in float64 (to `tol`, as
-            tesla, where that is more) and mostly to 3e-5 T in float32. The states at `field` are
-            accurate to about `tol`, and `Hysteresis.events` lists the events; see docs/events.md.
+            the next: it finds the field at which each begins mostly to 3e-5 T; in float64 without
+            an own field to 1e-6 T (to `tol`, as tesla, where that is more). The states at `field`
+            are accurate to about `tol`, and `Hysteresis.events` lists the events; see
+            docs/events.md.
         avalanche: "weakest_first" flips the one unstable grain in a pass that is furthest outside
             the astroid, which agrees better with micromagnetics; "simultaneous" flips all (the
             paper).

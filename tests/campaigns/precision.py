@@ -225,9 +225,7 @@ def field_change(
     fields = {}
     for name in operators:
         one, other = (
-            demag_operator(
-                each.structure, name, dtype="float64", self_field=False, progress=False
-            )
+            demag_operator(each.structure, name, dtype="float64", self_field=False, progress=False)
             for each in (first, second)
         )
         expected = np.take_along_axis(one(moments)[before], which[..., None], axis=1)

@@ -24,8 +24,8 @@ DEFAULT_TOL = {"float32": 1e-5, "float64": 1e-7}
 """Largest change of a moment's component at which an iteration has converged."""
 
 _DEPTH_RATIO = 1.1
-"""Largest ratio of the calibrated depths of a grain in a batch: the depths are then at most 5 % off
-the middle one, and switching fields 0.2 % of the anisotropy field."""
+"""Largest ratio of the calibrated depths of a grain in a batch, which are then about 5 % off the
+middle one at most."""
 
 
 class Solution(NamedTuple):
