@@ -80,7 +80,7 @@ def agreement(results: Iterable[Result], calibrated: bool) -> Agreement:
 
 
 def compare(families: Iterable[str]) -> None:
-    """Print a row for each family and material, and one for all of its materials.
+    """Print a row for each family and material, one for all of its materials, and those of all.
 
     Magnets with exchange across their boundaries are left out.
     """
@@ -88,12 +88,15 @@ def compare(families: Iterable[str]) -> None:
         "family        material     particles    grains        R²  ratio, median [5, 95 %]  "
         "rms %    bias %  coercivity"
     )
-    for family in families:
-        results = [r for r in read(family) if r.case.areal_exchange == 0]
+    groups = {family: [family] for family in families}
+    if len(groups) > 1:
+        groups["all families"] = list(groups)
+    for label, members in groups.items():
+        results = [r for family in members for r in read(family) if r.case.areal_exchange == 0]
         names = list(dict.fromkeys(r.case.material.name for r in results))
         for name in names if len(names) == 1 else [*names, None]:
             chosen = [r for r in results if name in (r.case.material.name, None)]
             for calibrated in (False, True):
                 kind = "calibrated" if calibrated else "1.2 L_ex"
                 row = agreement(chosen, calibrated)
-                print(f"{family:13} {name or 'all':12} {kind:12} {row}", flush=True)
+                print(f"{label:13} {name or 'all':12} {kind:12} {row}", flush=True)
