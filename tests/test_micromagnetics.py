@@ -413,5 +413,5 @@ def test_the_depth_follows_the_factor():
     # Beside a corner a particle reverses earlier than further in.
     assert shallow.computed > calibrated.computed > deep.computed
     depth = 2.5 * np.sqrt(material.exchange_length * material.wall_width)
-    fields, _ = switching_fields(result, "nucleus", depth=depth)
+    fields, _ = switching_fields(result.case, "nucleus", depth=depth)
     np.testing.assert_allclose(shallow.computed, fields / material.anisotropy_field, rtol=1e-5)

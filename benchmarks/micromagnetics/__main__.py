@@ -30,6 +30,8 @@ def main(argv=None) -> None:
         "compare", help="compare the method of this package with the files"
     )
     method.add_argument("family", nargs="+", choices=FAMILIES)
+    orders = ("weakest_first", "simultaneous")
+    method.add_argument("--avalanche", choices=orders, default=orders[0], help="order of flips")
     fits = commands.add_parser(
         "fit", help="fit the calibrated depth to half of the materials, and judge it by the others"
     )
@@ -49,7 +51,7 @@ def main(argv=None) -> None:
             for family in arguments.family:
                 run(family, arguments.count, arguments.seed, arguments.verbose)
         case "compare":
-            compare_method(arguments.family)
+            compare_method(arguments.family, arguments.avalanche)
         case "fit":
             fit(arguments.family)
         case "trust":

@@ -1,11 +1,11 @@
 """Compares switching fields of the embedded Stoner–Wohlfarth method with those in `data/`."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from benchmarks.micromagnetics.cases import Result, read
+from benchmarks.micromagnetics.cases import Case, Result, read
 from benchmarks.public_cubes import r_squared
 from keras_micromag.physics import simulate
 
@@ -37,9 +37,13 @@ class Agreement(NamedTuple):
         )
 
 
-def switching_fields(result: Result, self_field, **particles) -> tuple[np.ndarray, float]:
+Order = Literal["weakest_first", "simultaneous"]
+
+
+def switching_fields(
+    case: Case, self_field, avalanche: Order = "weakest_first", **particles
+) -> tuple[np.ndarray, float]:
     """Return the field (g,) in tesla at which each grain of a case reverses, and its coercivity."""
-    case = result.case
     saturation = 1.5 * case.material.anisotropy_field
     loop = simulate(
         case.structure(**particles),
@@ -47,23 +51,23 @@ def switching_fields(result: Result, self_field, **particles) -> tuple[np.ndarra
         material=case.material,
         field=[saturation, -saturation],
         method="events",
-        avalanche="weakest_first",
+        avalanche=avalanche,
         self_field=self_field,
         progress=False,
     )
-    first = np.full(len(case.easy_axes), np.nan)
-    for grain, field in zip(loop.events.grain[::-1], loop.events.field[::-1], strict=True):
-        first[grain] = field
-    return first, float(loop.coercivity())
+    return loop.switching_fields, float(loop.coercivity())
 
 
-def agreement(results: Iterable[Result], calibrated: bool) -> Agreement:
+def agreement(
+    results: Iterable[Result], calibrated: bool, avalanche: Order = "weakest_first"
+) -> Agreement:
     """Return how far the method agrees with results.
 
     Args:
         results: of magnets of any materials.
         calibrated: whether the particles lie at the calibrated depth, in the own field of a
             nucleus; else 1.2 exchange lengths deep, without an own field.
+        avalanche: which grains flip, see `simulate`.
     """
     expected, computed, coercivity = [], [], []
     for result in results:
@@ -72,14 +76,14 @@ def agreement(results: Iterable[Result], calibrated: bool) -> Agreement:
             options = {"self_field": "nucleus", "depth": "calibrated", "material": material}
         else:
             options = {"self_field": False, "depth": 1.2 * material.exchange_length}
-        fields, of_magnet = switching_fields(result, **options)
+        fields, of_magnet = switching_fields(result.case, avalanche=avalanche, **options)
         expected.append(result.switching / material.anisotropy_field)
         computed.append(fields / material.anisotropy_field)
         coercivity.append((result.coercivity, of_magnet))
     return Agreement(np.concatenate(expected), np.concatenate(computed), np.array(coercivity))
 
 
-def compare(families: Iterable[str]) -> None:
+def compare(families: Iterable[str], avalanche: Order = "weakest_first") -> None:
     """Print a row for each family and material, one for all of its materials, and those of all.
 
     Magnets with exchange across their boundaries are left out.
@@ -98,5 +102,5 @@ def compare(families: Iterable[str]) -> None:
             chosen = [r for r in results if name in (r.case.material.name, None)]
             for calibrated in (False, True):
                 kind = "calibrated" if calibrated else "1.2 L_ex"
-                row = agreement(chosen, calibrated)
+                row = agreement(chosen, calibrated, avalanche)
                 print(f"{label:13} {name or 'all':12} {kind:12} {row}", flush=True)

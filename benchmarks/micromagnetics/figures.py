@@ -11,7 +11,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 from benchmarks.micromagnetics.agreement import switching_fields
 from benchmarks.micromagnetics.cases import Case, Result, path, read
 from benchmarks.public_cubes import r_squared
-from keras_micromag.physics import MATERIALS, calibrated_depth, simulate
+from keras_micromag.physics import MATERIALS, calibrated_depth
 from keras_micromag.physics.microstructure.material import MU0
 from keras_micromag.plots import style
 
@@ -60,8 +60,8 @@ class Grains(NamedTuple):
 def grains_of(result: Result) -> Grains:
     """Return the switching fields of all grains of a result, there and here."""
     material = result.case.material
-    paper, _ = switching_fields(result, False, depth=1.2 * material.exchange_length)
-    ours, _ = switching_fields(result, "nucleus", depth="calibrated", material=material)
+    paper, _ = switching_fields(result.case, False, depth=1.2 * material.exchange_length)
+    ours, _ = switching_fields(result.case, "nucleus", depth="calibrated", material=material)
     scale = -material.anisotropy_field
     return Grains(result.case, result.switching / scale, paper / scale, ours / scale)
 
@@ -169,7 +169,10 @@ def order(result: Result | None) -> Figure | None:
         ("weakest_first", COLORS[0], "o", 2.8, "--"),
     )
     for name, color, marker, ms, line in kinds:
-        fields = reversals(result.case, name)
+        material = result.case.material
+        fields, _ = switching_fields(
+            result.case, "nucleus", name, depth="calibrated", material=material
+        )
         here, label = rankdata(-fields), name.replace("_", " ")
         rho = np.corrcoef(there, here)[0, 1]
         ranks.plot(
@@ -196,19 +199,3 @@ def _steps(ax: Axes, fields: np.ndarray, **kwargs) -> None:
     """Draw the number of grains that have reversed at each field."""
     falling = np.sort(fields)[::-1]
     ax.step([falling[0], *falling], np.arange(len(fields) + 1), where="post", lw=1.0, **kwargs)
-
-
-def reversals(case: Case, avalanche: Literal["weakest_first", "simultaneous"]) -> np.ndarray:
-    """Return the field (g,) in tesla at which each grain reverses, calibrated."""
-    saturation = 1.5 * case.material.anisotropy_field
-    loop = simulate(
-        case.structure(depth="calibrated", material=case.material),
-        case.easy_axes,
-        material=case.material,
-        field=[saturation, -saturation],
-        method="events",
-        avalanche=avalanche,
-        self_field="nucleus",
-        progress=False,
-    )
-    return loop.events.first_fields(len(case.easy_axes))[0]

@@ -41,7 +41,7 @@ def scan(result: Result, factors: Iterable[float]) -> list[Agreement]:
         ratio /= calibrated_depth(material)
         scaled = replace(material, A=material.A * ratio**2)
         fields, coercivity = switching_fields(
-            result, "nucleus", depth="calibrated", material=scaled
+            result.case, "nucleus", depth="calibrated", material=scaled
         )
         pair = np.array([(result.coercivity, coercivity)])
         agreements.append(Agreement(result.switching / unit, fields / unit, pair))
