@@ -12,6 +12,7 @@ from keras_micromag.paper import prediction
 from keras_micromag.paper.prediction import predicted_loops
 from keras_micromag.physics import Hysteresis, cubic_grains, random_easy_axes, simulate
 from keras_micromag.physics.hysteresis import coercivity
+from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 
 pytestmark = pytest.mark.integration
 
@@ -20,7 +21,10 @@ def test_predict_from_easy_axes_or_first_states(run, tmp_path, capsys):
     model = run[0] / "model.keras"
     axes = random_easy_axes((2, 8), seed=3)
     np.save(tmp_path / "axes.npy", axes)
-    loops = simulate(cubic_grains((2, 2, 2)), axes, field=np.linspace(8, -8, 50), progress=False)
+    # From easy axes the first states are simulated as in the paper.
+    magnet = cubic_grains((2, 2, 2), depth=PAPER_DEPTH)
+    field = np.linspace(8, -8, 50)
+    loops = simulate(magnet, axes, field=field, self_field=False, progress=False)
     loops.save(tmp_path / "loops.npz")
     for given in (["--easy-axes", "axes.npy"], ["--loops", "loops.npz"]):
         given[1] = str(tmp_path / given[1])
