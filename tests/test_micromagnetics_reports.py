@@ -88,9 +88,7 @@ def test_figures_show_the_fields_of_both_sides(results):
     ours, _ = switching_fields(result.case, "nucleus", depth="calibrated", material=SMCO5)
     np.testing.assert_allclose(grains.expected * scale, [21.0, 22.0])
     np.testing.assert_allclose(grains.calibrated * scale, -ours)
-    all_at_once, _ = switching_fields(
-        result.case, "nucleus", "simultaneous", depth="calibrated", material=SMCO5
-    )
+    all_at_once, _ = switching_fields(result.case, avalanche="simultaneous")
     np.testing.assert_allclose(all_at_once, ours, rtol=1e-5)  # the same for two grains
     [left, right] = figures.scatter([grains]).axes
     for ax, computed in ((left, grains.paper), (right, grains.calibrated)):

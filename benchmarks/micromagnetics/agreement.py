@@ -41,7 +41,7 @@ Order = Literal["weakest_first", "simultaneous"]
 
 
 def switching_fields(
-    case: Case, self_field, avalanche: Order = "weakest_first", **particles
+    case: Case, self_field="nucleus", avalanche: Order = "weakest_first", **particles
 ) -> tuple[np.ndarray, float]:
     """Return the field (g,) in tesla at which each grain of a case reverses, and its coercivity."""
     saturation = 1.5 * case.material.anisotropy_field
@@ -73,7 +73,7 @@ def agreement(
     for result in results:
         material = result.case.material
         if calibrated:
-            options = {"self_field": "nucleus", "depth": "calibrated", "material": material}
+            options = {}
         else:
             options = {"self_field": False, "depth": 1.2 * material.exchange_length}
         fields, of_magnet = switching_fields(result.case, avalanche=avalanche, **options)

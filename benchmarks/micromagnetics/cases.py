@@ -73,8 +73,6 @@ class Case:
 
     def structure(self, **kwargs) -> Microstructure:
         """Return the grains; `kwargs` such as `depth` and `scheme` place their particles."""
-        if not kwargs:
-            kwargs = {"depth": 1e-3 * min(self.size)}  # which fits into each grain
         if self.shape == "voronoi":
             n = int(np.prod(self.counts))
             return voronoi_grains(n, self.size, self.seed, self.gap, relaxation=2, **kwargs)

@@ -33,7 +33,7 @@ SINGLE = {
     "shapes": "plates, needles, octahedra",
 }
 MAGNETS = ("eight", "isotropic", "larger", "gaps", "twentyseven", "polycrystals")
-# Okabe and Ito's colours can be told apart with the common colour vision deficiencies.
+# Okabe and Ito's colours can be distinguished with the common colour vision deficiencies.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 MARKERS = ("o", "s", "^", "D")
 DOTS = {"ls": "", "mew": 0.7}
@@ -61,7 +61,7 @@ def grains_of(result: Result) -> Grains:
     """Return the switching fields of all grains of a result, there and here."""
     material = result.case.material
     paper, _ = switching_fields(result.case, False, depth=1.2 * material.exchange_length)
-    ours, _ = switching_fields(result.case, "nucleus", depth="calibrated", material=material)
+    ours, _ = switching_fields(result.case)
     scale = -material.anisotropy_field
     return Grains(result.case, result.switching / scale, paper / scale, ours / scale)
 
@@ -169,10 +169,7 @@ def order(result: Result | None) -> Figure | None:
         ("weakest_first", COLORS[0], "o", 2.8, "--"),
     )
     for name, color, marker, ms, line in kinds:
-        material = result.case.material
-        fields, _ = switching_fields(
-            result.case, "nucleus", name, depth="calibrated", material=material
-        )
+        fields, _ = switching_fields(result.case, avalanche=name)
         here, label = rankdata(-fields), name.replace("_", " ")
         rho = np.corrcoef(there, here)[0, 1]
         ranks.plot(

@@ -40,9 +40,7 @@ def scan(result: Result, factors: Iterable[float]) -> list[Agreement]:
         ratio = factor * np.sqrt(material.exchange_length * material.wall_width)
         ratio /= calibrated_depth(material)
         scaled = replace(material, A=material.A * ratio**2)
-        fields, coercivity = switching_fields(
-            result.case, "nucleus", depth="calibrated", material=scaled
-        )
+        fields, coercivity = switching_fields(result.case, material=scaled)
         pair = np.array([(result.coercivity, coercivity)])
         agreements.append(Agreement(result.switching / unit, fields / unit, pair))
     return agreements

@@ -33,7 +33,7 @@ class Compared(NamedTuple):
 def compared(result: Result) -> Compared:
     """Return a case beside the loop of this package."""
     case, material = result.case, result.case.material
-    _, coercivity = switching_fields(result.case, "nucleus", depth="calibrated", material=material)
+    _, coercivity = switching_fields(case)
     inner = min(grain.offsets.min() for grain in case.structure().grains)
     along = np.abs(np.array(case.easy_axes)[:, 2]).min()
     return Compared(

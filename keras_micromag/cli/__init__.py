@@ -10,7 +10,7 @@ from keras_micromag.utils.command_line import PROGRAM, Parser, run
 
 
 def build_parser() -> Parser:
-    """Return the parser of all commands; the site's page of options is made from it."""
+    """Return the parser of all commands, whose options the site lists."""
     parser = Parser(prog=PROGRAM, description="Magnetisation reversal of multigrain magnets.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_micromag.cli.simulate import SELF_FIELD
 from keras_micromag.physics import (
     MATERIALS,
     ND2FE14B,
@@ -144,9 +145,6 @@ KINDS: dict[str, Callable[[int, int, checks.SelfField], Magnets]] = {
     "polycrystals": polycrystals,
 }
 
-OWN_FIELD = {"none": False, "all": True, "nucleus": "nucleus"}
-"""`self_field` of `simulate` by the names that the command takes."""
-
 
 def loops(
     kind: str, count: int, seed: int, self_field: checks.SelfField, **options
@@ -189,14 +187,14 @@ def main() -> None:
     methods, avalanches = ["steps", "events"], ["simultaneous", "weakest_first"]
     parser.add_argument("--method", nargs="*", choices=methods, default=methods)
     parser.add_argument("--avalanche", nargs="*", choices=avalanches, default=avalanches)
-    parser.add_argument("--own-field", nargs="*", choices=OWN_FIELD, default=list(OWN_FIELD))
+    parser.add_argument("--own-field", nargs="*", choices=SELF_FIELD, default=list(SELF_FIELD))
     arguments = parser.parse_args()
     for kind in arguments.kind:
         for method, avalanche in product(arguments.method, arguments.avalanche):
             for own_field in arguments.own_field:
                 done, total, flips = 0, 0, 0
                 options = {"method": method, "avalanche": avalanche}
-                options["self_field"] = OWN_FIELD[own_field]
+                options["self_field"] = SELF_FIELD[own_field]
                 for batch in loops(kind, arguments.count, arguments.seed, **options):
                     done, total = done + ended(batch).sum(), total + len(batch.easy_axes)
                     flips = max(flips, most_flips(batch))
