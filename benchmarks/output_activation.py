@@ -15,24 +15,17 @@ import platform
 import keras
 import numpy as np
 
+from benchmarks.simulate import papers_loops
 from benchmarks.timing import print_table, spread
 from keras_micromag.losses import NormPreservingLoss
 from keras_micromag.models import autoencoder
-from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
-from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 
 ACTIVATIONS = ("linear", "elu")
 
 
 def loops(magnets: int, fields: int) -> np.ndarray:
     """Return moments (magnets, fields, 64, 3) of the paper's magnets."""
-    easy_axes = random_easy_axes((magnets, 64), seed=1)
-    field = np.linspace(8.0, -8.0, fields)
-    magnet = cubic_grains(depth=PAPER_DEPTH)
-    result = simulate(
-        magnet, easy_axes, field=field, self_field=False, avalanche="simultaneous", progress=False
-    )
-    return result.magnetization.astype("float32")
+    return papers_loops(magnets, fields).magnetization.astype("float32")
 
 
 def errors(states: np.ndarray, decoded: np.ndarray) -> tuple[float, float, float]:

@@ -67,6 +67,7 @@ class Literal:
             self.field,
             polarization=ND2FE14B.Js,
             anisotropy_field=ND2FE14B.anisotropy_field,
+            avalanche="simultaneous",
         )
 
 
@@ -222,12 +223,12 @@ def report(literal: np.ndarray, measured: list[Row]) -> None:
         )
 
 
-def loop_of_ten() -> None:
-    """Run the loops of ten of the paper's magnets, of 1,000 fields each."""
+def papers_loops(magnets: int = 10, steps: int = 1000) -> Hysteresis:
+    """Return the loops of the paper's magnets, of which there may be more or fewer than ten."""
     structure = cubic_grains(depth=PAPER_DEPTH)
-    easy_axes = random_easy_axes((10, len(structure)), seed=1)
-    field = np.linspace(8.0, -8.0, 1000)
-    simulate(
+    easy_axes = random_easy_axes((magnets, len(structure)), seed=1)
+    field = np.linspace(8.0, -8.0, steps)
+    return simulate(
         structure,
         easy_axes,
         field=field,
@@ -270,7 +271,7 @@ def main(argv=None) -> None:
     arguments = parser.parse_args(argv)
     print(header())
     if keras.backend.backend() == "torch" or arguments.peer:
-        report_peer(measure_peer(loop_of_ten, arguments.rounds))
+        report_peer(measure_peer(papers_loops, arguments.rounds))
     if arguments.peer:
         return
     refused = float64_refused()

@@ -18,11 +18,10 @@ import keras
 import keras_tuner
 import numpy as np
 
+from benchmarks.simulate import papers_loops
 from benchmarks.timing import print_table, spread
 from keras_micromag import recipes
 from keras_micromag.data import Lattices
-from keras_micromag.physics import cubic_grains, random_easy_axes, simulate
-from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from tuning.hypermodels import RolloutHyperModel
 from tuning.search import OBJECTIVE, TUNERS, search
 
@@ -31,22 +30,12 @@ def model(
     magnets: int = 8, steps: int = 100, recipe: recipes.Recipe = recipes.RECIPES["default"]
 ) -> RolloutHyperModel:
     """Return a HyperModel on loops of the paper's magnet, with trainings of a few batches."""
-    structure = cubic_grains(depth=PAPER_DEPTH)
-    easy_axes = random_easy_axes((magnets, len(structure)), seed=1)
-    field = np.linspace(8.0, -8.0, steps)
-    loops = simulate(
-        structure,
-        easy_axes,
-        field=field,
-        self_field=False,
-        avalanche="simultaneous",
-        progress=False,
-    )
-    loops = Lattices(loops.magnetization, (4, 4, 4))
+    simulated = papers_loops(magnets, steps)
+    loops = Lattices(simulated.magnetization, (4, 4, 4))
     recipe = dataclasses.replace(recipe, autoencoder_batches=20, predictor_batches=20, images=1)
     autoencoder, _ = recipes.train_autoencoder(recipe, loops, verbose=0)
     half = magnets // 2
-    return RolloutHyperModel(autoencoder, loops[:half], loops[half:], field, recipe)
+    return RolloutHyperModel(autoencoder, loops[:half], loops[half:], simulated.field, recipe)
 
 
 def measure(hypermodel, tuner: str | None, trials: int) -> np.ndarray:

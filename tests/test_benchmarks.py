@@ -204,8 +204,8 @@ def test_everything_runs_in_processes_of_their_own(monkeypatch, capsys):
 
 
 def test_public_cubes_are_compared(tmp_path, capsys):
-    # Grains of less than a nucleus, whose switching fields are those of Stoner and Wohlfarth.
-    angles, Ms, K1 = np.radians([5.0, 20.0, 40.0]), 8e5, 4e6
+    # Small grains whose own field is weak, as Stoner and Wohlfarth have them reverse.
+    angles, Ms, K1 = np.radians([5.0, 20.0, 40.0]), 2e4, 4e6
     hc = [2 * K1 / (MU0 * Ms) * float(switching_field(angle)) for angle in angles]
     rows = [
         f"{Ms},1e-9,{K1},{angle},0.3,0.0,0.0,{h},x" for angle, h in zip(angles, hc, strict=True)
