@@ -17,6 +17,7 @@ from keras_micromag.layers.base import (
     shapes_of,
 )
 from keras_micromag.physics.field import Kind, choose_operator
+from keras_micromag.physics.field.exchange import checked_exchange
 from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import field_steps
@@ -34,7 +35,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
     Args:
         structure: g grains with their particles, which are placed here as in `simulate`.
         material: one for all grains, or a sequence of g.
-        field_direction, self_field, avalanche, tol, max_iterations: see `simulate`.
+        field_direction, self_field, exchange, avalanche, tol, max_iterations: see `simulate`.
         operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is built,
             a terminal shows a bar.
 
@@ -75,6 +76,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         *,
         field_direction: ArrayLike = (0.0, 0.0, 1.0),
         self_field: checks.SelfField = "nucleus",
+        exchange: ArrayLike = 0.0,
         avalanche: Literal["weakest_first", "simultaneous"] = "weakest_first",
         tol: float | None = None,
         max_iterations: int = 5000,
@@ -100,7 +102,9 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         materials = [per_grain(material, len(structure), self_field)]
         self.structure = structure = structure.calibrated_for(material)
         chosen = choose_operator(operator, structure, self_field, self.variable_dtype, rtol)
-        self._body = Constants(embed(chosen, materials, direction), self.variable_dtype)
+        coupling = checked_exchange(exchange, len(structure))
+        self.exchange = coupling.tolist()
+        self._body = Constants(embed(chosen, materials, direction, coupling), self.variable_dtype)
         self._loop = compiled(self._solve)
 
     def build(self, input_shape):
@@ -152,6 +156,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
             "material": material_config(self.material),
             "field_direction": self.field_direction,
             "self_field": self.self_field,
+            "exchange": self.exchange,
             "avalanche": self.avalanche,
             "tol": self.tol,
             "max_iterations": self.max_iterations,

@@ -11,6 +11,7 @@ from keras_micromag.physics.field import (
     demag_operator,
 )
 from keras_micromag.physics.field.demag import demag_matrix, demag_tensor
+from keras_micromag.physics.field.exchange import areal_exchange
 from keras_micromag.physics.geometry.polyhedron import Polyhedron
 from keras_micromag.physics.hysteresis import Hysteresis
 from keras_micromag.physics.io.neper import neper_grains, read_neper, write_neper
@@ -39,6 +40,7 @@ __all__ = [
     "Material",
     "Microstructure",
     "Polyhedron",
+    "areal_exchange",
     "calibrated_depth",
     "contact_areas",
     "core_shell",

@@ -26,6 +26,7 @@ def simulate(
     field: ArrayLike | None = None,
     field_direction: ArrayLike = (0.0, 0.0, 1.0),
     self_field: checks.SelfField = "nucleus",
+    exchange: ArrayLike = 0.0,
     initial_state: ArrayLike | None = None,
     method: Literal["steps", "events"] = "steps",
     avalanche: Literal["weakest_first", "simultaneous"] = "weakest_first",
@@ -56,6 +57,8 @@ def simulate(
             calibrated depth, as they are by default, switching fields are then those of
             micromagnetics, see docs/trust.md. True is the entire field. With False, as in the
             paper, a grain's shape belongs into `Material.Kd`.
+        exchange: J in J/m² by which grains couple across their boundaries, one for all or (g, g)
+            for each pair, see `areal_exchange`. Grains must be convex then.
         initial_state: moments (g, 3) or (b, g, 3), such as a state of another result; only the
             branch of each, the sign of its component along the easy axis, matters. By default
             every grain is on the branch towards the first field (+`field_direction` if it is 0).
@@ -132,6 +135,7 @@ def simulate(
         field=field,
         field_direction=field_direction,
         self_field=self_field,
+        exchange=exchange,
         initial_state=initial_state,
         operator=operator,
         rtol=rtol,

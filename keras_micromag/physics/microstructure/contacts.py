@@ -1,5 +1,7 @@
 """Neighbouring grains and the areas of their contacts."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -10,14 +12,27 @@ from keras_micromag.utils import checks
 _PARALLEL = 1e-9
 """Tolerance of the cosine between the normals of parallel faces."""
 
+_WIDE = 0.25
+"""Thickness of a boundary at most, over the cube root of a grain's volume."""
 
-def contact_areas(structure: Microstructure, gap: float) -> np.ndarray:
+
+class Contacts(NamedTuple):
+    """The contacts of faces with neighbours, each of them twice: seen from both grains."""
+
+    grain: np.ndarray  # (k,) int
+    face: np.ndarray  # (k,) int, of that grain
+    neighbor: np.ndarray  # (k,) int, the grain on the other side
+    area: np.ndarray  # (k,) in m²
+
+
+def contact_areas(structure: Microstructure, gap: float | None = None) -> np.ndarray:
     """Return the areas over which grains face each other: a weighted graph of neighbours.
 
     Args:
         structure: g convex grains.
         gap: largest distance in metres between two parallel faces that are in contact: the
-            thickness of the grain boundaries.
+            thickness of the grain boundaries. By default a quarter of the cube root of the smaller
+            grain's volume, which is more than a boundary and less than a grain.
 
     Returns:
         (g, g) in m², symmetric, 0 between grains that are not neighbours.
@@ -27,27 +42,39 @@ def contact_areas(structure: Microstructure, gap: float) -> np.ndarray:
 
     Example:
         >>> from keras_micromag.physics import contact_areas, cubic_grains
-        >>> areas = contact_areas(cubic_grains((4, 4, 4), size=50e-9, gap=3e-9), gap=3e-9)
+        >>> areas = contact_areas(cubic_grains((4, 4, 4), size=50e-9, gap=3e-9))
         >>> (areas > 0).sum(axis=1)[:4].tolist()  # along an edge of the magnet
         [3, 4, 4, 3]
     """
-    gap = checks.number(gap, "gap", least=0)
+    areas = np.zeros((len(structure), len(structure)))
+    contacts = face_contacts(structure, gap)
+    np.add.at(areas, (contacts.grain, contacts.neighbor), contacts.area)
+    return areas
+
+
+def face_contacts(structure: Microstructure, gap: float | None = None) -> Contacts:
+    """Return the contacts of all faces; arguments and errors as of `contact_areas`."""
+    gap = None if gap is None else checks.number(gap, "gap", least=0)
     for index, grain in enumerate(structure.grains):
         if not grain.is_convex:
             raise ValueError(f"`structure` must have convex grains; grain {index} is not.")
-    areas = np.zeros((len(structure), len(structure)))
-    for i, j in _nearby_pairs(structure, gap):
+    thickest = _WIDE * np.cbrt(structure.volumes) if gap is None else np.full(len(structure), gap)
+    rows = []
+    for i, j in _nearby_pairs(structure, thickest.max()):
         a, b = structure.grains[i], structure.grains[j]
         largest = max(np.abs(body.vertices).max() for body in (a, b))
         tol = float(touch_tol(min(a.size, b.size), largest))
+        most = min(thickest[i], thickest[j]) + tol
         # Distances (f, h) from the planes of a's faces to those of b's, along the normals of a.
         shift = b.normals @ (b.centroid - a.centroid)
         distance = -(b.offsets + shift) - a.offsets[:, None]
         facing = a.normals @ b.normals.T <= _PARALLEL - 1
-        for f, h in np.argwhere(facing & (distance >= -tol) & (distance <= gap + tol)):
-            areas[i, j] += _common_area(a, f, b, h)
-        areas[j, i] = areas[i, j]
-    return areas
+        for f, h in np.argwhere(facing & (distance >= -tol) & (distance <= most)):
+            area = _common_area(a, f, b, h)
+            if area > 0:
+                rows += [(i, f, j, area), (j, h, i, area)]
+    grain, face, neighbor, area = np.array(rows, dtype=float).reshape(-1, 4).T
+    return Contacts(grain.astype(int), face.astype(int), neighbor.astype(int), area)
 
 
 def _nearby_pairs(structure, gap):

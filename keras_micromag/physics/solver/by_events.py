@@ -35,7 +35,7 @@ def _solve(problem, loops):
     options, segments = problem.options, Segments.along(problem.field)
     # Compiled code shall not depend on how many fields are asked for.
     magnet, branch = problem.laid_out(problem.field[:1])
-    path = path_along(segments, magnet)
+    path = path_along(segments, magnet, problem.exchange_field)
     state = continuation.start(magnet, path, branch)
     magnet, path, state = tensors((magnet, path, state), options.dtype)
     with Progress(problem.progress, loops) as bar:

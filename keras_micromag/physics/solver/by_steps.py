@@ -61,7 +61,8 @@ def _settings(problem) -> dict:
     """Return all that decides what the loop is, by the names of `simulate`'s arguments."""
     materials = [[(m.Js, m.anisotropy_field) for m in row] for row in problem.materials]
     options = problem.options
-    return {
+    exchange = {"exchange": problem.exchange} if problem.exchange.any() else {}
+    return exchange | {
         "structure": problem.structure,
         "easy_axes": problem.easy_axes,
         "material": np.array(materials),

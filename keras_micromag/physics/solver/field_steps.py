@@ -20,7 +20,7 @@ import numpy as np
 from keras import ops
 
 from keras_micromag.physics.solver import step_control
-from keras_micromag.physics.solver.layout import Columns
+from keras_micromag.physics.solver.layout import Columns, Exchange
 from keras_micromag.physics.solver.relaxation import (
     MOST_ITERATIONS,
     damped,
@@ -52,6 +52,7 @@ class Body(NamedTuple):
     columns: Columns  # the layout of the particles at those places
     direction: Any  # (3, 1, 1) of the applied field
     strength: Any  # (b, 1, g) polarisation of the grains in tesla
+    exchange: Exchange  # the fields of neighbours at the particles
     softness: Any  # (b, 1, 1, c) reciprocal anisotropy fields of the columns, 1/T; 0 on padding
     turn: Any  # (b,) how much a moment's component may change over a stride
     coupling: Any  # (b, g) how strongly the field of the moments turns each, see relaxation
@@ -62,10 +63,11 @@ class Body(NamedTuple):
 class Magnet(NamedTuple):
     """The constants of a loop."""
 
-    product: Any  # these eight as in Body
+    product: Any  # these nine as in Body
     columns: Columns
     direction: Any
     strength: Any
+    exchange: Exchange
     softness: Any
     turn: Any
     coupling: Any

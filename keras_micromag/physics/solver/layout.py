@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_micromag.physics.field.exchange import Pairs
 from keras_micromag.physics.microstructure.structure import Microstructure
 
 _ROWS = 8
@@ -49,6 +50,13 @@ class Sizes(NamedTuple):
         return Sizes(grains, self.rows, columns, most, particles)
 
 
+class Exchange(NamedTuple):
+    """The fields of neighbours at the particles in c columns of p rows: s for each at most."""
+
+    neighbors: np.ndarray  # (s·p·c,) int, the grain that acts
+    strength: np.ndarray  # (b, s, p, c) µ0·H in tesla of its unit moment, 0 on padding
+
+
 class Columns(NamedTuple):
     """The places of particles in c columns of p rows, for g grains; NumPy arrays."""
 
@@ -67,13 +75,10 @@ def in_columns(structure: Microstructure, places, sizes: Sizes) -> Columns:
             the last ones, with one particle each.
     """
     counts = _counts(structure)
-    each = np.ones(sizes.grains, int)
-    each[: len(counts)] = _columns(counts, sizes.rows)
-    first = np.cumsum(each) - each
-    real = structure.weights > 0
-    owner, which = np.nonzero(real)
-    number = np.cumsum(real, axis=1)[real] - 1
-    row, column = number % sizes.rows, first[owner] + number // sizes.rows
+    each, first = _columns_of(counts, sizes)
+    row, column = _positions(structure, sizes)
+    owner, which = np.nonzero(structure.weights > 0)
+    row, column = row[owner, which], column[owner, which]
 
     weights = np.zeros((sizes.rows, sizes.columns))
     weights[row, column] = structure.weights[owner, which]
@@ -91,6 +96,37 @@ def in_columns(structure: Microstructure, places, sizes: Sizes) -> Columns:
     for k, own in enumerate(of_grains):
         own[each > k] = first[each > k] + k
     return Columns(weights, place, grain, of_grains)
+
+
+def exchange_in_columns(structure: Microstructure, pairs: Pairs, sizes: Sizes) -> Exchange:
+    """Lay the pairs of particles and neighbours out in columns, as `in_columns` does particles."""
+    row, column = _positions(structure, sizes)
+    particle = (row * sizes.columns + column)[pairs.grain, pairs.particle]
+    order = np.argsort(particle, kind="stable")
+    particle = particle[order]
+    # The number of each pair among those of its particle.
+    slot = np.arange(len(particle)) - np.searchsorted(particle, particle)
+    shape = slot.max(initial=-1) + 1, sizes.rows * sizes.columns
+    neighbors = np.zeros(shape, int)
+    neighbors[slot, particle] = pairs.neighbor[order]
+    strength = np.zeros((len(pairs.strength), *shape))
+    strength[:, slot, particle] = pairs.strength[:, order]
+    strength = strength.reshape(len(strength), shape[0], sizes.rows, sizes.columns)
+    return Exchange(neighbors.ravel(), strength)
+
+
+def _positions(structure, sizes):
+    """Return the row and the column (g, p) of each particle; they mean nothing at padding."""
+    _, first = _columns_of(_counts(structure), sizes)
+    number = np.cumsum(structure.weights > 0, axis=1) - 1
+    return number % sizes.rows, first[: len(number), None] + number // sizes.rows
+
+
+def _columns_of(counts, sizes):
+    """Return (g,) the number of columns of each grain, padding among them, and its first one."""
+    each = np.ones(sizes.grains, int)
+    each[: len(counts)] = _columns(counts, sizes.rows)
+    return each, np.cumsum(each) - each
 
 
 def _counts(structure):

@@ -8,6 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_micromag.physics.field import DemagOperator, choose_operator
+from keras_micromag.physics.field.exchange import (
+    Pairs,
+    checked_exchange,
+    exchange_pairs,
+    in_matrix,
+    largest_field,
+)
+from keras_micromag.physics.field.products import Dense
 from keras_micromag.physics.hysteresis import Events
 from keras_micromag.physics.microstructure.material import (
     Material,
@@ -16,7 +24,7 @@ from keras_micromag.physics.microstructure.material import (
 )
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import field_steps, relaxation, step_control
-from keras_micromag.physics.solver.layout import Sizes, in_columns
+from keras_micromag.physics.solver.layout import Sizes, exchange_in_columns, in_columns
 from keras_micromag.utils import checks
 from keras_micromag.utils.backend import require_dtype
 
@@ -74,6 +82,7 @@ class Problem:
         field: (t,) µ0·H in tesla.
         direction: (3,) unit vector of the field.
         branch: (b, g) ±1, the branch on which each grain starts.
+        exchange: J in J/m² between neighbours, () or (g, g).
         options: of the solver.
         progress: whether to show a bar; on a terminal if None.
         single: whether it is of one magnet, whose axes came as (g, 3).
@@ -85,6 +94,7 @@ class Problem:
     field: np.ndarray
     direction: np.ndarray
     branch: np.ndarray
+    exchange: np.ndarray
     options: SolverOptions
     progress: bool | None
     single: bool
@@ -99,6 +109,7 @@ class Problem:
         field,
         field_direction,
         self_field,
+        exchange,
         initial_state,
         operator,
         rtol,
@@ -127,6 +138,7 @@ class Problem:
             field=field,
             direction=direction,
             branch=_branches(axes, direction, field[0], initial_state, single),
+            exchange=checked_exchange(exchange, g),
             options=options,
             progress=progress,
             single=single,
@@ -136,6 +148,11 @@ class Problem:
     def raises(self) -> bool:
         """Whether a field without an equilibrium is an error; in a batch the others go on."""
         return self.single and not self.options.allow_unconverged
+
+    @property
+    def exchange_field(self) -> float:
+        """The largest field of neighbours by exchange, in tesla."""
+        return largest_field(self.exchange, self.materials)
 
     @property
     def structure(self) -> Microstructure:
@@ -159,7 +176,9 @@ class Problem:
         options = self.options
         sizes = Sizes.of(self.structure)
         sizes = sizes.shared if self.operator.can_pad else sizes
-        body = embed(self.operator, self.materials, self.direction, sizes, self.progress)
+        body = embed(
+            self.operator, self.materials, self.direction, self.exchange, sizes, self.progress
+        )
         missing = [(0, 0), (0, sizes.grains - len(self.structure))]
         axes = np.swapaxes(self.easy_axes, 1, 2)
         axes = np.pad(axes, [(0, 0), *missing], constant_values=3**-0.5)
@@ -194,6 +213,7 @@ def embed(
     operator: DemagOperator,
     materials: list[list[Material]],
     direction: ArrayLike,
+    exchange: np.ndarray,
     sizes: Sizes | None = None,
     progress: bool | None = None,
 ) -> field_steps.Body:
@@ -203,6 +223,7 @@ def embed(
         operator: of g grains; it is built here unless it holds its arrays.
         materials: b rows of one for each of the g grains; a single row stands for any b.
         direction: (3,) unit vector of the applied field.
+        exchange: J in J/m² between neighbours, () or (g, g).
         sizes: of the padded arrays, by default the structure's own. Grains that are padding are
             the last ones, feel no field and make none.
         progress: whether to show a bar where the operator takes long to build.
@@ -212,8 +233,14 @@ def embed(
     product, places, _ = operator.build((sizes.grains, sizes.particles), progress)
     polarization = np.array([[m.Js for m in row] for row in materials])
     anisotropy_field = np.array([[m.anisotropy_field for m in row] for row in materials])
-    coupling = relaxation.coupling(polarization, anisotropy_field, operator.self_field)
     columns = in_columns(structure, places, sizes)
+    pairs = exchange_pairs(structure, exchange, materials)
+    coupling = relaxation.coupling(
+        polarization, anisotropy_field, operator.self_field, _mean_field(structure, pairs)
+    )
+
+    if len(materials) == 1 and isinstance(product, Dense) and len(pairs.grain):
+        product, pairs = in_matrix(product, places, pairs, polarization), Pairs.none()
 
     def padded(values):
         return np.pad(values, [(0, 0), (0, sizes.grains - len(structure))])
@@ -226,12 +253,21 @@ def embed(
         columns=columns,
         direction=np.reshape(np.asarray(direction, float), (3, 1, 1)),
         strength=padded(polarization)[:, None],
+        exchange=exchange_in_columns(structure, pairs, sizes),
         softness=softness[:, None, None],
         turn=step_control.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
         coupling=padded(coupling),
         patience=relaxation.patience(coupling, operator.self_field),
         longest=step_control.LONGEST_STRIDE * anisotropy_field.min(axis=1, keepdims=True),
     )
+
+
+def _mean_field(structure, pairs):
+    """Return (b, g) in tesla: the mean field at a grain's particles of aligned neighbours."""
+    field = np.zeros((len(pairs.strength), len(structure)))
+    share = pairs.strength * structure.weights[pairs.grain, pairs.particle]
+    np.add.at(field, (slice(None), pairs.grain), share)
+    return field
 
 
 def _capacity(fields: int) -> int:

@@ -76,7 +76,9 @@ MOST_ITERATIONS = _PATIENCE + _CYCLES * _STEPS
 The particles that make them flip have no equilibrium, so moments need not come to rest before."""
 
 
-def coupling(polarization, anisotropy_field, self_field: checks.SelfField) -> np.ndarray:
+def coupling(
+    polarization, anisotropy_field, self_field: checks.SelfField, exchange=0.0
+) -> np.ndarray:
     """Return (b, g) how strongly the field of the moments turns each grain's.
 
     The field of a soft grain's moment turns it back by more than it has turned, and whole steps
@@ -84,10 +86,11 @@ def coupling(polarization, anisotropy_field, self_field: checks.SelfField) -> np
 
     Args:
         polarization, anisotropy_field: (b, g) in tesla. self_field: whether a grain's own field
-            acts on it.
+            acts on it. exchange: (b, g) in tesla, the mean field of the neighbours by exchange.
     """
     strength = polarization.max(axis=1, keepdims=True) / anisotropy_field
-    return strength if self_field else _OF_NEIGHBOURS * strength
+    strength = strength if self_field else _OF_NEIGHBOURS * strength
+    return strength + exchange / anisotropy_field
 
 
 def patience(coupling, self_field: checks.SelfField) -> np.ndarray:
@@ -115,6 +118,8 @@ def relax(magnet, state, field, iterations, steps: int = 1):
     if places.shape[0]:
         h = gather(ops, h, places)
     h = ops.reshape(h, (-1, 3, *weights.shape)) + field[:, None, None, None] * magnet.direction
+    if magnet.exchange.neighbors.shape[0]:
+        h = h + _exchange_field(magnet.exchange, state.moments)
     h = h * magnet.softness
     easy_axes, branch = _of_columns(magnet, magnet.easy_axes), _of_columns(magnet, state.branch)
     axes = easy_axes[:, :, None]
@@ -155,6 +160,13 @@ def relax(magnet, state, field, iterations, steps: int = 1):
     moments = moments / ops.sqrt(sum_over(moments * moments, axis=1))[:, None]
     outside = ops.where(may_flip(state), furthest / at_least(opposite, 1.0), 0.0 * furthest)
     return moments, tau, furthest, outside, moving
+
+
+def _exchange_field(exchange, moments):
+    """Return the fields (b, 3, p, c) in tesla that neighbours with moments (b, 3, g) make."""
+    strength = exchange.strength[:, None]
+    sources = gather(ops, moments, exchange.neighbors)
+    return sum_over(ops.reshape(sources, (-1, 3, *strength.shape[2:])) * strength, axis=2)
 
 
 def may_flip(state):

@@ -205,8 +205,11 @@ def of_states(magnet: field_steps.Magnet, index) -> field_steps.Magnet:
 
     axes = ops.take(magnet.easy_axes, index, axis=0)
     parts = ("strength", "softness", "turn", "coupling", "patience")
+    exchange = magnet.exchange._replace(strength=gathered(magnet.exchange.strength))
     return magnet._replace(
-        easy_axes=axes, **{name: gathered(getattr(magnet, name)) for name in parts}
+        easy_axes=axes,
+        exchange=exchange,
+        **{name: gathered(getattr(magnet, name)) for name in parts},
     )
 
 

@@ -17,10 +17,15 @@ ROOT_TOL = 2.5e-7
 1e-6 then."""
 
 
-def path_along(segments: Segments, magnet: field_steps.Magnet) -> continuation.Path:
+def path_along(
+    segments: Segments, magnet: field_steps.Magnet, exchange: float
+) -> continuation.Path:
     """Return the path of magnets along the segments; all NumPy.
 
     Its arrays are padded, since each length of them is compiled on its own.
+
+    Args:
+        segments, magnet: of the path. exchange: the largest field of neighbours, in tesla.
     """
     softness = magnet.softness[magnet.softness > 0]
     capacity = 4 ** int(np.ceil(np.log2(max(len(segments.ends), 4)) / 2))
@@ -30,7 +35,7 @@ def path_along(segments: Segments, magnet: field_steps.Magnet) -> continuation.P
         ends=np.resize(segments.ends, capacity).astype(float),
         direction=np.resize(segments.direction, capacity).astype(float),
         longest=np.full(len(magnet.easy_axes), continuation.LONGEST_STEP / softness.max()),
-        high=continuation.HIGH * (1.0 / softness.min() + magnet.strength.max()),
+        high=continuation.HIGH * (1.0 / softness.min() + magnet.strength.max() + exchange),
         root_tol=max(ROOT_TOL, magnet.tol),
     )
 
