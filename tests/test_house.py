@@ -56,9 +56,10 @@ PHYSICS_LAYERS = {
     "trust": "geometry microstructure",
     "hysteresis": "microstructure trust",
     "frames": "hysteresis",
-    "solver": "microstructure field hysteresis",
-    "simulation": "microstructure field trust hysteresis solver",
-    "__init__": "geometry microstructure io field hysteresis solver simulation",
+    "thermal": "microstructure",
+    "solver": "microstructure field hysteresis thermal",
+    "simulation": "microstructure field trust hysteresis solver thermal",
+    "__init__": "geometry microstructure io field hysteresis solver simulation thermal",
 }
 
 # What needs neither Keras nor a backend: the command line's parser and readers of data use it.

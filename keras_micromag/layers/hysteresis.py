@@ -22,6 +22,7 @@ from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import field_steps
 from keras_micromag.physics.solver.problem import DEFAULT_TOL, embed, per_grain
+from keras_micromag.physics.thermal import Thermal, softening
 from keras_micromag.utils import checks
 from keras_micromag.utils.backend import Constants, compiled, tensors
 
@@ -35,7 +36,8 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
     Args:
         structure: g grains with their particles, which are placed here as in `simulate`.
         material: one for all grains, or a sequence of g.
-        field_direction, self_field, exchange, avalanche, tol, max_iterations: see `simulate`.
+        field_direction, self_field, exchange, thermal, avalanche, tol, max_iterations: see
+            `simulate`. Times are not drawn: `thermal.seed` must be None.
         operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is built,
             a terminal shows a bar.
 
@@ -77,6 +79,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         field_direction: ArrayLike = (0.0, 0.0, 1.0),
         self_field: checks.SelfField = "nucleus",
         exchange: ArrayLike = 0.0,
+        thermal: Thermal | dict | None = None,
         avalanche: Literal["weakest_first", "simultaneous"] = "weakest_first",
         tol: float | None = None,
         max_iterations: int = 5000,
@@ -104,7 +107,15 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         chosen = choose_operator(operator, structure, self_field, self.variable_dtype, rtol)
         coupling = checked_exchange(exchange, len(structure))
         self.exchange = coupling.tolist()
-        self._body = Constants(embed(chosen, materials, direction, coupling), self.variable_dtype)
+        self.thermal = Thermal.from_config(thermal) if isinstance(thermal, dict) else thermal
+        softened = softening(self.thermal, structure, materials, 1)
+        if self.thermal is not None and self.thermal.seed is not None:
+            raise ValueError(
+                "`thermal` must have no seed in a layer, whose magnets share their grains; "
+                f"received seed={self.thermal.seed}."
+            )
+        body = embed(chosen, materials, direction, coupling, softened)
+        self._body = Constants(body, self.variable_dtype)
         self._loop = compiled(self._solve)
 
     def build(self, input_shape):
@@ -157,6 +168,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
             "field_direction": self.field_direction,
             "self_field": self.self_field,
             "exchange": self.exchange,
+            "thermal": None if self.thermal is None else self.thermal.get_config(),
             "avalanche": self.avalanche,
             "tol": self.tol,
             "max_iterations": self.max_iterations,

@@ -30,6 +30,7 @@ from keras_micromag.physics.microstructure.voronoi import voronoi_grains
 from keras_micromag.physics.simulation import simulate
 from keras_micromag.physics.solver.equilibria import ConvergenceError
 from keras_micromag.physics.solver.stoner_wohlfarth import equilibrium, switching_field
+from keras_micromag.physics.thermal import Thermal
 
 __all__ = [
     "MATERIALS",
@@ -40,6 +41,7 @@ __all__ = [
     "Material",
     "Microstructure",
     "Polyhedron",
+    "Thermal",
     "areal_exchange",
     "calibrated_depth",
     "contact_areas",

@@ -14,6 +14,7 @@ from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import by_events, by_steps
 from keras_micromag.physics.solver.problem import Problem, SolverOptions
+from keras_micromag.physics.thermal import Thermal
 from keras_micromag.physics.trust import estimate
 from keras_micromag.utils import checks
 
@@ -27,6 +28,7 @@ def simulate(
     field_direction: ArrayLike = (0.0, 0.0, 1.0),
     self_field: checks.SelfField = "nucleus",
     exchange: ArrayLike = 0.0,
+    thermal: Thermal | None = None,
     initial_state: ArrayLike | None = None,
     method: Literal["steps", "events"] = "steps",
     avalanche: Literal["weakest_first", "simultaneous"] = "weakest_first",
@@ -59,6 +61,8 @@ def simulate(
             paper, a grain's shape belongs into `Material.Kd`.
         exchange: J in J/m² by which grains couple across their boundaries, one for all or (g, g)
             for each pair, see `areal_exchange`. Grains must be convex then.
+        thermal: activation at a temperature and a sweep rate, or a time at each field; by default
+            grains reverse where they have no equilibrium left. See `Thermal`.
         initial_state: moments (g, 3) or (b, g, 3), such as a state of another result; only the
             branch of each, the sign of its component along the easy axis, matters. By default
             every grain is on the branch towards the first field (+`field_direction` if it is 0).
@@ -136,6 +140,7 @@ def simulate(
         field_direction=field_direction,
         self_field=self_field,
         exchange=exchange,
+        thermal=thermal,
         initial_state=initial_state,
         operator=operator,
         rtol=rtol,

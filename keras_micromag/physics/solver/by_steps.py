@@ -61,18 +61,24 @@ def _settings(problem) -> dict:
     """Return all that decides what the loop is, by the names of `simulate`'s arguments."""
     materials = [[(m.Js, m.anisotropy_field) for m in row] for row in problem.materials]
     options = problem.options
+    # Left out where they are not used, so that checkpoints of before fit.
     exchange = {"exchange": problem.exchange} if problem.exchange.any() else {}
-    return exchange | {
-        "structure": problem.structure,
-        "easy_axes": problem.easy_axes,
-        "material": np.array(materials),
-        "field": problem.field,
-        "field_direction": problem.direction,
-        "self_field": problem.operator.self_field,
-        "initial_state": problem.branch,
-        "avalanche": options.avalanche,
-        "dtype": options.dtype,
-        "tol": options.tol,
-        "max_iterations": options.max_iterations,
-        "operator": problem.operator.description,
-    }
+    thermal = {"thermal": repr(problem.thermal)} if problem.thermal else {}
+    return (
+        exchange
+        | thermal
+        | {
+            "structure": problem.structure,
+            "easy_axes": problem.easy_axes,
+            "material": np.array(materials),
+            "field": problem.field,
+            "field_direction": problem.direction,
+            "self_field": problem.operator.self_field,
+            "initial_state": problem.branch,
+            "avalanche": options.avalanche,
+            "dtype": options.dtype,
+            "tol": options.tol,
+            "max_iterations": options.max_iterations,
+            "operator": problem.operator.description,
+        }
+    )

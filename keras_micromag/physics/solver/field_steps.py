@@ -54,6 +54,7 @@ class Body(NamedTuple):
     strength: Any  # (b, 1, g) polarisation of the grains in tesla
     exchange: Exchange  # the fields of neighbours at the particles
     softness: Any  # (b, 1, 1, c) reciprocal anisotropy fields of the columns, 1/T; 0 on padding
+    thermal: Any  # (b, k, c) by how much heat shrinks the astroid, see physics.thermal
     turn: Any  # (b,) how much a moment's component may change over a stride
     coupling: Any  # (b, g) how strongly the field of the moments turns each, see relaxation
     patience: Any  # (b,) int, iterations before steps are damped, see relaxation
@@ -63,12 +64,13 @@ class Body(NamedTuple):
 class Magnet(NamedTuple):
     """The constants of a loop."""
 
-    product: Any  # these nine as in Body
+    product: Any  # these ten as in Body
     columns: Columns
     direction: Any
     strength: Any
     exchange: Exchange
     softness: Any
+    thermal: Any
     turn: Any
     coupling: Any
     patience: Any

@@ -25,6 +25,7 @@ from keras_micromag.physics.microstructure.material import (
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import field_steps, relaxation, step_control
 from keras_micromag.physics.solver.layout import Sizes, exchange_in_columns, in_columns
+from keras_micromag.physics.thermal import Thermal, softening
 from keras_micromag.utils import checks
 from keras_micromag.utils.backend import require_dtype
 
@@ -83,6 +84,7 @@ class Problem:
         direction: (3,) unit vector of the field.
         branch: (b, g) ±1, the branch on which each grain starts.
         exchange: J in J/m² between neighbours, () or (g, g).
+        thermal: activation, or None.
         options: of the solver.
         progress: whether to show a bar; on a terminal if None.
         single: whether it is of one magnet, whose axes came as (g, 3).
@@ -95,6 +97,7 @@ class Problem:
     direction: np.ndarray
     branch: np.ndarray
     exchange: np.ndarray
+    thermal: Thermal | None
     options: SolverOptions
     progress: bool | None
     single: bool
@@ -110,6 +113,7 @@ class Problem:
         field_direction,
         self_field,
         exchange,
+        thermal,
         initial_state,
         operator,
         rtol,
@@ -139,6 +143,7 @@ class Problem:
             direction=direction,
             branch=_branches(axes, direction, field[0], initial_state, single),
             exchange=checked_exchange(exchange, g),
+            thermal=None if thermal is None else checks.instance(thermal, "thermal", Thermal),
             options=options,
             progress=progress,
             single=single,
@@ -177,7 +182,13 @@ class Problem:
         sizes = Sizes.of(self.structure)
         sizes = sizes.shared if self.operator.can_pad else sizes
         body = embed(
-            self.operator, self.materials, self.direction, self.exchange, sizes, self.progress
+            self.operator,
+            self.materials,
+            self.direction,
+            self.exchange,
+            softening(self.thermal, self.structure, self.materials, len(self.easy_axes)),
+            sizes,
+            self.progress,
         )
         missing = [(0, 0), (0, sizes.grains - len(self.structure))]
         axes = np.swapaxes(self.easy_axes, 1, 2)
@@ -214,6 +225,7 @@ def embed(
     materials: list[list[Material]],
     direction: ArrayLike,
     exchange: np.ndarray,
+    thermal: np.ndarray,
     sizes: Sizes | None = None,
     progress: bool | None = None,
 ) -> field_steps.Body:
@@ -224,6 +236,7 @@ def embed(
         materials: b rows of one for each of the g grains; a single row stands for any b.
         direction: (3,) unit vector of the applied field.
         exchange: J in J/m² between neighbours, () or (g, g).
+        thermal: (b, k, g) of `softening`.
         sizes: of the padded arrays, by default the structure's own. Grains that are padding are
             the last ones, feel no field and make none.
         progress: whether to show a bar where the operator takes long to build.
@@ -246,8 +259,9 @@ def embed(
         return np.pad(values, [(0, 0), (0, sizes.grains - len(structure))])
 
     softness = padded(1 / anisotropy_field)
+    thermal = np.pad(thermal, [(0, 0), (0, 0), (0, sizes.grains - len(structure))])
     if len(columns.grain):
-        softness = softness[:, columns.grain]
+        softness, thermal = softness[:, columns.grain], thermal[:, :, columns.grain]
     return field_steps.Body(
         product=product,
         columns=columns,
@@ -255,6 +269,7 @@ def embed(
         strength=padded(polarization)[:, None],
         exchange=exchange_in_columns(structure, pairs, sizes),
         softness=softness[:, None, None],
+        thermal=thermal,
         turn=step_control.LARGEST_TURN * anisotropy_field.min(axis=1) / polarization.max(axis=1),
         coupling=padded(coupling),
         patience=relaxation.patience(coupling, operator.self_field),

@@ -70,6 +70,9 @@ _STIFFNESS = 0.3
 Near its fold a particle turns without bound in a small change of the field: its moment would jump
 to and fro across the equilibrium."""
 
+_LEAST_LEFT = 1e-2
+"""Share of the astroid that heat leaves at least: a superparamagnetic grain follows the field."""
+
 MOST_ITERATIONS = _PATIENCE + _CYCLES * _STEPS
 """Iterations after which unstable grains flip, come what may.
 
@@ -139,9 +142,10 @@ def relax(magnet, state, field, iterations, steps: int = 1):
         step, error = euler_step(tau, along, across, fold, stiffness)
         tau = tau + step
     zero = ops.zeros_like(tau)
-    furthest = max_over(ops.where((along < 0) & real, cubed, zero), axis=1)
+    measure = _warmed(magnet.thermal, cubed, along, across) if magnet.thermal.shape[1] else cubed
+    furthest = max_over(ops.where((along < 0) & real, measure, zero), axis=1)
     furthest = _of_grains(magnet, max_over, furthest)
-    opposite = max_over(ops.where((along > 0) & real, cubed, zero), axis=1)
+    opposite = max_over(ops.where((along > 0) & real, measure, zero), axis=1)
     opposite = _of_grains(magnet, max_over, opposite)
     # Of a grain that may stay although it has them, unstable particles are held where their moments
     # are steady functions of the field, or the iteration would not converge.
@@ -167,6 +171,22 @@ def _exchange_field(exchange, moments):
     strength = exchange.strength[:, None]
     sources = gather(ops, moments, exchange.neighbors)
     return sum_over(ops.reshape(sources, (-1, 3, *strength.shape[2:])) * strength, axis=2)
+
+
+def _warmed(thermal, cubed, along, across):
+    """Return (b, p, c) `cubed` as of an astroid that heat has shrunk.
+
+    Args:
+        thermal: (b, k, c) coefficients in h_sw. cubed: (|h∥|^⅔ + h⊥^⅔)³, that is (h / h_sw)².
+        along, across: (b, p, c) the reduced field.
+    """
+    tiny = np.finfo(ops.dtype(cubed)).tiny
+    h_sw = ops.sqrt((along * along + across * across + tiny) / (cubed + tiny))
+    share = thermal[:, :1]
+    for k in range(1, thermal.shape[1]):
+        share = share * h_sw + thermal[:, k : k + 1]
+    left = at_least(1.0 - share, _LEAST_LEFT)
+    return cubed / (left * left)
 
 
 def may_flip(state):

@@ -39,6 +39,7 @@ def start(structure, field=0.0):
         field_direction=(0.0, 0.0, 1.0),
         self_field=False,
         exchange=0.0,
+        thermal=None,
         initial_state=axes,
         operator="dense",
         rtol=1e-4,

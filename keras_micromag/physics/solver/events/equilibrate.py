@@ -204,7 +204,7 @@ def of_states(magnet: field_steps.Magnet, index) -> field_steps.Magnet:
         return ops.take(part, index, axis=0) if part.shape[0] > 1 else part
 
     axes = ops.take(magnet.easy_axes, index, axis=0)
-    parts = ("strength", "softness", "turn", "coupling", "patience")
+    parts = ("strength", "softness", "thermal", "turn", "coupling", "patience")
     exchange = magnet.exchange._replace(strength=gathered(magnet.exchange.strength))
     return magnet._replace(
         easy_axes=axes,
