@@ -1,5 +1,6 @@
 """The project as a whole: imports, what an import does, pages, what is shipped."""
 
+import argparse
 import ast
 import importlib.metadata
 import importlib.util
@@ -18,6 +19,7 @@ import keras
 import pytest
 
 import keras_micromag
+from keras_micromag.cli import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 BACKENDS = {"tensorflow", "jax", "torch"}
@@ -266,14 +268,23 @@ def test_one_version():
 REPOSITORY = re.search(r"^ +Source = (\S+)$", (ROOT / "setup.cfg").read_text("utf-8"), re.M)[1]
 RAW = REPOSITORY.replace("https://github.com", "https://raw.githubusercontent.com")
 
-WITH_LINKS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-WITH_LINKS += [ROOT / "tfds_esw/README.md", ROOT / "tuning/README.md"]
+FOLDERS = ["", "docs/**/", "tuning/", "tfds_esw/", "benchmarks/**/"]
+PAGES = {
+    page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
+    for folder in FOLDERS
+    for page in sorted(ROOT.glob(f"{folder}*.md"))
+}
+# How a page marks a block that cannot run. Readers do not see it.
+BLOCK = re.compile(r"^(?:<!-- not run: (.+) -->\n+)?```python\n(.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"^ *(?:`{3,}|:{3,})([^`{:\s].*)$", re.M)
+OTHER_FENCES = {"bash", "text", "json", "yaml"}
+COMMAND = re.compile(r"^(?:[A-Z_]+=\S* )*(keras-micromag|make|python -m [a-z_.]+)(?= |$)(.*)$")
 
 
-@pytest.mark.parametrize("page", WITH_LINKS, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", PAGES)
 def test_the_links_of_a_page_lead_to_files(page):
-    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-        if page == ROOT / "README.md":
+    for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if page == "README.md":
             assert link.startswith("https://"), (
                 f"{link}: PyPI shows this page, and no files beside it"
             )
@@ -282,7 +293,7 @@ def test_the_links_of_a_page_lead_to_files(page):
             file = file.replace(branch, str(ROOT))
         if "://" in file:
             continue
-        target = page.parent / file if file else page
+        target = (ROOT / page).parent / file if file else ROOT / page
         assert target.exists(), link
         if heading:
             lines = target.read_text(encoding="utf-8").splitlines()
@@ -291,30 +302,55 @@ def test_the_links_of_a_page_lead_to_files(page):
             assert heading in anchors, link
 
 
-PAGES = ["README.md", "tuning/README.md"]  # the card of tfds_esw: tests/tfds_esw
-PAGES += [
-    f"docs/{name}.md"
-    for name in ("events", "large_magnets", "layers", "method", "polycrystals", "trust")
-]
-
-
 @pytest.mark.integration
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "\n```python\n" in PAGES[page] and "tfds_esw/" not in page]
+)
 def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
+    # Those of the card of tfds_esw, which build data sets: tests/tfds_esw.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("keras_micromag.vtk.plotter", Mock())  # a window, and somebody's time
-    text = (ROOT / page).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
-    assert blocks
     namespace = {"__name__": "page"}
-    for block in blocks:
-        exec(compile(block, page, "exec"), namespace)
+    for reason, block in BLOCK.findall(PAGES[page]):
+        if not reason:
+            exec(compile(block, page, "exec"), namespace)
 
 
-def test_every_page_with_an_example_is_run():
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tuning/*.md")]
-    with_example = {page for page in pages if "\n```python\n" in page.read_text(encoding="utf-8")}
-    assert {page.relative_to(ROOT).as_posix() for page in with_example} == set(PAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_no_program_of_a_page_is_left_out(page):
+    assert set(FENCE.findall(PAGES[page])) <= {"python", *OTHER_FENCES}
+    assert len(BLOCK.findall(PAGES[page])) == len(re.findall("^```python", PAGES[page], re.M))
+    assert "{code-block} python" not in PAGES[page]
+    skipped = re.findall("<!-- not run.*", PAGES[page])
+    assert len(skipped) == sum(bool(reason) for reason, _ in BLOCK.findall(PAGES[page])), "reason"
+
+
+def commands(page):
+    """Return program and arguments of the commands of a page, in its blocks and in backticks."""
+    lines = re.findall("^    (.*)$", PAGES[page], re.M) + re.findall("`([^`]*)`", PAGES[page])
+    lines = [
+        " ".join(part.partition(" #")[0].split()) for line in lines for part in line.split("&&")
+    ]
+    return [match.groups() for match in map(COMMAND.match, lines) if match]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_exist(page):
+    [subcommands] = [
+        a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)
+    ]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for program, arguments in commands(page):
+        first = arguments.split()[:1]
+        if program.startswith("python -m"):
+            module = ROOT / program.removeprefix("python -m ").replace(".", "/")
+            own = (ROOT / module.relative_to(ROOT).parts[0]).is_dir()
+            assert not own or module.with_suffix(".py").exists() or module.is_dir(), program
+        elif program == "make" and first:
+            assert re.search(rf"^(.* )?{first[0]}[ :]", makefile, re.M), f"make {first[0]}"
+        elif program == "keras-micromag" and first and first[0] != "--help":
+            options = subcommands.choices[first[0]]._option_string_actions
+            assert set(re.findall(r"(?<!\S)--[\w-]+", arguments)) <= set(options), arguments
 
 
 @pytest.fixture(scope="module")

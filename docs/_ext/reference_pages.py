@@ -119,7 +119,7 @@ def escape(text: str) -> str:
     parts = text.split("`")
     for i in range(0, len(parts), 2):  # outside backticks
         parts[i] = re.sub(r"[*|]|(?<=\w)_(?!\w)", r"\\\g<0>", parts[i])
-        parts[i] = re.sub(r"\bdocs/(\w+)\.md\b", r":doc:`/\1`", parts[i])
+        parts[i] = re.sub(r"\bdocs/([\w/]+)\.md\b", r":doc:`/\1`", parts[i])
     return "`".join(parts)
 
 

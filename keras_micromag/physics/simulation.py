@@ -57,7 +57,7 @@ def simulate(
         self_field: whether a grain's own demagnetising field acts on its particles. "nucleus"
             leaves out the part that turns with the nucleus of a reversal: with particles at the
             calibrated depth, as they are by default, switching fields are then those of
-            micromagnetics, see docs/trust.md. True is the entire field. With False, as in the
+            micromagnetics, see docs/explanation/trust.md. True is the entire field. With False, as in the
             paper, a grain's shape belongs into `Material.Kd`.
         exchange: J in J/m² by which grains couple across their boundaries, one for all or (g, g)
             for each pair, see `areal_exchange`. Grains must be convex then.
@@ -70,7 +70,7 @@ def simulate(
             the next: it finds the field at which each begins mostly to 3e-5 T; in float64 without
             an own field to 1e-6 T (to `tol`, as tesla, where that is more). The states at `field`
             are accurate to about `tol`, and `Hysteresis.events` lists the events; see
-            docs/events.md.
+            docs/how_to/events.md.
         avalanche: "weakest_first" flips the one unstable grain in a pass that is furthest outside
             the astroid, which agrees better with micromagnetics; "simultaneous" flips all (the
             paper).
@@ -112,7 +112,7 @@ def simulate(
 
         Where the fields at two particles of a grain call for opposite branches, it takes the one on
         which its furthest particle is less far outside the astroid. At one field a grain flips at
-        most twice, so that every avalanche ends; docs/method.md says why it might not.
+        most twice, so that every avalanche ends; docs/explanation/method.md says why it might not.
 
         TensorFlow and JAX compile once for magnets of as many grains and particles, in batches of
         as many, whatever the fields: by events for any number of them, by steps up to the next

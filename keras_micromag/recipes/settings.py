@@ -152,7 +152,7 @@ RECIPES = {
 """The recipes by name.
 
 - "paper": the paper's settings, as far as it gives them;
-- "by_hand": set by hand, used for docs/results.md;
+- "by_hand": set by hand, used for docs/explanation/results.md;
 - "default": the result of the searches in docs/tuning.md, which started from "by_hand";
 - "polycrystals": for `Polycrystals`, without a search.
 """

@@ -86,7 +86,7 @@ def calibrated_depth(material: Material) -> float:
     reversal is a sphere of this radius, which fits into the corners of the grain.
 
     The factor was fitted to switching fields of single grains and of magnets, computed by finite
-    differences; docs/trust.md shows how far they agree.
+    differences; docs/explanation/trust.md shows how far they agree.
 
     Args:
         material: of the grain. `Kd` does not count.
