@@ -1,11 +1,11 @@
-"""Pages of every public name, from its docstring, and of the command line's options.
+"""Pages of every public name, from its docstring, and the options of the command line.
 
-They are written to `docs/api` before Sphinx looks for its pages.
+They are written to `docs/api` before Sphinx looks for its pages; `reference/command_line.md`
+includes the options.
 """
 
 import argparse
 import ast
-import functools
 import importlib
 import inspect
 import itertools
@@ -174,8 +174,8 @@ def resolve(app, env, node, contnode):
 
 
 def help_text(text: str) -> str:
-    """Return a text of the parser with the options in it set as code."""
-    return re.sub(r"(?<![\w`-])--[\w-]+", r"``\g<0>``", escape(text))
+    """Return a text of the parser as Markdown, with the options in it set as code."""
+    return re.sub(r"(?<![\w`-])--[\w-]+", r"`\g<0>`", escape(text))
 
 
 def option_list(parser: argparse.ArgumentParser) -> str:
@@ -188,23 +188,20 @@ def option_list(parser: argparse.ArgumentParser) -> str:
             if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
                 continue
             call = formatter._format_action_invocation(action)
-            rows += f"``{call}``\n    {help_text(formatter._expand_help(action))}\n\n"
+            rows += f"`{call}`\n: {help_text(formatter._expand_help(action))}\n\n"
         if rows:
             described = f"{help_text(group.description)}\n\n" if group.description else ""
-            text += f".. rubric:: {group.title}\n\n{described}{rows}"
+            text += f":::{{rubric}} {group.title}\n:::\n\n{described}{rows}"
     return text
 
 
-def commands_page(parser: argparse.ArgumentParser) -> str:
-    """Return the page of all commands and their options."""
-    text = heading("Options of the commands") + f"{parser.description}\n\n" + option_list(parser)
+def command_options(parser: argparse.ArgumentParser) -> str:
+    """Return the options of all commands, as Markdown."""
+    text = ""
     [commands] = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     for name, command in commands.choices.items():
-        text += f"{name}\n{'-' * len(name)}\n\n{help_text(command.description or '')}\n\n"
-        command.formatter_class = functools.partial(argparse.HelpFormatter, width=85)
-        lines = command.format_usage().splitlines()  # the first begins with "usage: "
-        usage = "".join(f"    {line[7:]}\n" for line in lines)
-        text += f".. code-block:: text\n\n{usage}\n{option_list(command)}"
+        text += f"## {name}\n\n{help_text(command.description or '')}\n\n"
+        text += option_list(command)
     return text
 
 
@@ -216,7 +213,7 @@ def write(app):
     with mock(app.config.autodoc_mock_imports):
         for module in MODULES:
             importlib.import_module(module)
-    pages = {"command_line": commands_page(build_parser())}
+    pages = {}
     for module in MODULES:
         pages[module] = module_page(module)
         for name, where in public_names(module).items():
@@ -227,8 +224,10 @@ def write(app):
     for file in API.glob("*.rst"):
         if file.stem not in pages:
             file.unlink()
-    for name, text in pages.items():
-        file = API / f"{name}.rst"
+    files = {f"{name}.rst": text for name, text in pages.items()}
+    files["options.txt"] = command_options(build_parser())
+    for name, text in files.items():
+        file = API / name
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             file.write_text(text, encoding="utf-8")
 

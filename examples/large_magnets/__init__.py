@@ -1,7 +1,7 @@
 """Studies of magnets of up to 100,000 cubes: `python -m examples.large_magnets grains` and others.
 
-Each subcommand draws a figure and prints a table; docs/how_to/large_magnets.md has the figures. Particles
-lie as deep as in the data set `paper`, and grains have no own field.
+Each subcommand draws a figure and prints a table; docs/explanation/magnets.md has the figures.
+Particles lie as deep as in the data set `paper`, and grains have no own field.
 """
 
 import argparse

@@ -32,8 +32,8 @@ def predictor(
         hidden_layers, width: number and size of the hidden layers.
         activation: activation of the hidden layers; kernels have He normal initial values.
         output_activation: activation of the last layer. The defaults are the result of a search
-            (docs/tuning.md); the paper has a window of 4, four layers of 128, and ELU in all of
-            them, as in the encoder whose output is predicted.
+            (docs/explanation/results.md); the paper has a window of 4, four layers of 128, and
+            ELU in all of them, as in the encoder whose output is predicted.
         field_scale: the field is divided by this many tesla.
         input_noise: standard deviation of the Gaussian noise that is added to the states in
             training, in their own units. With it the network learns to predict from states that are

@@ -57,8 +57,8 @@ def simulate(
         self_field: whether a grain's own demagnetising field acts on its particles. "nucleus"
             leaves out the part that turns with the nucleus of a reversal: with particles at the
             calibrated depth, as they are by default, switching fields are then those of
-            micromagnetics, see docs/explanation/trust.md. True is the entire field. With False, as in the
-            paper, a grain's shape belongs into `Material.Kd`.
+            micromagnetics, see docs/explanation/trust.md. True is the entire field. With False, as
+            in the paper, a grain's shape belongs into `Material.Kd`.
         exchange: J in J/m² by which grains couple across their boundaries, one for all or (g, g)
             for each pair, see `areal_exchange`. Grains must be convex then.
         thermal: activation at a temperature and a sweep rate, or a time at each field; by default

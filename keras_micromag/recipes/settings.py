@@ -153,7 +153,7 @@ RECIPES = {
 
 - "paper": the paper's settings, as far as it gives them;
 - "by_hand": set by hand, used for docs/explanation/results.md;
-- "default": the result of the searches in docs/tuning.md, which started from "by_hand";
+- "default": the result of searches that started from "by_hand", see docs/explanation/results.md;
 - "polycrystals": for `Polycrystals`, without a search.
 """
 

@@ -1,6 +1,7 @@
 """The hierarchical operator, a precorrected FFT: the near field exactly, the rest by a mesh.
 
-docs/development/design_notes.md explains why it is no tree or H-matrix; `benchmarks/large.py` measures it.
+docs/development/design_notes.md explains why it is no tree or H-matrix; `benchmarks/large.py`
+measures it.
 """
 
 import os
