@@ -12,7 +12,7 @@ from keras_micromag.paper import study
 from keras_micromag.physics import Hysteresis, cubic_grains
 from keras_micromag.plots import loops, style
 
-COLORS = ("#2b5c8a", "#3d8a4f", "#b2401f", "#8a6d2b", "#6a4c93")
+COLORS = ("#2b5c8a", "#3d8a4f", "#b2401f", "#8fb2cf", "#e0a82e")
 
 
 def draw_prediction(

@@ -47,13 +47,13 @@ losses = {
     "norm-preserving": NormPreservingLoss(mse_weight=0.5, norm_weight=0.5),
 }
 _, (left, right) = plt.subplots(1, 2, figsize=(8, 3.5), layout="constrained")
-for label, loss in losses.items():
+for (label, loss), color in zip(losses.items(), ("tab:blue", "tab:orange"), strict=True):
     keras.utils.set_random_seed(1)
     model = autoencoder()
     model.compile("nadam", loss, metrics=[SquaredError(), NormError()])
     history = model.fit(states, states, epochs=40, batch_size=32, verbose=0).history
-    left.plot(history["squared_error"], label=label)
-    right.plot(history["norm_error"], label=label)
+    left.plot(history["squared_error"], color=color, label=label)
+    right.plot(history["norm_error"], color=color, label=label)
 left.set(xlabel="Epoch", ylabel="Squared error", yscale="log")
 right.set(xlabel="Epoch", ylabel="Error of the lengths", yscale="log")
 left.legend()

@@ -44,13 +44,13 @@ def build(with_field):
 # magnets that it has not seen.
 
 _, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-for label, with_field in {"with the layer": True, "without": False}.items():
-    model = build(with_field)
+for label, color in (("with the layer", "tab:blue"), ("without", "tab:orange")):
+    model = build(label == "with the layer")
     model.compile("adam", "mse", metrics=["mae"])
     history = model.fit(
         moments, opposing, epochs=15, batch_size=32, validation_split=0.2, verbose=0
     ).history
-    ax.plot(history["val_mae"], label=label)
+    ax.plot(history["val_mae"], color=color, label=label)
     print(f"{label}: error {history['val_mae'][-1]:.3f} T of {opposing.std():.3f} T")
 ax.axhline(np.abs(opposing - opposing.mean()).mean(), color="0.5", ls=":", label="the mean")
 ax.set(xlabel="Epoch", ylabel="Error on unseen magnets (T)", yscale="log")

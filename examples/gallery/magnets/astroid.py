@@ -24,11 +24,12 @@ ax.set(title="Least at 45°", ylim=(0, None))
 # is lost. Fields are in units of the anisotropy field.
 
 _, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
-for degrees in (5, 20, 45, 70):
-    angle = np.radians(degrees)
+degrees = (5, 20, 45, 70)
+colors = plt.cm.viridis(np.linspace(0.0, 0.9, len(degrees)))
+for angle, color in zip(np.radians(degrees), colors, strict=True):
     h = np.linspace(1.5, -switching_field(angle), 300)
     across = h * np.sin(angle)  # the moment leans to its side
     lean = np.sign(across) * equilibrium(h * np.cos(angle), np.abs(across))
-    ax.plot(h, np.cos(angle - lean), label=f"{degrees}°")
+    ax.plot(h, np.cos(angle - lean), color=color, label=f"{np.degrees(angle):.0f}°")
 ax.set(xlabel="Field / anisotropy field", ylabel="Moment along the field")
 ax.legend(title="Angle of the field")

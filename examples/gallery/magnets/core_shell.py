@@ -27,12 +27,14 @@ magnet = core_shell(grains, 6e-9)
 easy_axes = np.concatenate([axes, axes])  # cores, then shells
 
 _, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-for share in (1.0, 0.8, 0.6):
+shares = (1.0, 0.8, 0.6)
+colors = plt.cm.viridis(np.linspace(0.0, 0.9, len(shares)))
+for share, color in zip(shares, colors, strict=True):
     damaged = dataclasses.replace(ND2FE14B, Ku=share * ND2FE14B.Ku, name="damaged")
     material = [ND2FE14B] * len(grains) + [damaged] * len(grains)
     loop = simulate(magnet, easy_axes, material=material, field=field)
     curve = loop.magnetization_along_field
-    ax.plot(field, curve, label=f"{share:.0%}")
+    ax.plot(field, curve, color=color, label=f"{share:.0%}")
     print(f"shells of {share:.0%} Ku: coercivity {loop.coercivity():.2f} T")
 ax.set(xlabel="µ0·H (T)", ylabel="M / Ms")
 ax.legend(title="Ku of the shells")

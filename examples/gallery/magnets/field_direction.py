@@ -29,19 +29,21 @@ loops = [
     for angle in angles
 ]
 
-_, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.5), layout="constrained")
-for angle, loop in zip(angles, loops, strict=True):
-    left.plot(loop.field, loop.magnetization_along_field, label=f"{np.degrees(angle):.0f}°")
-left.set(xlabel="µ0·H (T)", ylabel="Moment along the field (Ms)")
-left.legend(title="Field at")
+_, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
+colors = plt.cm.viridis(np.linspace(0.0, 0.9, len(angles)))
+for angle, loop, color in zip(angles, loops, colors, strict=True):
+    curve = loop.magnetization_along_field
+    ax.plot(loop.field, curve, color=color, label=f"{np.degrees(angle):.0f}°")
+ax.set(xlabel="µ0·H (T)", ylabel="Moment along the field (Ms)")
+ax.legend(title="Field at")
 
 # %%
 # A single particle is easiest to reverse at 45°. Of a textured magnet the coercivity changes less,
 # since its easy axes scatter.
 
+_, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
 fine = np.radians(np.linspace(0.0, 60.0, 121))
-right.plot(np.degrees(fine), ND2FE14B.anisotropy_field * switching_field(fine), label="a particle")
-right.plot(np.degrees(angles), [loop.coercivity() for loop in loops], "o-", label="the magnet")
-right.set(xlabel="Angle of the field (°)", ylabel="Field of reversal (T)", ylim=(0, None))
-right.legend()
-right.figure
+ax.plot(np.degrees(fine), ND2FE14B.anisotropy_field * switching_field(fine), label="a particle")
+ax.plot(np.degrees(angles), [loop.coercivity() for loop in loops], "o-", label="the magnet")
+ax.set(xlabel="Angle of the field (°)", ylabel="Field of reversal (T)", ylim=(0, None))
+ax.legend()

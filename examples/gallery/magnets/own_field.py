@@ -36,17 +36,21 @@ print(len(table), "cubes of Nd2Fe14B")
 # %%
 # The particles lie at the calibrated depth in all three: only the own field differs.
 
-modes = {"no own field": False, "entire": True, "of a nucleus": "nucleus"}
+modes = {
+    "no own field": (False, "tab:blue"),
+    "entire": (True, "tab:orange"),
+    "of a nucleus": ("nucleus", "0.6"),
+}
 _, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 ax.plot(table["size_x_m"] * 1e9, -table["switching_T"], "ko", label="micromagnetics")
-for label, self_field in modes.items():
+for label, (self_field, color) in modes.items():
     fields = []
     for row in table:
         cube = cubic_grains((1, 1, 1), size=row["size_x_m"])
         axis = np.array([[row["axis_x"], row["axis_y"], row["axis_z"]]])
         loop = simulate(cube, axis, field=[8.0, -8.0], self_field=self_field, method="events")
         fields.append(loop.coercivity())
-    ax.plot(table["size_x_m"] * 1e9, fields, label=label)
+    ax.plot(table["size_x_m"] * 1e9, fields, color=color, label=label)
 ax.set(xlabel="Edge of the cube (nm)", ylabel="Switching field (T)")
 ax.set(title=f"{ND2FE14B.name}, easy axis at 1° from the field")
 ax.legend()
