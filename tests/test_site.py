@@ -30,6 +30,43 @@ CUT_OFF = """
         .map(block => block.innerText)
 """
 
+# Texts whose colour and background differ by less than 4.5 to 1 (WCAG 2, AA).
+FAINT = """
+    () => {
+        const read = text => {
+            const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
+            return [r, g, b, a];
+        };
+        const over = ([r, g, b, a], below) =>
+            [r, g, b].map((value, i) => a * value + (1 - a) * below[i]);
+        const background = element => {
+            if (!element) return [255, 255, 255];
+            const own = read(getComputedStyle(element).backgroundColor);
+            return own[3] === 1 ? own.slice(0, 3) : over(own, background(element.parentElement));
+        };
+        const luminance = color => {
+            const [r, g, b] = color.map(value => value / 255)
+                .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const faint = new Set();
+        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+            const element = walker.currentNode.parentElement;
+            const text = walker.currentNode.textContent.trim();
+            const seen = {opacityProperty: true, visibilityProperty: true};
+            if (!text || !element.checkVisibility(seen))
+                continue;
+            const below = background(element);
+            const color = over(read(getComputedStyle(element).color), below);
+            const [dark, light] = [luminance(color), luminance(below)].sort((a, b) => a - b);
+            const ratio = (light + 0.05) / (dark + 0.05);
+            if (ratio < 4.5) faint.add(`${ratio.toFixed(1)}: ${text.slice(0, 40)}`);
+        }
+        return [...faint];
+    }
+"""
+
 
 def test_the_numbers_of_the_first_page_are_those_of_the_pages_that_state_them():
     numbers = json.loads((ROOT / "docs/numbers.json").read_text(encoding="utf-8"))
@@ -41,14 +78,16 @@ def test_the_numbers_of_the_first_page_are_those_of_the_pages_that_state_them():
 def test_links_that_lead_nowhere_are_found(tmp_path):
     (tmp_path / "a.html").write_text('<p id="x"><a href="b.html#y"><a href="#x"><img src="a.html">')
     (tmp_path / "b.html").write_text(
-        '<a href="c.html"><a href="a.html#x"><img alt="" src="no.png">'
+        '<a href="c.html"><a href="a.html#x"><img alt="First loop" src="sphx_first_loop_001.png">'
+        '<img alt="A loop, twice" src="a.html">'
     )
     (tmp_path / "llms.txt").write_text(f"[a]({BASE}a.html) [b](b.html) [no]({BASE}no.html)")
     assert [sentence.partition(",")[0] for sentence in faults(tmp_path)] == [
-        "a.html: the picture a.html has no alt text.",
+        "a.html: the picture a.html has no alt text of its own.",
         "a.html links to b.html#y",
+        "b.html: the picture sphx_first_loop_001.png has no alt text of its own.",
         "b.html links to c.html",
-        "b.html links to no.png",
+        "b.html links to sphx_first_loop_001.png",
         "llms.txt links to b.html",
         f"llms.txt links to {BASE}no.html",
     ]
@@ -89,6 +128,13 @@ def browser():
         server.shutdown()
 
 
+def pages():
+    """Return the files of all pages of the site."""
+    files = sorted(file for file in SITE.rglob("*.html") if "_static" not in file.parts)
+    assert len(files) > 50
+    return files
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_every_page_is_shown(browser, size):
@@ -99,9 +145,7 @@ def test_every_page_is_shown(browser, size):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     # Nothing of another site is fetched.
     page.route(lambda url: not url.startswith(address), lambda route: route.abort())
-    files = [file for file in SITE.rglob("*.html") if "_static" not in file.parts]
-    assert len(files) > 50
-    for file in sorted(files):
+    for file in pages():
         name = file.relative_to(SITE).as_posix()
         page.goto(f"{address}/{name}")
         assert page.evaluate(BROKEN_PICTURES) == [], name
@@ -109,6 +153,19 @@ def test_every_page_is_shown(browser, size):
         assert width <= size["width"], f"{name} is {width} pixels wide"
         assert page.evaluate(CUT_OFF) == [], name
         assert complaints == [], name
+    page.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(browser, scheme):
+    chromium, address = browser
+    page = chromium.new_page(viewport=DESKTOP, color_scheme=scheme)
+    page.route(lambda url: not url.startswith(address), lambda route: route.abort())
+    for file in pages():
+        name = file.relative_to(SITE).as_posix()
+        page.goto(f"{address}/{name}")
+        assert page.evaluate(FAINT) == [], name
     page.close()
 
 

@@ -1,8 +1,11 @@
-"""The gallery: the order of its pages, their films, and links to their notebooks."""
+"""The gallery: the order of its pages, their films, links to their notebooks, and alt texts."""
 
+import re
 import shutil
 from pathlib import Path
 
+from docutils import nodes
+from sphinx_gallery.directives import imgsgnode
 from sphinx_gallery.scrapers import figure_rst
 
 REPOSITORY = "keras-micromag/keras-micromag"
@@ -10,12 +13,68 @@ REPOSITORY = "keras-micromag/keras-micromag"
 COLAB = f"https://colab.research.google.com/github/{REPOSITORY}/blob/gh-pages/notebooks/gallery"
 BINDER = f"https://mybinder.org/v2/gh/{REPOSITORY}/gh-pages?urlpath=lab/tree/notebooks/gallery"
 
-ORDER = [
-    *("first_loop", "film", "texture", "polycrystal", "avalanches", "recoil_curves"),
-    *("field_direction", "shape_of_the_body", "two_phases", "scatter_of_materials", "core_shell"),
-    *("many_grains", "field_steps", "own_field", "astroid", "demag_field"),
-    *("first_surrogate", "operator_in_a_model", "norm_preserving_loss", "fit_easy_axes"),
-]
+# The examples from the simple to the special, and what their figures show for readers who do not
+# see them.
+FIGURES = {
+    "first_loop": [
+        "A demagnetisation curve with its coercivity of 3.64 T marked where it passes zero",
+        "Four states of a magnet of 64 cubes above its curve: it reverses grain by grain",
+    ],
+    "film": ["A polycrystal cut open; along its curve more and more grains turn from red to blue"],
+    "texture": [
+        "Loops for easy axes within 5° to 90° of the field: a wider cone makes a rounder loop",
+        "Easy axes as points in a pole figure, all within 30° of its centre",
+    ],
+    "polycrystal": [
+        "Irregular grains pulled apart, coloured by their switching field",
+        "Switching field against the angle of the easy axis: most grains switch at weaker fields "
+        "than a particle without demagnetising field",
+    ],
+    "avalanches": [
+        "Histogram of the sizes of avalanches: most have one grain, few more than five",
+        "A loop as a staircase, whose steep steps are avalanches",
+    ],
+    "recoil_curves": ["A demagnetisation curve, and nearly straight recoil curves from it"],
+    "field_direction": [
+        "Loops for fields at 0° to 60°: the larger the angle, the rounder the loop",
+        "Switching field of a particle, which has a minimum at 45°, and coercivity of a magnet, "
+        "which falls slowly, against the angle of the field",
+    ],
+    "shape_of_the_body": [
+        "Polarisation and induction against the field inside, with the largest rectangle below "
+        "the induction"
+    ],
+    "two_phases": ["Loops of a mixture of two phases, from one pure phase to the other"],
+    "scatter_of_materials": [
+        "Loops for a scatter of Ku from 0 to 20 %: the larger it is, the rounder the loop"
+    ],
+    "core_shell": ["Loops of grains with soft shells: the softer the shell, the larger the step"],
+    "many_grains": ["A loop, and a magnet of many cubes half way along it, red and blue in chains"],
+    "field_steps": ["Error of the coercivity, which grows with the step of the field"],
+    "own_field": [
+        "Switching field of a cube against its edge: with the field of a nucleus it is that of "
+        "micromagnetics, with none of its own field it is constant, with all of it too low"
+    ],
+    "astroid": [
+        "Switching field of a particle against the angle of the field: it is least at 45°",
+        "Moment of a particle along the field, at four angles, down to the end of the branch",
+    ],
+    "demag_field": ["Field lines of a magnetised cube: against the moment inside, along it above"],
+    "first_surrogate": [
+        "A simulated loop, the predicted one, and the mean of the training loops: the prediction "
+        "leaves out the last step"
+    ],
+    "operator_in_a_model": [
+        "Error against the epoch: with the layer it falls below that of the mean, without it does "
+        "not"
+    ],
+    "norm_preserving_loss": [
+        "Squared error and error of the lengths against the epoch, for two losses: the "
+        "norm-preserving one has the smaller error of the lengths"
+    ],
+    "fit_easy_axes": ["Angles between fitted and true easy axes, which fall to zero"],
+}
+ORDER = list(FIGURES)
 
 
 class Order:
@@ -55,7 +114,19 @@ def read(app, docname, source):
     source[0] = before + mark + title + end + links + rest
 
 
+def describe(app, doctree):
+    """Give each figure, and each small picture of it, its alt text."""
+    for image in [*doctree.findall(nodes.image), *doctree.findall(imgsgnode)]:
+        match = re.search(r"sphx_glr_(\w+)_(\d{3}|thumb)\.", image["uri"])
+        if match and match[1] in FIGURES:
+            texts = FIGURES[match[1]]
+            number = 0 if match[2] == "thumb" else int(match[2]) - 1
+            if number < len(texts):
+                image["alt"] = texts[number]
+
+
 def setup(app):
     """Register the extension."""
+    app.connect("doctree-read", describe)
     app.connect("source-read", read)
     return {"parallel_read_safe": True}

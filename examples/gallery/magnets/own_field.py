@@ -38,8 +38,8 @@ print(len(table), "cubes of Nd2Fe14B")
 
 modes = {
     "no own field": (False, "tab:blue"),
-    "entire": (True, "tab:orange"),
-    "of a nucleus": ("nucleus", "0.6"),
+    "entire": (True, "0.6"),
+    "of a nucleus": ("nucleus", "tab:orange"),
 }
 _, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 ax.plot(table["size_x_m"] * 1e9, -table["switching_T"], "ko", label="micromagnetics")
