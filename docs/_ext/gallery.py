@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from docutils import nodes
+from PIL import Image
 from sphinx_gallery.directives import imgsgnode
 from sphinx_gallery.scrapers import figure_rst
 
@@ -96,6 +97,9 @@ def scraper(block, block_vars, gallery_conf):
         return ""
     image = Path(next(block_vars["image_path_iterator"])).with_suffix(".gif")
     shutil.copy(film, image)
+    with Image.open(film) as frames:  # a still, of which Sphinx-Gallery makes the small picture
+        frames.seek(frames.n_frames // 2)
+        frames.convert("RGB").save(image.with_suffix(".png"))
     return figure_rst([image], gallery_conf["src_dir"], "The magnet along its loop")
 
 
