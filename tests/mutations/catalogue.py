@@ -87,8 +87,8 @@ MUTATIONS = [
     Mutation(
         "padding can make a grain unstable",
         SOLVER + "relaxation.py",
-        "ops.where((along < 0) & real, cubed, zero)",
-        "ops.where(along < 0, cubed, zero)",
+        "ops.where((along < 0) & real, measure, zero)",
+        "ops.where(along < 0, measure, zero)",
         SOLVER_TESTS,
     ),
     Mutation(
@@ -289,9 +289,38 @@ MUTATIONS = [
     Mutation(
         "contact on one side only",
         MICROSTRUCTURE + "contacts.py",
-        "areas[j, i] = areas[i, j]",
-        "pass",
+        "rows += [(i, f, j, area), (j, h, i, area)]",
+        "rows += [(i, f, j, area)]",
         "tests/physics/microstructure/test_contacts.py",
+    ),
+    # Thermal activation
+    Mutation(
+        "a barrier that does not depend on the angle",
+        PHYSICS + "thermal.py",
+        "n = 0.86 + 1.14 * _NODES",
+        "n = 2.0 + 0 * _NODES",
+        "tests/physics/test_thermal.py",
+    ),
+    Mutation(
+        "a sweep without its effective time",
+        PHYSICS + "thermal.py",
+        "tau = change / (thermal.sweep_rate * np.maximum(x, 1e-3) ** (n - 1))",
+        "tau = field / thermal.sweep_rate",
+        "tests/physics/test_thermal.py",
+    ),
+    Mutation(
+        "a nucleus larger than its grain",
+        PHYSICS + "thermal.py",
+        "np.minimum(4 / 3 * pi * radius**3, structure.volumes)",
+        "4 / 3 * pi * radius**3 + 0 * structure.volumes",
+        "tests/physics/test_thermal.py",
+    ),
+    Mutation(
+        "the astroid shrunk once in place of squared",
+        SOLVER + "relaxation.py",
+        "return cubed / (left * left)",
+        "return cubed / left",
+        "tests/physics/test_thermal.py",
     ),
     Mutation(
         "the full gap on each side of a boundary",
