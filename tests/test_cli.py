@@ -172,6 +172,26 @@ def test_every_option_reaches_the_simulation(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_temperature(tmp_path, capsys):
+    arguments = [*TINY, "--material", "Sm2Co17", "--ku-spread", "0.1", "--quiet", "--no-figures"]
+    assert cli.main([*arguments, "--temperature", "450", "--out", str(tmp_path)]) == 0
+    materials = physics.spread_materials(physics.MATERIALS["Sm2Co17"], 8, Ku=0.1, seed=[5, 2])
+    expected = physics.simulate(
+        physics.cubic_grains((2, 2, 2)),
+        physics.random_easy_axes((3, 8), cone=35.0, seed=5),
+        material=materials,
+        temperature=450.0,
+        field=np.linspace(8, -8, 40),
+    )
+    loaded = physics.Hysteresis.load(tmp_path / "loops.npz")
+    np.testing.assert_array_equal(loaded.magnetization, expected.magnetization)
+    settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
+    assert settings["temperature_K"] == 450 and settings["Js_T"] == 1.25, "as they were given"
+    assert cli.main([*arguments, "--temperature", "2000", "--out", str(tmp_path)]) != 0
+    assert "`temperature` must be below the Curie temperature" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_loops_with_the_field_of_nuclei(tmp_path):
     options = ["--self-field", "nucleus", "--depth", "calibrated", "--quiet", "--no-figures"]
     assert cli.main([*TINY, *options, "--out", str(tmp_path)]) == 0

@@ -38,6 +38,7 @@ LAYERS = {
     "data": "utils physics",
     "baselines": "utils physics",
     "evaluation": "utils physics",
+    "analysis": "utils",
     "models": "utils physics layers losses data",
     "recipes": "utils physics data losses metrics models",
     "plots": "utils physics",

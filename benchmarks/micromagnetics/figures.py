@@ -20,9 +20,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.stats import rankdata
 
 from benchmarks.micromagnetics.agreement import switching_fields
-from benchmarks.micromagnetics.cases import Case, Result, path, read
+from benchmarks.micromagnetics.cases import MATERIALS, Case, Result, path, read
 from benchmarks.public_cubes import r_squared
-from keras_micromag.physics import MATERIALS, calibrated_depth
+from keras_micromag.physics import calibrated_depth
 from keras_micromag.physics.microstructure.material import MU0
 from keras_micromag.plots import style
 

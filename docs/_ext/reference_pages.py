@@ -24,7 +24,7 @@ from keras_micromag.physics import ND2FE14B
 API = Path(__file__).resolve().parents[1] / "api"
 MODULES = [
     *("physics", "layers", "losses", "metrics", "models", "data"),
-    *("recipes", "baselines", "evaluation", "plots", "vtk"),
+    *("recipes", "analysis", "baselines", "evaluation", "plots", "vtk"),
 ]
 MODULES = [*(f"keras_micromag.{name}" for name in MODULES), "tfds_esw"]
 OWN = ("keras_micromag", "tfds_esw")

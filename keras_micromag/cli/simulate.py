@@ -59,8 +59,12 @@ def add(commands) -> None:
 
 
 def _add_material(group) -> None:
-    names = "Nd2Fe14B, SmCo5, Sm2Co17 or BaFe12O19"
+    names = "Nd2Fe14B, SmCo5, Sm2Co17, BaFe12O19 or SrFe12O19"
     option(group, "--material", names, "Nd2Fe14B", str, "NAME")
+    text = (
+        "temperature in K, to which the constants are taken from 300 K by the law of the material"
+    )
+    option(group, "--temperature", text, None, number, "K")
     for name, text in (
         ("js", "saturation polarisation in T"),
         ("ku", "anisotropy constant in J/m3"),
@@ -222,6 +226,7 @@ def _simulate(options: Namespace, structure, axes, materials):
                 structure,
                 axes,
                 material=materials,
+                temperature=options.temperature,
                 field=np.linspace(start, stop, options.steps),
                 self_field=SELF_FIELD[options.self_field],
                 method=options.method,
@@ -251,7 +256,7 @@ def _settings(options: Namespace, material, grains: int) -> str:
     import keras
 
     units = {"size": "size_nm", "gap": "gap_nm", "depth": "depth_nm", "unit": "unit_nm"}
-    units |= {"cone": "cone_degrees", "field": "field_T"}
+    units |= {"cone": "cone_degrees", "field": "field_T", "temperature": "temperature_K"}
     left_out = {"run", "out", "checkpoint", "no_figures", "animation", "vtk", "quiet", "backend"}
     left_out |= {"js", "ku", "a", "kd"}  # below, as those of the material
     settings = {units.get(k, k): v for k, v in vars(options).items() if k not in left_out}

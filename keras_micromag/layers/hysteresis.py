@@ -35,7 +35,7 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
 
     Args:
         structure: g grains with their particles, which are placed here as in `simulate`.
-        material: one for all grains, or a sequence of g.
+        material: one for all grains, or a sequence of g; `Material.at` gives it at a temperature.
         field_direction, self_field, exchange, thermal, avalanche, tol, max_iterations: see
             `simulate`. Times are not drawn: `thermal.seed` must be None.
         operator, rtol: kind of `demag_operator`, and its error. While a hierarchical one is built,

@@ -26,6 +26,7 @@ from keras_micromag.physics.microstructure.material import (
 )
 from keras_micromag.physics.microstructure.phases import core_shell, mixed_phases, spread_materials
 from keras_micromag.physics.microstructure.structure import Microstructure, cubic_grains
+from keras_micromag.physics.microstructure.temperature import TemperatureLaw
 from keras_micromag.physics.microstructure.voronoi import voronoi_grains
 from keras_micromag.physics.simulation import simulate
 from keras_micromag.physics.solver.equilibria import ConvergenceError
@@ -41,6 +42,7 @@ __all__ = [
     "Material",
     "Microstructure",
     "Polyhedron",
+    "TemperatureLaw",
     "Thermal",
     "areal_exchange",
     "calibrated_depth",

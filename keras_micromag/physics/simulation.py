@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from keras_micromag.physics.field import DemagOperator, Kind
 from keras_micromag.physics.hysteresis import Hysteresis
-from keras_micromag.physics.microstructure.material import ND2FE14B, Material
+from keras_micromag.physics.microstructure.material import ND2FE14B, Material, at_temperature
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import by_events, by_steps
 from keras_micromag.physics.solver.problem import Problem, SolverOptions
@@ -24,6 +24,7 @@ def simulate(
     easy_axes: ArrayLike,
     *,
     material: Material | Sequence = ND2FE14B,
+    temperature: float | None = None,
     field: ArrayLike | None = None,
     field_direction: ArrayLike = (0.0, 0.0, 1.0),
     self_field: checks.SelfField = "nucleus",
@@ -51,6 +52,9 @@ def simulate(
             calibrated depth and no material was given to the structure.
         easy_axes: (g, 3), or (b, g, 3) for b magnets at once, unit vectors.
         material: one for all grains, a sequence of g, or b such sequences, one for each magnet.
+        temperature: in kelvin, at which `Material.at` takes every material; by default they are
+            taken as they are. Particles at the calibrated depth move with the material, others
+            stay; see docs/explanation/real_magnets.md.
         field: (t,) µ0·H in tesla, in any order: the state is carried along it. By default the
             paper's loop, 1000 values from +8 to -8 T.
         field_direction: (3,) unit vector.
@@ -98,7 +102,8 @@ def simulate(
 
     Raises:
         ValueError: for an argument of the wrong shape or value, for a `self_field` together
-            with `Kd` != 0 (the shape would count twice), for a `dtype` that the backend does not
+            with `Kd` != 0 (the shape would count twice), for a `temperature` at which the law of a
+            material does not hold, for a `dtype` that the backend does not
             really compute in, and for a `checkpoint` that is not a folder, belongs to another loop,
             holds other or damaged files, or is in use by another process.
         OSError: where `checkpoint` cannot be written; what was saved before remains.
@@ -135,7 +140,7 @@ def simulate(
     problem = Problem.checked(
         structure,
         easy_axes,
-        material=material,
+        material=at_temperature(material, temperature),
         field=field,
         field_direction=field_direction,
         self_field=self_field,

@@ -14,12 +14,22 @@ import numpy as np
 from keras import ops, tree
 from numpy.random import Generator
 
-from keras_micromag import baselines, data, layers, losses, metrics, models, physics, plots
+from keras_micromag import (
+    analysis,
+    baselines,
+    data,
+    layers,
+    losses,
+    metrics,
+    models,
+    physics,
+    plots,
+)
 from keras_micromag.physics.hysteresis import Events
 from tests.campaigns import damage, fuzz_files
 from tests.campaigns.sandbox import Call, all_numbers
 
-ROOMS = "physics layers losses metrics data models baselines plots recipes vtk".split()
+ROOMS = "physics layers losses metrics data models analysis baselines plots recipes vtk".split()
 """Modules of the package whose `__all__` is public."""
 
 NO_ARRAYS = {"MATERIALS", "ND2FE14B", "ConvergenceError", "DemagOperator", "RECIPES", "Recipe"}
@@ -30,6 +40,7 @@ NO_ARRAYS |= {
     "read_neper",
     "read_surfaces",
     "MEASURES",
+    "MicrostructuralParameters",
 }
 NO_ARRAYS |= {"train", "train_autoencoder", "train_predictor", "Autoencoder", "plotter"}
 """Public names without arguments that are arrays, or that `files` and `settings` test."""
@@ -111,6 +122,7 @@ def _physics():
     simulated |= {"initial_state": units(8, 3), "tol": 1e-5, "rtol": 1e-4}
     options = {"max_iterations": 99, "avalanche": "weakest_first", "dtype": "float32"}
     options |= {"operator": "dense", "self_field": False, "allow_unconverged": False}
+    options |= {"temperature": 350.0}
     hysteresis = {name: getattr(loop, name) for name in loop.__dataclass_fields__}
     events = vars(fuzz_files.loops("events").events)
     operator = physics.demag_operator(magnet, "dense")
@@ -199,6 +211,27 @@ def _physics():
         "physics.spread_materials": Template(
             lambda **a: [m.Ku for m in physics.spread_materials(physics.ND2FE14B, **a)],
             {"n": 3, "Js": 0.1, "Ku": 0.1, "seed": 1},
+        ),
+        "physics.TemperatureLaw": Template(
+            _used(
+                lambda **a: physics.TemperatureLaw(curie=700.0, s=0.5, **a),
+                lambda law: law.ratios(400.0),
+            ),
+            {
+                **{"Ku_exponent": 2.0, "valid_range": [200.0, 600.0], "reference": 300.0},
+                "Ku_table": [[200.0, 400.0, 600.0], [5.0, 4.0, 1.0]],
+            },
+        ),
+        "analysis.kronmueller": Template(
+            lambda **a: vars(analysis.kronmueller(**a)),
+            {
+                **{"coercivity": [1.2, 0.9, 0.5], "nucleation_field": [7.0, 6.0, 4.5]},
+                "polarization": [1.6, 1.5, 1.3],
+            },
+        ),
+        "analysis.temperature_coefficient": Template(
+            analysis.temperature_coefficient,
+            {"temperatures": [300.0, 400.0], "values": [1.3, 1.1]},
         ),
         "physics.write_neper": Template(
             lambda **a: physics.write_neper("grains.tess", magnet, **a),

@@ -23,6 +23,7 @@ SIMULATE = "simulate --magnets 1 --steps 5 --no-figures --out out"
 LINES = [
     f"{SIMULATE} --grid 2 2 1 --size 40 --gap 2 --depth 2 --cone 30 --field 8 -8",
     f"{SIMULATE} --grid 2 2 1 --material SmCo5 --js 1 --ku 2e6 --a 1e-11 --kd 0 --ku-spread 0.1",
+    f"{SIMULATE} --grid 2 2 1 --material Sm2Co17 --temperature 400",
     f"{SIMULATE} --grid 2 2 1 --method events --avalanche weakest_first --tol 1e-5 --seed 3",
     f"{SIMULATE} --grid 2 2 1 --operator lattice --rtol 1e-3 --dtype float32 --max-iterations 99",
     f"{SIMULATE} --voronoi 4 --sigma 0.1 --relaxation 1 --stretch 1 1 2 --sample cylinder",

@@ -47,6 +47,35 @@ MUTATIONS = [
         "pass",
         "tests/physics/field/test_demag.py",
     ),
+    # Temperature
+    Mutation(
+        "exchange stiffness changes as m instead of m²",
+        MICROSTRUCTURE + "material.py",
+        "A=js**2 * self.A,",
+        "A=js * self.A,",
+        "tests/physics/microstructure/test_temperature.py",
+    ),
+    Mutation(
+        "after a change of temperature the law still refers to the old one",
+        MICROSTRUCTURE + "material.py",
+        "temperature_law=replace(self.temperature_law, reference=temperature),",
+        "temperature_law=self.temperature_law,",
+        "tests/physics/microstructure/test_temperature.py",
+    ),
+    Mutation(
+        "materials of single grains stay cold",
+        MICROSTRUCTURE + "material.py",
+        "return [at_temperature(each, temperature) for each in material]",
+        "return material",
+        "tests/physics/microstructure/test_temperature.py",
+    ),
+    Mutation(
+        "the standard error of N_eff leaves out the distance to the intercept",
+        "keras_micromag/analysis.py",
+        "variance * (1 / n + x.mean() ** 2 / spread)",
+        "variance / n",
+        "tests/test_analysis.py",
+    ),
     # Geometry
     Mutation(
         "points beyond a reentrant face count as inside",

@@ -230,6 +230,51 @@ def test_materials_that_differ_between_magnets():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("method", ["steps", "events"])
+def test_a_temperature_is_that_of_every_material(method):
+    structure, easy_axes = cubic_grains((2, 2, 2)), random_easy_axes((2, 8), seed=5)
+    options = {"field": np.linspace(8.0, -8.0, 60), "method": method}
+    hot, cold = ND2FE14B.at(450.0), MATERIALS["Sm2Co17"].at(450.0)
+    row = [ND2FE14B, MATERIALS["Sm2Co17"]] * 4
+    fixed = cubic_grains((2, 2, 2), depth=4e-9)
+    own = cubic_grains((2, 2, 2), material=ND2FE14B)
+    for body, material, given_hot in (
+        (structure, ND2FE14B, hot),
+        (fixed, row, [hot, cold] * 4),
+        (own, [row, row[::-1]], [[hot, cold] * 4, [cold, hot] * 4]),
+    ):
+        loops = simulate(body, easy_axes, material=material, temperature=450.0, **options)
+        expected = simulate(body, easy_axes, material=given_hot, **options)
+        np.testing.assert_array_equal(loops.magnetization, expected.magnetization)
+        np.testing.assert_array_equal(loops.polarization, expected.polarization)
+    # At the temperature of the constants it is the loop without one.
+    here = simulate(structure, easy_axes, temperature=300.0, **options)
+    np.testing.assert_array_equal(
+        here.magnetization, simulate(structure, easy_axes, **options).magnetization
+    )
+
+
+@pytest.mark.slow
+def test_a_temperature_moves_particles_at_the_calibrated_depth_alone():
+    easy_axes, field = random_easy_axes(8, seed=5), [8.0, -8.0]
+    free, own = cubic_grains((2, 2, 2)), cubic_grains((2, 2, 2), material=ND2FE14B)
+    options = {"field": field, "temperature": 450.0, "method": "events"}
+    # A structure with a material of its own keeps its particles, and its operator serves all.
+    kept = simulate(own, easy_axes, operator=demag_operator(own), **options)
+    again = simulate(own, easy_axes, **options)
+    np.testing.assert_array_equal(kept.events.field, again.events.field)
+    moved = simulate(free, easy_axes, **options)
+    hot = free.calibrated_for(ND2FE14B.at(450.0))
+    again = simulate(hot, easy_axes, operator=demag_operator(hot), **options)
+    np.testing.assert_array_equal(moved.events.field, again.events.field)
+    # Particles 6 % deeper change the coercivity by less than Ku does, far less.
+    cold = simulate(free, easy_axes, field=field, method="events").coercivity()
+    assert 0 < abs(moved.coercivity() - kept.coercivity()) < 0.05 * (cold - kept.coercivity())
+    with pytest.raises(ValueError, match=r"`operator` must .* as material and temperature set it"):
+        simulate(free, easy_axes, operator=demag_operator(free), **options)
+
+
+@pytest.mark.slow
 @pytest.mark.contract
 def test_irregular_grains_with_particles_of_different_number():
     cells = [oracles.moved(body, scale=60e-9) for body in oracles.voronoi_cells(seed=3, count=5)]
@@ -579,6 +624,18 @@ UP = [[0.0, 0.0, 1.0]]
         ({"structure": "x"}, r"`structure` must be a Microstructure; received 'x'"),
         ({"material": [ND2FE14B] * 2}, r"`material` must be a Material or a sequence of g = 1"),
         ({"material": "Nd2Fe14B"}, r"`material` must be a Material or a sequence"),
+        ({"temperature": 700.0}, "`temperature` must be below the Curie temperature of Nd2Fe14B"),
+        ({"temperature": 100.0}, "`temperature` must be .* and under 135 K the easy axis tilts"),
+        ({"temperature": np.nan}, "`temperature` must be at least 0; received nan"),
+        ({"temperature": True}, "`temperature` must be a number; received True"),
+        (
+            {"temperature": 400.0, "material": Material(Js=1.6, Ku=5e6, A=8e-12)},
+            "`temperature` must be given with materials that have a law for it",
+        ),
+        (
+            {"temperature": 400.0, "material": ["Nd2Fe14B"]},
+            "`material` must be a Material or a sequence",
+        ),
         ({"self_field": "no"}, r"`self_field` must be False, True or 'nucleus'; received 'no'"),
         (
             {"self_field": True, "material": Material(Js=1.6, Ku=5e6, A=8e-12, Kd=1e5)},

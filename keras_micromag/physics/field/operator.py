@@ -248,8 +248,9 @@ def choose_operator(
         if actual is not wanted and (name == "structure" or actual != wanted):
             other = f" {actual!r}, not {wanted!r}"
             if name == "structure":
-                other = " another object (with its particles at another depth, where no `material`"
-                other += " was given to the structure: see `Microstructure.calibrated_for`)"
+                other = " another object (with its particles at another depth, as material and"
+                other += " temperature set it where no `material` was given to the structure: see"
+                other += " `Microstructure.calibrated_for`)"
             raise ValueError(
                 f"`operator` must be made for the same {name}; received one made for{other}."
             )

