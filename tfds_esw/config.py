@@ -41,6 +41,9 @@ class Config(tfds.core.BuilderConfig):
             uniformly, once for each magnet.
         Js_spread, Ku_spread: standard deviation of the logarithm of each over the grains of a
             magnet, about the magnet's own.
+        temperature: in kelvin, or a pair (low, high) likewise. Js, Ku, A and Kd are then those at
+            300 K, and change as those of Nd2Fe14B do (see `keras_micromag.physics.Material.at`).
+            By default they are taken as they are.
         cone: half angle of the easy axes' cone in degrees, or a pair likewise.
         field: first and last µ0·H in tesla. steps: number of fields, these two included.
         field_direction, self_field, method, avalanche, dtype, tol, max_iterations: see
@@ -85,6 +88,7 @@ class Config(tfds.core.BuilderConfig):
     relaxation: int = 0
     Js_spread: float = 0.0
     Ku_spread: float = 0.0
+    temperature: float | tuple[float, float] | None = None
 
     def __post_init__(self):
         checks.instance(self.name, "name", str)
@@ -104,6 +108,8 @@ class Config(tfds.core.BuilderConfig):
         self.relaxation = checks.count(self.relaxation, "relaxation", least=0)
         if self.grains is not None:
             self.grains = _one_or_pair(self.grains, "grains", checks.count)
+        if self.temperature is not None:
+            self.temperature = _one_or_pair(self.temperature, "temperature", checks.number)
         self.field = _each(self.field, "field", 2, checks.number)
         self.field_direction = _each(self.field_direction, "field_direction", 3, checks.number)
         self.shape = _each(self.shape, "shape", 3, checks.count)
@@ -127,9 +133,14 @@ class Config(tfds.core.BuilderConfig):
 
     @property
     def parameters(self) -> dict:
-        """All parameters that determine the data, as JSON can hold them."""
-        inherited = {f.name for f in dataclasses.fields(tfds.core.BuilderConfig)}
-        names = [f.name for f in dataclasses.fields(self) if f.name not in inherited]
+        """All parameters that determine the data, as JSON can hold them.
+
+        Those that came after the first data sets are left out where they are None, so that the
+        digests of those stay.
+        """
+        left_out = {f.name for f in dataclasses.fields(tfds.core.BuilderConfig)}
+        left_out |= {name for name in _LATER if getattr(self, name) is None}
+        names = [f.name for f in dataclasses.fields(self) if f.name not in left_out]
         return {name: getattr(self, name) for name in names}
 
     @property
@@ -161,6 +172,9 @@ class Config(tfds.core.BuilderConfig):
         first = sum(self.splits[name] for name in names[: names.index(split)])
         return range(first, first + self.splits[split])
 
+
+_LATER = ("temperature",)
+"""Parameters that came after the first data sets; None leaves the data as they were."""
 
 DRAWN = ("cone", "Js", "Ku", "A", "Kd")
 """Parameters that may be drawn for each magnet, in the order of the draws."""

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from keras_micromag.data import sample_weights
 from keras_micromag.physics import (
+    ND2FE14B,
     Hysteresis,
     Material,
     Microstructure,
@@ -32,6 +33,7 @@ class Magnet(NamedTuple):
     """The random part of one simulation."""
 
     cone: float
+    temperature: float | None
     material: Material
     structure: Microstructure
     easy_axes: np.ndarray  # (g, 3)
@@ -71,20 +73,28 @@ def field(config: Config) -> np.ndarray:
 def draw(config: Config, index: int) -> Magnet:
     """Draw magnet `index` from `numpy.random.default_rng([seed, index])`.
 
-    Parameters with a range are drawn first, in the order of `DRAWN`; then irregular grains, their
-    number first; then the easy axes; then the materials of the grains.
+    Parameters with a range are drawn first, in the order of `DRAWN`, the temperature last; then
+    irregular grains, their number first; then the easy axes; then the materials of the grains.
     """
     rng = np.random.default_rng([config.seed, index])
     values: dict[str, Any] = {}
-    for name in DRAWN:
+    for name in (*DRAWN, "temperature"):
         value = getattr(config, name)
         values[name] = float(rng.uniform(*value)) if isinstance(value, tuple) else value
-    cone, material = values.pop("cone"), Material(**values)
+    cone, temperature = values.pop("cone"), values.pop("temperature")
+    material = _material(temperature, **values)
     body = structure(config) if config.grains is None else _irregular(config, config.grains, rng)
     easy_axes = random_easy_axes(len(body), cone=cone, seed=rng)
     spread = {"Js": config.Js_spread, "Ku": config.Ku_spread}
     grains = spread_materials(material, len(body), **spread, seed=rng)
-    return Magnet(cone, material, body, easy_axes, grains)
+    return Magnet(cone, temperature, material, body, easy_axes, grains)
+
+
+def _material(temperature: float | None, **constants: Any) -> Material:
+    """Return the material with these constants, which at a temperature are those at 300 K."""
+    if temperature is None:
+        return Material(**constants)
+    return Material(**constants, temperature_law=ND2FE14B.temperature_law).at(temperature)
 
 
 def check(config: Config) -> None:
@@ -94,7 +104,10 @@ def check(config: Config) -> None:
             name: float(np.atleast_1d(getattr(config, name))[end]) for name in DRAWN
         }
         random_easy_axes(1, cone=values.pop("cone"), seed=0)
-        material = Material(**values)
+        temperature = config.temperature
+        if temperature is not None:
+            temperature = float(np.atleast_1d(temperature)[end])
+        material = _material(temperature, **values)
         per_grain(material, 1, config.self_field)
         spread_materials(material, 1, Js=config.Js_spread, Ku=config.Ku_spread, seed=0)
     options = _method(config)
@@ -129,6 +142,8 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
         **{name: np.array([getattr(m.material, name) for m in magnets]) for name in DRAWN[1:]},
         "field": np.tile(loops[0].field, (BATCH, 1)),
     }
+    if config.temperature is not None:
+        features["temperature"] = np.array([magnet.temperature for magnet in magnets])
     most = config.most_grains
     parts = [_features(config, each, most) for each in loops]
     features |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -152,7 +167,9 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
 
 def _share_particles(config: Config) -> bool:
     """Return whether the particles of all magnets are the same."""
-    drawn = any(isinstance(getattr(config, name), tuple) for name in ("Js", "Ku", "A"))
+    drawn = any(
+        isinstance(getattr(config, name), tuple) for name in ("Js", "Ku", "A", "temperature")
+    )
     one_depth = config.depth != "calibrated" or not (drawn or config.material_varies)
     return config.grains is None and one_depth
 

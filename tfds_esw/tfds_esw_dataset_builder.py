@@ -88,6 +88,8 @@ class Builder(tfds.core.ShardBasedBuilder):
             "remanence": ((), np.float64, "polarisation of the body at zero field in tesla"),
             "energy_product": ((), np.float64, "(BH)max of the body in J/m3"),
         }
+        if config.temperature is not None:
+            tensors["temperature"] = ((), np.float64, "in K, at which Js, Ku, A and Kd are given")
         if config.method == "events":
             tensors["avalanches"] = (
                 (g,),

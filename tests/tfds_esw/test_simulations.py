@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_micromag.physics import (
+    ND2FE14B,
     Material,
     Microstructure,
     contact_areas,
@@ -78,6 +79,22 @@ def test_textures_differ_in_cone_and_material():
 
 
 @pytest.mark.slow
+def test_a_temperature_is_drawn_for_each_magnet():
+    config = Config(shape=(2, 1, 1), steps=40, temperature=(300.0, 500.0), Ku_spread=0.1)
+    batch = simulations.batch(config, 0)
+    assert 300 <= batch["temperature"].min() < 320 and 480 < batch["temperature"].max() <= 500
+    i, cold = 7, simulations.draw(dataclasses.replace(config, temperature=300.0), 7)
+    assert cold.material == Material(1.61, 4.9e6, 8e-12, temperature_law=ND2FE14B.temperature_law)
+    hot = ND2FE14B.at(batch["temperature"][i])
+    assert (batch["Js"][i], batch["Ku"][i], batch["A"][i]) == (hot.Js, hot.Ku, hot.A)
+    materials = simulations.draw(config, i).grains
+    np.testing.assert_array_equal(batch["grain_Ku"][i], [each.Ku for each in materials])
+    body, field = simulations.structure(config), batch["field"][i]
+    alone = simulate(body, batch["easy_axes"][i], material=materials, field=field)
+    np.testing.assert_allclose(batch["magnetization"][i], alone.magnetization, atol=3e-5)
+
+
+@pytest.mark.slow
 def test_by_events_switching_fields_and_avalanches_are_exact():
     config = dataclasses.replace(TINY, method="events")
     batch = simulations.batch(config, 0)
@@ -125,6 +142,8 @@ def test_the_metadata_give_the_magnet():
         ("`size` must be greater than 0", {"size": 0.0}),
         ("`self_field` must be False where `Kd` is not 0", {"self_field": True, "Kd": 1e5}),
         ("`depth` must leave something", {"depth": 1.0}),
+        ("`temperature` must be below the Curie temp", {"temperature": (300.0, 600.0)}),
+        ("`temperature` must be from 273 to 550 K", {"temperature": 77.0}),
         ("`Kd` must be greater than -Ku", {"Kd": (-6e6, 0.0)}),
         ("`Ku` must be at least 0; received -1", {"Ku_spread": -1.0}),
         ("`sigma` must be at least 0; received -1", {"grains": 5, "sigma": -1.0}),
