@@ -50,6 +50,12 @@ FIGURES = {
         "Loops for a scatter of Ku from 0 to 20 %: the larger it is, the rounder the loop"
     ],
     "core_shell": ["Loops of grains with soft shells: the softer the shell, the larger the step"],
+    "temperature": [
+        "Remanence, coercivity and energy product fall from 300 to 500 K, those of Nd2Fe14B below "
+        "those of Sm2Co17",
+        "Coercivity over Js against anisotropy field over Js: straight lines, steeper with thermal "
+        "activation",
+    ],
     "many_grains": ["A loop, and a magnet of many cubes half way along it, red and blue in chains"],
     "field_steps": ["Error of the coercivity, which grows with the step of the field"],
     "own_field": [
