@@ -290,7 +290,10 @@ def test_files_of_an_earlier_run_are_replaced(quick, tmp_path):
         (["--depth", "25"], "grain 0"),
         (["--scheme", "vertices,corners"], "`scheme` must be one of"),
         (["--scheme", ""], "`scheme`"),
-        (["--material", "Unobtainium"], "Nd2Fe14B, SmCo5, Sm2Co17, BaFe12O19; received Unobt"),
+        (
+            ["--material", "Unobtainium"],
+            "Nd2Fe14B, SmCo5, Sm2Co17, BaFe12O19, SrFe12O19; received Unobt",
+        ),
         (["--dtype", "float16"], "--dtype: invalid choice: 'float16'"),
         (["--avalanche", "slow"], "--avalanche: invalid choice: 'slow'"),
         (["--operator", "fast"], "--operator: invalid choice: 'fast'"),

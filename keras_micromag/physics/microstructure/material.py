@@ -1,7 +1,7 @@
 """Intrinsic magnetic properties of a grain (Eq. 1)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from math import pi, sqrt
 
 from keras_micromag.physics.microstructure.temperature import LAWS, TemperatureLaw
@@ -40,7 +40,7 @@ class Material(checks.Configured):
     A: float
     Kd: float = 0.0
     name: str = ""
-    temperature_law: TemperatureLaw | None = field(default=None, repr=False)
+    temperature_law: TemperatureLaw | None = None
 
     def __post_init__(self):
         for name in ("Js", "Ku", "A"):

@@ -153,7 +153,6 @@ def test_configs_of_before():
     config = {"Js": 1.61, "Ku": 4.9e6, "A": 8e-12, "Kd": 0.0, "name": "Nd2Fe14B"}
     old = Material.from_config(config)
     assert old.temperature_law is None and old.get_config() == config
-    assert repr(old) == repr(ND2FE14B), "the law is not shown"
     with pytest.raises(ValueError, match="`config` must be one of this version's TemperatureLaw"):
         Material.from_config({**config, "temperature_law": {"curie": -1.0, "s": 1.0}})
     with pytest.raises(ValueError, match="`config` must be one of this version's Material"):
