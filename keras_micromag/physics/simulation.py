@@ -54,7 +54,7 @@ def simulate(
         material: one for all grains, a sequence of g, or b such sequences, one for each magnet.
         temperature: in kelvin, at which `Material.at` takes every material; by default they are
             taken as they are. Particles at the calibrated depth move with the material, others
-            stay; see docs/explanation/real_magnets.md.
+            stay; see docs/explanation/real_magnets.md. Grains are activated by `thermal` alone.
         field: (t,) µ0·H in tesla, in any order: the state is carried along it. By default the
             paper's loop, 1000 values from +8 to -8 T.
         field_direction: (3,) unit vector.
@@ -103,9 +103,9 @@ def simulate(
     Raises:
         ValueError: for an argument of the wrong shape or value, for a `self_field` together
             with `Kd` != 0 (the shape would count twice), for a `temperature` at which the law of a
-            material does not hold, for a `dtype` that the backend does not
-            really compute in, and for a `checkpoint` that is not a folder, belongs to another loop,
-            holds other or damaged files, or is in use by another process.
+            material does not hold, for a `dtype` that the backend does not really compute in, and
+            for a `checkpoint` that is not a folder, belongs to another loop, holds other or damaged
+            files, or is in use by another process.
         OSError: where `checkpoint` cannot be written; what was saved before remains.
         MemoryError: before more is allocated than there is, naming the size and what would fit.
         ConvergenceError: naming the field step at which a single magnet, `easy_axes` (g, 3), finds
