@@ -26,6 +26,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "film",
     "gallery",
+    "mathml",
     "reference_pages",
     "repository_links",
 ]
@@ -92,6 +93,7 @@ sphinx_gallery_conf = {
     },
 }
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "keras-micromag"
 html_static_path = ["_static"]
