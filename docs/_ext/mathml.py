@@ -1,4 +1,4 @@
-"""Formulas as MathML: browsers show it without a script or a network, and screen readers read it."""
+"""Formulas as MathML, which browsers show without a script, and screen readers read."""
 
 from docutils import nodes
 from latex2mathml.converter import convert
