@@ -276,7 +276,7 @@ PAGES = {
     for page in sorted(ROOT.glob(f"{folder}*.md"))
 }
 # How a page marks a block that cannot run. Readers do not see it.
-BLOCK = re.compile(r"^(?:<!-- not run: (.+) -->\n+)?```python\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^(?:<!-- not run: ([^\n]+) -->\n+)?```python\n(.*?)^```$", re.M | re.S)
 FENCE = re.compile(r"^ *(?:`{3,}|:{3,})([^`{:\s].*)$", re.M)
 OTHER_FENCES = {"bash", "text", "json", "yaml"}
 COMMAND = re.compile(r"^(?:[A-Z_]+=\S* )*(keras-micromag|make|python -m [a-z_.]+)(?= |$)(.*)$")
