@@ -187,6 +187,10 @@ def test_a_temperature(tmp_path, capsys):
     np.testing.assert_array_equal(loaded.magnetization, expected.magnetization)
     settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
     assert settings["temperature_K"] == 450 and settings["Js_T"] == 1.25, "as they were given"
+    activated = [*arguments, "--temperature", "450", "--sweep-rate", "0.1", "--method", "events"]
+    assert cli.main([*activated, "--out", str(tmp_path)]) == 0
+    warm = physics.Hysteresis.load(tmp_path / "loops.npz")
+    assert (warm.coercivity() < loaded.coercivity()).all()
     assert cli.main([*arguments, "--temperature", "2000", "--out", str(tmp_path)]) != 0
     assert "`temperature` must be below the Curie temperature" in capsys.readouterr().err
 

@@ -15,6 +15,7 @@ from keras_micromag.physics import (
     Hysteresis,
     Material,
     Microstructure,
+    Thermal,
     contact_areas,
     cubic_grains,
     random_easy_axes,
@@ -28,12 +29,16 @@ from keras_micromag.utils import checks
 from tfds_esw.batch_cache import BATCH
 from tfds_esw.config import DRAWN, Config, metadata
 
+_ROOM = 300.0
+"""Temperature of thermal activation in kelvin, where a configuration has none."""
+
 
 class Magnet(NamedTuple):
     """The random part of one simulation."""
 
     cone: float
     temperature: float | None
+    exchange: float | None
     material: Material
     structure: Microstructure
     easy_axes: np.ndarray  # (g, 3)
@@ -73,21 +78,22 @@ def field(config: Config) -> np.ndarray:
 def draw(config: Config, index: int) -> Magnet:
     """Draw magnet `index` from `numpy.random.default_rng([seed, index])`.
 
-    Parameters with a range are drawn first, in the order of `DRAWN`, the temperature last; then
+    Parameters with a range are drawn first, in the order of `DRAWN`, then the temperature and the
+    exchange; then
     irregular grains, their number first; then the easy axes; then the materials of the grains.
     """
     rng = np.random.default_rng([config.seed, index])
     values: dict[str, Any] = {}
-    for name in (*DRAWN, "temperature"):
+    for name in (*DRAWN, "temperature", "exchange"):
         value = getattr(config, name)
         values[name] = float(rng.uniform(*value)) if isinstance(value, tuple) else value
-    cone, temperature = values.pop("cone"), values.pop("temperature")
+    cone, temperature, exchange = (values.pop(n) for n in ("cone", "temperature", "exchange"))
     material = _material(temperature, **values)
     body = structure(config) if config.grains is None else _irregular(config, config.grains, rng)
     easy_axes = random_easy_axes(len(body), cone=cone, seed=rng)
     spread = {"Js": config.Js_spread, "Ku": config.Ku_spread}
     grains = spread_materials(material, len(body), **spread, seed=rng)
-    return Magnet(cone, temperature, material, body, easy_axes, grains)
+    return Magnet(cone, temperature, exchange, material, body, easy_axes, grains)
 
 
 def _material(temperature: float | None, **constants: Any) -> Material:
@@ -110,6 +116,8 @@ def check(config: Config) -> None:
         material = _material(temperature, **values)
         per_grain(material, 1, config.self_field)
         spread_materials(material, 1, Js=config.Js_spread, Ku=config.Ku_spread, seed=0)
+    if config.exchange is not None and np.min(config.exchange) < 0:
+        raise ValueError(f"`exchange` must be at least 0 J/m²; received {config.exchange}.")
     options = _method(config)
     checks.unit_vectors(options.pop("field_direction"), "field_direction", (3,))
     SolverOptions.checked(**options)
@@ -124,7 +132,7 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
     """
     indices = range(BATCH * number, BATCH * (number + 1))
     magnets = [draw(config, index) for index in indices]
-    if _share_particles(config):
+    if _share_a_body(config):
         loops = [_simulated(config, magnets)]
     else:  # each magnet has a demagnetising matrix of its own
         loops = [_simulated(config, [magnet]) for magnet in magnets]
@@ -142,8 +150,9 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
         **{name: np.array([getattr(m.material, name) for m in magnets]) for name in DRAWN[1:]},
         "field": np.tile(loops[0].field, (BATCH, 1)),
     }
-    if config.temperature is not None:
-        features["temperature"] = np.array([magnet.temperature for magnet in magnets])
+    for name in ("temperature", "exchange"):
+        if getattr(config, name) is not None:
+            features[name] = np.array([getattr(magnet, name) for magnet in magnets])
     most = config.most_grains
     parts = [_features(config, each, most) for each in loops]
     features |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -165,26 +174,36 @@ def batch(config: Config, number: int) -> dict[str, np.ndarray]:
     return features
 
 
-def _share_particles(config: Config) -> bool:
-    """Return whether the particles of all magnets are the same."""
-    drawn = any(
-        isinstance(getattr(config, name), tuple) for name in ("Js", "Ku", "A", "temperature")
-    )
-    one_depth = config.depth != "calibrated" or not (drawn or config.material_varies)
-    return config.grains is None and one_depth
+def _share_a_body(config: Config) -> bool:
+    """Return whether all magnets have the same particles, exchange and activation."""
+
+    def drawn(*names):
+        return any(isinstance(getattr(config, name), tuple) for name in names)
+
+    moves = drawn("Js", "Ku", "A", "temperature") or config.material_varies
+    activated = config.sweep_rate is not None and drawn("temperature")
+    one_depth = config.depth != "calibrated" or not moves
+    return config.grains is None and one_depth and not drawn("exchange") and not activated
 
 
 def _simulated(config, magnets) -> Hysteresis:
-    """Simulate the loops of magnets of the same structure."""
+    """Simulate the loops of magnets of the same structure, exchange and activation."""
+    first = magnets[0]
+    thermal = None
+    if config.sweep_rate is not None:
+        temperature = _ROOM if first.temperature is None else first.temperature
+        thermal = Thermal(temperature, sweep_rate=config.sweep_rate)
     materials = [magnet.grains for magnet in magnets]
     one = materials[0][0]
     uniform = all(grain == one for row in materials for grain in row)
     return simulate(
-        magnets[0].structure,
+        first.structure,
         np.stack([magnet.easy_axes for magnet in magnets]),
         material=one if uniform else materials,
         field=field(config),
         self_field=config.self_field,
+        exchange=0.0 if first.exchange is None else first.exchange,
+        thermal=thermal,
         allow_unconverged=True,
         progress=False,
         **_method(config),

@@ -37,8 +37,9 @@ class Builder(tfds.core.ShardBasedBuilder):
         ValueError: for another format, or a `data_dir` that TFDS could not find again.
     """
 
-    VERSION = tfds.core.Version("3.0.0")
+    VERSION = tfds.core.Version("3.1.0")
     RELEASE_NOTES: ClassVar = {
+        "3.1.0": "`real`; temperature, exchange and sweep rate. All else is as in 3.0.0.",
         "3.0.0": "`tiny`, `textures` and `polycrystal` are calibrated on micromagnetics.",
         "2.0.0": "`textures` and `polycrystal` are simulated by events, and have `avalanches`.",
         "1.0.0": "First release.",
@@ -90,6 +91,8 @@ class Builder(tfds.core.ShardBasedBuilder):
         }
         if config.temperature is not None:
             tensors["temperature"] = ((), np.float64, "in K, at which Js, Ku, A and Kd are given")
+        if config.exchange is not None:
+            tensors["exchange"] = ((), np.float64, "across grain boundaries, in J/m²")
         if config.method == "events":
             tensors["avalanches"] = (
                 (g,),

@@ -56,6 +56,12 @@ FIGURES = {
         "Coercivity over Js against anisotropy field over Js: straight lines, steeper with thermal "
         "activation",
     ],
+    "sweep_rate": [
+        "Coercivity against the sweep rate, at 300 and 450 K: straight lines on a logarithmic axis "
+        "that rise, below the values without activation",
+        "Moment of a magnet against the time in a field: it falls, the faster the stronger the "
+        "field",
+    ],
     "many_grains": ["A loop, and a magnet of many cubes half way along it, red and blue in chains"],
     "field_steps": ["Error of the coercivity, which grows with the step of the field"],
     "own_field": [

@@ -79,6 +79,11 @@ def _add_material(group) -> None:
 
 
 def _add_method(group) -> None:
+    text = (
+        "sweep rate of the field in T/s: heat reverses grains earlier, at --temperature or 300 K "
+    )
+    text += "(default: no activation)"
+    option(group, "--sweep-rate", text, None, number, "RATE")
     text = "depth of the particles below the grain's surface in nm, or calibrated: the one of each "
     text += "grain's material at which --self-field nucleus agrees with micromagnetics"
     option(group, "--depth", text, "calibrated", _depth, "NM")
@@ -219,6 +224,10 @@ def _simulate(options: Namespace, structure, axes, materials):
     from keras_micromag import physics
 
     start, stop = options.field
+    thermal = None
+    if options.sweep_rate is not None:
+        temperature = 300.0 if options.temperature is None else options.temperature
+        thermal = physics.Thermal(temperature, sweep_rate=options.sweep_rate)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -227,6 +236,7 @@ def _simulate(options: Namespace, structure, axes, materials):
                 axes,
                 material=materials,
                 temperature=options.temperature,
+                thermal=thermal,
                 field=np.linspace(start, stop, options.steps),
                 self_field=SELF_FIELD[options.self_field],
                 method=options.method,
@@ -257,6 +267,7 @@ def _settings(options: Namespace, material, grains: int) -> str:
 
     units = {"size": "size_nm", "gap": "gap_nm", "depth": "depth_nm", "unit": "unit_nm"}
     units |= {"cone": "cone_degrees", "field": "field_T", "temperature": "temperature_K"}
+    units |= {"sweep_rate": "sweep_rate_T_per_s"}
     left_out = {"run", "out", "checkpoint", "no_figures", "animation", "vtk", "quiet", "backend"}
     left_out |= {"js", "ku", "a", "kd"}  # below, as those of the material
     settings = {units.get(k, k): v for k, v in vars(options).items() if k not in left_out}

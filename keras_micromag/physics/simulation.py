@@ -137,6 +137,12 @@ def simulate(
     options = SolverOptions.checked(
         method, avalanche, dtype, tol, max_iterations, allow_unconverged
     )
+    activated = thermal.temperature if isinstance(thermal, Thermal) else temperature
+    if temperature is not None and temperature != activated:
+        raise ValueError(
+            "`thermal` must have the temperature of the materials; received "
+            f"{activated:g} and `temperature` = {temperature:g} K."
+        )
     problem = Problem.checked(
         structure,
         easy_axes,

@@ -225,5 +225,10 @@ def test_an_activation_volume_larger_than_a_grain():
     thermal = Thermal(300, wait=1.0, activation_volume=1e-21)
     with pytest.raises(ValueError, match=r"at most that of a grain, 1\.25e-22 m³ for gr"):
         simulate(MAGNET, AXES, field=[8.0, -8.0], thermal=thermal)
+    warm = Thermal(300, wait=1.0)
+    with pytest.raises(
+        ValueError, match="the temperature of the materials; received 300 and `temp"
+    ):
+        simulate(MAGNET, AXES, field=[8.0, -8.0], temperature=400.0, thermal=warm)
     with pytest.raises(ValueError, match="`thermal` must be"):
         simulate(MAGNET, AXES, field=[8.0, -8.0], thermal=300.0)

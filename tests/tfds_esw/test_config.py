@@ -21,6 +21,7 @@ def test_names_of_the_known_ones_stand_for_these_parameters():
         "large": "0d5858d56a",
         "textures": "c81685c03c",
         "polycrystal": "5647f07502",
+        "real": "8e7aa89709",
     }
 
 
@@ -41,12 +42,13 @@ def test_a_name_carries_a_digest_of_every_parameter():
         **dict(max_iterations=10, seed=1, splits={"train": 1}),
     }
     changes |= dict(grains=(2, 3), sigma=0.1, relaxation=1, Js_spread=0.1, Ku_spread=0.1)
-    changes |= dict(method="events", temperature=400.0)
+    changes |= dict(method="events", temperature=400.0, exchange=1e-3, sweep_rate=0.1)
     fields = {field.name for field in dataclasses.fields(Config)}
     inherited = {field.name for field in dataclasses.fields(Config.__base__)}
     assert set(changes) == fields - inherited
     # What came later is among the parameters only where it is used.
-    assert fields - inherited - {"temperature"} == set(own.parameters)
+    later = {"temperature", "exchange", "sweep_rate"}
+    assert fields - inherited - later == set(own.parameters)
     assert dataclasses.replace(own, temperature=400).parameters["temperature"] == 400.0
     others = {dataclasses.replace(own, **{name: value}).name for name, value in changes.items()}
     assert len(others) == len(changes) and own.name not in others

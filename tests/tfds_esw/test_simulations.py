@@ -9,6 +9,7 @@ from keras_micromag.physics import (
     ND2FE14B,
     Material,
     Microstructure,
+    Thermal,
     contact_areas,
     cubic_grains,
     simulate,
@@ -95,6 +96,32 @@ def test_a_temperature_is_drawn_for_each_magnet():
 
 
 @pytest.mark.slow
+def test_exchange_and_activation_are_those_of_each_magnet():
+    config = Config(
+        shape=(2, 2, 1), method="events", temperature=(300, 400), exchange=(0, 3e-3), sweep_rate=1
+    )
+    batch = simulations.batch(config, 0)
+    assert 0 <= batch["exchange"].min() < 1e-3 and 2e-3 < batch["exchange"].max() <= 3e-3
+    i, temperature = 3, float(batch["temperature"][3])
+    alone = simulate(
+        simulations.structure(config),
+        batch["easy_axes"][i],
+        temperature=temperature,
+        thermal=Thermal(temperature, sweep_rate=1.0),
+        exchange=batch["exchange"][i],
+        field=batch["field"][i],
+        method="events",
+    )
+    np.testing.assert_allclose(batch["switching_fields"][i], alone.switching_fields, atol=1e-4)
+    # With one of each, magnets are simulated together, at room temperature.
+    fixed = dataclasses.replace(config, temperature=None, exchange=1e-3, splits={"train": 2})
+    together = simulations.batch(fixed, 0)
+    assert (together["exchange"] == 1e-3).all() and "temperature" not in together
+    cold = simulations.batch(dataclasses.replace(fixed, sweep_rate=None), 0)
+    assert (together["coercivity"] < cold["coercivity"]).all()
+
+
+@pytest.mark.slow
 def test_by_events_switching_fields_and_avalanches_are_exact():
     config = dataclasses.replace(TINY, method="events")
     batch = simulations.batch(config, 0)
@@ -143,6 +170,7 @@ def test_the_metadata_give_the_magnet():
         ("`self_field` must be False where `Kd` is not 0", {"self_field": True, "Kd": 1e5}),
         ("`depth` must leave something", {"depth": 1.0}),
         ("`temperature` must be below the Curie temp", {"temperature": (300.0, 600.0)}),
+        ("`exchange` must be at least 0 J/m²", {"exchange": (-1e-3, 1e-3)}),
         ("`temperature` must be from 273 to 550 K", {"temperature": 77.0}),
         ("`Kd` must be greater than -Ku", {"Kd": (-6e6, 0.0)}),
         ("`Ku` must be at least 0; received -1", {"Ku_spread": -1.0}),
