@@ -68,7 +68,13 @@ def kronmueller(
     polarization = checks.finite_array(polarization, "polarization", (n,), like)
     if (polarization <= 0).any():
         raise ValueError(f"`polarization` must be positive; received {polarization.min():g}.")
-    x, y = nucleation_field / polarization, coercivity / polarization
+    with np.errstate(over="ignore"):
+        x, y = nucleation_field / polarization, coercivity / polarization
+    if not (np.abs([x, y]) < checks.LARGEST).all():
+        raise ValueError(
+            "`polarization` must be comparable to the fields; "
+            f"received {checks.shown(polarization.tolist())}."
+        )
     centred = x - x.mean()
     spread = (centred**2).sum()
     # Rounding alone may separate equal ratios.
@@ -112,6 +118,10 @@ def temperature_coefficient(temperatures: ArrayLike, values: ArrayLike) -> float
     if first == second:
         raise ValueError(f"`temperatures` must differ; received {first:g} twice.")
     before, after = checks.finite_array(values, "values", (2,))
-    if before == 0:
-        raise ValueError("`values` must not begin with 0, of which there is no percentage.")
-    return float(100 * (after / before - 1) / (second - first))
+    with np.errstate(all="ignore"):
+        coefficient = 100 * (after / before - 1) / (second - first)
+    if not np.isfinite(coefficient):
+        raise ValueError(
+            f"`values` must not begin with 0, of which there is no percentage; received {before:g}."
+        )
+    return float(coefficient)

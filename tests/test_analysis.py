@@ -55,6 +55,7 @@ def test_it_is_the_line_of_numpy():
         ),
         (([1.0, 2.0, 3.0], [1, 2, 4], 1.0), r"`polarization` must have shape \(3,\)"),
         (([1.0, 2.0, 3.0], [1, 2, 4], [1, 1, 0]), "`polarization` must be positive; received 0"),
+        (([1.0, 2.0, 3.0], [1, 2, 4], [1, 1, 1e-60]), "`polarization` must be comparable to the"),
         (
             ([1.0, 2.0, 3.0], [2, 4, 6], [0.1, 0.2, 0.3]),
             "`nucleation_field` must change by another",
@@ -79,6 +80,7 @@ def test_temperature_coefficients():
     [
         (([300.0, 300.0], [2, 1]), "`temperatures` must differ; received 300 twice"),
         (([300.0, 400.0], [0, 1]), "`values` must not begin with 0"),
+        (([300.0, 400.0], [1e-320, 1]), "`values` must not begin with 0"),
         (([300.0, 400.0, 500.0], [2, 1, 0]), r"`temperatures` must have shape \(2,\)"),
         (([300.0, 400.0], ["a", "b"]), "`values` must be an array of numbers"),
     ],
