@@ -212,6 +212,15 @@ def _physics():
             lambda **a: [m.Ku for m in physics.spread_materials(physics.ND2FE14B, **a)],
             {"n": 3, "Js": 0.1, "Ku": 0.1, "seed": 1},
         ),
+        "physics.Thermal": Template(
+            lambda **a: simulate(
+                "events", easy_axes=axes, field=field, thermal=physics.Thermal(wait=1.0, **a)
+            ),
+            {
+                **{"temperature": 300.0, "attempt_frequency": 1e9, "activation_volume": 1e-25},
+                "seed": 1,
+            },
+        ),
         "physics.TemperatureLaw": Template(
             _used(
                 lambda **a: physics.TemperatureLaw(curie=700.0, s=0.5, **a),
