@@ -1,49 +1,80 @@
-"""Runs all benchmarks one after the other, each in a process of its own with its backend.
+"""Runs benchmarks one after the other, each in a process of its own, and writes their figures.
 
-`benchmarks.large` is left out: it takes more than an hour and most of 24 GiB. So are
-`benchmarks.micromagnetics`, whose results are kept, and `benchmarks.public_cubes`, which reads
-public files.
+The files of `benchmarks/results`, which the pages quote, are those of these runs. Left out are runs
+that take an hour or read files of others: the loops of `benchmarks.large`,
+`benchmarks.public_cubes`, `benchmarks.demo`, and what `benchmarks.micromagnetics run` computes.
 
-Run it with `python -m benchmarks`, or `make bench`.
+Run it with `python -m benchmarks`, or `make bench`; `python -m benchmarks events training` runs
+those alone.
 """
 
+import argparse
 import os
 import shlex
 import subprocess
 import sys
+import time
 
+BACKENDS = ("tensorflow", "jax", "torch")
+FAMILIES = (
+    *("cubes", "angles", "random", "shapes", "eight", "isotropic", "larger", "gaps"),
+    *("polycrystals", "twentyseven", "sixtyfour", "avalanches"),
+)
 RUNS = (
-    ("benchmarks.demag", {}),
-    ("benchmarks.polycrystals", {"KERAS_BACKEND": "jax"}),
-    ("benchmarks.simulate", {"KERAS_BACKEND": "tensorflow"}),
-    ("benchmarks.simulate", {"KERAS_BACKEND": "jax"}),
-    # In a run of its own, since float64 is a mode of JAX that makes float32 a little slower.
-    ("benchmarks.simulate", {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}),
-    ("benchmarks.events", {"KERAS_BACKEND": "tensorflow"}),
-    ("benchmarks.events", {"KERAS_BACKEND": "jax"}),
-    *(
-        (f"benchmarks.{name}", {"KERAS_BACKEND": backend})
-        for name in ("training", "layers", "loops")
-        for backend in ("tensorflow", "jax", "torch")
-    ),
-    ("benchmarks.output_activation", {"KERAS_BACKEND": "tensorflow"}),
-    ("benchmarks.tuning", {"KERAS_BACKEND": "tensorflow"}),
-    ("benchmarks.dataset", {"KERAS_BACKEND": "tensorflow"}),
-    ("benchmarks.dataset", {"KERAS_BACKEND": "jax"}),
-    ("benchmarks.sensitivity", {"KERAS_BACKEND": "tensorflow"}),
+    ("demag", "jax"),
+    ("micromagnetics trust", "jax"),
+    ("micromagnetics speed --rounds 3", "jax"),
+    (f"micromagnetics compare {' '.join(FAMILIES)}", "jax"),
+    ("events --rounds 3", "tensorflow"),
+    ("events --rounds 3", "jax"),
+    ("events --precision 1000", "tensorflow"),
+    ("events --sides 12", "jax"),
+    ("simulate --rounds 3", "tensorflow"),
+    # Float64 is a mode of JAX, in which float32 is a little slower.
+    ("simulate --rounds 3", "jax float64"),
+    ("simulate --rounds 3 --peer", "torch"),
+    *(("training --rounds 3", backend) for backend in BACKENDS),
+    *(("layers --batches 64", backend) for backend in BACKENDS),
+    ("loops --rounds 3", "tensorflow"),
+    ("dataset --rounds 3", "tensorflow"),
+    ("dataset --rounds 3", "jax"),
+    ("sensitivity", "tensorflow"),
+    ("polycrystals", "jax"),
+    ("tuning --trials 4", "tensorflow"),
+    ("output_activation", "tensorflow"),
+    ("large product --kinds hierarchical lattice --most 10000", "jax"),
+    ("large fmm", "jax"),
+    ("large accuracy", "jax"),
+    ("large agreement", "jax"),
+    ("large ranks", "jax"),
 )
 
 
-def main() -> int:
-    """Run all benchmarks, and return how many failed."""
-    failed = 0
-    for module, environ in RUNS:
+def main(argv=None) -> int:
+    """Run the benchmarks, and return how many failed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
+    names = sorted({command.split()[0] for command, _ in RUNS})
+    parser.add_argument(
+        "names",
+        nargs="*",
+        choices=[*names, []],  # some versions of Python check the empty list, too
+        metavar="NAME",
+        help=f"{', '.join(names)}; all by default",
+    )
+    chosen = parser.parse_args(argv).names or names
+    failed, start = 0, time.monotonic()
+    for command, setting in RUNS:
+        if command.split()[0] not in chosen:
+            continue
+        words = ["-m", *f"benchmarks.{command} --save".split()]
+        backend, _, float64 = setting.partition(" ")
+        environ = {"KERAS_BACKEND": backend, **({"JAX_ENABLE_X64": "1"} if float64 else {})}
         settings = [f"{name}={value}" for name, value in environ.items()]
-        print(f"$ {shlex.join([*settings, 'python', '-m', module])}", flush=True)
+        print(f"$ {shlex.join([*settings, 'python', *words])}", flush=True)
         # Otherwise TensorFlow prints much about the processor and missing GPUs.
         variables = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **environ}
-        failed += subprocess.run([sys.executable, "-m", module], env=variables).returncode != 0
-        print(flush=True)
+        failed += subprocess.run([sys.executable, *words], env=variables).returncode != 0
+        print(f"{(time.monotonic() - start) / 60:.1f} minutes\n", flush=True)
     return failed
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 import tfds_esw
+from benchmarks import records
 from benchmarks.timing import print_table, spread
 from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 from tfds_esw import simulations
@@ -123,7 +124,9 @@ def main(argv=None) -> None:
     """Time building and reading, and print tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dataset", description=main.__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args(argv).rounds
+    records.add_argument(parser)
+    arguments = parser.parse_args(argv)
+    rounds = arguments.rounds
     print(
         f"Keras {keras.__version__} on {keras.backend.backend()}, Python "
         f"{platform.python_version()}; median [min, max] of {rounds} rounds"
@@ -140,8 +143,9 @@ def main(argv=None) -> None:
         ]
     )
     sizes = (64, 256, 1024)
-    peaks = [f"{peak:.0f} MB" for peak in memory(sizes)]
-    print_table([("simulations", *map(str, sizes)), ("peak memory of building", *peaks)])
+    peaks = memory(sizes)
+    row = [f"{peak:.0f} MB" for peak in peaks]
+    print_table([("simulations", *map(str, sizes)), ("peak memory of building", *row)])
     alone = [1e3 * float(run(sys.executable, "-c", ONE_CORE)[1]) for _ in range(rounds)]
     print_table([("a loop on one core", "ms"), ("simulate", spread(alone, 2))])
     seconds = workers(max(rounds // 2, 1))
@@ -156,6 +160,18 @@ def main(argv=None) -> None:
             ),
         ]
     )
+    if arguments.save:
+        figures = {
+            "simulate": records.measured(1e3 * simulate, "ms"),
+            "read": records.measured(1e3 * read, "ms"),
+            "simulate_one_core": records.measured(alone, "ms"),
+            "write_and_read": records.measured((write + read) / simulate),
+            "simulate_over_read": records.measured(simulate / read),
+            "simulate_over_moments": records.measured(simulate / moments),
+            "peak": records.measured(np.round(peaks), "MB"),
+            "one_worker_over_two": records.measured(seconds[:, 1] / seconds[:, 2]),
+        }
+        records.save("dataset", figures, parser, argv)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import magpylib
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from benchmarks import records
 from benchmarks.timing import interleave, print_table, spread
 from keras_micromag.physics import (
     Microstructure,
@@ -111,19 +112,31 @@ def main(argv=None) -> None:
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds")
     parser.add_argument("--points", type=int, default=5000, help="points around the one grain")
     parser.add_argument("--grains", type=int, default=3, help="grains per axis of the polycrystal")
+    records.add_argument(parser)
     arguments = parser.parse_args(argv)
     print(f"median [min, max] of {arguments.rounds} rounds; per triangle and point")
     rows = [("truncated octahedra", "keras-micromag, ns", "magpylib, ns", "ratio")]
-    for name, times in (
-        (f"demag_tensor, {arguments.points} points", one_grain(arguments.points, arguments.rounds)),
+    figures = {}
+    for key, name, times in (
         (
+            "tensor",
+            f"demag_tensor, {arguments.points} points",
+            one_grain(arguments.points, arguments.rounds),
+        ),
+        (
+            "matrix",
             f"demag_matrix, {arguments.grains**3} grains",
             matrix_of_grains(arguments.grains, arguments.rounds),
         ),
     ):
         ours, peer = times.T
         rows.append((name, spread(ours, 1), spread(peer, 0), spread(peer / ours, 1)))
+        figures[key] = records.measured(ours, "ns")
+        figures[f"{key}_magpylib"] = records.measured(peer, "ns")
+        figures[f"{key}_ratio"] = records.measured(peer / ours)
     print_table(rows)
+    if arguments.save:
+        records.save("demag", figures, parser, argv, backend=False)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy reads it when it is 
 
 import numpy as np
 
+from benchmarks import records
 from benchmarks.simulate import Literal, float64_refused, header
 from benchmarks.timing import interleave, print_row, print_table, spread
 from keras_micromag.physics import cubic_grains, demag_operator, random_easy_axes, simulate
@@ -31,8 +32,12 @@ from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
 KINDS = ("events", "coercivity", "steps")
 
 
-def precision(structure, field, count: int, batch: int = 50) -> None:
-    """Print the differences between loops of `count` magnets in float32 and in float64."""
+def precision(structure, field, count: int, batch: int = 50) -> dict[str, dict]:
+    """Print the differences between loops of `count` magnets in float32 and in float64.
+
+    Returns:
+        Figures for `records.save`.
+    """
     axes = random_easy_axes((count, len(structure)), seed=2)
     unconverged, alike, off, wrong = 0, 0, [], []
     for begin in range(0, count, batch):
@@ -70,10 +75,22 @@ def precision(structure, field, count: int, batch: int = 50) -> None:
         f"largest component by which their states differ: {np.median(wrong):.1e} (median), "
         f"{np.percentile(wrong, 99.9):.1e} (99.9%), {wrong.max():.1e} (at most)"
     )
+    return {
+        "magnets": records.value(count),
+        "unconverged": records.value(unconverged),
+        "same_order": records.value(alike),
+        "median": records.value(np.median(off), "µT", 2),
+        "most": records.value(off.max() / 1e3, "mT", 2),
+    }
 
 
-def sizes(sides, field) -> None:
-    """Print matvecs and seconds of loops of magnets with these numbers of cubes along an edge."""
+def sizes(sides, field) -> dict[str, dict]:
+    """Print matvecs and seconds of loops of magnets with these numbers of cubes along an edge.
+
+    Returns:
+        Figures for `records.save`.
+    """
+    figures = {}
     print(header())
     print_row(
         ("grains", "by events", "s", "weakest first", "s", "simultaneous", "s", "coercivity, T")
@@ -100,9 +117,14 @@ def sizes(sides, field) -> None:
                     operator=operator,
                     progress=False,
                 )
-            row += [str(loop.iterations.sum()), f"{time.perf_counter() - start:.1f}"]
+            took, matvecs = time.perf_counter() - start, loop.iterations.sum()
+            row += [str(matvecs), f"{took:.1f}"]
+            name = f"grains_{len(structure)}_{method}_{avalanche}"
+            figures[name] = records.value(took, "s", 2)
+            figures[f"{name}_matvecs"] = records.value(matvecs)
             coercivities.append(f"{loop.coercivity():.3f}")
         print_row((*row, " ".join(coercivities)))
+    return figures
 
 
 def main(argv=None) -> list:
@@ -114,14 +136,20 @@ def main(argv=None) -> list:
     parser.add_argument("--grid", type=int, nargs=3, default=[4, 4, 4], help="grains")
     parser.add_argument("--precision", type=int, metavar="N", help="compare float32 with float64")
     parser.add_argument("--sides", type=int, nargs="+", metavar="N", help="compare N×N×N grains")
+    records.add_argument(parser)
     arguments = parser.parse_args(argv)
+
+    def save(name: str, figures: dict[str, dict]) -> None:
+        if arguments.save:
+            records.save(name, figures, parser, argv)
+
     field = np.linspace(8.0, -8.0, arguments.fields)
     if arguments.sides:
-        sizes(arguments.sides, field)
+        save("events_sizes", sizes(arguments.sides, field))
         return []
     structure = cubic_grains(tuple(arguments.grid), depth=PAPER_DEPTH)
     if arguments.precision:
-        precision(structure, field, arguments.precision)
+        save("events_precision", precision(structure, field, arguments.precision))
         return []
     axes = random_easy_axes((max(arguments.magnets), len(structure)), seed=1)
     literal = Literal(structure, axes[:10], field)
@@ -153,9 +181,14 @@ def main(argv=None) -> list:
     print(header())
     rows = [("", "s per loop", "ratio", "matvecs", "at most")]
     rows.append(("literal float64", spread(seconds[:, 0], 2), "1", "", ""))
+    figures = {"literal": records.measured(1e3 * seconds[:, 0], "ms")}
     for case, taken in zip(cases, seconds[:, 1:].T, strict=True):
         kind, count, dtype = case
         each, own = taken / count, matvecs[case]
+        name = f"{kind}_{count}_{dtype}"
+        figures[name] = records.measured(1e3 * each, "ms")
+        figures[f"{name}_ratio"] = records.measured(seconds[:, 0] / each)
+        figures[f"{name}_matvecs"] = records.value(round(own.mean()))
         rows.append(
             (
                 f"{kind}, {count} magnets, {dtype}",
@@ -167,6 +200,7 @@ def main(argv=None) -> list:
         )
     print_table(rows)
     print(f"{arguments.rounds} rounds")
+    save("events", figures)
     return rows
 
 

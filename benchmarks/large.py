@@ -15,14 +15,18 @@ backend.
 """
 
 import argparse
+import os
 import time
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
 from keras import ops
 
+from benchmarks import records
 from benchmarks.polycrystals import SIZE, polycrystal
 from benchmarks.simulate import header
 from benchmarks.timing import alone, interleave, peak, print_row, print_table, spread
@@ -98,14 +102,27 @@ def measure(kind: str, grains: int, rounds: int = 7) -> Size:
     )
 
 
-def products(kinds, most: int) -> None:
-    """Print a table for each kind, and the exponents of time in the number of particles."""
+def products(kinds, most: int) -> dict[str, dict]:
+    """Print a table for each kind, and the exponents of time in the number of particles.
+
+    Returns:
+        Figures for `records.save`, as from all sections.
+    """
+    figures = {}
     for kind in kinds:
         print_row((kind, "particles", "set-up, s", "product, ms", "MB", "error", "peak, GB"))
         sizes = []
         for grains in (n for n in SIZES[kind] if n <= most):
             size = alone(measure, kind, grains)
             sizes.append(size)
+            figures |= {
+                f"{kind}_{grains}_particles": records.value(size.particles),
+                f"{kind}_{grains}_setup": records.value(size.setup, "s"),
+                f"{kind}_{grains}_product": records.value(1e3 * size.product, "ms"),
+                f"{kind}_{grains}_memory": records.value(size.bytes / 1e9, "GB", 2),
+                f"{kind}_{grains}_error": records.value(size.error, "", 2),
+                f"{kind}_{grains}_peak": records.value(size.peak, "GB", 2),
+            }
             row = (
                 f"{size.grains} grains",
                 str(size.particles),
@@ -123,6 +140,7 @@ def products(kinds, most: int) -> None:
                 f"{exponent(particles, product):.2f}"
             )
         print(flush=True)
+    return figures
 
 
 def exponent(sizes, seconds) -> float:
@@ -130,17 +148,17 @@ def exponent(sizes, seconds) -> float:
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
-def beside_fmm(grains: int, rounds: int) -> None:
+def beside_fmm(grains: int, rounds: int) -> dict[str, dict]:
     """Print the time of a product, and of the same fields by fmm3dpy from one dipole per grain.
 
     The dipoles are the simplest sources: right far away, wrong near by, where it would need charged
     faces. Its tolerance is the coarsest of those tried whose error, against the direct sum of the
     same dipoles, is not above that of our operator against the exact fields. A second line has as
-    many dipoles as particles. Its wheels use one core, ours all: `taskset -c 0` before the command
-    gives both one.
+    many dipoles as particles. Its wheels use one core, so the process is bound to one.
     """
     import fmm3dpy  # only this section needs it
 
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before the backend starts threads
     structure = magnet("hierarchical", grains)
     operator = demag_operator(structure, "hierarchical", self_field=False)
     real = structure.weights > 0
@@ -156,7 +174,7 @@ def beside_fmm(grains: int, rounds: int) -> None:
         ),
         f"{points.shape[1]} dipoles": ({"sources": points}, np.asfortranarray(moments[:, grain])),
     }
-    ours = compiled_product(operator)
+    ours, figures = compiled_product(operator), {}
     rows = [
         ("points: " + str(points.shape[1]), "ours, ms", "fmm3dpy, ms", "ratio", "its eps, error")
     ]
@@ -182,26 +200,36 @@ def beside_fmm(grains: int, rounds: int) -> None:
         mine, theirs = 1e3 * seconds.T
         ratio, reached = spread(theirs / mine, 0), f"{eps:g}, {error:.0e}"
         rows.append((name, spread(mine, 1), spread(theirs, 0), ratio, reached))
+        sources = "grains" if has_targets else "particles"
+        figures[f"dipoles_of_{sources}"] = records.value(dipoles.shape[1])
+        figures[f"ours_{sources}"] = records.measured(mine, "ms")
+        figures[f"fmm_{sources}"] = records.measured(theirs, "ms")
+        figures[f"ratio_{sources}"] = records.measured(theirs / mine)
     print_table(rows)
     print(f"our error: {operator.error:.0e}")
     print(flush=True)
+    return figures
 
 
-def accuracy(grains: int, tolerances=(1e-3, 1e-4, 2e-5)) -> None:
+def accuracy(grains: int, tolerances=(1e-3, 1e-4, 2e-5)) -> dict[str, dict]:
     """Print the largest error at all particles, beside the one that the operator reports."""
     structure = magnet("hierarchical", grains)
     particles = int((structure.weights > 0).sum())
     probe = Probe(structure, False, most=particles)
     rows = [(f"{len(structure)} grains, rtol", "error, reported", f"at all {particles} particles")]
+    figures = {"grains": records.value(len(structure))}
     for rtol in tolerances:
         operator = demag_operator(structure, "hierarchical", rtol=rtol, self_field=False)
         error = probe.errors(operator.product, operator.places).max()
         rows.append((f"{rtol:g}", f"{operator.error:.2e}", f"{error:.2e}"))
+        figures[f"reported_{rtol:.0e}"] = records.value(operator.error, "", 2)
+        figures[f"measured_{rtol:.0e}"] = records.value(error, "", 2)
     print_table(rows)
     print(flush=True)
+    return figures
 
 
-def agreement(grains: int) -> None:
+def agreement(grains: int) -> dict[str, dict]:
     """Print the differences of a loop by the hierarchical operator from one by the dense matrix."""
     structure = magnet("hierarchical", grains)
     axes = random_easy_axes(len(structure), seed=1)
@@ -225,9 +253,14 @@ def agreement(grains: int) -> None:
         "field",
         flush=True,
     )
+    apart = abs(exact.coercivity() - loop.coercivity())
+    return {
+        f"alike_{grains}": records.value(100 * alike.mean(), "%", 5),
+        f"coercivity_{grains}": records.value(1e3 * apart, "mT", 2),
+    }
 
 
-def ranks(grains: int, near=NEAR, rtol: float = 1e-4) -> None:
+def ranks(grains: int, near=NEAR, rtol: float = 1e-4) -> dict[str, dict]:
     """Print the ranks of blocks of the matrix, for classes of nearer and further grains.
 
     A block has the particles of one of the 50 grains nearest to the centre, and the sources of a
@@ -242,6 +275,7 @@ def ranks(grains: int, near=NEAR, rtol: float = 1e-4) -> None:
         order = np.linalg.norm(places - places[grain], axis=1).argsort()[1:]
         blocks.append(matrix[grain, structure.weights[grain] > 0][:, :, order])
     rows = [(f"{len(structure)} grains", "fields", "rank", "numbers, of the block's")]
+    figures = {}
     for first, last in pairwise(near):
         measured = []
         for block in blocks:
@@ -252,15 +286,17 @@ def ranks(grains: int, near=NEAR, rtol: float = 1e-4) -> None:
         fields, rank, share = zip(*measured, strict=True)
         name = f"nearest {first + 1} to {last}"
         rows.append((name, spread(fields, 0), spread(rank, 0), spread(share, 2)))
+        figures[f"numbers_{first + 1}_to_{last}"] = records.measured(share)
     print_table(rows)
     print(flush=True)
+    return figures
 
 
 class _Stopped(Exception):
     """The time of a loop is over."""
 
 
-def loop(kind: str, grains: int, fields, seconds: float | None) -> None:
+def loop(kind: str, grains: int, fields, seconds: float | None) -> dict[str, dict]:
     """Print the time of a loop, or its progress within some seconds."""
     structure = magnet(kind, grains)
     start = time.perf_counter()
@@ -279,11 +315,11 @@ def loop(kind: str, grains: int, fields, seconds: float | None) -> None:
     def advance(*arguments):
         if seconds and pace and pace[-1][-1] > seconds:
             raise _Stopped
-        state, records = real(*arguments)
+        state, logged = real(*arguments)
         done = min(int(ops.convert_to_numpy(state.target)[0]), len(field) - 1)
         products = (len(pace) + 1) * field_steps.ITERATIONS
         pace.append((products, done, time.perf_counter() - start))
-        return state, records
+        return state, logged
 
     real, start = field_steps.advance, time.perf_counter()
     try:
@@ -312,6 +348,13 @@ def loop(kind: str, grains: int, fields, seconds: float | None) -> None:
         f"peak {peak():.1f} GB",
         flush=True,
     )
+    return {
+        "grains": records.value(len(structure)),
+        "fields": records.value(len(field)),
+        "loop": records.value(took, "s"),
+        "products": records.value(products),
+        "peak": records.value(peak(), "GB", 2),
+    }
 
 
 def main(argv=None) -> None:
@@ -320,7 +363,7 @@ def main(argv=None) -> None:
     parser.add_argument(
         "sections",
         nargs="*",
-        choices=SECTIONS,
+        choices=[*SECTIONS, []],  # some versions of Python check the empty list, too
         metavar="SECTION",
         help=f"{', '.join(SECTIONS)}; by default all",
     )
@@ -335,22 +378,24 @@ def main(argv=None) -> None:
         "--field", type=float, nargs=3, default=[8, -8, 1000], help="of `loop`: first, last, number"
     )
     parser.add_argument("--seconds", type=float, help="limit of the time of `loop`")
+    records.add_argument(parser)
     arguments = parser.parse_args(argv)
     print(header())
-    sections = arguments.sections or SECTIONS
-    if "product" in sections:
-        products(arguments.kinds, arguments.most)
-    if "fmm" in sections:
-        alone(beside_fmm, 4_500, arguments.rounds)
-    if "accuracy" in sections:
-        alone(accuracy, ACCURACY)
-    if "agreement" in sections:
-        for grains in AGREEMENT:
-            alone(agreement, grains)
-    if "ranks" in sections:
-        alone(ranks, RANKS)
-    if "loop" in sections:
-        alone(loop, arguments.kind, arguments.grains, arguments.field, arguments.seconds)
+    measuring = {
+        "product": lambda: products(arguments.kinds, arguments.most),
+        "fmm": lambda: alone(beside_fmm, 4_500, arguments.rounds),
+        "accuracy": lambda: alone(accuracy, ACCURACY),
+        "agreement": lambda: reduce(or_, (alone(agreement, grains) for grains in AGREEMENT)),
+        "ranks": lambda: alone(ranks, RANKS),
+        "loop": lambda: alone(
+            loop, arguments.kind, arguments.grains, arguments.field, arguments.seconds
+        ),
+    }
+    for section in arguments.sections or SECTIONS:
+        figures = measuring[section]()
+        if arguments.save:
+            kind = f"_{arguments.kind}" if section == "loop" else ""
+            records.save(f"large_{section}{kind}", figures, parser, argv)
 
 
 if __name__ == "__main__":

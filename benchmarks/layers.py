@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from benchmarks import records
 from benchmarks.timing import interleave, print_table, spread
 from keras_micromag.layers import GuptasarmaDemag
 from keras_micromag.physics import cubic_grains
@@ -88,18 +89,25 @@ def main(argv=None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=main.__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds")
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 512])
+    records.add_argument(parser)
     arguments = parser.parse_args(argv)
     print(
         f"Keras {keras.__version__} on {keras.backend.backend()}, Python "
         f"{platform.python_version()}; median [min, max] of {arguments.rounds} rounds"
     )
-    rows = [("magnets", "GuptasarmaDemag, ms", "product, ms", "ratio", "difference")]
+    rows = [("magnets", "GuptasarmaDemag, ms", "product, ms", "times as fast", "difference")]
+    figures = {}
     for batch in arguments.batches:
         seconds, apart = measure(batch, arguments.rounds)
         layer, product = seconds.T * 1e3
-        ratio = spread(layer / product, 2)
+        ratio = spread(product / layer, 2)
         rows.append((str(batch), spread(layer, 2), spread(product, 2), ratio, f"{apart:.0e}"))
+        figures[f"layer_{batch}"] = records.measured(layer, "ms")
+        figures[f"product_{batch}"] = records.measured(product, "ms")
+        figures[f"ratio_{batch}"] = records.measured(product / layer)
     print_table(rows)
+    if arguments.save:
+        records.save("layers", figures, parser, argv)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import platform
 import keras
 import numpy as np
 
+from benchmarks import records
 from benchmarks.simulate import Literal
 from benchmarks.timing import interleave, print_table, spread
 from keras_micromag import recipes
@@ -68,6 +69,7 @@ def main(argv=None) -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 256])
     parser.add_argument("--fields", type=int, default=1000)
     parser.add_argument("--model", help="a .keras file that keras-micromag train wrote")
+    records.add_argument(parser)
     arguments = parser.parse_args(argv)
     model = keras.saving.load_model(arguments.model) if arguments.model else untrained()
     seconds = measure(model, arguments.batches, arguments.fields, arguments.rounds)
@@ -79,10 +81,15 @@ def main(argv=None) -> None:
     literal, *ours = seconds.T
     rows = [("", "loops per second", "times Algorithm 1", "times simulate")]
     rows.append(("Algorithm 1 in NumPy,   1", spread(1 / literal, 2), "1", ""))
+    figures = {"literal": records.measured(1 / literal, "loops/s")}
     for i, magnets in enumerate(arguments.batches):
         predicted, simulated = ours[2 * i : 2 * i + 2]
+        figures[f"predict_{magnets}_over_simulate"] = records.measured(simulated / predicted)
         for name, own in (("simulate", simulated), ("LatentHysteresis", predicted)):
             times = [spread(magnets * other / own, 1) for other in (literal, simulated / magnets)]
+            key = f"{'simulate' if name == 'simulate' else 'predict'}_{magnets}"
+            figures[key] = records.measured(magnets / own, "loops/s")
+            figures[f"{key}_ratio"] = records.measured(magnets * literal / own)
             rows.append(
                 (
                     f"{name}, {magnets:3}",
@@ -92,6 +99,8 @@ def main(argv=None) -> None:
                 )
             )
     print_table(rows)
+    if arguments.save:
+        records.save("loops", figures, parser, argv)
 
 
 if __name__ == "__main__":

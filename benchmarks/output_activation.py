@@ -15,6 +15,7 @@ import platform
 import keras
 import numpy as np
 
+from benchmarks import records
 from benchmarks.simulate import papers_loops
 from benchmarks.timing import print_table, spread
 from keras_micromag.losses import NormPreservingLoss
@@ -63,6 +64,7 @@ def main(argv=None) -> None:
     parser.add_argument("--fields", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3)
+    records.add_argument(parser)
     arguments = parser.parse_args(argv)
     results = measure(arguments.magnets, arguments.fields, arguments.epochs, arguments.seeds)
     print(
@@ -73,6 +75,14 @@ def main(argv=None) -> None:
     rows = [("output", "moment", "mostly reversed", "length")]
     rows += [(name, *(spread(column, 4) for column in each.T)) for name, each in results.items()]
     print_table(rows)
+    if arguments.save:
+        kinds = ("moment", "mostly_reversed", "length")
+        figures = {
+            f"{name}_{kind}": records.measured(column)
+            for name, each in results.items()
+            for kind, column in zip(kinds, each.T, strict=True)
+        }
+        records.save("output_activation", figures, parser, argv)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from unittest import mock
 
 import numpy as np
 
+from benchmarks import records
 from benchmarks.simulate import header
 from benchmarks.timing import print_table
 from keras_micromag.physics import (
@@ -76,23 +77,33 @@ def main(argv=None) -> None:
     parser.add_argument("--made", type=int, default=10_000, help="grains to make")
     parser.add_argument("--grains", type=int, default=500, help="grains of the matrix and the loop")
     parser.add_argument("--fields", type=int, default=1000, help="fields of the loop")
+    records.add_argument(parser)
     arguments = parser.parse_args(argv)
     rows = [(f"making {arguments.made} grains", "left", "s")]
-    for name, kind in KINDS.items():
+    figures = {}
+    for (name, kind), key in zip(KINDS.items(), ("voronoi", "log_normal"), strict=True):
         start = time.perf_counter()
         made = polycrystal(arguments.made, **kind)
-        rows.append((name, str(len(made)), f"{time.perf_counter() - start:.1f}"))
+        took = time.perf_counter() - start
+        rows.append((name, str(len(made)), f"{took:.1f}"))
+        figures[f"making_{key}"] = records.value(took, "s")
     print_table(rows)
     print()
     structure = polycrystal(arguments.grains)
     print(header())
     took = loop(structure, arguments.fields)
+    figures["matrix"] = records.value(took.matrix, "s")
+    figures["loop"] = records.value(took.matrix + took.rest, "s")
+    figures["matvecs"] = records.value(took.matvecs)
+    figures["matvec"] = records.value(1e3 * took.rest / took.matvecs, "ms")
     print(
         f"a loop of {arguments.fields} fields of {len(structure)} grains with "
         f"{int((structure.weights > 0).sum())} particles: {took.matrix + took.rest:.1f} s, of "
         f"which the matrix {took.matrix:.1f} s; {took.matvecs} matvecs, "
         f"{1e3 * took.rest / took.matvecs:.1f} ms each, compilation included"
     )
+    if arguments.save:
+        records.save("polycrystals", figures, parser, argv)
 
 
 if __name__ == "__main__":

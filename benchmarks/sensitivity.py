@@ -9,9 +9,11 @@ Run it with `python -m benchmarks.sensitivity`; KERAS_BACKEND chooses the backen
 
 import argparse
 import dataclasses
+import re
 
 import numpy as np
 
+from benchmarks import records
 from benchmarks.timing import print_table
 from keras_micromag.physics import simulate
 from keras_micromag.physics.microstructure.particles import PAPER_DEPTH
@@ -63,18 +65,24 @@ def main(argv=None) -> None:
     )
     parser.add_argument("--magnets", type=int, default=MAGNETS)
     parser.add_argument("--steps", type=int, default=1000, help="number of fields by default")
+    records.add_argument(parser)
     arguments = parser.parse_args(argv)
     base = Config(
         steps=arguments.steps, depth=PAPER_DEPTH, self_field=False, avalanche="simultaneous"
     )
-    rows, reference = [("", "coercivity, T", "change, T")], None
+    rows, reference, figures = [("", "coercivity, T", "change, T")], None, {}
     for name, change in CHANGES.items():
         values = coercivity(dataclasses.replace(base, **change), arguments.magnets)
         reference = values if reference is None else reference
         shift = values - reference
         text = f"{shift.mean():+.3f} ± {shift.std(ddof=1):.3f}"
         rows.append((name, f"{values.mean():.3f}", text))
+        key = re.sub(r"\W+", "_", name).strip("_")
+        figures[key] = records.value(values.mean(), "T", 4)
+        figures[f"{key}_change"] = records.scatter(shift, "T")
     print_table(rows)
+    if arguments.save:
+        records.save("sensitivity", figures, parser, argv)
 
 
 if __name__ == "__main__":

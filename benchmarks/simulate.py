@@ -29,6 +29,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy reads it when it is 
 import keras
 import numpy as np
 
+from benchmarks import records
 from benchmarks.timing import interleave, print_table, spread
 from keras_micromag.physics import (
     ND2FE14B,
@@ -223,6 +224,25 @@ def report(literal: np.ndarray, measured: list[Row]) -> None:
         )
 
 
+def figures_of(literal: np.ndarray, measured: list[Row]) -> dict[str, dict]:
+    """Return the figures of `measure`."""
+    figures = {"literal": records.measured(1e3 * literal, "ms")}
+    by_batch = {(row.magnets, row.dtype): row for row in measured}
+    for (magnets, dtype), row in by_batch.items():
+        name = f"{dtype}_{magnets}"
+        figures[name] = records.measured(1e3 * row.seconds, "ms")
+        figures[f"{name}_ratio"] = records.measured(row.ratio)
+        figures[f"{name}_compiling"] = records.value(row.compiling, "s", 2)
+        figures[f"{name}_alike"] = records.value(100 * row.alike, "%", 5)
+    for name, slow, fast in (
+        ("alone_over_ten", (1, "float32"), (10, "float32")),
+        ("float64_over_float32", (10, "float64"), (10, "float32")),
+    ):
+        if slow in by_batch and fast in by_batch:
+            figures[name] = records.measured(by_batch[slow].seconds / by_batch[fast].seconds)
+    return figures
+
+
 def papers_loops(magnets: int = 10, steps: int = 1000) -> Hysteresis:
     """Return the loops of the paper's magnets, of which there may be more or fewer than ten."""
     structure = cubic_grains(depth=PAPER_DEPTH)
@@ -268,10 +288,20 @@ def main(argv=None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulate", description=main.__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="after a first round that compiles")
     parser.add_argument("--peer", action="store_true", help="time only ten magnets, beside JAX")
+    records.add_argument(parser)
     arguments = parser.parse_args(argv)
     print(header())
     if keras.backend.backend() == "torch" or arguments.peer:
-        report_peer(measure_peer(papers_loops, arguments.rounds))
+        seconds = measure_peer(papers_loops, arguments.rounds)
+        report_peer(seconds)
+        if arguments.save:
+            here, jax = 1e3 * seconds.T / 10
+            figures = {
+                "ten": records.measured(here, "ms"),
+                "ten_jax": records.measured(jax, "ms"),
+                "ratio": records.measured(jax / here),
+            }
+            records.save("simulate_peer", figures, parser, argv)
     if arguments.peer:
         return
     refused = float64_refused()
@@ -289,6 +319,8 @@ def main(argv=None) -> None:
         f"of m·k) on {compared} magnets"
     )
     report(literal, rows)
+    if arguments.save:
+        records.save("simulate", figures_of(literal, rows), parser, argv)
     if refused:
         print(f"no float64: {refused}")
 

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from benchmarks import records
 from benchmarks.timing import interleave, print_table, spread
 from keras_micromag.data import Windows
 from keras_micromag.losses import RolloutLoss
@@ -246,6 +247,7 @@ def main(argv=None) -> None:
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds")
     parser.add_argument("--simulations", type=int, default=9)
     parser.add_argument("--steps", type=int, default=1011, help="per simulation")
+    records.add_argument(parser)
     arguments = parser.parse_args(argv)
     seconds, apart = measure(arguments.simulations, arguments.steps, arguments.rounds)
     count = windows(arguments.simulations, arguments.steps).windows
@@ -254,13 +256,18 @@ def main(argv=None) -> None:
         f"{platform.python_version()}; median [min, max] of {arguments.rounds} epochs of {count} "
         "windows"
     )
-    rows = [("", "epoch, s", "ratio", "difference of weights")]
+    rows = [("", "epoch, s", "times as fast", "difference of weights")]
     by_hand = seconds[:, 2]
+    figures = {"by_hand": records.measured(by_hand, "s")}
     for i, name in enumerate(NAMES):
-        ratio = spread(seconds[:, i] / by_hand, 2)
-        rows.append((f"fit, {name}", spread(seconds[:, i], 3), ratio, f"{apart[i]:.0e}"))
+        ratio = by_hand / seconds[:, i]
+        rows.append((f"fit, {name}", spread(seconds[:, i], 3), spread(ratio, 2), f"{apart[i]:.0e}"))
+        figures[name] = records.measured(seconds[:, i], "s")
+        figures[f"{name}_ratio"] = records.measured(ratio)
     rows.append(("by hand", spread(by_hand, 3), "1", ""))
     print_table(rows)
+    if arguments.save:
+        records.save("training", figures, parser, argv)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import keras
 import keras_tuner
 import numpy as np
 
+from benchmarks import records
 from benchmarks.simulate import papers_loops
 from benchmarks.timing import print_table, spread
 from keras_micromag import recipes
@@ -75,16 +76,20 @@ def main(argv=None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=main.__doc__)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=10.0)
+    records.add_argument(parser)
     options = parser.parse_args(argv)
     print(f"keras {keras.__version__} on {keras.backend.backend()}, {platform.machine()}")
-    hypermodel = model()
+    hypermodel, figures = model(), {}
     rows = [("tuner", "overhead, s", f"of {options.seconds:g} s", "fit, s")]
     for tuner in (*TUNERS, None):
         seconds = measure(hypermodel, tuner, options.trials)
         share = f"{100 * np.median(seconds[:, 1]) / options.seconds:.1f} %"
         name = tuner or "KerasTuner's RandomSearch"
         rows.append((name, spread(seconds[:, 1], 2), share, spread(seconds[:, 0], 2)))
+        figures[tuner or "keras_tuner"] = records.measured(seconds[:, 1], "s")
     print_table(rows)
+    if options.save:
+        records.save("tuning", figures, parser, argv)
 
 
 if __name__ == "__main__":

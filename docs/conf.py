@@ -1,6 +1,5 @@
 """Configuration of the site, which `make docs` builds."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -24,6 +23,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "figures",
     "film",
     "gallery",
     "mathml",
@@ -34,13 +34,8 @@ smartquotes_action = "D"  # dashes, no quotes
 exclude_patterns = ["_ext", "gallery/**/*.ipynb", "gallery/**/*.py"]
 
 # Pages are those of GitHub, with its anchors.
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "substitution"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
-NUMBERS = json.loads((DOCS / "numbers.json").read_text(encoding="utf-8"))
-myst_substitutions = {}
-for _name, _number in NUMBERS.items():
-    myst_substitutions[_name] = _number["value"]
-    myst_substitutions[f"{_name}_command"] = f"`{_number['command']}`"
 
 # Docstrings. A name in single backticks leads to its page where it has one.
 default_role = "py:obj"

@@ -1,5 +1,8 @@
 """The benchmarks run, at the size of a toy."""
 
+import json
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from benchmarks import __main__ as everything
 from benchmarks import (
     dataset,
     demag,
+    demo,
     events,
     large,
     layers,
@@ -17,6 +21,7 @@ from benchmarks import (
     output_activation,
     polycrystals,
     public_cubes,
+    records,
     sensitivity,
     simulate,
     timing,
@@ -31,6 +36,18 @@ from tests.paper.quick import QUICK
 pytestmark = pytest.mark.integration
 
 BATCHES = [(1, "float32"), (3, "float32")]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Let no benchmark write to the files that pages quote."""
+    monkeypatch.setattr(records, "FOLDER", tmp_path / "results")
+    return records.FOLDER
+
+
+def saved(name):
+    """Return the figures that a benchmark has saved."""
+    return records.load(f"{name}-{keras.backend.backend()}")["figures"]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +123,88 @@ def test_loops_by_events_are_measured():
         f"{kind}, 2 magnets, float32" for kind in events.KINDS
     ]
     assert all(int(row[3]) > 0 for row in rows[2:])
+
+
+def test_figures_are_saved_where_that_is_asked_for(folder):
+    command = "--rounds 1 --points 50 --grains 2".split()
+    demag.main(command)
+    assert not folder.exists()
+    demag.main([*command, "--save"])
+    assert records.load("demag")["command"] == f"python -m benchmarks.demag {' '.join(command)}"
+    assert re.fullmatch(r"[\d.]+ \[[\d.]+, [\d.]+\]", records.quoted("demag.matrix_ratio"))
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "command", "name", "figures"),
+    [
+        (events, "--sides 2 --fields 9", "events_sizes", "grains_8_events_weakest_first_matvecs"),
+        (
+            events,
+            "--rounds 1 --magnets 2 --fields 9 --grid 2 2 1",
+            "events",
+            "literal events_2_float32_ratio steps_2_float32_matvecs",
+        ),
+        (layers, "--rounds 1 --batches 2", "layers", "layer_2 product_2 ratio_2"),
+        (
+            training,
+            "--rounds 1 --simulations 2 --steps 30",
+            "training",
+            "by_hand prepared_ratio first_ratio",
+        ),
+        (
+            output_activation,
+            "--magnets 2 --fields 12 --epochs 1 --seeds 2",
+            "output_activation",
+            "elu_moment linear_mostly_reversed",
+        ),
+        (
+            sensitivity,
+            "--magnets 2 --steps 60",
+            "sensitivity",
+            "data_set_paper gap_0_change Ku_5_higher",
+        ),
+        (
+            polycrystals,
+            "--made 50 --grains 8 --fields 4",
+            "polycrystals",
+            "making_log_normal matrix matvecs",
+        ),
+        (
+            large,
+            "product --kinds lattice --most 1000",
+            "large_product",
+            "lattice_1000_particles lattice_1000_product",
+        ),
+        (
+            large,
+            "loop --kind lattice --grains 27 --field 8 -8 9",
+            "large_loop_lattice",
+            "grains loop peak",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
+)
+def test_figures_are_saved(benchmark, command, name, figures, monkeypatch):
+    changes = [name for name in sensitivity.CHANGES if name[:3] in ("dat", "gap", "Ku ")]
+    monkeypatch.setattr(sensitivity, "CHANGES", {n: sensitivity.CHANGES[n] for n in changes})
+    benchmark.main([*command.split(), "--save"])
+    assert set(figures.split()) <= set(saved(name))
+
+
+def test_the_errors_of_predicted_loops_are_read(tmp_path, folder):
+    errors = {
+        "predictor": {"curve_rmse": [0.1, 0.2], "coercivity_error": [0.3, 0.1]},
+        "mean training loop": {"curve_rmse": [0.2, 0.5], "coercivity_error": [0.2, 0.4]},
+        "persistence": {"curve_rmse": [1.0, 1.0], "coercivity_error": [None, None]},
+    }
+    metrics = {"more": {"prediction from the first states": errors}}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    demo.main([str(tmp_path), "--save"])
+    assert records.quoted("demo.magnets") == "2"
+    assert records.quoted("demo.predictor_curve_rmse") == "0.150 ± 0.071"
+    # The mean of the differences 0.1 and 0.3, and its standard error.
+    assert records.quoted("demo.lead_curve_rmse") == "0.20 ± 0.10"
+    assert "persistence_coercivity_error" not in records.load("demo")["figures"]
 
 
 def test_larger_magnets_by_events_are_measured(capsys):
@@ -196,11 +295,13 @@ def test_everything_runs_in_processes_of_their_own(monkeypatch, capsys):
     monkeypatch.setattr(
         everything.subprocess, "run", lambda command, env: ran.append((command, env)) or Failed
     )
-    assert everything.main() == len(everything.RUNS) == len(ran)
-    for (command, env), (module, environ) in zip(ran, everything.RUNS, strict=True):
-        assert command[-1] == module
-        assert environ.items() <= env.items()
-    assert "KERAS_BACKEND=jax" in capsys.readouterr().out
+    assert everything.main([]) == len(everything.RUNS) == len(ran)
+    for (command, env), (words, setting) in zip(ran, everything.RUNS, strict=True):
+        assert command[1:] == ["-m", *f"benchmarks.{words} --save".split()]
+        assert env["KERAS_BACKEND"] == setting.split()[0]
+    assert "KERAS_BACKEND=jax JAX_ENABLE_X64=1 python -m" in capsys.readouterr().out
+    ran.clear()
+    assert everything.main(["events", "demag"]) == len(ran) == 5
 
 
 def test_public_cubes_are_compared(tmp_path, capsys):

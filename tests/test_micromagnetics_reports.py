@@ -7,8 +7,9 @@ pytest.importorskip("jax")  # whatever the backend of Keras
 
 import matplotlib.image
 
+from benchmarks import records
 from benchmarks.micromagnetics import __main__ as command
-from benchmarks.micromagnetics import cases, figures, speed
+from benchmarks.micromagnetics import agreement, cases, figures, speed, trust
 from benchmarks.micromagnetics.agreement import switching_fields
 from keras_micromag.physics import MATERIALS, Material
 
@@ -25,7 +26,7 @@ def test_the_iterations_of_a_curve_are_those_of_its_fields(capsys):
 
 
 @pytest.mark.slow
-def test_times_are_measured_or_estimated(monkeypatch, capsys):
+def test_times_are_measured_or_estimated(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(speed, "BATCH", 2)
     iterations = SMALL.solve().iterations
     monkeypatch.setattr(
@@ -40,9 +41,38 @@ def test_times_are_measured_or_estimated(monkeypatch, capsys):
     assert estimated.iterations == f"{10**9}, not run"
     assert estimated.solver.min() > computed.solver.max()
     assert "2 rounds; batches of 2" in capsys.readouterr().out
-    command.main(["speed", "--rounds", "1", "--whole"])
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    command.main(["speed", "--rounds", "1", "--whole", "--save"])
     printed = capsys.readouterr().out
     assert "estimated: " in printed and f"{iterations}, not run" in printed
+    [file] = tmp_path.glob("micromagnetics_speed-*.json")
+    assert "computed_ratio" in records.load(file.stem)["figures"]
+
+
+@pytest.mark.slow
+def test_agreement_is_saved(monkeypatch, tmp_path):
+    case = cases.many(SMCO5, (2, 1, 1), 30e-9, 3e-9, (0, 0))
+    pairs = [cases.Result(case, np.array([-21.0, -22.0]), np.array([0.1, 0.1]), 20.0)]
+    singles = [
+        cases.Result(cases.single(SMCO5, size, 15.0), np.array([-20.0]), np.array([0.1]), 20.0)
+        for size in (30e-9, (30e-9, 30e-9, 6e-9))
+    ]
+    monkeypatch.setattr(agreement, "read", lambda family: pairs)
+    monkeypatch.setattr(trust, "read", lambda family: [*singles, *pairs])
+    monkeypatch.setattr(trust, "FAMILIES", ["eight"])
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    command.main(["compare", "angles", "eight", "gaps", "--save"])
+    command.main(["trust", "--save"])
+    names = sorted(file.stem.partition("-")[0] for file in tmp_path.iterdir())
+    assert names == ["micromagnetics_compare", "micromagnetics_trust"]
+    compared, trusted = (
+        records.load(next(tmp_path.glob(f"{name}-*")).stem)["figures"] for name in names
+    )
+    for row in ("angles", "of_cubes", "all_families"):
+        assert {f"{row}_r_squared", f"{row}_ratio_95", f"{row}_paper_r_squared"} <= set(compared)
+    assert compared["of_cubes_grains"]["value"] == 4
+    for kind in ("grain", "thin_grain", "magnet"):
+        assert trusted[f"{kind}_cases"]["value"] == 1
 
 
 def test_the_magnets_are_of_one_eight_and_64_grains():

@@ -1,12 +1,15 @@
 """The site that `make docs` built, in a browser: every page, on a desktop and on a phone."""
 
 import http.server
-import json
+import importlib
+import re
 import shutil
 import threading
+from unittest.mock import Mock
 
 import pytest
 
+from benchmarks import records
 from docs.check_links import BASE, faults
 from tests.test_house import ROOT
 
@@ -68,11 +71,22 @@ FAINT = """
 """
 
 
-def test_the_numbers_of_the_first_page_are_those_of_the_pages_that_state_them():
-    numbers = json.loads((ROOT / "docs/numbers.json").read_text(encoding="utf-8"))
-    for name, number in numbers.items():
-        text = (ROOT / number["page"]).read_text(encoding="utf-8")
-        assert number["value"] in text, f"{name} of docs/numbers.json"
+def test_the_figures_that_pages_quote_are_there():
+    for page in ROOT.glob("docs/**/*.md"):
+        records.fill(page.read_text(encoding="utf-8"))
+
+
+def test_a_quote_of_a_figure_that_is_not_there_ends_the_build(monkeypatch):
+    errors = pytest.importorskip("sphinx.errors")
+    monkeypatch.syspath_prepend(ROOT / "docs/_ext")
+    read = importlib.import_module("figures").read
+    app, source = Mock(), ["magpylib takes {{ demag.matrix_ratio }} times as long"]
+    app.env.doc2path.return_value = "docs/page.md"
+    read(app, "page", source)
+    assert re.fullmatch(r"magpylib takes [\d.]+ \[[\d.]+, [\d.]+\] times as long", source[0])
+    app.env.note_dependency.assert_called_once_with(str(records.FOLDER / "demag.json"))
+    with pytest.raises(errors.ExtensionError, match=r"^page.md: benchmarks/results has no file"):
+        read(app, "page", ["{{ no.x }}"])
 
 
 def test_links_that_lead_nowhere_are_found(tmp_path):

@@ -6,6 +6,7 @@ not computed again, so a run can be cut off and continued.
 
 import argparse
 
+from benchmarks import records
 from benchmarks.micromagnetics import trust
 from benchmarks.micromagnetics.agreement import compare as compare_method
 from benchmarks.micromagnetics.cases import FAMILIES, run
@@ -13,6 +14,7 @@ from benchmarks.micromagnetics.figures import draw
 from benchmarks.micromagnetics.fit import fit
 from benchmarks.micromagnetics.public import compare
 from benchmarks.micromagnetics.speed import compare as compare_speed
+from benchmarks.micromagnetics.speed import figures_of
 
 
 def main(argv=None) -> None:
@@ -36,7 +38,9 @@ def main(argv=None) -> None:
         "fit", help="fit the calibrated depth to half of the materials, and judge it by the others"
     )
     fits.add_argument("family", nargs="+", choices=FAMILIES)
-    commands.add_parser("trust", help="errors of coercivities, as `Hysteresis.trust` knows them")
+    trusted = commands.add_parser(
+        "trust", help="errors of coercivities, as `Hysteresis.trust` knows them"
+    )
     public = commands.add_parser("public", help="compare with public simulations of cubes")
     public.add_argument("file", help="cube50nm_angles_mindriver.csv of the MaMMoS project")
     public.add_argument("--count", type=int, default=8, help="how many cubes")
@@ -45,23 +49,28 @@ def main(argv=None) -> None:
     times.add_argument("--whole", action="store_true", help="the curve of 64 grains, too (an hour)")
     figures = commands.add_parser("figures", help="draw the agreement with the files")
     figures.add_argument("folder", help="to write PNG files to")
+    for command in (method, trusted, times):
+        records.add_argument(command)
     arguments = parser.parse_args(argv)
+    saved = None
     match arguments.command:
         case "run":
             for family in arguments.family:
                 run(family, arguments.count, arguments.seed, arguments.verbose)
         case "compare":
-            compare_method(arguments.family, arguments.avalanche)
+            saved = compare_method(arguments.family, arguments.avalanche)
         case "fit":
             fit(arguments.family)
         case "trust":
-            trust.show()
+            saved = trust.show()
         case "public":
             compare(arguments.file, arguments.count)
         case "speed":
-            compare_speed(arguments.rounds, arguments.whole)
+            saved = figures_of(compare_speed(arguments.rounds, arguments.whole))
         case "figures":
             print("\n".join(draw(arguments.folder)))
+    if saved and arguments.save:
+        records.save(f"micromagnetics_{arguments.command}", saved, parser, argv)
 
 
 if __name__ == "__main__":

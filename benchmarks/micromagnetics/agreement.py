@@ -1,13 +1,16 @@
 """Compares switching fields of the embedded Stoner–Wohlfarth method with those in `data/`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from benchmarks import records
 from benchmarks.micromagnetics.cases import Case, Result, read
 from benchmarks.public_cubes import r_squared
 from keras_micromag.physics import simulate
+
+MAGNETS_OF_CUBES = ("eight", "isotropic", "larger", "gaps", "twentyseven")
 
 
 class Agreement(NamedTuple):
@@ -83,24 +86,70 @@ def agreement(
     return Agreement(np.concatenate(expected), np.concatenate(computed), np.array(coercivity))
 
 
-def compare(families: Iterable[str], avalanche: Order = "weakest_first") -> None:
+def joined(agreements: Iterable[Agreement]) -> Agreement:
+    """Return the agreement with the results of all."""
+    return Agreement(*map(np.concatenate, zip(*agreements, strict=True)))
+
+
+def figures_of(label: str, row: Agreement, calibrated: bool) -> dict[str, dict]:
+    """Return the figures of a row; of one that is not calibrated R² alone."""
+    label = label.replace(" ", "_")
+    if not calibrated:
+        return {f"{label}_paper_r_squared": records.value(row.r_squared, decimals=4)}
+    low, middle, high = np.percentile(row.computed / row.expected, [5, 50, 95])
+    expected, computed = row.coercivity.T
+    figures = {
+        "grains": records.value(len(row.expected)),
+        "r_squared": records.value(row.r_squared, decimals=4),
+        "ratio": records.value(middle, decimals=3),
+        "ratio_5": records.value(low, decimals=3),
+        "ratio_95": records.value(high, decimals=3),
+        "rms": records.value(np.sqrt((row.errors**2).mean()), "%", decimals=2),
+        "bias": records.value(row.errors.mean(), "%", decimals=2),
+        "coercivity": records.value(np.median(computed / expected), decimals=3),
+    }
+    return {f"{label}_{column}": figure for column, figure in figures.items()}
+
+
+def compare(families: Sequence[str], avalanche: Order = "weakest_first") -> dict[str, dict]:
     """Print a row for each family and material, one for all of its materials, and those of all.
 
+    Where other families are compared, too, those of magnets of cubes have rows of their own.
     Magnets with exchange across their boundaries are left out.
+
+    Returns:
+        Figures for `records.save`.
     """
+    figures = {}
     print(
         "family        material     particles    grains        R²  ratio, median [5, 95 %]  "
         "rms %    bias %  coercivity"
     )
-    groups = {family: [family] for family in families}
+    groups: dict[str, list[tuple[str, dict[bool, Agreement]]]] = {}
+    for family in families:
+        results = [result for result in read(family) if result.case.areal_exchange == 0]
+        groups[family] = [
+            (
+                result.case.material.name,
+                {kind: agreement([result], kind, avalanche) for kind in (False, True)},
+            )
+            for result in results
+        ]
+    cubes = [family for family in MAGNETS_OF_CUBES if family in groups]
+    if len(cubes) > 1 and len(groups) > len(cubes):
+        groups["of cubes"] = [pair for family in cubes for pair in groups[family]]
     if len(groups) > 1:
-        groups["all families"] = list(groups)
-    for label, members in groups.items():
-        results = [r for family in members for r in read(family) if r.case.areal_exchange == 0]
-        names = list(dict.fromkeys(r.case.material.name for r in results))
+        groups["all families"] = [pair for family in families for pair in groups[family]]
+    for label, group in groups.items():
+        names = list(dict.fromkeys(name for name, _ in group))
         for name in names if len(names) == 1 else [*names, None]:
-            chosen = [r for r in results if name in (r.case.material.name, None)]
+            chosen = [each for material, each in group if name in (material, None)]
             for calibrated in (False, True):
                 kind = "calibrated" if calibrated else "1.2 L_ex"
-                row = agreement(chosen, calibrated, avalanche)
+                row = joined([each[calibrated] for each in chosen])
                 print(f"{label:13} {name or 'all':12} {kind:12} {row}", flush=True)
+                if len(names) == 1 or name is None:
+                    figures |= figures_of(label, row, calibrated)
+                elif label == "of cubes":
+                    figures |= figures_of(f"{label} {name}", row, calibrated)
+    return figures

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.micromagnetics.agreement import Agreement, switching_fields
+from benchmarks.micromagnetics.agreement import Agreement, joined, switching_fields
 from benchmarks.micromagnetics.cases import Result, read
 from keras_micromag.physics import calibrated_depth
 from keras_micromag.physics.microstructure.material import MU0
@@ -44,11 +44,6 @@ def scan(result: Result, factors: Iterable[float]) -> list[Agreement]:
         pair = np.array([(result.coercivity, coercivity)])
         agreements.append(Agreement(result.switching / unit, fields / unit, pair))
     return agreements
-
-
-def joined(agreements: Sequence[Agreement]) -> Agreement:
-    """Return the agreement with the results of all."""
-    return Agreement(*map(np.concatenate, zip(*agreements, strict=True)))
 
 
 def root_mean_square(agreements: Sequence[Agreement]) -> float:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks import records
 from benchmarks.micromagnetics.cases import Case, eight, single, sixtyfour
 from benchmarks.micromagnetics.solver import STEP, Magnet, relax
 from benchmarks.simulate import header
@@ -156,3 +157,18 @@ def compare(rounds: int = 5, whole: bool = False) -> list[Row]:
     print_table(table)
     print(f"{rounds} rounds; batches of {BATCH}")
     return rows
+
+
+def figures_of(rows: list[Row]) -> dict[str, dict]:
+    """Return the figures of `compare`."""
+    figures = {}
+    for row in rows:
+        grains = row.name.split()[0].replace("a", "1")
+        figures |= {
+            f"{grains}_solver": records.measured(row.solver, "s"),
+            f"{grains}_loop": records.measured(1e3 * row.one, "ms"),
+            f"{grains}_in_batch": records.measured(1e3 * row.each, "ms"),
+            f"{grains}_ratio": records.measured(row.solver / row.one),
+            f"{grains}_ratio_in_batch": records.measured(row.solver / row.each),
+        }
+    return figures

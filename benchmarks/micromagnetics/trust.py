@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks import records
 from benchmarks.micromagnetics.agreement import switching_fields
 from benchmarks.micromagnetics.cases import FAMILIES, Result, path, read
 from benchmarks.timing import print_table
@@ -60,8 +61,13 @@ def kinds(cases: Iterable[Compared]) -> dict[str, list[Compared]]:
     return by_kind
 
 
-def show() -> None:
-    """Print a row for each kind: its ranges, and the errors of the coercivity in %."""
+def show() -> dict[str, dict]:
+    """Print a row for each kind: its ranges, and the errors of the coercivity in %.
+
+    Returns:
+        Figures for `records.save`.
+    """
+    saved = {}
     rows = [("", "cases", "Q", "nuclei across", "angles", "median", "19 of 20", "bias")]
     for kind, cases in kinds(every_case()).items():
         error = np.array([case.error for case in cases])
@@ -71,4 +77,14 @@ def show() -> None:
         ]
         figures = np.median(np.abs(error)), np.percentile(np.abs(error), 95), error.mean()
         rows.append((kind, str(len(cases)), *ranges, *map("{:.2f}".format, figures)))
+        name = kind.lower()
+        saved[f"{name}_cases"] = records.value(len(cases))
+        for column in ("hardness", "nuclei", "angle"):
+            values = [getattr(case, column) for case in cases]
+            digits = 3 if column == "hardness" else 2
+            saved[f"{name}_{column}_least"] = records.value(min(values), digits=digits)
+            saved[f"{name}_{column}_most"] = records.value(max(values), digits=digits)
+        for column, figure in zip(("median", "19_of_20", "bias"), figures, strict=True):
+            saved[f"{name}_{column}"] = records.value(figure, "%", 2)
     print_table(rows)
+    return saved
