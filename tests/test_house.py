@@ -267,6 +267,7 @@ def test_one_version():
 
 
 REPOSITORY = re.search(r"^ +Source = (\S+)$", (ROOT / "setup.cfg").read_text("utf-8"), re.M)[1]
+SITE = "https://keras-micromag.github.io/keras-micromag/"
 RAW = REPOSITORY.replace("https://github.com", "https://raw.githubusercontent.com")
 
 FOLDERS = ["", "docs/**/", "tuning/", "tfds_esw/", "benchmarks/**/"]
@@ -292,6 +293,8 @@ def test_the_links_of_a_page_lead_to_files(page):
         file, _, heading = link.partition("#")
         for branch in (f"{REPOSITORY}/blob/main", f"{RAW}/main"):
             file = file.replace(branch, str(ROOT))
+        if file.startswith(SITE):
+            file = str(ROOT / "docs" / file.removeprefix(SITE).replace(".html", ".md"))
         if "://" in file:
             continue
         target = (ROOT / page).parent / file if file else ROOT / page
