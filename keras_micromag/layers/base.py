@@ -91,11 +91,16 @@ def require_one_batch(**shapes) -> None:
         raise ValueError(f"{names} must be of the same batch size b; received {listed}.")
 
 
-def require_shape(shape, name: str, wanted: Sequence[int | None], meaning: str = "") -> None:
-    """Raise where the trailing axes of a static shape are not `wanted`; None fits anything."""
-    tail = tuple(shape)[max(len(shape) - len(wanted), 0) :]
+def require_shape(
+    shape, name: str, wanted: Sequence[int | None], meaning: str = "", more: bool = True
+) -> None:
+    """Raise where the trailing axes of a static shape are not `wanted`; None fits anything.
+
+    Args:
+        more: whether it may have more axes before those.
+    """
+    tail = tuple(shape)[max(len(shape) - len(wanted), 0) :] if more else tuple(shape)
     if not checks.compatible(tail, wanted):
         listed = ", ".join(str(w or "n") for w in wanted)
-        raise ValueError(
-            f"`{name}` must have shape (..., {listed}){meaning}; received {tuple(shape)}."
-        )
+        listed = f"..., {listed}" if more else listed
+        raise ValueError(f"`{name}` must have shape ({listed}){meaning}; received {tuple(shape)}.")

@@ -73,11 +73,11 @@ class StonerWohlfarth(PhysicsLayer):
         """Return the shapes of moments and decisions."""
         parts = require_inputs(input_shape, "branch", "easy_axes", "field")
         branch, axes, field = map(tuple, parts)
-        require_shape(axes, "easy_axes", (None, None, 3))
+        require_shape(axes, "easy_axes", (None, None, 3), more=False)
         g = axes[1]
-        require_shape(branch, "branch", (None, g), f" with g = {g}")
+        require_shape(branch, "branch", (None, g), f" with g = {g}", more=False)
         wanted = (None, g, 3) if len(field) == 3 else (None, g, None, 3)
-        require_shape(field, "field", wanted, f" with g = {g}")
+        require_shape(field, "field", wanted, f" with g = {g}", more=False)
         require_one_batch(branch=branch, easy_axes=axes, field=field)
         return {"moments": field, "switches": field[:-1]}
 

@@ -137,6 +137,8 @@ def simulate(
     options = SolverOptions.checked(
         method, avalanche, dtype, tol, max_iterations, allow_unconverged
     )
+    if temperature is not None:
+        temperature = checks.number(temperature, "temperature", least=0)
     activated = thermal.temperature if isinstance(thermal, Thermal) else temperature
     if temperature is not None and temperature != activated:
         raise ValueError(
