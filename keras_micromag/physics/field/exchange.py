@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 from keras_micromag.physics.field.products import Dense
 from keras_micromag.physics.microstructure.contacts import Contacts, face_contacts
 from keras_micromag.physics.microstructure.material import Material, calibrated_depth
+from keras_micromag.physics.microstructure.particles import AT_MOST
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.utils import checks
 
@@ -171,9 +172,11 @@ def _pairs(structure, contacts, coupled, materials):
         [_distances(structure, i, f) for i, f in zip(grain, face, strict=True)]
     ).reshape(-1, structure.weights.shape[1])
     nearest = distance.min(axis=1, keepdims=True)
-    # A small face may have no particle beside it, since it vanishes where faces move inwards.
-    own_depth = structure.depth[grain, None]
-    has = np.isnan(own_depth) | (nearest <= own_depth * (1 + _SAME))
+    # A small face may have no particle beside it, since it vanishes where faces move inwards; and a
+    # scheme may have none there.
+    offset = [structure.grains[i].offsets[f] for i, f in zip(grain, face, strict=True)]
+    inset = np.minimum(structure.depth[grain], AT_MOST * np.array(offset))[:, None]
+    has = np.isnan(inset) | (nearest <= inset * (1 + _SAME))
     is_beside = has & (distance <= nearest * (1 + _SAME))
     reaches = distance < _REACH * depth.mean(axis=0)[:, None]
     contact, particle = np.nonzero((is_beside | reaches) & np.isfinite(distance))

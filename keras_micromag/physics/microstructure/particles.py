@@ -23,7 +23,7 @@ PAPER_DEPTH = 1.2 * ND2FE14B.exchange_length
 SCHEME = ("vertices", "edges", "faces", "centroid")
 """Sites of particles on the inset polyhedron: corners, edge midpoints, face centres, centroid."""
 
-_AT_MOST = 0.9
+AT_MOST = 0.9
 """Share of its distance from the centroid by which a face moves inwards at most, at the calibrated
 depth.
 
@@ -83,7 +83,7 @@ def particle_positions(
         ValueError: when the grain is too thin for particles at this depth.
     """
     if grain.is_convex:
-        return _sites(grain.inset(depth, at_most=_AT_MOST if capped else None), scheme)
+        return _sites(grain.inset(depth, at_most=AT_MOST if capped else None), scheme)
     try:
         return _beside_surface(grain, depth, scheme)
     except ValueError:

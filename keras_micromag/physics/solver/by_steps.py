@@ -59,10 +59,13 @@ def _end(state, given_up, end):
 
 def _settings(problem) -> dict:
     """Return all that decides what the loop is, by the names of `simulate`'s arguments."""
-    materials = [[(m.Js, m.anisotropy_field) for m in row] for row in problem.materials]
+    constants, exchange = ("Js", "anisotropy_field"), {}
+    if problem.exchange.any():
+        # The field of the neighbours depends on the depth of a nucleus, too.
+        constants, exchange = (*constants, "Ku", "A"), {"exchange": problem.exchange}
+    materials = [[[getattr(m, c) for c in constants] for m in row] for row in problem.materials]
     options = problem.options
     # Left out where they are not used, so that checkpoints of before fit.
-    exchange = {"exchange": problem.exchange} if problem.exchange.any() else {}
     thermal = {"thermal": repr(problem.thermal)} if problem.thermal else {}
     return (
         exchange
