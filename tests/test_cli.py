@@ -148,6 +148,7 @@ def test_every_option_reaches_the_simulation(tmp_path, capsys):
     arguments += ["--ku", "9e6", "--cone", "20", "--depth", "3", "--scheme", "vertices, centroid"]
     arguments += ["--self-field", "--avalanche", "weakest_first", "--field", "4", "-12"]
     arguments += ["--tol", "1e-5", "--max-iterations", "500", "--quiet", "--no-figures"]
+    arguments += ["--exchange", "0.2"]
     assert cli.main([*TINY, *arguments, "--out", str(tmp_path)]) == 0
     assert capsys.readouterr() == ("", "")
 
@@ -161,6 +162,7 @@ def test_every_option_reaches_the_simulation(tmp_path, capsys):
         material=material,
         field=np.linspace(4, -12, 40),
         self_field=True,
+        exchange=0.2e-3,
         avalanche="weakest_first",
         tol=1e-5,
         max_iterations=500,
@@ -169,6 +171,7 @@ def test_every_option_reaches_the_simulation(tmp_path, capsys):
     np.testing.assert_array_equal(loaded.magnetization, expected.magnetization)
     settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
     assert settings["Ku_J_per_m3"] == 9e6 and settings["depth_nm"] == 3 and settings["self_field"]
+    assert settings["exchange_mJ_per_m2"] == 0.2
 
 
 @pytest.mark.slow
@@ -248,6 +251,12 @@ def test_shape_anisotropy_reaches_the_material(quick, tmp_path):
     assert cli.main([*quick, "--kd", "-1e5", "--quiet", "--out", str(tmp_path)]) == 0
     settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
     assert settings["Kd_J_per_m3"] == -1e5 and settings["Ku_J_per_m3"] == physics.ND2FE14B.Ku
+
+
+def test_exchange_that_is_none_is_refused(capsys, tmp_path):
+    sentence = refusal(capsys, [*TINY, "--exchange", "-1", "--out", str(tmp_path / "out")])
+    assert "`exchange` must be at least 0 J/m²; received -0.001" in sentence
+    assert not (tmp_path / "out").exists()
 
 
 def test_one_magnet_has_no_spread(quick, tmp_path, capsys):

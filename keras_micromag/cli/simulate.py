@@ -76,6 +76,8 @@ def _add_material(group) -> None:
     text = "standard deviation of ln({}) over the grains, which all magnets share"
     for name in ("js", "ku"):
         option(group, f"--{name}-spread", text.format(name.upper()), 0.0, number, "SIGMA")
+    text = "exchange across the boundaries of neighbouring grains in mJ/m2"
+    option(group, "--exchange", text, 0.0, number, "MJ")
 
 
 def _add_method(group) -> None:
@@ -239,6 +241,7 @@ def _simulate(options: Namespace, structure, axes, materials):
                 thermal=thermal,
                 field=np.linspace(start, stop, options.steps),
                 self_field=SELF_FIELD[options.self_field],
+                exchange=1e-3 * options.exchange,
                 method=options.method,
                 avalanche=options.avalanche,
                 dtype=options.dtype,
@@ -267,7 +270,7 @@ def _settings(options: Namespace, material, grains: int) -> str:
 
     units = {"size": "size_nm", "gap": "gap_nm", "depth": "depth_nm", "unit": "unit_nm"}
     units |= {"cone": "cone_degrees", "field": "field_T", "temperature": "temperature_K"}
-    units |= {"sweep_rate": "sweep_rate_T_per_s"}
+    units |= {"sweep_rate": "sweep_rate_T_per_s", "exchange": "exchange_mJ_per_m2"}
     left_out = {"run", "out", "checkpoint", "no_figures", "animation", "vtk", "quiet", "backend"}
     left_out |= {"js", "ku", "a", "kd"}  # below, as those of the material
     settings = {units.get(k, k): v for k, v in vars(options).items() if k not in left_out}
