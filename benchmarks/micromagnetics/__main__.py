@@ -7,7 +7,7 @@ not computed again, so a run can be cut off and continued.
 import argparse
 
 from benchmarks import records
-from benchmarks.micromagnetics import trust
+from benchmarks.micromagnetics import coupled, trust
 from benchmarks.micromagnetics.agreement import compare as compare_method
 from benchmarks.micromagnetics.cases import FAMILIES, run
 from benchmarks.micromagnetics.figures import draw
@@ -35,7 +35,9 @@ def main(argv=None) -> None:
     orders = ("weakest_first", "simultaneous")
     method.add_argument("--avalanche", choices=orders, default=orders[0], help="order of flips")
     fits = commands.add_parser(
-        "fit", help="fit the calibrated depth to half of the materials, and judge it by the others"
+        "fit",
+        help="fit the calibrated depth to half of the materials, and judge it by the others; "
+        "likewise the numbers of exchange across boundaries to half of the textures",
     )
     fits.add_argument("family", nargs="+", choices=FAMILIES)
     trusted = commands.add_parser(
@@ -52,25 +54,28 @@ def main(argv=None) -> None:
     for command in (method, trusted, times):
         records.add_argument(command)
     arguments = parser.parse_args(argv)
-    saved = None
+    saved = {}
     match arguments.command:
         case "run":
             for family in arguments.family:
                 run(family, arguments.count, arguments.seed, arguments.verbose)
         case "compare":
-            saved = compare_method(arguments.family, arguments.avalanche)
+            saved["compare"] = compare_method(arguments.family, arguments.avalanche)
+            saved["coupled"] = coupled.compare(arguments.family)
         case "fit":
             fit(arguments.family)
+            coupled.fit(arguments.family)
         case "trust":
-            saved = trust.show()
+            saved["trust"] = trust.show()
         case "public":
             compare(arguments.file, arguments.count)
         case "speed":
-            saved = figures_of(compare_speed(arguments.rounds, arguments.whole))
+            saved["speed"] = figures_of(compare_speed(arguments.rounds, arguments.whole))
         case "figures":
             print("\n".join(draw(arguments.folder)))
-    if saved and arguments.save:
-        records.save(f"micromagnetics_{arguments.command}", saved, parser, argv)
+    for name, figures in saved.items():
+        if figures and arguments.save:
+            records.save(f"micromagnetics_{name}", figures, parser, argv)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ def switching_fields(
     case: Case, self_field="nucleus", avalanche: Order = "weakest_first", **particles
 ) -> tuple[np.ndarray, float]:
     """Return the field (g,) in tesla at which each grain of a case reverses, and its coercivity."""
-    saturation = 1.5 * case.material.anisotropy_field
+    # Exchange holds grains beyond their anisotropy field.
+    saturation = (3 if case.areal_exchange else 1.5) * case.material.anisotropy_field
     loop = simulate(
         case.structure(**particles),
         case.easy_axes,
@@ -56,6 +57,7 @@ def switching_fields(
         method="events",
         avalanche=avalanche,
         self_field=self_field,
+        exchange=case.areal_exchange,
         progress=False,
     )
     return loop.switching_fields, float(loop.coercivity())
@@ -115,7 +117,7 @@ def compare(families: Sequence[str], avalanche: Order = "weakest_first") -> dict
     """Print a row for each family and material, one for all of its materials, and those of all.
 
     Where other families are compared, too, those of magnets of cubes have rows of their own.
-    Magnets with exchange across their boundaries are left out.
+    Magnets with exchange across their boundaries are left out, see `coupled`.
 
     Returns:
         Figures for `records.save`.
@@ -142,7 +144,7 @@ def compare(families: Sequence[str], avalanche: Order = "weakest_first") -> dict
         groups["all families"] = [pair for family in families for pair in groups[family]]
     for label, group in groups.items():
         names = list(dict.fromkeys(name for name, _ in group))
-        for name in names if len(names) == 1 else [*names, None]:
+        for name in names if len(names) < 2 else [*names, None]:
             chosen = [each for material, each in group if name in (material, None)]
             for calibrated in (False, True):
                 kind = "calibrated" if calibrated else "1.2 L_ex"

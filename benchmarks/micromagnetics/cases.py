@@ -8,7 +8,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
-from math import cos, radians, sin, sqrt
+from math import ceil, cos, radians, sin, sqrt
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -27,6 +27,7 @@ from keras_micromag.physics import (
     Material,
     Microstructure,
     Polyhedron,
+    contact_areas,
     random_easy_axes,
     voronoi_grains,
 )
@@ -114,13 +115,18 @@ class Case:
 
     def magnet(self) -> Magnet:
         """Return the magnet for the solver."""
+        coupling = {}
+        if self.areal_exchange:
+            # Along an axis the gap of oblique faces is wider by √3 at most.
+            coupling["gap"] = ceil(sqrt(3) * self.gap / self.cell - 1e-6)
+            coupling["areas"] = contact_areas(self.structure())
         return make_magnet(
             self.mesh(),
             self.easy_axes,
             self.material,
             self.cell,
             areal_exchange=self.areal_exchange,
-            gap=round(self.gap / self.cell),
+            **coupling,
         )
 
     def solve(self, verbose: bool = False) -> Curve:
@@ -380,10 +386,29 @@ def avalanches(seed: int) -> Iterator[Case]:
 
 
 def coupled(seed: int) -> Iterator[Case]:
-    """Yield the first two textures of `eight` with exchange across the boundaries."""
-    for texture, areal, name in product(range(2), (1e-3, 3e-3, 3e-4), ("Nd2Fe14B", "Sm2Co17")):
+    """Yield magnets as in `eight` with exchange across the boundaries, which are 3 or 6 nm thick.
+
+    Of ten textures, five have each thickness.
+    """
+    names, areals = ("Nd2Fe14B", "Sm2Co17", "BaFe12O19"), (1e-3, 3e-3, 3e-4, 6e-3, 1e-4)
+    for texture, areal, name in product((0, 5, 1, 6, 2, 7, 3, 8, 4, 9), areals, names):
         kind = {"cell": 3e-9, "areal_exchange": areal}
-        yield many(MATERIALS[name], (2, 2, 2), 30e-9, 3e-9, (seed, texture), **kind)
+        gap = 3e-9 if texture < 5 else 6e-9
+        yield many(MATERIALS[name], (2, 2, 2), 30e-9, gap, (seed, texture), **kind)
+
+
+def coupled_polycrystals(seed: int) -> Iterator[Case]:
+    """Yield Voronoi polycrystals of 15 grains in a box of 80 nm, coupled across gaps of 4 nm."""
+    for texture, areal in product(range(3), (1e-3, 3e-3, 3e-4, 0.0)):
+        kind = {"cell": 2.5e-9, "shape": "voronoi", "areal_exchange": areal}
+        yield many(ND2FE14B, (5, 3, 1), 80e-9, 4e-9, (seed + texture, 60), **kind)
+
+
+def coupled_small(seed: int) -> Iterator[Case]:
+    """Yield coupled magnets of 2×2×2 cubes of 12 and 8 nm, hardly larger than nuclei or smaller."""
+    for size, texture, areal in product((12e-9, 8e-9), range(3), (1e-3, 3e-3, 3e-4)):
+        kind = {"areal_exchange": areal}
+        yield many(ND2FE14B, (2, 2, 2), size, 2e-9, (seed, 70 + texture), **kind)
 
 
 def sixtyfour(seed: int) -> Iterator[Case]:
@@ -404,6 +429,8 @@ FAMILIES: dict[str, Callable[[int], Iterator[Case]]] = {
     "gaps": gaps,
     "polycrystals": polycrystals,
     "coupled": coupled,
+    "coupled_polycrystals": coupled_polycrystals,
+    "coupled_small": coupled_small,
     "avalanches": avalanches,
     "sixtyfour": sixtyfour,
 }

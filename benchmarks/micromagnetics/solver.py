@@ -183,6 +183,7 @@ def make_magnet(
     *,
     areal_exchange: float = 0.0,
     gap: int = 0,
+    areas: ArrayLike | None = None,
     direction: ArrayLike = (0.0, 0.0, 1.0),
 ) -> Magnet:
     """Return the magnet for the solver.
@@ -193,7 +194,9 @@ def make_magnet(
         material: the constants of all grains; `Kd` is not used, since the shape is in the cells.
         cell: the edge of a cell.
         areal_exchange: J in J/m², by which cells of different grains couple that face each other.
-        gap: the number of empty cells between such cells.
+        gap: the number of empty cells between such cells at most.
+        areas: of the contacts of grains in m², (g, g), by which the coupling of each pair is
+            scaled: oblique faces are steps, with more area. By default it is not.
         direction: of the applied field, (3,).
     """
     grain = np.asarray(grain)
@@ -204,8 +207,13 @@ def make_magnet(
     axis = np.concatenate([np.zeros((1, 3)), easy_axes])[grain].transpose(3, 0, 1, 2)
     links = [2 * material.A / (material.Ms * cell**2) * pair for pair in _pairs(grain, 1, True)]
     if areal_exchange:
-        coupling = areal_exchange / (material.Ms * cell)
-        links += [coupling * pair for pair in _pairs(grain, gap + 1, False)]
+        across = [pair for shift in range(1, gap + 2) for pair in _pairs(grain, shift, False)]
+        if areas is not None:
+            across = _scaled(across, grain, np.asarray(areas) / cell**2)
+        # No sets of links for distances that the gaps nowhere have.
+        across = [across[k : k + 3] for k in range(0, len(across), 3)]
+        across = [pair for pairs in across if any(map(np.any, pairs)) for pair in pairs]
+        links += [areal_exchange / (material.Ms * cell) * pair for pair in across]
     kernel = -material.Js * _transformed(newell(grain.shape))
     return Magnet(
         grain=jnp.asarray(grain, "int32"),
@@ -226,6 +234,25 @@ def _pairs(grain, shift, same):
         for k in range(1, shift):
             pair &= cells[k : k - shift] == 0
         yield np.moveaxis(pair, 0, axis)
+
+
+def _scaled(links, grain, areas):
+    """Return the links, the sum over those of each pair of grains being its area in cells."""
+
+    def ends(number, link):
+        cells = np.moveaxis(grain, number % 3, 0)
+        pairs = link.shape[number % 3]
+        ends = np.stack([cells[:pairs], cells[len(cells) - pairs :]])
+        return np.moveaxis(np.sort(ends, axis=0) - 1, 1, 1 + number % 3)
+
+    count = np.zeros(areas.shape)
+    for number, link in enumerate(links):
+        np.add.at(count, tuple(ends(number, link)[:, link]), 1)
+    factor = areas / np.maximum(count, 1)
+    return [
+        np.where(link, factor[tuple(np.where(link, ends(number, link), 0))], 0.0)
+        for number, link in enumerate(links)
+    ]
 
 
 def demagnetising_field(magnet: Magnet, m: jax.Array) -> jax.Array:

@@ -13,6 +13,9 @@ from keras_micromag.physics import calibrated_depth
 from keras_micromag.physics.microstructure.material import MU0
 
 
+KINDS = ("GRAIN", "THIN_GRAIN", "MAGNET", "COUPLED")
+
+
 class Compared(NamedTuple):
     """One magnet, here and by micromagnetics.
 
@@ -21,6 +24,7 @@ class Compared(NamedTuple):
         hardness: Q = 2 µ0·Ku/Js².
         nuclei: thickness of the thinnest grain, in diameters of a nucleus.
         angle: the largest between an easy axis and the field, in degrees.
+        exchange: J across the boundaries, in mJ/m².
         error: of the coercivity, in % of the anisotropy field.
     """
 
@@ -28,6 +32,7 @@ class Compared(NamedTuple):
     hardness: float
     nuclei: float
     angle: float
+    exchange: float
     error: float
 
 
@@ -42,22 +47,24 @@ def compared(result: Result) -> Compared:
         2 * MU0 * material.Ku / material.Js**2,
         inner / calibrated_depth(material),
         float(np.degrees(np.arccos(min(along, 1.0)))),
+        1e3 * case.areal_exchange,
         100 * (coercivity - result.coercivity) / material.anisotropy_field,
     )
 
 
 def every_case() -> list[Compared]:
-    """Return all cases of the files without exchange across boundaries."""
-    results = [result for family in FAMILIES if path(family).exists() for result in read(family)]
-    return [compared(result) for result in results if result.case.areal_exchange == 0]
+    """Return all cases of the files."""
+    families = [family for family in FAMILIES if path(family).exists()]
+    return [compared(result) for family in families for result in read(family)]
 
 
 def kinds(cases: Iterable[Compared]) -> dict[str, list[Compared]]:
     """Return the cases by the kinds of `keras_micromag.physics.trust`."""
-    by_kind: dict[str, list[Compared]] = {"GRAIN": [], "THIN_GRAIN": [], "MAGNET": []}
+    by_kind: dict[str, list[Compared]] = {name: [] for name in KINDS}
     for case in cases:
         single = "THIN_GRAIN" if case.nuclei < 1 else "GRAIN"
-        by_kind["MAGNET" if case.grains > 1 else single].append(case)
+        several = "COUPLED" if case.exchange > 0 else "MAGNET"
+        by_kind[several if case.grains > 1 else single].append(case)
     return by_kind
 
 
@@ -68,18 +75,20 @@ def show() -> dict[str, dict]:
         Figures for `records.save`.
     """
     saved = {}
-    rows = [("", "cases", "Q", "nuclei across", "angles", "median", "19 of 20", "bias")]
+    rows = [("", "cases", "Q", "nuclei across", "angles", "J mJ/m²", "median", "19 of 20", "bias")]
     for kind, cases in kinds(every_case()).items():
         error = np.array([case.error for case in cases])
         ranges = [
             f"{min(values):.2f} to {max(values):.2f}"
-            for values in zip(*[(c.hardness, c.nuclei, c.angle) for c in cases], strict=True)
+            for values in zip(
+                *[(c.hardness, c.nuclei, c.angle, c.exchange) for c in cases], strict=True
+            )
         ]
         figures = np.median(np.abs(error)), np.percentile(np.abs(error), 95), error.mean()
         rows.append((kind, str(len(cases)), *ranges, *map("{:.2f}".format, figures)))
         name = kind.lower()
         saved[f"{name}_cases"] = records.value(len(cases))
-        for column in ("hardness", "nuclei", "angle"):
+        for column in ("hardness", "nuclei", "angle", "exchange"):
             values = [getattr(case, column) for case in cases]
             digits = 3 if column == "hardness" else 2
             saved[f"{name}_{column}_least"] = records.value(min(values), digits=digits)
