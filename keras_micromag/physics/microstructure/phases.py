@@ -82,9 +82,10 @@ def mixed_phases(
         ValueError: when the fractions are not one positive number for each material.
 
     Notes:
-        The reversal of a magnet with a soft phase depends on exchange between the grains, which the
-        embedded Stoner-Wohlfarth method leaves out. Of grains that are too soft for it, particles
-        call for opposite branches; `simulate` says which one such a grain takes.
+        The reversal of a magnet with a soft phase depends on exchange between the grains, which
+        `simulate` takes into account where it is given. Of grains that are too soft for the
+        embedded Stoner-Wohlfarth method, particles call for opposite branches; `simulate` says
+        which one such a grain takes.
 
     Example:
         >>> from keras_micromag.physics import MATERIALS, cubic_grains, mixed_phases
@@ -134,8 +135,8 @@ def core_shell(
         ValueError: when a grain is not convex, or the shell leaves no core.
 
     Notes:
-        Core and shell interact by their demagnetising fields alone: the exchange between them is
-        left out, as it is between grains.
+        Core and shell interact by their demagnetising fields alone: `simulate` refuses exchange in
+        these magnets, since the shells are not convex.
 
     Example:
         >>> from keras_micromag.physics import core_shell, cubic_grains
