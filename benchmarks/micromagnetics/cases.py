@@ -404,6 +404,13 @@ def coupled_polycrystals(seed: int) -> Iterator[Case]:
         yield many(ND2FE14B, (5, 3, 1), 80e-9, 4e-9, (seed + texture, 60), **kind)
 
 
+def coupled_larger(seed: int) -> Iterator[Case]:
+    """Yield magnets as in `larger` with exchange across the boundaries."""
+    for texture, areal in product(range(2), (1e-3, 3e-3, 3e-4)):
+        kind = {"cell": 2.5e-9, "areal_exchange": areal}
+        yield many(ND2FE14B, (2, 2, 2), 50e-9, 2.5e-9, (seed, 40 + texture), **kind)
+
+
 def coupled_small(seed: int) -> Iterator[Case]:
     """Yield coupled magnets of 2×2×2 cubes of 12 and 8 nm, hardly larger than nuclei or smaller."""
     for size, texture, areal in product((12e-9, 8e-9), range(3), (1e-3, 3e-3, 3e-4)):
@@ -430,6 +437,7 @@ FAMILIES: dict[str, Callable[[int], Iterator[Case]]] = {
     "polycrystals": polycrystals,
     "coupled": coupled,
     "coupled_polycrystals": coupled_polycrystals,
+    "coupled_larger": coupled_larger,
     "coupled_small": coupled_small,
     "avalanches": avalanches,
     "sixtyfour": sixtyfour,

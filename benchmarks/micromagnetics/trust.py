@@ -12,7 +12,6 @@ from benchmarks.timing import print_table
 from keras_micromag.physics import calibrated_depth
 from keras_micromag.physics.microstructure.material import MU0
 
-
 KINDS = ("GRAIN", "THIN_GRAIN", "MAGNET", "COUPLED")
 
 

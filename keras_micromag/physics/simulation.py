@@ -186,6 +186,7 @@ def simulate(
             problem.easy_axes,
             problem.direction,
             problem.operator.self_field,
+            problem.exchange,
         ),
     )
     if problem.single:

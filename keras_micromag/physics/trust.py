@@ -26,19 +26,24 @@ class Range(NamedTuple):
         angle: the same of the angles between easy axes and field in degrees.
         error: difference of the coercivity in % of the anisotropy field that 19 of 20 do not
             exceed.
+        exchange: largest J in J/m² across the boundaries.
     """
 
     hardness: tuple[float, float]
     nuclei: tuple[float, float]
     angle: tuple[float, float]
     error: float
+    exchange: float = 0.0
 
 
 GRAIN = Range(hardness=(1.15, 37.1), nuclei=(1.0, 14.8), angle=(0.0, 60.1), error=1.4)
 THIN_GRAIN = Range(hardness=(1.67, 15.2), nuclei=(0.47, 1.0), angle=(0.0, 42.2), error=3.5)
 MAGNET = Range(hardness=(3.59, 37.1), nuclei=(0.6, 5.3), angle=(0.0, 90.0), error=1.3)
-"""Single grains, those thinner than a nucleus, and magnets, of which the isotropic ones had axes at
-up to 78° from the field."""
+COUPLED = Range(
+    hardness=(3.59, 6.77), nuclei=(0.83, 5.3), angle=(0.0, 35.0), error=1.0, exchange=6e-3
+)
+"""Single grains, those thinner than a nucleus, magnets, of which the isotropic ones had axes at up
+to 78° from the field, and magnets with exchange across the boundaries of their grains."""
 
 DEPTH = (0.9, 1.1)
 """Depth of the particles over the calibrated one at which they count as calibrated."""
@@ -99,6 +104,7 @@ def estimate(
     easy_axes: np.ndarray,
     direction: ArrayLike,
     self_field: checks.SelfField,
+    exchange: ArrayLike = 0.0,
 ) -> Trust:
     """Return how far the coercivities of b magnets can be trusted.
 
@@ -108,6 +114,7 @@ def estimate(
         easy_axes: (b, g, 3).
         direction: (3,) unit vector of the field.
         self_field: of the loops.
+        exchange: J in J/m² across the boundaries, () or (g, g).
     """
     b = len(easy_axes)
     if self_field != "nucleus":
@@ -118,6 +125,8 @@ def estimate(
     angle = np.degrees(np.arccos(np.clip(np.abs(easy_axes @ np.asarray(direction)), 0.0, 1.0)))
     nuclei = inner / nucleus
     kind = MAGNET if len(structure) > 1 else THIN_GRAIN if nuclei.min() < 1 else GRAIN
+    exchange = np.max(exchange) if kind is MAGNET else 0.0
+    kind = COUPLED if exchange > 0 else kind
     outside = np.full(b, "", dtype=object)
     for text, values, (low, high) in (
         ("an easy axis at {:.3g}° from the field", angle, kind.angle),
@@ -131,6 +140,8 @@ def estimate(
         outside = np.where(beyond.max(axis=1) > 0, sentences, outside)
     if np.isnan(structure.depth).any():
         outside[:] = "particles at given positions"
+    if exchange > kind.exchange:
+        outside[:] = f"exchange of {1e3 * exchange:.3g} mJ/m², not 0 to {1e3 * kind.exchange:.3g}"
     field = np.array([np.mean([m.anisotropy_field for m in row]) for row in materials])
     error = np.where(outside == "", kind.error / 100 * field, np.nan)
     return Trust(error, outside.astype(str))

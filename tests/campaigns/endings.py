@@ -51,6 +51,7 @@ class Magnets(NamedTuple):
     material: Material | list
     field: np.ndarray
     field_direction: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    exchange: float | np.ndarray = 0.0
 
 
 def _depth(own_field: checks.SelfField, material: Material = ND2FE14B) -> dict:
@@ -131,6 +132,22 @@ def polycrystals(n: int, seed: int, own_field: checks.SelfField) -> Magnets:
     return Magnets(structure, axes, ND2FE14B, np.array([8.0, -8.0]))
 
 
+def coupled(
+    n: int, seed: int, own_field: checks.SelfField, material: Material = ND2FE14B
+) -> Magnets:
+    """Return textured magnets with exchange of up to 6 mJ/m² across their boundaries.
+
+    It differs between the boundaries by up to a factor of two, and its largest from seed to seed.
+    """
+    rng = np.random.default_rng([seed, 1])
+    structure = cubic_grains((3, 3, 3), size=30e-9, **_depth(own_field, material))
+    exchange = rng.uniform(0.0, 6e-3) * np.triu(rng.uniform(0.5, 1.0, (27, 27)), 1)
+    axes = random_easy_axes((n, 27), cone=35.0, seed=seed)
+    saturation = 1.5 * material.anisotropy_field
+    field = np.linspace(saturation, -saturation, 101)
+    return Magnets(structure, axes, material, field, exchange=exchange + exchange.T)
+
+
 KINDS: dict[str, Callable[[int, int, checks.SelfField], Magnets]] = {
     "isotropic, 8 T": isotropic,
     "isotropic, 12 T": isotropic_in_12_tesla,
@@ -143,6 +160,10 @@ KINDS: dict[str, Callable[[int, int, checks.SelfField], Magnets]] = {
     "SmCo5": partial(default, material=MATERIALS["SmCo5"]),
     "BaFe12O19": partial(default, material=MATERIALS["BaFe12O19"]),
     "polycrystals": polycrystals,
+    "coupled": coupled,
+    "coupled SmCo5": partial(coupled, material=MATERIALS["SmCo5"]),
+    "coupled BaFe12O19": partial(coupled, material=MATERIALS["BaFe12O19"]),
+    "coupled, soft": partial(coupled, material=SOFT),
 }
 
 

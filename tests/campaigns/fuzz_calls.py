@@ -123,6 +123,7 @@ def _physics():
     options = {"max_iterations": 99, "avalanche": "weakest_first", "dtype": "float32"}
     options |= {"operator": "dense", "self_field": False, "allow_unconverged": False}
     options |= {"temperature": 350.0}
+    coupling = 1e-3 * (np.ones((8, 8)) - np.eye(8))
     hysteresis = {name: getattr(loop, name) for name in loop.__dataclass_fields__}
     events = vars(fuzz_files.loops("events").events)
     operator = physics.demag_operator(magnet, "dense")
@@ -141,6 +142,12 @@ def _physics():
             lambda **a: simulate("steps", easy_axes=axes, field=field, **a), options
         ),
         "physics.simulate by events": Template(lambda **a: simulate("events", **a), simulated),
+        "physics.simulate with exchange": Template(
+            lambda **a: simulate("steps", easy_axes=axes, field=field, **a), {"exchange": coupling}
+        ),
+        "physics.areal_exchange": Template(
+            physics.areal_exchange, {"stiffness": 2e-12, "thickness": 4e-9}
+        ),
         "physics.Hysteresis": Template(
             _used(physics.Hysteresis, fuzz_files.use), hysteresis, nan=True
         ),

@@ -676,7 +676,7 @@ def test_avalanches_of_soft_grains_end(avalanche):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["isotropic, 8 T", "isotropic, 12 T", "soft", "mixed"])
+@pytest.mark.parametrize("kind", ["isotropic, 8 T", "isotropic, 12 T", "soft", "mixed", "coupled"])
 def test_loops_end_where_a_grain_is_called_to_both_branches(kind):
     for self_field in (False, True, "nucleus"):
         for method in ("steps", "events"):

@@ -13,7 +13,7 @@ from keras_micromag.physics import (
     random_easy_axes,
     simulate,
 )
-from keras_micromag.physics.trust import GRAIN, MAGNET, THIN_GRAIN, Trust, estimate
+from keras_micromag.physics.trust import COUPLED, GRAIN, MAGNET, THIN_GRAIN, Trust, estimate
 
 AXES = random_easy_axes((2, 8), seed=1)
 STRUCTURE = cubic_grains((2, 2, 2))
@@ -32,6 +32,23 @@ def test_a_magnet_within_the_calibration():
         alone = estimate(grain, [[ND2FE14B]], AXES[:, :1], ALONG, "nucleus")
         expected = kind.error / 100 * ND2FE14B.anisotropy_field
         np.testing.assert_allclose(alone.error, [expected] * 2)
+
+
+def test_coupled_magnets_have_an_error_of_their_own():
+    arguments = STRUCTURE, [[ND2FE14B] * 8], AXES, ALONG, "nucleus"
+    coupling = np.full((8, 8), 1e-3)
+    for exchange in (1e-3, coupling):
+        found = estimate(*arguments, exchange)
+        np.testing.assert_allclose(found.error, COUPLED.error / 100 * ND2FE14B.anisotropy_field)
+    coupling[0, 1] = coupling[1, 0] = 7e-3
+    beyond = estimate(*arguments, coupling)
+    assert np.isnan(beyond.error).all()
+    assert beyond.outside[0] == "exchange of 7 mJ/m², not 0 to 6"
+    # A grain alone has no boundaries.
+    grain = cubic_grains((1, 1, 1)), [[ND2FE14B]], AXES[:, :1], ALONG, "nucleus"
+    np.testing.assert_array_equal(estimate(*grain, 1e-3).error, estimate(*grain).error)
+    loop = simulate(STRUCTURE, AXES[0], exchange=8e-3, field=[8.0], progress=False)
+    assert str(loop.trust) == "outside what was calibrated: exchange of 8 mJ/m², not 0 to 6"
 
 
 @pytest.mark.parametrize(

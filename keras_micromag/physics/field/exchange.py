@@ -164,7 +164,9 @@ def _pairs(structure, contacts, coupled, materials):
     in_series = [
         coupled / (1 + coupled * share * depth / stiffness) for share in (_BESIDE, _ACROSS)
     ]
-    areas = np.array([_face_area(structure.grains[i], f) for i, f in zip(grain, face, strict=True)])
+    shape = structure.shape_class[grain]
+    area_of = {(i, f): _face_area(structure.grains[i], f) for i, f in set(zip(shape, face))}
+    areas = np.array([area_of[each] for each in zip(shape, face, strict=True)])
     beside = in_series[0] * (contacts.area / areas) / (ms * _LAYER * depth)
     across = in_series[1] * contacts.area / (ms * structure.volumes[grain])
 

@@ -12,6 +12,9 @@ from keras_micromag.utils import checks
 _PARALLEL = 1e-9
 """Tolerance of the cosine between the normals of parallel faces."""
 
+_SAME = 1e-9
+"""Tolerance of two equal offsets of grains, over the size of a grain."""
+
 _WIDE = 0.25
 """Thickness of a boundary at most, over the cube root of a grain's volume."""
 
@@ -59,22 +62,32 @@ def face_contacts(structure: Microstructure, gap: float | None = None) -> Contac
         if not grain.is_convex:
             raise ValueError(f"`structure` must have convex grains; grain {index} is not.")
     thickest = _WIDE * np.cbrt(structure.volumes) if gap is None else np.full(len(structure), gap)
-    rows = []
+    rows, contacts = [], {}
     for i, j in _nearby_pairs(structure, thickest.max()):
         a, b = structure.grains[i], structure.grains[j]
-        largest = max(np.abs(body.vertices).max() for body in (a, b))
-        tol = float(touch_tol(min(a.size, b.size), largest))
-        most = min(thickest[i], thickest[j]) + tol
-        # Distances (f, h) from the planes of a's faces to those of b's, along the normals of a.
-        shift = b.normals @ (b.centroid - a.centroid)
-        distance = -(b.offsets + shift) - a.offsets[:, None]
-        facing = a.normals @ b.normals.T <= _PARALLEL - 1
-        for f, h in np.argwhere(facing & (distance >= -tol) & (distance <= most)):
-            area = _common_area(a, f, b, h)
-            if area > 0:
-                rows += [(i, f, j, area), (j, h, i, area)]
+        # Equal grains at equal offsets, as on a lattice, have the same contacts.
+        offset = np.rint((b.centroid - a.centroid) / (_SAME * a.size))
+        kind = structure.shape_class[i], structure.shape_class[j], *offset.tolist()
+        if kind not in contacts:
+            contacts[kind] = list(_of_pair(a, b, min(thickest[i], thickest[j])))
+        for f, h, area in contacts[kind]:
+            rows += [(i, f, j, area), (j, h, i, area)]
     grain, face, neighbor, area = np.array(rows, dtype=float).reshape(-1, 4).T
     return Contacts(grain.astype(int), face.astype(int), neighbor.astype(int), area)
+
+
+def _of_pair(a, b, gap):
+    """Yield the faces of grains a and b in contact, and the area of each contact."""
+    largest = max(np.abs(body.vertices).max() for body in (a, b))
+    tol = float(touch_tol(min(a.size, b.size), largest))
+    # Distances (f, h) from the planes of a's faces to those of b's, along the normals of a.
+    shift = b.normals @ (b.centroid - a.centroid)
+    distance = -(b.offsets + shift) - a.offsets[:, None]
+    facing = a.normals @ b.normals.T <= _PARALLEL - 1
+    for f, h in np.argwhere(facing & (distance >= -tol) & (distance <= gap + tol)):
+        area = _common_area(a, f, b, h)
+        if area > 0:
+            yield f, h, area
 
 
 def _nearby_pairs(structure, gap):

@@ -51,10 +51,10 @@ class Sizes(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """The fields of neighbours at the particles in c columns of p rows: s for each at most."""
+    """The fields of neighbours at the particles in c columns of p rows, with s of them at most."""
 
-    neighbors: np.ndarray  # (s·p·c,) int, the grain that acts
-    strength: np.ndarray  # (b, s, p, c) µ0·H in tesla of its unit moment, 0 on padding
+    neighbors: np.ndarray  # (s·c,) int, the grains that act on a column
+    strength: np.ndarray  # (b, s, p, c) µ0·H in tesla of their unit moments, 0 on padding
 
 
 class Columns(NamedTuple):
@@ -101,17 +101,14 @@ def in_columns(structure: Microstructure, places, sizes: Sizes) -> Columns:
 def exchange_in_columns(structure: Microstructure, pairs: Pairs, sizes: Sizes) -> Exchange:
     """Lay the pairs of particles and neighbours out in columns, as `in_columns` does particles."""
     row, column = _positions(structure, sizes)
-    particle = (row * sizes.columns + column)[pairs.grain, pairs.particle]
-    order = np.argsort(particle, kind="stable")
-    particle = particle[order]
-    # The number of each pair among those of its particle.
-    slot = np.arange(len(particle)) - np.searchsorted(particle, particle)
-    shape = slot.max(initial=-1) + 1, sizes.rows * sizes.columns
-    neighbors = np.zeros(shape, int)
-    neighbors[slot, particle] = pairs.neighbor[order]
-    strength = np.zeros((len(pairs.strength), *shape))
-    strength[:, slot, particle] = pairs.strength[:, order]
-    strength = strength.reshape(len(strength), shape[0], sizes.rows, sizes.columns)
+    row, column = row[pairs.grain, pairs.particle], column[pairs.grain, pairs.particle]
+    distinct, which = np.unique(np.stack([column, pairs.neighbor]), axis=1, return_inverse=True)
+    # The number of each neighbour among those of its column.
+    slot = np.arange(distinct.shape[1]) - np.searchsorted(distinct[0], distinct[0])
+    neighbors = np.zeros((slot.max(initial=-1) + 1, sizes.columns), int)
+    neighbors[slot, distinct[0]] = distinct[1]
+    strength = np.zeros((len(pairs.strength), len(neighbors), sizes.rows, sizes.columns))
+    np.add.at(strength, (slice(None), slot[which.ravel()], row, column), pairs.strength)
     return Exchange(neighbors.ravel(), strength)
 
 

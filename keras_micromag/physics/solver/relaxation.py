@@ -170,7 +170,8 @@ def _exchange_field(exchange, moments):
     """Return the fields (b, 3, p, c) in tesla that neighbours with moments (b, 3, g) make."""
     strength = exchange.strength[:, None]
     sources = gather(ops, moments, exchange.neighbors)
-    return sum_over(ops.reshape(sources, (-1, 3, *strength.shape[2:])) * strength, axis=2)
+    sources = ops.reshape(sources, (-1, 3, strength.shape[2], 1, strength.shape[4]))
+    return sum_over(sources * strength, axis=2)
 
 
 def _warmed(thermal, cubed, along, across):
