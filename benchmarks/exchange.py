@@ -60,9 +60,7 @@ def magnets(scale: int = 1) -> dict[str, tuple[Microstructure, int]]:
     }
 
 
-def measure(
-    kind: str, structure: Microstructure, batch: int, rounds: int, steps: int = 50
-) -> Row:
+def measure(kind: str, structure: Microstructure, batch: int, rounds: int, steps: int = 50) -> Row:
     """Return the measurements of one kind of operator."""
     structure = structure.calibrated_for(ND2FE14B)
     operator = demag_operator(structure, kind)
@@ -89,7 +87,8 @@ def main(argv=None) -> list[Row]:
     parser.add_argument("--scale", type=int, default=1, help="by which lattices are smaller")
     arguments = parser.parse_args(argv)
     rows = [
-        measure(kind, *magnet, arguments.rounds) for kind, magnet in magnets(arguments.scale).items()
+        measure(kind, *magnet, arguments.rounds)
+        for kind, magnet in magnets(arguments.scale).items()
     ]
     table = [("operator", "grains", "magnets", "products", "with exchange", "time of one, ratio")]
     for row in rows:

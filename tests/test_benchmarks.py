@@ -15,6 +15,7 @@ from benchmarks import (
     demag,
     demo,
     events,
+    exchange,
     large,
     layers,
     loops,
@@ -259,6 +260,14 @@ def test_demag_is_measured():
     for seconds in (demag.one_grain(50, 1), demag.matrix_of_grains(2, 1)):
         assert seconds.shape == (1, 2)
         assert (seconds > 0).all()
+
+
+@pytest.mark.slow
+def test_exchange_is_measured(capsys):
+    rows = exchange.main(["--rounds", "1", "--scale", "2"])
+    assert [row.kind for row in rows] == ["dense", "lattice", "hierarchical"]
+    assert all((row.ratio > 0).all() and min(row.matvecs) > 0 for row in rows)
+    assert "time of one, ratio" in capsys.readouterr().out
 
 
 def test_polycrystals_are_measured():

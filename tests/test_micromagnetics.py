@@ -10,6 +10,7 @@ switching field        Stoner and Wohlfarth, for bodies below the exchange lengt
 """
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,16 @@ pytest.importorskip("jax")  # whatever the backend of Keras
 import jax
 
 from benchmarks.micromagnetics import __main__ as command
-from benchmarks.micromagnetics import cases, fit, public, solver
+from benchmarks.micromagnetics import cases, coupled, fit, public, solver
 from benchmarks.micromagnetics.agreement import Agreement, agreement, switching_fields
-from keras_micromag.physics import MATERIALS, ND2FE14B, Material, cubic_grains, demag_tensor
+from keras_micromag.physics import (
+    MATERIALS,
+    ND2FE14B,
+    Material,
+    contact_areas,
+    cubic_grains,
+    demag_tensor,
+)
 
 PUBLIC = Path(__file__).parents[2] / "shared/data/micromagnetics/cube50nm_angles_mindriver.csv"
 EPS = float(np.finfo(jax.dtypes.canonicalize_dtype(float)).eps)
@@ -124,6 +132,30 @@ def test_areal_exchange_acts_on_the_cells_that_face_each_other(gap):
     first, second = m[:, 0], m[:, -1]
     expected[:, 1], expected[:, 2 + gap] = second - first, first - second
     np.testing.assert_allclose(field, expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_links_of_oblique_faces_have_the_energy_of_their_contact():
+    case = next(cases.coupled_polycrystals(0))
+    magnet, areas = case.magnet(), contact_areas(case.structure())
+    grain, count = case.mesh(), np.zeros(areas.shape)
+    for number, link in enumerate(magnet.links[3:]):
+        cells, link = (np.moveaxis(np.asarray(a), number % 3, 0) for a in (grain, link))
+        ends = cells[: len(link)][link > 0] - 1, cells[-len(link) :][link > 0] - 1
+        np.add.at(count, (np.minimum(*ends), np.maximum(*ends)), link[link > 0])
+    energy = count * case.material.Ms * case.cell**3
+    # Contacts of a cell or so have no cells that face each other along an axis.
+    linked = energy > 0
+    np.testing.assert_allclose(energy[linked], (case.areal_exchange * areas)[linked], rtol=1e-5)
+    assert energy.sum() == pytest.approx(case.areal_exchange * areas.sum() / 2, rel=2e-3)
+    # Boxes are coupled face to face, over as many empty cells as the gap has.
+    box = next(cases.coupled(0))
+    for gap in (3e-9, 6e-9):
+        links = replace(box, gap=gap).magnet().links[3:]
+        largest = box.areal_exchange / (box.material.Ms * box.cell)
+        assert len(links) == 3
+        assert all(np.unique(np.round(link / largest, 5)).tolist() == [0, 1] for link in links)
+        assert sum((np.asarray(link) > 0).sum() for link in links) == 12 * 100
 
 
 def energy(magnet, m, field):
@@ -415,3 +447,24 @@ def test_the_depth_follows_the_factor():
     depth = 2.5 * np.sqrt(material.exchange_length * material.wall_width)
     fields, _ = switching_fields(result.case, "nucleus", depth=depth)
     np.testing.assert_allclose(shallow.computed, fields / material.anisotropy_field, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_coupled_magnets_agree_where_exchange_acts_at_the_boundaries(capsys, monkeypatch):
+    results = [r for r in cases.read("coupled") if r.case.material.name == "Nd2Fe14B"]
+    results = [r for r in results if r.case.areal_exchange in (1e-3, 3e-3) and r.case.gap < 4e-9]
+    boundary, spread, none = (
+        np.median(coupled.errors(results, form).switching)
+        for form in ("boundary", "spread", "none")
+    )
+    assert boundary < 1.5 < spread and boundary < 1.5 < none
+    found = coupled.errors(results)
+    assert np.abs(np.median(found.coercivity)) < 1.5
+    monkeypatch.setattr(coupled, "read", lambda family: results[:4])
+    monkeypatch.setattr(coupled, "CANDIDATES", [(0.1, 1.0, 0.9, 2.0), (0.0, 1.0, 0.2, 2.0)])
+    figures = coupled.compare(["toy"])
+    assert figures["toy_Nd2Fe14B_1_magnets"]["value"] == 2
+    assert figures["toy_Nd2Fe14B_3_boundary_rms"]["unit"] == "%"
+    coupled.fit(["toy"])
+    printed = capsys.readouterr().out
+    assert printed.count("best on the") == printed.count(": (0.1, 1.0, 0.9, 2.0)") == 2

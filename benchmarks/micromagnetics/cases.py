@@ -398,10 +398,10 @@ def coupled(seed: int) -> Iterator[Case]:
 
 
 def coupled_polycrystals(seed: int) -> Iterator[Case]:
-    """Yield Voronoi polycrystals of 15 grains in a box of 80 nm, coupled across gaps of 4 nm."""
-    for texture, areal in product(range(3), (1e-3, 3e-3, 3e-4, 0.0)):
+    """Yield Voronoi polycrystals of 15 grains in a box of 79 nm, coupled across gaps of 4 nm."""
+    for texture, areal in product(range(3), (1e-3, 3e-3, 3e-4)):
         kind = {"cell": 2.5e-9, "shape": "voronoi", "areal_exchange": areal}
-        yield many(ND2FE14B, (5, 3, 1), 80e-9, 4e-9, (seed + texture, 60), **kind)
+        yield many(ND2FE14B, (5, 3, 1), 79e-9, 4e-9, (seed + texture, 60), **kind)
 
 
 def coupled_larger(seed: int) -> Iterator[Case]:

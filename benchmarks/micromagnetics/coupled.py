@@ -18,11 +18,14 @@ NUMBERS = ("_BESIDE", "_ACROSS", "_LAYER", "_REACH")
 """The numbers of `keras_micromag.physics.field.exchange`, in the order in which they are fitted."""
 
 CANDIDATES = [
-    *[(0.1, across, layer, 2.0) for across in (0.85, 1.0) for layer in (0.8, 0.9, 1.0, 1.1)],
-    *[(beside, 1.0, layer, 2.0) for beside in (0.0, 0.2, 0.3) for layer in (0.8, 0.9, 1.0)],
+    *[(0.1, across, layer, 2.0) for across in (0.85, 1.0) for layer in (0.8, 0.85, 0.9, 1.0)],
+    *[(beside, 1.0, layer, 2.0) for beside in (0.05, 0.15, 0.2) for layer in (0.8, 0.9, 1.0)],
     *[(0.1, 1.0, 0.9, reach) for reach in (1.5, 2.5)],
-    *[(0.1, across, 0.9, 2.0) for across in (0.5, 1.5)],
+    *[(0.1, across, 0.9, 2.0) for across in (0.7, 1.15)],
 ]
+
+
+FORMS = ("boundary", "spread", "none")
 
 
 class Errors(NamedTuple):
@@ -85,14 +88,14 @@ def compare(families: Iterable[str]) -> dict[str, dict]:
             chosen = [
                 r for r in results if (r.case.material.name, r.case.areal_exchange) == (name, areal)
             ]
-            by_form = [errors(chosen, form) for form in ("boundary", "spread", "none")]
+            by_form = [errors(chosen, form) for form in FORMS]
             middle = [tuple(map(np.median, each)) for each in by_form]
             kind = (f"{family} {name}", f"{1e3 * areal:g}", str(len(chosen)))
             rms, bias = zip(*[(f"{rms:.2f}", f"{bias:+.2f}") for rms, bias in middle], strict=True)
             rows.append((*kind, *rms, *bias))
             label = f"{family}_{name}_{1e3 * areal:g}".replace(".", "_")
             figures[f"{label}_magnets"] = records.value(len(chosen))
-            for form, errors_of in zip(("boundary", "spread", "none"), middle, strict=True):
+            for form, errors_of in zip(FORMS, middle, strict=True):
                 for part, figure in zip(("rms", "coercivity"), errors_of, strict=True):
                     figures[f"{label}_{form}_{part}"] = records.value(figure, "%", decimals=2)
     if len(rows) > 1:

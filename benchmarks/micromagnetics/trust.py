@@ -76,6 +76,8 @@ def show() -> dict[str, dict]:
     saved = {}
     rows = [("", "cases", "Q", "nuclei across", "angles", "J mJ/m²", "median", "19 of 20", "bias")]
     for kind, cases in kinds(every_case()).items():
+        if not cases:
+            continue
         error = np.array([case.error for case in cases])
         ranges = [
             f"{min(values):.2f} to {max(values):.2f}"

@@ -56,6 +56,10 @@ FIGURES = {
         "Coercivity over Js against anisotropy field over Js: straight lines, steeper with thermal "
         "activation",
     ],
+    "exchange": [
+        "Coercivity, squareness, grains in an avalanche and δM against the coupling: avalanches "
+        "grow to the entire magnet, coercivity levels off"
+    ],
     "sweep_rate": [
         "Coercivity against the sweep rate, at 300 and 450 K: straight lines on a logarithmic axis "
         "that rise, below the values without activation",

@@ -322,6 +322,49 @@ MUTATIONS = [
         "rows += [(i, f, j, area)]",
         "tests/physics/microstructure/test_contacts.py",
     ),
+    # Exchange between grains
+    Mutation(
+        "a thicker layer turned by a boundary",
+        FIELD + "exchange.py",
+        "_LAYER = 0.9",
+        "_LAYER = 1.0",
+        "tests/physics/field/test_exchange.py",
+    ),
+    Mutation(
+        "a face covered in part coupled like one covered entirely",
+        FIELD + "exchange.py",
+        "in_series[0] * (contacts.area / areas)",
+        "in_series[0]",
+        "tests/physics/field/test_exchange.py",
+    ),
+    Mutation(
+        "a boundary acts on the nearest particle, however far",
+        FIELD + "exchange.py",
+        "has = np.isnan(inset) | (nearest <= inset * (1 + _SAME))",
+        "has = True",
+        "tests/physics/field/test_exchange.py",
+    ),
+    Mutation(
+        "exchange in the matrix multiplied by Js",
+        FIELD + "exchange.py",
+        "pairs.strength[0] / polarization[0, pairs.neighbor],",
+        "pairs.strength[0],",
+        "tests/physics/field/test_exchange.py",
+    ),
+    Mutation(
+        "all exchange from the first neighbour of a column",
+        SOLVER + "layout.py",
+        "(slice(None), slot[which.ravel()], row, column)",
+        "(slice(None), 0 * which.ravel(), row, column)",
+        "tests/physics/field/test_exchange.py",
+    ),
+    Mutation(
+        "a checkpoint with exchange that does not know the stiffness",
+        SOLVER + "by_steps.py",
+        '(*constants, "Ku", "A"), ',
+        "constants, ",
+        "tests/physics/field/test_exchange.py",
+    ),
     # Thermal activation
     Mutation(
         "a barrier that does not depend on the angle",

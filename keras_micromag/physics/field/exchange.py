@@ -164,9 +164,10 @@ def _pairs(structure, contacts, coupled, materials):
     in_series = [
         coupled / (1 + coupled * share * depth / stiffness) for share in (_BESIDE, _ACROSS)
     ]
-    shape = structure.shape_class[grain]
-    area_of = {(i, f): _face_area(structure.grains[i], f) for i, f in set(zip(shape, face))}
-    areas = np.array([area_of[each] for each in zip(shape, face, strict=True)])
+    # Equal grains share the areas of their faces.
+    faces = list(zip(structure.shape_class[grain].tolist(), face.tolist(), strict=True))
+    area_of = {(i, f): _face_area(structure.grains[i], f) for i, f in set(faces)}
+    areas = np.array([area_of[each] for each in faces])
     beside = in_series[0] * (contacts.area / areas) / (ms * _LAYER * depth)
     across = in_series[1] * contacts.area / (ms * structure.volumes[grain])
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from keras_micromag import physics
-from keras_micromag.physics.solver.layout import Sizes, in_columns
+from keras_micromag.physics.field.exchange import Pairs
+from keras_micromag.physics.solver.layout import Sizes, exchange_in_columns, in_columns
 
 
 def structure_of(counts, seed=0):
@@ -88,3 +89,30 @@ def test_magnets_of_like_size_share_a_loop():
     rng = np.random.default_rng(2)
     shared_sizes = {Sizes.of(structure_of(rng.poisson(20, 100) + 1)).shared for _ in range(20)}
     assert len(shared_sizes) <= 10
+
+
+@pytest.mark.parametrize("counts", [(5, 5, 5), (9, 20, 1)])
+@pytest.mark.parametrize("shared", [False, True])
+def test_pairs_act_on_their_particles(counts, shared):
+    structure = structure_of(counts)
+    sizes = Sizes.of(structure).shared if shared else Sizes.of(structure)
+    rng = np.random.default_rng(3)
+    grain, particle = np.nonzero(structure.weights > 0)
+    # Two neighbours of each particle, the second of which counts twice.
+    grain, particle = (np.concatenate([part] * 3) for part in (grain, particle))
+    neighbor = (grain + np.repeat([1, 2, 2], len(grain) // 3)) % 3
+    pairs = Pairs(grain, particle, neighbor, rng.uniform(size=(2, len(grain))))
+    laid_out = exchange_in_columns(structure, pairs, sizes)
+    neighbors = laid_out.neighbors.reshape(-1, 1, sizes.columns)
+    moments = rng.normal(size=sizes.grains)
+    field = (laid_out.strength * moments[neighbors]).sum(axis=1)
+    expected = np.zeros((2, *structure.weights.shape))
+    np.add.at(expected, (slice(None), grain, particle), pairs.strength * moments[neighbor])
+    places = places_of(structure)
+    columns = in_columns(structure, places, sizes)
+    owner, _ = explicit_indices(columns, sizes)
+    real = (columns.weights > 0) & (owner < len(counts))
+    at_places = np.zeros((2, places.size))
+    at_places[:, columns.places.reshape(real.shape)[real]] = field[:, real]
+    real = structure.weights > 0
+    np.testing.assert_allclose(at_places[:, places][:, real], expected[:, real], rtol=1e-12)
