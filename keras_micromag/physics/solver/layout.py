@@ -108,7 +108,8 @@ def exchange_in_columns(structure: Microstructure, pairs: Pairs, sizes: Sizes) -
     neighbors = np.zeros((slot.max(initial=-1) + 1, sizes.columns), int)
     neighbors[slot, distinct[0]] = distinct[1]
     strength = np.zeros((len(pairs.strength), len(neighbors), sizes.rows, sizes.columns))
-    np.add.at(strength, (slice(None), slot[which.ravel()], row, column), pairs.strength)
+    for total, terms in zip(strength, pairs.strength, strict=True):
+        np.add.at(total, (slot[which.ravel()], row, column), terms)
     return Exchange(neighbors.ravel(), strength)
 
 
