@@ -38,6 +38,7 @@ RUNS = (
     ("loops --rounds 3", "tensorflow"),
     ("dataset --rounds 3", "tensorflow"),
     ("dataset --rounds 3", "jax"),
+    ("real_magnets", "jax"),
     ("sensitivity", "tensorflow"),
     ("polycrystals", "jax"),
     ("tuning --trials 4", "tensorflow"),

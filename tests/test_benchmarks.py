@@ -15,13 +15,13 @@ from benchmarks import (
     demag,
     demo,
     events,
-    exchange,
     large,
     layers,
     loops,
     output_activation,
     polycrystals,
     public_cubes,
+    real_magnets,
     records,
     sensitivity,
     simulate,
@@ -263,11 +263,17 @@ def test_demag_is_measured():
 
 
 @pytest.mark.slow
-def test_exchange_is_measured(capsys):
-    rows = exchange.main(["--rounds", "1", "--scale", "2"])
-    assert [row.kind for row in rows] == ["dense", "lattice", "hierarchical"]
-    assert all((row.ratio > 0).all() and min(row.matvecs) > 0 for row in rows)
-    assert "time of one, ratio" in capsys.readouterr().out
+def test_what_real_magnets_change_and_cost_is_measured(capsys):
+    rows = real_magnets.main(["--rounds", "1", "--scale", "2"])
+    kinds = [(row.kind, row.variant) for row in rows]
+    assert kinds[:3] == [("dense", "exchange"), ("dense", "activation"), ("lattice", "exchange")]
+    assert all((row.each > 0).all() and min(row.products) > 0 for row in rows)
+    cold, hot = (
+        real_magnets.merits(name, magnets=2, shape=(2, 2, 2))
+        for name in ("none of them", "temperature")
+    )
+    assert all(h < c for h, c in zip(hot, cold, strict=True))
+    assert "time of one" in capsys.readouterr().out
 
 
 def test_polycrystals_are_measured():
