@@ -40,10 +40,11 @@ GRAIN = Range(hardness=(1.15, 37.1), nuclei=(1.0, 14.8), angle=(0.0, 60.1), erro
 THIN_GRAIN = Range(hardness=(1.67, 15.2), nuclei=(0.47, 1.0), angle=(0.0, 42.2), error=3.5)
 MAGNET = Range(hardness=(3.59, 37.1), nuclei=(0.6, 5.3), angle=(0.0, 90.0), error=1.3)
 COUPLED = Range(
-    hardness=(3.59, 6.77), nuclei=(0.83, 5.3), angle=(0.0, 35.0), error=1.0, exchange=6e-3
+    hardness=(3.59, 6.77), nuclei=(0.83, 3.2), angle=(0.0, 35.0), error=1.0, exchange=6e-3
 )
 """Single grains, those thinner than a nucleus, magnets, of which the isotropic ones had axes at up
-to 78° from the field, and magnets with exchange across the boundaries of their grains."""
+to 78° from the field, and magnets with exchange across the boundaries of their grains, which is not
+calibrated for larger grains."""
 
 DEPTH = (0.9, 1.1)
 """Depth of the particles over the calibrated one at which they count as calibrated."""

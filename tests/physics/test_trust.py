@@ -35,8 +35,8 @@ def test_a_magnet_within_the_calibration():
 
 
 def test_coupled_magnets_have_an_error_of_their_own():
-    arguments = STRUCTURE, [[ND2FE14B] * 8], AXES, ALONG, "nucleus"
-    coupling = np.full((8, 8), 1e-3)
+    structure, coupling = cubic_grains((2, 2, 2), size=30e-9), np.full((8, 8), 1e-3)
+    arguments = structure, [[ND2FE14B] * 8], AXES, ALONG, "nucleus"
     for exchange in (1e-3, coupling):
         found = estimate(*arguments, exchange)
         np.testing.assert_allclose(found.error, COUPLED.error / 100 * ND2FE14B.anisotropy_field)
@@ -44,6 +44,8 @@ def test_coupled_magnets_have_an_error_of_their_own():
     beyond = estimate(*arguments, coupling)
     assert np.isnan(beyond.error).all()
     assert beyond.outside[0] == "exchange of 7 mJ/m², not 0 to 6"
+    larger = estimate(STRUCTURE, *arguments[1:], 1e-3)
+    assert larger.outside[0] == "a grain of 5.25 nuclei across, not 0.83 to 3.2"
     # A grain alone has no boundaries.
     grain = cubic_grains((1, 1, 1)), [[ND2FE14B]], AXES[:, :1], ALONG, "nucleus"
     np.testing.assert_array_equal(estimate(*grain, 1e-3).error, estimate(*grain).error)

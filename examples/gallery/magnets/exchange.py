@@ -55,21 +55,18 @@ rng = np.random.default_rng(1)
 signs = rng.permuted(np.tile([1.0, -1.0], (8, 32)), axis=1)
 
 
-def remanences(sign, exchange, **options):
+def remanences(start, sign, exchange, **options):
     """Return the mean remanence of the magnets after each field."""
-    start = np.array([0.0 if options else 8.0, 0.0])
-    along = np.concatenate([start, sign * back_and_forth])
+    along = [start, 0.0, *sign * back_and_forth]
     loop = simulate(magnet, easy_axes, exchange=exchange, field=along, **options)
     return loop.magnetization_along_field[:, 3::2].mean(axis=0)
 
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained")
 for exchange in couplings[[0, 2, 4]]:
-    initial = remanences(1.0, exchange, initial_state=signs[..., None] * easy_axes)
-    back = remanences(-1.0, exchange)
-    saturated = initial[-1]
-    delta = back / saturated - (1 - 2 * initial / saturated)
-    right.plot(steps, delta, label=f"{1e3 * exchange:g} mJ/m²")
+    initial = remanences(0.0, 1.0, exchange, initial_state=signs[..., None] * easy_axes)
+    back = remanences(8.0, -1.0, exchange)
+    right.plot(steps, (back + 2 * initial) / initial[-1] - 1, label=f"{1e3 * exchange:g} mJ/m²")
 left.plot(1e3 * couplings, coercivity, "o-", label="coercivity (T)")
 left.plot(1e3 * couplings, square, "s-", label="squareness")
 left.set(xlabel="J (mJ/m²)", ylim=(0, None))

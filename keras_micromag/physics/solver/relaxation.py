@@ -168,10 +168,13 @@ def relax(magnet, state, field, iterations, steps: int = 1):
 
 def _exchange_field(exchange, moments):
     """Return the fields (b, 3, p, c) in tesla that neighbours with moments (b, 3, g) make."""
-    strength = exchange.strength[:, None]
+    strength = exchange.strength
     sources = gather(ops, moments, exchange.neighbors)
-    sources = ops.reshape(sources, (-1, 3, strength.shape[2], 1, strength.shape[4]))
-    return sum_over(sources * strength, axis=2)
+    sources = ops.reshape(sources, (-1, 3, strength.shape[1], strength.shape[3]))
+    # A product, which XLA computes once; it would repeat a sum for each use of the field.
+    if strength.shape[0] == 1:
+        return ops.einsum("bisc,spc->bipc", sources, strength[0])
+    return ops.einsum("bisc,bspc->bipc", sources, strength)
 
 
 def _warmed(thermal, cubed, along, across):
