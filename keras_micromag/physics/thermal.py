@@ -70,7 +70,7 @@ class Thermal(checks.Configured):
         ...     for thermal in (None, slow)
         ... ]
         >>> [round(float(loop.coercivity()), 1) for loop in loops]
-        [3.9, 3.1]
+        [3.6, 3.1]
     """
 
     temperature: float

@@ -67,7 +67,7 @@ def test_show_tells_a_trial_from_the_complete_data_set(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["build", "papper"], "one of paper, tiny, large, textures, polycrystal, or JSON"),
+        (["build", "papper"], "one of paper, tiny, large, textures, polycrystal, real, or JSON"),
         (["build", "{1}"], "`CONFIG` must be parameters as JSON"),
         (["build", '{"colour": 1}'], "`CONFIG` must be parameters as JSON"),
         (["build", '{"cone": -3}'], "`cone` must be at least 0; received -3.0."),

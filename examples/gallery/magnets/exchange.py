@@ -63,10 +63,11 @@ def remanences(start, sign, exchange, **options):
 
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained")
-for exchange in couplings[[0, 2, 4]]:
+for exchange, color in zip(couplings[[0, 2, 4]], ("k", "tab:blue", "tab:orange"), strict=True):
     initial = remanences(0.0, 1.0, exchange, initial_state=signs[..., None] * easy_axes)
     back = remanences(8.0, -1.0, exchange)
-    right.plot(steps, (back + 2 * initial) / initial[-1] - 1, label=f"{1e3 * exchange:g} mJ/m²")
+    delta = (back + 2 * initial) / initial[-1] - 1
+    right.plot(steps, delta, color=color, label=f"{1e3 * exchange:g} mJ/m²")
 left.plot(1e3 * couplings, coercivity, "o-", label="coercivity (T)")
 left.plot(1e3 * couplings, square, "s-", label="squareness")
 left.set(xlabel="J (mJ/m²)", ylim=(0, None))

@@ -16,7 +16,7 @@ magnet = cubic_grains((4, 4, 4))
 easy_axes = random_easy_axes((4, len(magnet)), cone=20.0, seed=1)  # four magnets
 temperatures = np.linspace(300.0, 500.0, 5)
 field = np.linspace(8.0, -8.0, 161)
-names = "Nd2Fe14B", "Sm2Co17"
+colors = {"Nd2Fe14B": "tab:blue", "Sm2Co17": "tab:orange"}
 
 # %%
 # `temperature` takes the constants of the material to that temperature, and the particles, which
@@ -41,7 +41,7 @@ def loops(name, sweep_rate=None):
 
 
 curves = {}
-for name in names:
+for name in colors:
     curves[name] = loops(name)
     curves[f"{name}, activated"] = loops(name, sweep_rate=0.01)
 
@@ -55,7 +55,9 @@ merits = {
 figure, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")
 for ax, (quantity, values) in zip(axes, merits.items(), strict=True):
     for label in values:
-        ax.plot(temperatures, values[label], "--" if "activated" in label else "-", label=label)
+        name, *activated = label.split(", ")
+        style = {"color": colors[name], "ls": "--" if activated else "-"}
+        ax.plot(temperatures, values[label], **style, label=label)
     ax.set(xlabel="T (K)", ylabel=quantity, ylim=(0, None))
 axes[0].legend(fontsize="small")
 
@@ -83,7 +85,8 @@ for label in curves:
 
 _, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
 for label in curves:
-    materials = [MATERIALS[label.split(",")[0]].at(temperature) for temperature in temperatures]
+    name, *activated = label.split(", ")
+    materials = [MATERIALS[name].at(temperature) for temperature in temperatures]
     nucleation = np.array([material.anisotropy_field for material in materials])
     polarization = np.array([material.Js for material in materials])
     coercivity = np.array(merits["µ0·Hc (T)"][label])
@@ -93,8 +96,10 @@ for label in curves:
         f"N_eff = {fit.n_eff:.2f} ± {fit.n_eff_error:.2f}"
     )
     x = nucleation / polarization
-    (line,) = ax.plot(x, coercivity / polarization, "o", ms=4, label=label)
-    ax.plot(x, fit.alpha * x - fit.n_eff, color=line.get_color())
+    ax.plot(x, coercivity / polarization, "s" if activated else "o", color=colors[name])
+    ax.plot(
+        x, fit.alpha * x - fit.n_eff, "--" if activated else "-", color=colors[name], label=label
+    )
 ax.set(xlabel="µ0·H_N / Js", ylabel="µ0·Hc / Js")
 ax.legend(fontsize="small")
 

@@ -20,7 +20,7 @@ def magnet_along(field, longest=100.0):
     columns = Columns(np.full((1, GRAINS), 1.0), *[np.zeros(0, int)] * 3)
     constants = {"longest": np.array([[longest]]), "turn": np.ones(1)}
     damping = {"coupling": np.zeros((1, GRAINS)), "patience": np.full(1, 30, "int32")}
-    body = field_steps.Body(0.0, columns, 0.0, 0.0, 0.0, **constants, **damping)
+    body = field_steps.Body(*(0.0, columns, 0.0, 0.0, (), 0.0, 0.0), **constants, **damping)
     axes = np.broadcast_to([[0.0], [0.0], [1.0]], (1, 3, GRAINS))
     return field_steps.magnet(body, axes, np.array([field], float), tol=1e-5, max_iterations=9)
 
