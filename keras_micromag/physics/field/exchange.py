@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_micromag.physics.field.products import Dense
+from keras_micromag.physics.field.products import Dense, Lattice, Product
 from keras_micromag.physics.microstructure.contacts import Contacts, face_contacts
 from keras_micromag.physics.microstructure.material import Material, calibrated_depth
 from keras_micromag.physics.microstructure.particles import AT_MOST
@@ -135,14 +135,28 @@ def largest_field(exchange: np.ndarray, materials: Sequence[Sequence[Material]])
     return 3 * float(exchange.max()) / layer
 
 
-def in_matrix(product: Dense, places: np.ndarray, pairs: Pairs, polarization: np.ndarray) -> Dense:
-    """Return a copy of a demagnetising matrix with the exchange fields added, at no cost later.
+def in_product(
+    product: Product, places: np.ndarray, pairs: Pairs, polarization: np.ndarray
+) -> Product | None:
+    """Return a copy of a product with the exchange fields added, which then cost nothing.
 
     Args:
-        product: with the matrix. places: (g, p) of the particles in its fields.
+        product: with the demagnetising operator. places: (g, p) of the particles in its fields.
         pairs: the same in all magnets.
         polarization: (b, g) Js of the grains, by which it multiplies the moments.
+
+    Returns:
+        None where it cannot hold them: the kind is hierarchical, or not all grains of a lattice are
+        coupled alike.
     """
+    if isinstance(product, Dense):
+        return _in_matrix(product, places, pairs, polarization)
+    if isinstance(product, Lattice):
+        return _in_kernel(product, pairs, polarization)
+    return None
+
+
+def _in_matrix(product, places, pairs, polarization):
     matrix = product.matrix.copy()
     by_component = matrix.reshape(3, -1, 3, product.places)
     place = places[pairs.grain, pairs.particle]
@@ -153,6 +167,33 @@ def in_matrix(product: Dense, places: np.ndarray, pairs: Pairs, polarization: np
             pairs.strength[0] / polarization[0, pairs.neighbor],
         )
     return Dense(matrix)
+
+
+def _in_kernel(product, pairs, polarization):
+    """Return the convolution with exchange; None where it is not one of the same step everywhere.
+
+    A grain at a step from its neighbour, in sites, feels the same wherever it is.
+    """
+    shape = product.sites.shape
+    site = np.empty((product.sites.size, 3), int)
+    site[product.sites.ravel()] = np.argwhere(np.ones(shape, bool))
+    steps = site[pairs.grain] - site[pairs.neighbor]
+    field = pairs.strength[0] / polarization[0, pairs.neighbor]
+    keys, which = np.unique(np.column_stack([steps, pairs.particle]), axis=0, return_inverse=True)
+    which, count = which.ravel(), np.prod(shape - np.abs(keys[:, :3]), axis=1)
+    mean = np.bincount(which, field) / count
+    # As many pairs as sites at that step, all of them alike.
+    if (np.bincount(which) != count).any() or not np.allclose(field, mean[which], rtol=_SAME):
+        return None
+    kernel = product.kernel.copy()
+    planes, _, _, _, y, x = kernel.shape
+    waves = [np.arange(n) / length for n, length in ((x, x), (y, y), (planes, 2 * planes - 2))]
+    for (*step, particle), strength in zip(keys.tolist(), mean, strict=True):
+        along = (np.exp(-2j * np.pi * n * wave) for n, wave in zip(step, waves, strict=True))
+        transform = strength * np.einsum("x,y,z->zyx", *along)
+        for component in range(3):
+            kernel[:, component, particle, component] += transform
+    return Lattice(kernel, product.sites)
 
 
 def _pairs(structure, contacts, coupled, materials):

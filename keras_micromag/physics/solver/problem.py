@@ -12,10 +12,9 @@ from keras_micromag.physics.field.exchange import (
     Pairs,
     checked_exchange,
     exchange_pairs,
-    in_matrix,
+    in_product,
     largest_field,
 )
-from keras_micromag.physics.field.products import Dense
 from keras_micromag.physics.hysteresis import Events
 from keras_micromag.physics.microstructure.material import (
     Material,
@@ -252,8 +251,9 @@ def embed(
         polarization, anisotropy_field, operator.self_field, _mean_field(structure, pairs)
     )
 
-    if len(materials) == 1 and isinstance(product, Dense) and len(pairs.grain):
-        product, pairs = in_matrix(product, places, pairs, polarization), Pairs.none()
+    if len(materials) == 1 and len(pairs.grain):
+        coupled = in_product(product, places, pairs, polarization)
+        product, pairs = (product, pairs) if coupled is None else (coupled, Pairs.none())
 
     def padded(values):
         return np.pad(values, [(0, 0), (0, sizes.grains - len(structure))])

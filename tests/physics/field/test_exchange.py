@@ -20,6 +20,7 @@ from keras_micromag.layers import EmbeddedStonerWohlfarth
 from keras_micromag.physics import (
     MATERIALS,
     ND2FE14B,
+    DemagOperator,
     Material,
     Microstructure,
     areal_exchange,
@@ -32,7 +33,12 @@ from keras_micromag.physics import (
     simulate,
     voronoi_grains,
 )
-from keras_micromag.physics.field.exchange import Pairs, checked_exchange, exchange_pairs
+from keras_micromag.physics.field.exchange import (
+    Pairs,
+    checked_exchange,
+    exchange_pairs,
+    in_product,
+)
 from tests import oracles
 from tests.keras_parts import check_layer, numpy
 
@@ -225,6 +231,34 @@ def test_all_operators_give_the_same_states():
     )
     np.testing.assert_allclose(lattice, dense, atol=3e-5)
     np.testing.assert_allclose(hierarchical, dense, atol=5e-4)
+    # Where grains are not coupled alike, a lattice has a sparse product beside it.
+    some = J * (1 - np.eye(4))
+    some[0, 1] = some[1, 0] = 0.5 * J
+    dense, lattice = (
+        loop(operator=kind, exchange=some).magnetization for kind in ("dense", "lattice")
+    )
+    np.testing.assert_allclose(lattice, dense, atol=3e-5)
+
+
+def test_a_product_holds_the_fields():
+    structure, moments = cubic_grains((3, 2, 4)), np.random.default_rng(2).normal(size=(24, 3))
+    pairs = exchange_pairs(structure, np.array(J), [[ND2FE14B] * 24])
+    polarization = np.full((1, 24), ND2FE14B.Js)
+    expected = np.zeros((*structure.weights.shape, 3))
+    np.add.at(
+        expected,
+        (pairs.grain, pairs.particle),
+        pairs.strength[0][:, None] * moments[pairs.neighbor],
+    )
+    for kind in ("dense", "lattice"):
+        operator = demag_operator(structure, kind, dtype="float64")
+        without = operator(moments) * ND2FE14B.Js
+        product = in_product(operator.product, operator.places, pairs, polarization)
+        arrays = operator.arrays._replace(product=product)
+        coupled = DemagOperator(structure, kind, "nucleus", "float64", 1e-4, arrays)
+        np.testing.assert_allclose(coupled(moments) * ND2FE14B.Js - without, expected, atol=1e-12)
+    mixed = np.where(np.arange(24) < 12, 1.0, 2.0) * polarization
+    assert in_product(operator.product, operator.places, pairs, mixed) is None
 
 
 @pytest.mark.slow
