@@ -365,6 +365,13 @@ MUTATIONS = [
         "constants, ",
         "tests/physics/field/test_exchange.py",
     ),
+    Mutation(
+        "exchange from the other side on a lattice",
+        FIELD + "exchange.py",
+        "steps = site[pairs.grain] - site[pairs.neighbor]",
+        "steps = site[pairs.neighbor] - site[pairs.grain]",
+        "tests/physics/field/test_exchange.py",
+    ),
     # Thermal activation
     Mutation(
         "a barrier that does not depend on the angle",

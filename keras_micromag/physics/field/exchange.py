@@ -205,10 +205,7 @@ def _pairs(structure, contacts, coupled, materials):
     in_series = [
         coupled / (1 + coupled * share * depth / stiffness) for share in (_BESIDE, _ACROSS)
     ]
-    # Equal grains share the areas of their faces.
-    faces = list(zip(structure.shape_class[grain].tolist(), face.tolist(), strict=True))
-    area_of = {(i, f): _face_area(structure.grains[i], f) for i, f in set(faces)}
-    areas = np.array([area_of[each] for each in faces])
+    areas = np.array([structure.grains[i].areas[f] for i, f in zip(grain, face, strict=True)])
     beside = in_series[0] * (contacts.area / areas) / (ms * _LAYER * depth)
     across = in_series[1] * contacts.area / (ms * structure.volumes[grain])
 
@@ -236,9 +233,3 @@ def _distances(structure, i, f):
     grain = structure.grains[i]
     distance = grain.offsets[f] - (structure.particles[i] - grain.centroid) @ grain.normals[f]
     return np.where(structure.weights[i] > 0, distance, np.inf)
-
-
-def _face_area(grain, f):
-    corner, *others = grain.vertices[list(grain.faces[f])]
-    u, v = np.array(others[:-1]) - corner, np.array(others[1:]) - corner
-    return 0.5 * np.linalg.norm(np.cross(u, v).sum(axis=0))

@@ -34,6 +34,7 @@ class Polyhedron(checks.ReadOnlyArrays):
         edge_faces: (e, 2) the face that runs along the edge from its first to its second vertex,
             and the one that runs back.
         normals: (f, 3) outward unit normals.
+        areas: (f,) of the faces in m².
         size: largest extent of the bounding box in metres; tolerances are relative to it.
         volume: in m³. centroid: (3,) in metres.
 
@@ -52,7 +53,7 @@ class Polyhedron(checks.ReadOnlyArrays):
         self._check_indices()
         self.edges, self.edge_faces = self._pair_edges()
         self.size = float(np.ptp(self.vertices, axis=0).max())
-        self.normals = self._face_normals()
+        self.normals, self.areas = self._normals_and_areas()
         self.volume, self.centroid = self._volume_and_centroid()
         self._make_read_only()
 
@@ -95,8 +96,8 @@ class Polyhedron(checks.ReadOnlyArrays):
         edges = [e for e in owner if owner[e] < owner[e[::-1]]]
         return np.array(edges), np.array([(owner[i, j], owner[j, i]) for i, j in edges])
 
-    def _face_normals(self):
-        """Return the outward unit normals; raise for faces that are degenerate or not flat."""
+    def _normals_and_areas(self):
+        """Return both of the faces, normals of length 1; raise where one is degenerate or bent."""
         lengths = np.linalg.norm(np.subtract(*self.vertices[self.edges.T]), axis=-1)
         if lengths.min() <= _SHORT * self.size:
             i, j = self.edges[lengths.argmin()]
@@ -121,7 +122,7 @@ class Polyhedron(checks.ReadOnlyArrays):
                 f"`faces` must be flat; face {f} leaves its plane by {height[f] / self.size:.2g} "
                 "of the polyhedron's size."
             )
-        return normals
+        return normals, area
 
     def _volume_and_centroid(self):
         """Return both, by the tetrahedra from one vertex to every triangle."""

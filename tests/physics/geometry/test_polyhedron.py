@@ -67,6 +67,8 @@ def test_volume_and_centroid(body, scale):
     volume, centroid = oracles.volume_and_centroid(*moved)
     assert grain.volume == pytest.approx(volume, rel=1e-12)
     np.testing.assert_allclose(grain.centroid, centroid, rtol=0, atol=1e-13 * scale)
+    # A pyramid over each face, with the centroid as its tip.
+    assert (grain.areas * grain.offsets).sum() / 3 == pytest.approx(volume, rel=1e-11)
 
 
 def test_volume_far_from_the_origin():
