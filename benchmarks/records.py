@@ -2,10 +2,13 @@
 
 A file holds one run: its command, date, versions and machine, and its figures by name. A figure is
 a value, a median with the least and the most, or a mean with the standard deviation; each has a
-unit. A page quotes one by `{{ FILE.FIGURE }}`, the median alone by `{{ FILE.FIGURE.median }}`,
-either without its unit by a further `.number`, and the command of a file by `{{ FILE.command }}`,
-with its date by `{{ FILE.run }}`. In a file with `"transcribed": true` somebody copied the figures
-of an earlier run; `save` replaces it.
+unit. A page of the site quotes one by `{{ FILE.FIGURE }}`, the median alone by
+`{{ FILE.FIGURE.median }}`, either without its unit by a further `.number`, and the command of a
+file by `{{ FILE.command }}`, with its date by `{{ FILE.run }}`. In a file with `"transcribed": true`
+somebody copied the figures of an earlier run; `save` replaces it.
+
+Pages that GitHub shows as they are have the figures themselves, as `tests/quotes.txt` says: after a
+run `python -m benchmarks.records` brings them up to date.
 """
 
 import argparse
@@ -150,6 +153,29 @@ def fill(text: str) -> str:
     return QUOTE.sub(lambda match: quoted(match[1].strip()), text)
 
 
+def refreshed(page: str, text: str) -> str:
+    """Return a page with the figures of a text in it as the files have them now.
+
+    Args:
+        page: as GitHub shows it, with figures.
+        text: of it, with quotes in place of the figures; white space does not count.
+
+    Raises:
+        LookupError: where the page has no such text.
+    """
+    parts = QUOTE.split(text)
+    names, parts = parts[1::2], [r"\s+".join(map(re.escape, p.split(" "))) for p in parts[::2]]
+    match = re.search(r"(\S[^|\n]*?)".join(parts), page)
+    if not match:
+        raise LookupError(f"The page has no text {text!r}.")
+    for group in range(len(names), 0, -1):
+        figure, (start, end) = quoted(names[group - 1].strip()), match.span(group)
+        # A plus before what is positive stays.
+        if match[group].replace("+", "") != figure:
+            page = page[:start] + figure + page[end:]
+    return page
+
+
 def quoted(name: str) -> str:
     """Return the text of one quote, such as `demag.matrix_ratio` or `demag.matrix.median`."""
     file, _, rest = name.partition(".")
@@ -199,7 +225,8 @@ def shown(figure: dict, part: str = "", unit: bool = True) -> str:
             digits = 2 if f"{most - least:e}"[0] in "12" else 1  # of the range
             allowed = max(_decimals(most - least, digits), _decimals(middle, 2))
             decimals = min(decimals, allowed)
-        first, brackets = middle, f" [{number(least, decimals)}, {number(most, decimals)}]"
+        spread = f" [{number(least, decimals)}, {number(most, decimals)}]"
+        first, brackets = middle, spread if most > least else ""  # of a single run
     else:
         first, deviation = figure["mean"], figure["deviation"]
         decimals = _decimals(deviation, 2)
@@ -222,3 +249,18 @@ def number(x: float, decimals: int) -> str:
     else:
         text = f"{round(x, decimals):,.{max(decimals, 0)}f}"
     return text.replace("-", "−", 1) if x < 0 else text
+
+
+def main() -> None:
+    """Write the figures of the files into the pages that `tests/quotes.txt` names."""
+    root = FOLDER.parents[1]
+    _, *pages = (root / "tests/quotes.txt").read_text(encoding="utf-8").split("\n# ")
+    for name, *lines in map(str.splitlines, pages):
+        page = (root / name).read_text(encoding="utf-8")
+        for line in filter(None, lines):
+            page = refreshed(page, line)
+        (root / name).write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

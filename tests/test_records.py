@@ -122,6 +122,16 @@ def test_a_quote_of_what_is_not_there_is_refused(saved, quote, sentence):
         records.fill(f"{{{{ {quote} }}}}")
 
 
+def test_a_page_gets_the_figures_of_the_files(saved):
+    page = "about 3 grains\nin it, by +7 %, and 3 grains\n"
+    text = "about {{ toy.grains }} grains in it"
+    expected = page.replace("3", records.fill("{{ toy.grains }}"), 1)
+    assert records.refreshed(page, text) == expected != page
+    assert records.refreshed(expected, text) == expected
+    with pytest.raises(LookupError, match="has no text 'about"):
+        records.refreshed("another page", text)
+
+
 def quotes():
     """Yield a page and a text of it, with quotes in place of the figures."""
     _, *pages = (ROOT / "tests/quotes.txt").read_text(encoding="utf-8").split("\n# ")
