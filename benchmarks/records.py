@@ -4,8 +4,8 @@ A file holds one run: its command, date, versions and machine, and its figures b
 a value, a median with the least and the most, or a mean with the standard deviation; each has a
 unit. A page of the site quotes one by `{{ FILE.FIGURE }}`, the median alone by
 `{{ FILE.FIGURE.median }}`, either without its unit by a further `.number`, and the command of a
-file by `{{ FILE.command }}`, with its date by `{{ FILE.run }}`. In a file with `"transcribed": true`
-somebody copied the figures of an earlier run; `save` replaces it.
+file by `{{ FILE.command }}`, with its date by `{{ FILE.run }}`. Of one with `"transcribed": true`
+somebody copied the figures from an earlier run; `save` replaces it.
 
 Pages that GitHub shows as they are have the figures themselves, as `tests/quotes.txt` says: after a
 run `python -m benchmarks.records` brings them up to date.
