@@ -1,5 +1,6 @@
 """The gallery: the order of its pages, their films, links to their notebooks, and alt texts."""
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -145,8 +146,30 @@ def describe(app, doctree):
                 image["alt"] = texts[number]
 
 
+def forget(app, config):
+    """Remove the results of other code, so that every example is executed again.
+
+    Sphinx-Gallery itself knows the scripts alone.
+    """
+    if not config.plot_gallery:
+        return
+    root = Path(app.srcdir).parent
+    code = [root / "setup.cfg", *sorted((root / "keras_micromag").rglob("*.py"))]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in code)).hexdigest()
+    key = root / "docs/gallery/key.txt"
+    if key.exists() and key.read_text(encoding="utf-8") == digest:
+        return
+    for result in (root / "docs").glob("gallery/**/*.md5"):
+        result.unlink()
+    for film in (root / "docs/_static").glob("film.*"):
+        film.unlink()
+    key.parent.mkdir(exist_ok=True)
+    key.write_text(digest, encoding="utf-8")
+
+
 def setup(app):
     """Register the extension."""
+    app.connect("config-inited", forget)
     app.connect("doctree-read", describe)
     app.connect("source-read", read)
     return {"parallel_read_safe": True}
