@@ -118,7 +118,7 @@ MUTATIONS = [
         SOLVER + "relaxation.py",
         "ops.where((along < 0) & real, measure, zero)",
         "ops.where(along < 0, measure, zero)",
-        SOLVER_TESTS,
+        "tests/physics/solver/test_relaxation.py",
     ),
     Mutation(
         "equilibrium below the fold where the branch has ended",
