@@ -3,7 +3,7 @@ Exchange between grains
 =======================
 
 Coercivity, squareness, avalanches and the δM plot of a magnet whose grain boundaries let exchange
-through, from none to as much as grains in contact have.
+through, from none to 6 mJ/m².
 
 ``exchange`` is the energy per area by which two neighbours couple, for all boundaries or for each
 of them. ``areal_exchange`` computes it from the boundary phase: a stiffness of 2 pJ/m over 4 nm is
