@@ -55,7 +55,8 @@ PYTEST = KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest -n auto --dist workste
 
 # The core, on JAX: all but data sets and searches, which need other extras.
 CORE = KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto --dist worksteal keras_micromag tests \
-	--ignore=tests/paper --ignore=tests/tfds_esw --ignore=tests/tuning -m "not integration"
+	--ignore=tests/paper --ignore=tests/tfds_esw --ignore=tests/tuning --ignore=tests/campaigns \
+	-m "not integration"
 
 # Versions of that time warn of what others have changed since, and know no other flag of XLA.
 test-lowest: BIN := .venv-lowest/$(SCRIPTS)

@@ -135,7 +135,7 @@ def moves(grains: int, count: int, seed: int) -> Iterator[tuple[str, Move]]:
     for scale in SCALES:
         yield "scaled", Move(still, in_order, scale)
     for _ in range(count):
-        rotation = Rotation.random(rng=rng).as_matrix()
+        rotation = Rotation.random(None, rng).as_matrix()
         yield "rotated", Move(rotation, in_order, 1.0)
         yield "permuted", Move(still, rng.permutation(grains), 1.0)
         yield "all", Move(rotation, rng.permutation(grains), float(10 ** rng.uniform(-9, 9)))
