@@ -132,7 +132,7 @@ def test_figures_are_saved_where_that_is_asked_for(folder):
     assert not folder.exists()
     demag.main([*command, "--save"])
     assert records.load("demag")["command"] == f"python -m benchmarks.demag {' '.join(command)}"
-    assert re.fullmatch(r"[\d.]+ \[[\d.]+, [\d.]+\]", records.quoted("demag.matrix_ratio"))
+    assert re.fullmatch(r"[\d.]+", records.quoted("demag.matrix_ratio"))
 
 
 @pytest.mark.parametrize(
