@@ -15,6 +15,8 @@ import subprocess
 import sys
 import time
 
+from benchmarks import add_names
+
 BACKENDS = ("tensorflow", "jax", "torch")
 FAMILIES = (
     *("cubes", "angles", "random", "shapes", "eight", "isotropic", "larger", "gaps"),
@@ -55,13 +57,7 @@ def main(argv=None) -> int:
     """Run the benchmarks, and return how many failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
     names = sorted({command.split()[0] for command, _ in RUNS})
-    parser.add_argument(
-        "names",
-        nargs="*",
-        choices=[*names, []],  # some versions of Python check the empty list, too
-        metavar="NAME",
-        help=f"{', '.join(names)}; all by default",
-    )
+    add_names(parser, "names", names)
     chosen = parser.parse_args(argv).names or names
     failed, start = 0, time.monotonic()
     for command, setting in RUNS:

@@ -26,7 +26,7 @@ from unittest import mock
 import numpy as np
 from keras import ops
 
-from benchmarks import records
+from benchmarks import add_names, records
 from benchmarks.polycrystals import SIZE, polycrystal
 from benchmarks.simulate import header
 from benchmarks.timing import alone, interleave, peak, print_row, print_table, spread
@@ -360,13 +360,7 @@ def loop(kind: str, grains: int, fields, seconds: float | None) -> dict[str, dic
 def main(argv=None) -> None:
     """Measure the chosen sections."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.large", description=main.__doc__)
-    parser.add_argument(
-        "sections",
-        nargs="*",
-        choices=[*SECTIONS, []],  # some versions of Python check the empty list, too
-        metavar="SECTION",
-        help=f"{', '.join(SECTIONS)}; by default all",
-    )
+    add_names(parser, "sections", SECTIONS)
     parser.add_argument(
         "--kinds", nargs="+", choices=list(SIZES), default=list(SIZES), help="of `product`"
     )

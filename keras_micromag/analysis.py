@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import linregress
 
 from keras_micromag.utils import checks
 
@@ -75,24 +76,19 @@ def kronmueller(
             "`polarization` must be comparable to the fields; "
             f"received {checks.shown(polarization.tolist())}."
         )
-    centred = x - x.mean()
-    spread = (centred**2).sum()
     # Rounding alone may separate equal ratios.
-    if spread <= n * (1e-12 * np.abs(x).max()) ** 2:
+    if np.std(x) <= 1e-12 * np.abs(x).max():
         raise ValueError(
             "`nucleation_field` must change by another factor than `polarization`; received the "
             f"ratio {x.mean():g} at all temperatures."
         )
-    alpha = (centred * y).sum() / spread
-    intercept = y.mean() - alpha * x.mean()
-    residuals = y - alpha * x - intercept
-    variance = (residuals**2).sum() / (n - 2)
+    line = linregress(x, y)
     return MicrostructuralParameters(
-        alpha=float(alpha),
-        n_eff=float(-intercept),
-        alpha_error=float(np.sqrt(variance / spread)),
-        n_eff_error=float(np.sqrt(variance * (1 / n + x.mean() ** 2 / spread))),
-        residuals=residuals * polarization,
+        alpha=float(line.slope),
+        n_eff=float(-line.intercept),
+        alpha_error=float(line.stderr),
+        n_eff_error=float(line.intercept_stderr),
+        residuals=(y - line.slope * x - line.intercept) * polarization,
     )
 
 

@@ -79,8 +79,8 @@ def draw(config: Config, index: int) -> Magnet:
     """Draw magnet `index` from `numpy.random.default_rng([seed, index])`.
 
     Parameters with a range are drawn first, in the order of `DRAWN`, then the temperature and the
-    exchange; then
-    irregular grains, their number first; then the easy axes; then the materials of the grains.
+    exchange; then irregular grains, their number first; then the easy axes; then the materials of
+    the grains.
     """
     rng = np.random.default_rng([config.seed, index])
     values: dict[str, Any] = {}

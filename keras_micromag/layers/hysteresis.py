@@ -22,7 +22,7 @@ from keras_micromag.physics.microstructure.material import ND2FE14B, Material
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import field_steps
 from keras_micromag.physics.solver.problem import DEFAULT_TOL, embed, per_grain
-from keras_micromag.physics.thermal import Thermal, softening
+from keras_micromag.physics.thermal import Thermal, checked_thermal, softening
 from keras_micromag.utils import checks
 from keras_micromag.utils.backend import Constants, compiled, tensors
 
@@ -107,13 +107,14 @@ class EmbeddedStonerWohlfarth(PhysicsLayer):
         chosen = choose_operator(operator, structure, self_field, self.variable_dtype, rtol)
         coupling = checked_exchange(exchange, len(structure))
         self.exchange = coupling.tolist()
-        self.thermal = Thermal.from_config(thermal) if isinstance(thermal, dict) else thermal
-        softened = softening(self.thermal, structure, materials, 1)
+        thermal = Thermal.from_config(thermal) if isinstance(thermal, dict) else thermal
+        self.thermal = checked_thermal(thermal)
         if self.thermal is not None and self.thermal.seed is not None:
             raise ValueError(
                 "`thermal` must have no seed in a layer, whose magnets share their grains; "
                 f"received seed={self.thermal.seed}."
             )
+        softened = softening(self.thermal, structure, materials, 1)
         body = embed(chosen, materials, direction, coupling, softened)
         self._body = Constants(body, self.variable_dtype)
         self._loop = compiled(self._solve)

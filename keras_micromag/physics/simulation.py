@@ -139,12 +139,11 @@ def simulate(
     )
     if temperature is not None:
         temperature = checks.number(temperature, "temperature", least=0)
-    activated = thermal.temperature if isinstance(thermal, Thermal) else temperature
-    if temperature is not None and temperature != activated:
-        raise ValueError(
-            "`thermal` must have the temperature of the materials; received "
-            f"{activated:g} and `temperature` = {temperature:g} K."
-        )
+        if isinstance(thermal, Thermal) and thermal.temperature != temperature:
+            raise ValueError(
+                "`thermal` must have the temperature of the materials; received "
+                f"{thermal.temperature:g} and `temperature` = {temperature:g} K."
+            )
     problem = Problem.checked(
         structure,
         easy_axes,

@@ -100,6 +100,11 @@ class Thermal(checks.Configured):
         return asdict(self)
 
 
+def checked_thermal(thermal: Thermal | None) -> Thermal | None:
+    """Return the argument `thermal` of a loop; raise where it is something else."""
+    return None if thermal is None else checks.instance(thermal, "thermal", Thermal)
+
+
 def softening(
     thermal: Thermal | None,
     structure: Microstructure,

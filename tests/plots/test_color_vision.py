@@ -1,4 +1,4 @@
-"""Colours of figures can be told apart by readers with and without a colour vision deficiency."""
+"""Readers can distinguish the colours of figures, with a colour vision deficiency or without."""
 
 import ast
 import collections

@@ -13,7 +13,7 @@ the boundary turns. A nucleus that reaches the face from farther away, from up t
 the coupling of a grain that turns as one. Only grains hardly larger than a nucleus have such. The
 grain's own stiffness A acts in series with the boundary: so coercivity levels off with J.
 
-The three numbers were fitted to full micromagnetics: benchmarks/micromagnetics/README.md.
+The numbers were fitted to full micromagnetics: benchmarks/micromagnetics/README.md.
 """
 
 import warnings
@@ -131,6 +131,8 @@ def exchange_pairs(
 
 def largest_field(exchange: np.ndarray, materials: Sequence[Sequence[Material]]) -> float:
     """Return the exchange field in tesla at the corner of a grain where three faces meet."""
+    if not exchange.any():
+        return 0.0
     layer = min(m.Ms * _LAYER * calibrated_depth(m) for row in materials for m in row)
     return 3 * float(exchange.max()) / layer
 

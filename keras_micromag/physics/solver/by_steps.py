@@ -58,30 +58,31 @@ def _end(state, given_up, end):
 
 
 def _settings(problem) -> dict:
-    """Return all that decides what the loop is, by the names of `simulate`'s arguments."""
-    constants, exchange = ("Js", "anisotropy_field"), {}
+    """Return all that decides what the loop is, by the names of `simulate`'s arguments.
+
+    What is not used is left out, so that checkpoints of before fit.
+    """
+    constants, later = ("Js", "anisotropy_field"), {}
     if problem.exchange.any():
         # The field of the neighbours depends on the depth of a nucleus, too.
-        constants, exchange = (*constants, "Ku", "A"), {"exchange": problem.exchange}
+        constants += ("Ku", "A")
+        later["exchange"] = problem.exchange
+    if problem.thermal:
+        later["thermal"] = repr(problem.thermal)
     materials = [[[getattr(m, c) for c in constants] for m in row] for row in problem.materials]
     options = problem.options
-    # Left out where they are not used, so that checkpoints of before fit.
-    thermal = {"thermal": repr(problem.thermal)} if problem.thermal else {}
-    return (
-        exchange
-        | thermal
-        | {
-            "structure": problem.structure,
-            "easy_axes": problem.easy_axes,
-            "material": np.array(materials),
-            "field": problem.field,
-            "field_direction": problem.direction,
-            "self_field": problem.operator.self_field,
-            "initial_state": problem.branch,
-            "avalanche": options.avalanche,
-            "dtype": options.dtype,
-            "tol": options.tol,
-            "max_iterations": options.max_iterations,
-            "operator": problem.operator.description,
-        }
-    )
+    return {
+        "structure": problem.structure,
+        "easy_axes": problem.easy_axes,
+        "material": np.array(materials),
+        "field": problem.field,
+        "field_direction": problem.direction,
+        "self_field": problem.operator.self_field,
+        "initial_state": problem.branch,
+        "avalanche": options.avalanche,
+        "dtype": options.dtype,
+        "tol": options.tol,
+        "max_iterations": options.max_iterations,
+        "operator": problem.operator.description,
+        **later,
+    }

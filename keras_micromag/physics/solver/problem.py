@@ -24,7 +24,7 @@ from keras_micromag.physics.microstructure.material import (
 from keras_micromag.physics.microstructure.structure import Microstructure
 from keras_micromag.physics.solver import field_steps, relaxation, step_control
 from keras_micromag.physics.solver.layout import Sizes, exchange_in_columns, in_columns
-from keras_micromag.physics.thermal import Thermal, softening
+from keras_micromag.physics.thermal import Thermal, checked_thermal, softening
 from keras_micromag.utils import checks
 from keras_micromag.utils.backend import require_dtype
 
@@ -142,7 +142,7 @@ class Problem:
             direction=direction,
             branch=_branches(axes, direction, field[0], initial_state, single),
             exchange=checked_exchange(exchange, g),
-            thermal=None if thermal is None else checks.instance(thermal, "thermal", Thermal),
+            thermal=checked_thermal(thermal),
             options=options,
             progress=progress,
             single=single,

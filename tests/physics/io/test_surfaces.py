@@ -320,12 +320,18 @@ def test_a_flat_body(saved):
         read_surfaces(saved(bare(vertices, [(0, 1, 2), (0, 2, 1)])))
 
 
-def test_messages_of_trimesh_are_suppressed(tmp_path, caplog):
+def test_messages_of_trimesh_are_suppressed(tmp_path, caplog, monkeypatch):
     text = SHAPES["box"].export(file_type="stl_ascii").replace("facet normal", "facet normal x", 1)
     (tmp_path / "box.stl").write_text(text)
+    load = trimesh.load_scene
+
+    def noisy(*args, **kwargs):  # trimesh itself logs such normals only with some releases of NumPy
+        trimesh.util.log.warning("normals that cannot be read")
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(trimesh, "load_scene", noisy)
     trimesh.load_scene(tmp_path / "box.stl")
-    if not caplog.records:
-        pytest.skip("with this NumPy trimesh says nothing of normals that cannot be read")
+    assert caplog.records, "of normals that cannot be read"
     caplog.clear()
     read_surfaces(tmp_path / "box.stl")
     assert not caplog.records
