@@ -191,6 +191,8 @@ def test_the_layer_is_simulate():
     np.testing.assert_allclose(moments, loops.magnetization, atol=1e-4)
     again = EmbeddedStonerWohlfarth.from_config(layer.get_config())
     assert again.thermal == thermal
+    with pytest.raises(ValueError, match="`thermal` must be"):
+        EmbeddedStonerWohlfarth(MAGNET, thermal=300.0)
     with pytest.raises(ValueError, match="`thermal` must have no seed in a layer"):
         EmbeddedStonerWohlfarth(MAGNET, thermal=Thermal(300, wait=1.0, seed=1))
 
